@@ -1,0 +1,276 @@
+// The WebAssembly kernels against the plain TypeScript ones, bit for bit: the same program on the same memory image
+// must leave the same memory image, with any number of threads.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { uniform } from "../decoding/random.ts";
+import { fromHalf, toHalf } from "./half.ts";
+import { Arena, LinearMemory, rowStride } from "./memory.ts";
+import {
+  ACTIVATIONS,
+  type Activation,
+  allocateProgram,
+  BLOCK,
+  BLOCK_BYTES,
+  type Executor,
+  GROUP,
+  headFloats,
+  Kernels,
+} from "./program.ts";
+import { ReferenceExecutor } from "./reference.ts";
+import { ACTIVATE } from "./reference-math.ts";
+import { WasmExecutor } from "./wasm.ts";
+
+const THREADS = 3;
+
+/** Reserves operands in an arena and records kernels over them. */
+interface Case {
+  readonly name: string;
+  readonly build: (arena: Arena) => (kernels: Kernels, memory: LinearMemory) => void;
+}
+
+/** Runs a case on a fresh memory filled with seeded numbers, and returns the memory after it. */
+async function imageAfter(test: Case, start: (memory: LinearMemory) => Executor): Promise<Int32Array> {
+  const arena = new Arena();
+  const space = allocateProgram(arena, { maxInstructions: 16, contextLength: 64, threads: THREADS });
+  const dataStart = arena.size;
+  const record = test.build(arena);
+  const memory = new LinearMemory(arena.size);
+  for (let i = dataStart >>> 2; i < arena.size >>> 2; i++) memory.f32[i] = 4 * uniform(5, 0, i) - 2;
+  const executor = start(memory);
+  const kernels = new Kernels(executor, space);
+  record(kernels, memory);
+  kernels.run();
+  await executor.close();
+  return memory.i32.slice(dataStart >>> 2, arena.size >>> 2);
+}
+
+async function assertSameBits(test: Case): Promise<void> {
+  const expected = await imageAfter(test, (memory) => new ReferenceExecutor(memory));
+  for (let threads = 1; threads <= THREADS; threads++) {
+    const actual = await imageAfter(test, (memory) => WasmExecutor.start(memory, threads));
+    const at = actual.findIndex((word, i) => word !== expected[i]);
+    assert.equal(
+      at,
+      -1,
+      `${test.name}, ${threads} threads: word ${at} is ${actual[at]}, not ${expected[at]}`,
+    );
+  }
+}
+
+function matmulCase(
+  rows: number,
+  inWidth: number,
+  outWidth: number,
+  epilogue: "store" | "add" | Activation,
+): Case {
+  return {
+    name: `matmul [${rows}, ${inWidth}]·[${inWidth}, ${outWidth}], ${epilogue}`,
+    build: (arena) => {
+      const x = arena.floats(rows * rowStride(inWidth));
+      const out = arena.floats(rows * rowStride(outWidth));
+      const weight = arena.floats(inWidth * rowStride(outWidth));
+      const bias = epilogue === "store" ? 0 : arena.floats(rowStride(outWidth));
+      return (k) => k.matmul(out, x, { kind: "f32", weight, bias, inWidth, outWidth }, rows, epilogue);
+    },
+  };
+}
+
+/** Activations of all sizes, a group of zeros among them; weights are whatever bytes the filling left. */
+function int8Case(
+  rows: number,
+  inWidth: number,
+  outWidth: number,
+  epilogue: "store" | "add" | Activation,
+): Case {
+  return {
+    name: `8-bit matmul [${rows}, ${inWidth}]·[${inWidth}, ${outWidth}], ${epilogue}`,
+    build: (arena) => {
+      const groups = Math.ceil(inWidth / GROUP);
+      const x = arena.floats(rows * rowStride(inWidth));
+      const quantized = {
+        values: arena.allocate(2 * GROUP * rows * groups),
+        scales: arena.floats(rows * groups),
+      };
+      const out = arena.floats(rows * rowStride(outWidth));
+      const weight = arena.allocate(Math.ceil(outWidth / BLOCK) * groups * BLOCK_BYTES);
+      const bias = epilogue === "store" ? 0 : arena.floats(rowStride(outWidth));
+      return (k, memory) => {
+        memory.floats(x, inWidth).fill(0, 0, Math.min(GROUP, inWidth - 1));
+        for (let i = 0; i < inWidth; i++)
+          memory.f32[(x >>> 2) + i] = (memory.f32[(x >>> 2) + i] as number) * 2 ** (i % 30);
+        k.quantize(quantized, x, { rows, width: inWidth });
+        k.matmulInt8(out, quantized, { kind: "int8", weight, bias, inWidth, outWidth }, rows, epilogue);
+      };
+    },
+  };
+}
+
+/** Rows of several sequences at several positions, their pages scattered. */
+function attentionCase(heads: number, headSize: number): Case {
+  const positions = [0, 3, 15, 16, 40];
+  const width = heads * headSize;
+  return {
+    name: `attention with ${heads} heads of ${headSize}`,
+    build: (arena) => {
+      const rows = positions.length;
+      const table = {
+        ...{
+          tokens: arena.floats(rows),
+          positions: arena.floats(rows),
+          pageTables: arena.floats(rows),
+          rows,
+        },
+      };
+      const pageNumbers = arena.floats(rows * 3);
+      const qkv = arena.floats(rows * rowStride(3 * width));
+      const out = arena.floats(rows * rowStride(width));
+      const pageBytes = 4 * heads * headFloats(headSize);
+      const kv = { address: arena.allocate(pageBytes * rows * 3), pageBytes, heads, headSize };
+      return (k, memory) => {
+        memory.ints(table.positions, rows).set(positions);
+        memory.ints(table.pageTables, rows).set(positions.map((_, row) => pageNumbers + 12 * row));
+        memory
+          .ints(pageNumbers, rows * 3)
+          .set(Array.from({ length: rows * 3 }, (_, i) => (i * 7) % (rows * 3)));
+        k.storeKv(qkv, table, kv);
+        k.attention(out, qkv, table, kv, 0.3);
+      };
+    },
+  };
+}
+
+const rowCases: Case[] = [
+  {
+    name: "embed",
+    build: (arena) => {
+      const [rows, width, vocabulary] = [5, 21, 40];
+      const table = { tokens: arena.floats(rows), positions: arena.floats(rows), pageTables: 0, rows };
+      const wte = arena.floats(width * rowStride(vocabulary));
+      const wpe = arena.floats(8 * rowStride(width));
+      const halves = arena.allocate(2 * vocabulary * width);
+      const [out, outOfHalves] = [
+        arena.floats(rows * rowStride(width)),
+        arena.floats(rows * rowStride(width)),
+      ];
+      return (k, memory) => {
+        memory.ints(table.tokens, rows).set([0, 15, 16, 39, 2]);
+        // All signs and exponents but those of infinities, subnormals included.
+        const bits = (i: number): number => (Math.imul(i, 40503) & 0xffff) % 0xfc00;
+        const stored = new Uint16Array(memory.wasm.buffer, halves, vocabulary * width);
+        for (let i = 0; i < stored.length; i++) stored[i] = (bits(i) & 0x7c00) === 0x7c00 ? 0 : bits(i);
+        memory.ints(table.positions, rows).set([0, 7, 3, 1, 1]);
+        k.embed(out, { kind: "panels", address: wte }, wpe, width, table);
+        k.embed(outOfHalves, { kind: "half", address: halves }, wpe, width, table);
+      };
+    },
+  },
+  ...[16, 21, 64, 100].map((width) => ({
+    name: `layer norm of ${width}`,
+    build: (arena: Arena) => {
+      const rows = 4;
+      const x = arena.floats(rows * rowStride(width));
+      const out = arena.floats(rows * rowStride(width));
+      const norm = {
+        weight: arena.floats(rowStride(width)),
+        bias: arena.floats(rowStride(width)),
+        epsilon: 1e-5,
+      };
+      return (k: Kernels) => k.layerNorm(out, x, norm, { rows, width });
+    },
+  })),
+  {
+    name: "gather rows and copy pages",
+    build: (arena) => {
+      const [rows, width, pageBytes] = [3, 20, 256];
+      const [x, out, indices] = [arena.floats(5 * 32), arena.floats(rows * 32), arena.floats(rows)];
+      const [pages, pairs] = [arena.allocate(6 * pageBytes), arena.floats(4)];
+      return (k, memory) => {
+        memory.ints(indices, rows).set([4, 0, 2]);
+        memory.ints(pairs, 4).set([0, 5, 3, 1]);
+        k.gatherRows(out, x, indices, { rows, width });
+        k.copyPages(pairs, 2, { address: pages, pageBytes });
+      };
+    },
+  },
+];
+
+describe("WebAssembly kernels give the reference's bits", () => {
+  const shapes = [1, 2, 3, 4, 5, 9].flatMap((rows) => [
+    matmulCase(rows, 33, 70, "store"),
+    matmulCase(rows, 16, 48, "add"),
+  ]);
+  const activations = (Object.keys(ACTIVATIONS) as Activation[]).map((name) => matmulCase(3, 8, 40, name));
+  const attentions = [attentionCase(1, 1), attentionCase(3, 10), attentionCase(2, 16), attentionCase(5, 64)];
+  const int8 = [1, 2, 3, 4, 5, 7, 8].flatMap((rows) => [
+    int8Case(rows, 128, 12, "add"),
+    int8Case(rows, 70, 6, "store"),
+    int8Case(rows, 30, 9, "gelu_new"),
+  ]);
+  for (const test of [...shapes, ...int8, ...activations, ...attentions, ...rowCases]) {
+    it(test.name, () => assertSameBits(test));
+  }
+});
+
+describe("the activations are what their names say", () => {
+  const erf = (x: number): number => {
+    // Taylor series in double precision; |x| ≤ 5 needs fewer than 120 terms.
+    let [sum, term] = [x, x];
+    for (let n = 1; n < 120; n++) {
+      term *= (-x * x) / n;
+      sum += term / (2 * n + 1);
+    }
+    return (2 / Math.sqrt(Math.PI)) * sum;
+  };
+  const geluTanh = (x: number): number =>
+    0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+  const exact: Record<Activation, (x: number) => number> = {
+    gelu_new: geluTanh,
+    gelu_pytorch_tanh: geluTanh,
+    gelu_fast: geluTanh,
+    gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+    relu: (x) => Math.max(0, x),
+    silu: (x) => x / (1 + Math.exp(-x)),
+    swish: (x) => x / (1 + Math.exp(-x)),
+    tanh: Math.tanh,
+    quick_gelu: (x) => x / (1 + Math.exp(-1.702 * x)),
+  };
+  for (const name of Object.keys(ACTIVATIONS) as Activation[]) {
+    it(`${name}, to a few units in the last place`, () => {
+      for (let x = -5; x <= 5; x += 0.0625) {
+        const difference = Math.abs(ACTIVATE[name](x) - exact[name](x));
+        assert.ok(difference < 6e-7 * Math.max(1, Math.abs(x)), `${name}(${x}) is off by ${difference}`);
+      }
+    });
+  }
+  it("far from zero they stay finite", () => {
+    for (const name of Object.keys(ACTIVATIONS) as Activation[]) {
+      for (const x of [-1e30, -500, -88.5, 88.5, 500])
+        assert.ok(Number.isFinite(ACTIVATE[name](x)), `${name}(${x})`);
+    }
+  });
+});
+
+describe("half precision", () => {
+  it("every finite half comes back from f32", () => {
+    for (let bits = 0; bits < 65536; bits++) {
+      if ((bits & 0x7c00) !== 0x7c00) assert.equal(toHalf(fromHalf(bits)), bits);
+    }
+  });
+
+  it("rounds to the nearest, to even on a tie", () => {
+    const cases: [number, number][] = [
+      ...([
+        [1 + 2 ** -11, 1],
+        [1 + 3 * 2 ** -11, 1 + 2 ** -9],
+        [1 + 2 ** -11 + 2 ** -20, 1 + 2 ** -10],
+      ] as [number, number][]),
+      ...([
+        [2 ** -25, 0],
+        [3 * 2 ** -25, 2 ** -23],
+        [-(2 ** -14) + 2 ** -26, -(2 ** -14)],
+        [2047.5, 2048],
+      ] as [number, number][]),
+    ];
+    for (const [value, expected] of cases) assert.equal(fromHalf(toHalf(value)), expected, String(value));
+  });
+});

@@ -1,0 +1,72 @@
+// One linear memory shared by all threads, and the arena that lays it out. Everything is allocated once, at start;
+// addresses are byte offsets. Nothing here knows what the memory is used for.
+import { GptError } from "../errors.ts";
+
+/** Rows of activations begin at multiples of 16 floats, so that kernels may write whole vectors. */
+export function rowStride(width: number): number {
+  return (width + 15) & ~15;
+}
+
+const PAGE_BYTES = 65536;
+/** WebAssembly addresses memory with 32 bits. */
+const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
+
+/** Hands out addresses in ascending order; `size` is what the memory must hold. */
+export class Arena {
+  /** The first 1024 bytes are the control block of the threads, and address 0 means "none". */
+  #next = 1024;
+
+  /** Reserves `bytes` on a cache-line boundary and returns the address. */
+  allocate(bytes: number): number {
+    const address = Math.ceil(this.#next / 64) * 64;
+    this.#next = address + bytes;
+    return address;
+  }
+
+  floats(count: number): number {
+    return this.allocate(count * 4);
+  }
+
+  get size(): number {
+    return this.#next;
+  }
+}
+
+/** Shared memory with the typed views that TypeScript reads and writes it through. */
+export class LinearMemory {
+  readonly wasm: WebAssembly.Memory;
+  readonly f32: Float32Array;
+  readonly i32: Int32Array;
+
+  /** @throws GptError `invalid_config` when `bytes` is more than WebAssembly can address or the machine can give. */
+  constructor(bytes: number) {
+    const gib = (bytes / 2 ** 30).toFixed(1);
+    if (bytes > MEMORY_BYTES_MAX) {
+      throw new GptError(
+        "invalid_config",
+        `the model and its KV cache need ${gib} GiB, and WebAssembly memory ends at 4 GiB: ` +
+          "use --precision int8, a smaller checkpoint or a smaller --kv-cache-mb",
+      );
+    }
+    const pages = Math.ceil(bytes / PAGE_BYTES);
+    try {
+      this.wasm = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    } catch (error) {
+      throw new GptError("invalid_config", `${gib} GiB of memory cannot be had on this machine`, {
+        cause: error,
+      });
+    }
+    this.f32 = new Float32Array(this.wasm.buffer);
+    this.i32 = new Int32Array(this.wasm.buffer);
+  }
+
+  /** A view of `count` floats at `address`; valid until they are overwritten. */
+  floats(address: number, count: number): Float32Array {
+    return this.f32.subarray(address >>> 2, (address >>> 2) + count);
+  }
+
+  /** A view of `count` integers at `address`. */
+  ints(address: number, count: number): Int32Array {
+    return this.i32.subarray(address >>> 2, (address >>> 2) + count);
+  }
+}

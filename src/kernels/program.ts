@@ -1,0 +1,243 @@
+// The seam between the model and its compute: a dozen kernels, recorded as a program in shared memory and run as a
+// whole, each thread doing its share of every kernel. An instruction is 16 words: the kernel's number, the number of
+// items that may be shared out, then the arguments. `wasm/index.ts` and `reference.ts` read the same layout.
+import type { Arena, LinearMemory } from "./memory.ts";
+import { rowStride } from "./memory.ts";
+
+export const OP = {
+  end: 0,
+  embed: 1,
+  layerNorm: 2,
+  matmul: 3,
+  storeKv: 4,
+  attention: 5,
+  gatherRows: 6,
+  copyPages: 7,
+  quantize: 8,
+  matmulInt8: 9,
+  embedHalf: 10,
+} as const;
+
+export const INSTRUCTION_WORDS = 16;
+
+/** Outputs of one f32 weight panel, and positions of one KV page: the widths that kernels are written for. */
+export const PANEL = 16;
+export const PAGE_POSITIONS = 16;
+
+/** 8-bit weights: values that share a scale, outputs of one block, and its bytes: 4 × 64 weights, 4 scales. */
+export const GROUP = 64;
+export const BLOCK = 4;
+export const BLOCK_BYTES = BLOCK * GROUP + 4 * BLOCK;
+
+/** The largest quantised weight (8 bits) and activation (14 bits). */
+export const WEIGHT_MAX = 127;
+export const ACTIVATION_MAX = 8191;
+
+/** Words of the threads' control block: the same as in `wasm/threads.ts`. */
+export const CONTROL = { generation: 64, stop: 76 } as const;
+
+/** Activations by the names of config.json, as kernel numbers; `gelu_fast` is the tanh form once more. */
+export const ACTIVATIONS = {
+  gelu_new: 2,
+  gelu_pytorch_tanh: 2,
+  gelu_fast: 2,
+  gelu: 3,
+  relu: 4,
+  silu: 5,
+  swish: 5,
+  tanh: 6,
+  quick_gelu: 7,
+} as const;
+
+export type Activation = keyof typeof ACTIVATIONS;
+
+/** What a matmul does with its sums: overwrite, add to what is there, or apply an activation. */
+export type Epilogue = "store" | "add" | Activation;
+
+function epilogueNumber(epilogue: Epilogue): number {
+  if (epilogue === "store") return 0;
+  return epilogue === "add" ? 1 : ACTIVATIONS[epilogue];
+}
+
+/** A token embedding: f32 in panels, as the f32 output head reads it, or half precision in rows. */
+export interface Embedding {
+  readonly kind: "panels" | "half";
+  readonly address: number;
+}
+
+/** y = x·W + b: f32 weights in panels of 16 outputs, or 8-bit weights in blocks of 4 outputs by a group of 64. */
+export interface Linear {
+  readonly kind: "f32" | "int8";
+  readonly weight: number;
+  /** 0: none. */
+  readonly bias: number;
+  readonly inWidth: number;
+  readonly outWidth: number;
+}
+
+/** Quantised activations: [B, K rounded up to 64] 16-bit integers and a scale for each 64. */
+export interface Quantized {
+  readonly values: number;
+  readonly scales: number;
+}
+
+/** Where the keys and values of one layer lie; a page holds all layers, one after the other. */
+export interface KvLayer {
+  /** Address of this layer inside page 0. */
+  readonly address: number;
+  readonly pageBytes: number;
+  readonly heads: number;
+  readonly headSize: number;
+}
+
+/** The rows of one step: token ids, positions and, for each row, the address of its sequence's page numbers. */
+export interface RowTable {
+  readonly tokens: number;
+  readonly positions: number;
+  readonly pageTables: number;
+  readonly rows: number;
+}
+
+/** Floats that one head of one layer takes in a page: keys [d][16] and values [16][d rounded up to 4]. */
+export function headFloats(headSize: number): number {
+  return (headSize + ((headSize + 3) & ~3)) * PAGE_POSITIONS;
+}
+
+/** Runs a recorded program to its end. Implementations: `reference.ts` (plain TypeScript), `wasm.ts`. */
+export interface Executor {
+  readonly name: string;
+  readonly memory: LinearMemory;
+  run(program: number): void;
+  close(): Promise<void>;
+}
+
+/** Addresses that a program needs besides its operands. */
+export interface ProgramSpace {
+  /** Room for `maxInstructions` instructions. */
+  readonly address: number;
+  readonly maxInstructions: number;
+  /** Scratch of each thread, `scratchBytes` apart. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
+}
+
+/** Lays out a program buffer and the threads' scratch: scores of one head over the whole context. */
+export function allocateProgram(
+  arena: Arena,
+  limits: { maxInstructions: number; contextLength: number; threads: number },
+): ProgramSpace {
+  const scratchBytes = 4 * Math.max(64, rowStride(limits.contextLength));
+  return {
+    address: arena.allocate(limits.maxInstructions * INSTRUCTION_WORDS * 4),
+    maxInstructions: limits.maxInstructions,
+    scratch: arena.allocate(scratchBytes * limits.threads),
+    scratchBytes,
+  };
+}
+
+/**
+ * The kernels, as methods that record. Addresses are byte offsets; activations are rows of `rowStride(width)` floats.
+ * Nothing is computed before `run()`.
+ */
+export class Kernels {
+  readonly memory: LinearMemory;
+  readonly #executor: Executor;
+  readonly #space: ProgramSpace;
+  #count = 0;
+
+  constructor(executor: Executor, space: ProgramSpace) {
+    this.#executor = executor;
+    this.memory = executor.memory;
+    this.#space = space;
+  }
+
+  /** out[r] = wte[token r] + wpe[position r] */
+  embed(out: number, wte: Embedding, wpe: number, width: number, rows: RowTable): void {
+    const op = wte.kind === "half" ? OP.embedHalf : OP.embed;
+    this.#record(op, rows.rows, [out, rows.tokens, rows.positions, wte.address, wpe, width]);
+  }
+
+  /** out = (x − mean) / √(variance + ε) · weight + bias, row by row. */
+  layerNorm(
+    out: number,
+    x: number,
+    norm: { weight: number; bias: number; epsilon: number },
+    shape: { rows: number; width: number },
+  ): void {
+    const { scratch, scratchBytes } = this.#space;
+    const args = [out, x, norm.weight, norm.bias, shape.width, 0, scratch, scratchBytes];
+    this.#float(this.#record(OP.layerNorm, shape.rows, args), 7, norm.epsilon);
+  }
+
+  /** out[rows, N] = epilogue(x[rows, K]·W + b), in f32. */
+  matmul(out: number, x: number, linear: Linear, rows: number, epilogue: Epilogue): void {
+    const { weight, bias, inWidth, outWidth } = linear;
+    const panels = Math.ceil(outWidth / PANEL);
+    const args = [out, x, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)];
+    this.#record(OP.matmul, panels, args);
+  }
+
+  /** x[rows, width] as 14-bit integers with a scale for each group of 64. */
+  quantize(to: Quantized, x: number, shape: { rows: number; width: number }): void {
+    this.#record(OP.quantize, shape.rows, [to.values, to.scales, x, shape.width]);
+  }
+
+  /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights and quantised x. */
+  matmulInt8(out: number, x: Quantized, linear: Linear, rows: number, epilogue: Epilogue): void {
+    const { weight, bias, inWidth, outWidth } = linear;
+    const blocks = Math.ceil(outWidth / BLOCK);
+    const args = [out, x.values, x.scales, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)];
+    this.#record(OP.matmulInt8, blocks, args);
+  }
+
+  /** Writes the keys and values of qkv[rows, 3C] to the rows' pages. */
+  storeKv(qkv: number, rows: RowTable, kv: KvLayer): void {
+    const args = [qkv, rows.positions, rows.pageTables, kv.heads, kv.headSize, kv.address, kv.pageBytes];
+    this.#record(OP.storeKv, rows.rows, args);
+  }
+
+  /** out[rows, C] = softmax(q·Kᵀ·scale)·V over positions 0 … position of the row. */
+  attention(out: number, qkv: number, rows: RowTable, kv: KvLayer, scale: number): void {
+    const { scratch, scratchBytes } = this.#space;
+    const at = this.#record(OP.attention, rows.rows * kv.heads, [
+      ...[out, qkv, rows.positions, rows.pageTables, kv.heads, kv.headSize, 0],
+      ...[kv.address, kv.pageBytes, scratch, scratchBytes],
+    ]);
+    this.#float(at, 8, scale);
+  }
+
+  /** out[r] = x[indices[r]] */
+  gatherRows(out: number, x: number, indices: number, shape: { rows: number; width: number }): void {
+    this.#record(OP.gatherRows, shape.rows, [out, x, indices, shape.width]);
+  }
+
+  /** Copies `count` pages; `pairs` holds (from, to) page numbers. */
+  copyPages(pairs: number, count: number, pages: { address: number; pageBytes: number }): void {
+    this.#record(OP.copyPages, count, [pairs, pages.address, pages.pageBytes]);
+  }
+
+  /** Runs what was recorded and forgets it. */
+  run(): void {
+    this.#word(this.#count, 0, OP.end);
+    this.#count = 0;
+    this.#executor.run(this.#space.address);
+  }
+
+  #record(op: number, items: number, args: readonly number[]): number {
+    const index = this.#count;
+    this.#count += 1;
+    if (this.#count >= this.#space.maxInstructions) throw new Error("the kernel program is full");
+    this.#word(index, 0, op);
+    this.#word(index, 1, items);
+    for (const [i, argument] of args.entries()) this.#word(index, i + 2, argument);
+    return index;
+  }
+
+  #word(instruction: number, word: number, value: number): void {
+    this.memory.i32[(this.#space.address >>> 2) + instruction * INSTRUCTION_WORDS + word] = value;
+  }
+
+  #float(instruction: number, word: number, value: number): void {
+    this.memory.f32[(this.#space.address >>> 2) + instruction * INSTRUCTION_WORDS + word] = value;
+  }
+}

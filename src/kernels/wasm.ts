@@ -1,0 +1,66 @@
+// Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
+import { readFileSync } from "node:fs";
+import { Worker } from "node:worker_threads";
+import type { LinearMemory } from "./memory.ts";
+import { CONTROL, type Executor } from "./program.ts";
+
+interface KernelExports {
+  run(program: number, parts: number): void;
+}
+
+/** What a helper thread is started with. */
+export interface HelperData {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly part: number;
+}
+
+/** Compiles the kernels that the build put beside this file. */
+function compileKernels(): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(new URL("./kernels.wasm", import.meta.url)));
+}
+
+export class WasmExecutor implements Executor {
+  readonly name = "wasm";
+  readonly memory: LinearMemory;
+  readonly #kernels: KernelExports;
+  readonly #threads: number;
+  readonly #helpers: Worker[];
+
+  private constructor(memory: LinearMemory, kernels: KernelExports, helpers: Worker[]) {
+    this.memory = memory;
+    this.#kernels = kernels;
+    this.#helpers = helpers;
+    this.#threads = helpers.length + 1;
+  }
+
+  /** Starts an executor on `threads` threads, this one included. */
+  static start(memory: LinearMemory, threads: number): WasmExecutor {
+    const module = compileKernels();
+    const instance = new WebAssembly.Instance(module, { env: { memory: memory.wasm } });
+    const helpers = Array.from({ length: threads - 1 }, (_, i) => {
+      const workerData: HelperData = { module, memory: memory.wasm, part: i + 1 };
+      const helper = new Worker(new URL("./helper-thread.js", import.meta.url), { workerData, stdin: false });
+      helper.unref();
+      return helper;
+    });
+    return new WasmExecutor(memory, instance.exports as unknown as KernelExports, helpers);
+  }
+
+  run(program: number): void {
+    this.#kernels.run(program, this.#threads);
+  }
+
+  /** Ends the helper threads. */
+  async close(): Promise<void> {
+    const { i32 } = this.memory;
+    Atomics.store(i32, CONTROL.stop >>> 2, 1);
+    Atomics.add(i32, CONTROL.generation >>> 2, 1);
+    Atomics.notify(i32, CONTROL.generation >>> 2);
+    const exits = this.#helpers.map((helper) => {
+      helper.ref();
+      return new Promise((resolve) => helper.once("exit", resolve));
+    });
+    await Promise.all(exits);
+  }
+}

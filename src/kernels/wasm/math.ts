@@ -1,0 +1,94 @@
+// The project's own exponential and error function on four lanes, and the fixed reduction tree. They are written
+// with multiplications and additions only, in the same order as `../reference-math.ts`, so that both give the same bits.
+
+/** Adds 16 partial sums (index mod 16, four lanes each) in one fixed tree: 16 → 8 → 4 → 2 → 1. */
+// @ts-ignore: decorator
+@inline
+export function sum16(a: v128, b: v128, c: v128, d: v128): f32 {
+  const eight = f32x4.add(f32x4.add(a, c), f32x4.add(b, d));
+  const two = f32x4.add(eight, i8x16.shuffle(eight, eight, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return f32x4.extract_lane(two, 0) + f32x4.extract_lane(two, 1);
+}
+
+/**
+ * e^x for x ≤ 88, 0 below −87. Range reduction by ln 2 in two parts and a polynomial of degree 5, with the
+ * coefficients of the Cephes library's `expf` (S. Moshier); error below 2 units in the last place.
+ */
+// @ts-ignore: decorator
+@inline
+export function exp(value: v128): v128 {
+  const x = f32x4.min(value, f32x4.splat(88.0));
+  const magic = f32x4.splat(12582912.0); // 1.5 · 2^23: adding and taking it away rounds to the nearest integer.
+  const n = f32x4.sub(f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504088896341)), magic), magic);
+  const r = f32x4.sub(
+    f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))),
+    f32x4.mul(n, f32x4.splat(-2.12194440e-4)),
+  );
+  let p = f32x4.splat(1.9875691500e-4);
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
+  const y = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1.0));
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return v128.and(f32x4.mul(y, power), f32x4.ge(value, f32x4.splat(-87.0)));
+}
+
+/**
+ * erf(x) = x·P(x²)/Q(x²) on |x| ≤ 4, the rational approximation used by Eigen and XLA for single precision.
+ */
+// @ts-ignore: decorator
+@inline
+export function erf(value: v128): v128 {
+  const x = f32x4.max(f32x4.min(value, f32x4.splat(4.0)), f32x4.splat(-4.0));
+  const t = f32x4.mul(x, x);
+  let p = f32x4.splat(-2.72614225801306e-10);
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(2.77068142495902e-8));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-2.10102402082508e-6));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-5.69250639462346e-5));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-7.34990630326855e-4));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-2.9545998085402e-3));
+  p = f32x4.add(f32x4.mul(p, t), f32x4.splat(-1.60960333262415e-2));
+  let q = f32x4.splat(-1.45660718464996e-5);
+  q = f32x4.add(f32x4.mul(q, t), f32x4.splat(-2.13374055278905e-4));
+  q = f32x4.add(f32x4.mul(q, t), f32x4.splat(-1.68282697438203e-3));
+  q = f32x4.add(f32x4.mul(q, t), f32x4.splat(-7.37332916720468e-3));
+  q = f32x4.add(f32x4.mul(q, t), f32x4.splat(-1.42647390514189e-2));
+  return f32x4.div(f32x4.mul(x, p), q);
+}
+
+// Activation numbers: the same as `ACTIVATIONS` in `../program.ts`.
+export const GELU_TANH: i32 = 2;
+export const GELU_ERF: i32 = 3;
+export const RELU: i32 = 4;
+export const SILU: i32 = 5;
+export const TANH: i32 = 6;
+export const QUICK_GELU: i32 = 7;
+
+/** x / (1 + e^−s), that is x times the logistic function of s. */
+// @ts-ignore: decorator
+@inline
+function timesSigmoid(x: v128, s: v128): v128 {
+  return f32x4.div(x, f32x4.add(f32x4.splat(1.0), exp(f32x4.neg(s))));
+}
+
+export function activate(kind: i32, x: v128): v128 {
+  if (kind == GELU_TANH) {
+    // 0.5·x·(1 + tanh u) = x / (1 + e^(−2u)), u = √(2/π)·(x + 0.044715·x³).
+    const cube = f32x4.mul(f32x4.mul(x, x), x);
+    const inner = f32x4.add(x, f32x4.mul(f32x4.splat(0.044715), cube));
+    return timesSigmoid(x, f32x4.mul(f32x4.splat(1.5957691216057308), inner));
+  }
+  if (kind == GELU_ERF) {
+    const half = f32x4.mul(x, f32x4.splat(0.5));
+    const e = erf(f32x4.mul(x, f32x4.splat(0.7071067811865476)));
+    return f32x4.mul(half, f32x4.add(f32x4.splat(1.0), e));
+  }
+  if (kind == RELU) return f32x4.max(x, f32x4.splat(0.0));
+  if (kind == SILU) return timesSigmoid(x, x);
+  if (kind == QUICK_GELU) return timesSigmoid(x, f32x4.mul(f32x4.splat(1.702), x));
+  // tanh x = 2 / (1 + e^(−2x)) − 1.
+  const e = exp(f32x4.mul(f32x4.splat(-2.0), x));
+  return f32x4.sub(f32x4.div(f32x4.splat(2.0), f32x4.add(f32x4.splat(1.0), e)), f32x4.splat(1.0));
+}
