@@ -1,0 +1,110 @@
+// Beam search as transformers does it since release 4.50 (`_beam_search` in generation/utils.py), for one prompt:
+// scores are sums of f32 log-probabilities, a finished hypothesis keeps its end-of-text token, and its value is the
+// sum over the number of new tokens to the power of the length penalty.
+import type { LogitsProcessor } from "./logits-processors.ts";
+import { descending, logSoftmax, type Scored, topK } from "./numeric.ts";
+import type { DecodingParams, Search } from "./params.ts";
+import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
+
+type BeamParams = DecodingParams & { readonly search: Extract<Search, { kind: "beam" }> };
+
+/** The score of a beam that is there for its number only; it surfaces when there are fewer tokens than beams. */
+const NEVER = -1e9;
+
+interface Candidate {
+  readonly parent: number;
+  readonly tokenId: number;
+  /** Sum of log-probabilities over the new tokens. */
+  readonly score: number;
+  /** It ends with this token: end of text, or the last position. */
+  readonly stops: boolean;
+}
+
+export class BeamSearch implements DecodingStrategy {
+  readonly width: number;
+  readonly #params: BeamParams;
+  readonly #processors: readonly LogitsProcessor[];
+  readonly #context: SearchContext;
+  /** Summed log-probability of each beam. At first all beams are the prompt, and only the first of them counts. */
+  #scores: number[];
+  /** Finished hypotheses, best first, at most `width`. */
+  #finished: (Hypothesis & { readonly score: number })[] = [];
+  /** Beams of which every continuation was banned. They stand as they are, after all hypotheses. */
+  readonly #deadEnds: Hypothesis[] = [];
+
+  constructor(params: BeamParams, processors: readonly LogitsProcessor[], context: SearchContext) {
+    this.width = params.search.numBeams;
+    this.#scores = Array.from({ length: this.width }, (_, beam) => (beam === 0 ? 0 : NEVER));
+    this.#params = params;
+    this.#processors = processors;
+    this.#context = context;
+  }
+
+  advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[] {
+    const length = (branches[0] as Branch).tokenIds.length + 1; // with the token of this step
+    const candidates = this.#candidates(branches, rows, length);
+    this.#finish(branches, candidates, length);
+    const running = candidates.filter((c) => !c.stops).slice(0, this.width);
+    this.#scores = running.map((c) => c.score);
+    if (running.length === 0 || this.#isDone(length)) return [];
+    return running.map(({ parent, tokenId }, index) => ({ parent, index, tokenId }));
+  }
+
+  results(): Hypothesis[] {
+    return [...this.#finished, ...this.#deadEnds].slice(0, this.#params.numReturnSequences);
+  }
+
+  /** The best candidates over all beams, enough that `width` of them go on even if every end-of-text is among them. */
+  #candidates(branches: readonly Branch[], rows: readonly Float32Array[], length: number): Candidate[] {
+    const { eosTokenIds } = this.#context;
+    const count = Math.max(2, 1 + eosTokenIds.size) * this.width;
+    const best = branches.map((branch, parent) => {
+      const row = rows[parent] as Float32Array;
+      logSoftmax(row);
+      for (const process of this.#processors) process(row, branch.tokenIds);
+      return topK(row, count).filter(({ value }) => value > Number.NEGATIVE_INFINITY);
+    });
+    const candidates = this.#scores.flatMap((score, beam) => {
+      const parent = branches.length === 1 ? 0 : beam; // In the first step all beams share the prompt's one row.
+      const tokens = best[parent] as Scored[];
+      const { tokenIds } = branches[parent] as Branch;
+      if (tokens.length === 0) this.#deadEnds.push({ tokenIds, finishReason: "length" });
+      return tokens.map(({ index: tokenId, value }) => ({
+        parent,
+        tokenId,
+        score: Math.fround(score + value),
+        stops: eosTokenIds.has(tokenId) || length >= this.#params.maxLength,
+      }));
+    });
+    // Stable: on a tie the lower beam and then the lower token comes first.
+    return candidates.sort((a, b) => descending(a.score, b.score)).slice(0, count);
+  }
+
+  /** Of the first `width` candidates, those that stop become hypotheses and compete with the older ones. */
+  #finish(branches: readonly Branch[], candidates: readonly Candidate[], length: number): void {
+    const { search } = this.#params;
+    if (search.earlyStopping && this.#finished.length === this.width) return;
+    const added = candidates.slice(0, this.width).filter((c) => c.stops);
+    for (const { parent, tokenId, score } of added) {
+      this.#finished.push({
+        tokenIds: [...(branches[parent] as Branch).tokenIds, tokenId],
+        finishReason: this.#context.eosTokenIds.has(tokenId) ? "stop" : "length",
+        score: this.#normalise(score, length),
+      });
+    }
+    this.#finished.sort((a, b) => descending(a.score, b.score));
+    this.#finished.length = Math.min(this.#finished.length, this.width);
+  }
+
+  /** True when no live beam can still enter the list, as far as its present value tells. */
+  #isDone(length: number): boolean {
+    if (this.#finished.length < this.width) return false;
+    if (this.#params.search.earlyStopping) return true;
+    const worst = (this.#finished.at(-1) as { score: number }).score;
+    return !(this.#normalise(this.#scores[0] as number, length) > worst);
+  }
+
+  #normalise(score: number, length: number): number {
+    return Math.fround(score / (length - this.#context.promptLength) ** this.#params.search.lengthPenalty);
+  }
+}

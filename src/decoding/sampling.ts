@@ -1,0 +1,109 @@
+// One token at a time for each sequence: the most likely one, or one drawn from the filtered distribution.
+import type { LogitsProcessor } from "./logits-processors.ts";
+import { argmax, exp, largestOf } from "./numeric.ts";
+import type { DecodingParams } from "./params.ts";
+import { uniform } from "./random.ts";
+import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
+
+/** One deterministic sequence, computed once and returned as often as asked for. */
+export class GreedySearch implements DecodingStrategy {
+  readonly width = 1;
+  readonly #params: DecodingParams;
+  readonly #processors: readonly LogitsProcessor[];
+  readonly #eos: ReadonlySet<number>;
+  #result: Hypothesis | undefined;
+
+  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], context: SearchContext) {
+    this.#params = params;
+    this.#processors = processors;
+    this.#eos = context.eosTokenIds;
+  }
+
+  advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[] {
+    const branch = branches[0] as Branch;
+    const row = rows[0] as Float32Array;
+    for (const process of this.#processors) process(row, branch.tokenIds);
+    const tokenId = argmax(row);
+    this.#result = finished(branch.tokenIds, tokenId, this.#eos, this.#params.maxLength);
+    return this.#result ? [] : [{ parent: 0, index: 0, tokenId }];
+  }
+
+  results(): Hypothesis[] {
+    const { numReturnSequences } = this.#params;
+    return Array.from({ length: numReturnSequences }, () => this.#result as Hypothesis);
+  }
+}
+
+/** `numReturnSequences` sequences, drawn independently of each other. */
+export class MultinomialSampling implements DecodingStrategy {
+  readonly width: number;
+  readonly #params: DecodingParams;
+  readonly #processors: readonly LogitsProcessor[];
+  readonly #eos: ReadonlySet<number>;
+  readonly #results: Hypothesis[] = [];
+  #started = false;
+
+  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], context: SearchContext) {
+    this.width = params.numReturnSequences;
+    this.#params = params;
+    this.#processors = processors;
+    this.#eos = context.eosTokenIds;
+  }
+
+  advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[] {
+    const continuations: Continuation[] = [];
+    for (const [parent, branch] of branches.entries()) {
+      const row = rows[parent] as Float32Array;
+      for (const process of this.#processors) process(row, branch.tokenIds);
+      // The first step draws every sequence from the prompt's one row.
+      const indexes = this.#started
+        ? [branch.index]
+        : Array.from({ length: this.width }, (_, index) => index);
+      for (const index of indexes) {
+        const tokenId = draw(row, uniform(this.#params.seed, index, branch.tokenIds.length));
+        const result = finished(branch.tokenIds, tokenId, this.#eos, this.#params.maxLength);
+        if (result) this.#results[index] = result;
+        else continuations.push({ parent, index, tokenId });
+      }
+    }
+    this.#started = true;
+    return continuations;
+  }
+
+  results(): Hypothesis[] {
+    return this.#results;
+  }
+}
+
+/** The hypothesis that ends with `tokenId`, if the sequence ends with it. */
+function finished(
+  tokenIds: readonly number[],
+  tokenId: number,
+  eos: ReadonlySet<number>,
+  maxLength: number,
+): Hypothesis | undefined {
+  if (eos.has(tokenId)) return { tokenIds: [...tokenIds, tokenId], finishReason: "stop" };
+  if (tokenIds.length + 1 >= maxLength) return { tokenIds: [...tokenIds, tokenId], finishReason: "length" };
+  return undefined;
+}
+
+/**
+ * The token at which the cumulative probability of softmax(row), in id order, exceeds `u` in [0, 1). Of a row in which
+ * everything is banned: token 0, as an arg-max would answer.
+ */
+export function draw(row: Float32Array, u: number): number {
+  const largest = largestOf(row);
+  if (largest === Number.NEGATIVE_INFINITY) return 0;
+  let total = 0;
+  for (const z of row) if (z > Number.NEGATIVE_INFINITY) total += exp(z - largest);
+  let sum = 0;
+  let last = 0;
+  for (let i = 0; i < row.length; i++) {
+    const z = row[i] as number;
+    if (z === Number.NEGATIVE_INFINITY) continue;
+    sum += exp(z - largest);
+    last = i;
+    if (sum > u * total) break;
+  }
+  return last;
+}
