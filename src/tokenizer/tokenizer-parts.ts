@@ -1,0 +1,94 @@
+// The pieces that all tokenizer files are made of: vocabularies, merge rules and added tokens as they stand in JSON, and
+// the one way to refuse them. It reads no files and decides nothing about which file wins.
+import { GptError } from "../errors.ts";
+import type { AddedToken } from "./added-tokens.ts";
+
+/** Far above any vocabulary; guards the tables that are indexed by id. */
+const ID_MAX = 2 ** 22 - 1;
+
+export type JsonRecord = Readonly<Record<string, unknown>>;
+
+/** What the main file, or pair of files, says; the file names are for messages. */
+export interface BaseTokenizer {
+  readonly vocabFile: string;
+  readonly mergesFile: string;
+  readonly vocab: ReadonlyMap<string, number>;
+  readonly merges: readonly MergeRule[];
+  readonly addedTokens: readonly AddedToken[];
+  readonly addPrefixSpace: boolean;
+  readonly unknownToken: string | undefined;
+  readonly fuseUnknown: boolean;
+}
+
+export interface MergeRule {
+  readonly left: string;
+  readonly right: string;
+  /** For messages: "line 17" or "model.merges[15]". */
+  readonly where: string;
+}
+
+export function invalidTokenizer(file: string, problem: string, options?: ErrorOptions): GptError {
+  return new GptError("invalid_tokenizer", `${file}: ${problem}.`, options);
+}
+
+export function isRecord(value: unknown): value is JsonRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A value of a file, quoted and cut short for a message. */
+export function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length <= 60 ? text : `${text.slice(0, 60)}…`;
+}
+
+/** @throws GptError `invalid_tokenizer` when `value` is no token id. */
+export function parseTokenId(value: unknown, token: string, file: string): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= ID_MAX) return value;
+  throw invalidTokenizer(
+    file,
+    `the token ${quote(token)} has the id ${quote(value)}; expected an integer in 0…${ID_MAX}`,
+  );
+}
+
+/** An object of token → id. */
+export function parseVocab(tokens: JsonRecord, file: string): Map<string, number> {
+  const vocab = new Map<string, number>();
+  const owners = new Map<number, string>();
+  for (const [token, value] of Object.entries(tokens)) {
+    const id = parseTokenId(value, token, file);
+    const owner = owners.get(id);
+    if (owner !== undefined) {
+      throw invalidTokenizer(file, `the tokens ${quote(owner)} and ${quote(token)} have the same id ${id}`);
+    }
+    owners.set(id, token);
+    vocab.set(token, id);
+  }
+  if (vocab.size === 0) throw invalidTokenizer(file, "holds no tokens; expected an object of token to id");
+  return vocab;
+}
+
+/** Two tokens with one space between them; undefined when the line is anything else. */
+export function parseMergeLine(line: string, where: string): MergeRule | undefined {
+  const [left, right, ...rest] = line.split(" ");
+  return left && right && rest.length === 0 ? { left, right, where } : undefined;
+}
+
+/** An added token in the form of tokenizer.json and of `added_tokens_decoder`; absent flags are as in `tokenizers`. */
+export function parseAddedToken(json: unknown, id: unknown, file: string): AddedToken {
+  if (!isRecord(json) || typeof json.content !== "string" || json.content === "") {
+    throw invalidTokenizer(
+      file,
+      `the added token ${quote(json)} has no content; expected a non-empty string`,
+    );
+  }
+  const special = json.special === true;
+  return {
+    id: parseTokenId(id, json.content, file),
+    content: json.content,
+    special,
+    lstrip: json.lstrip === true,
+    rstrip: json.rstrip === true,
+    singleWord: json.single_word === true,
+    normalized: typeof json.normalized === "boolean" ? json.normalized : !special,
+  };
+}
