@@ -1,0 +1,216 @@
+// Verification of AWS Signature Version 4 in the Authorization header, over the body that was really received. The
+// checks stand in the order of AWS's services and answer with their names and texts. It knows nothing of HTTP servers,
+// keeps no state (a signature can be replayed until the clock window closes), and makes no allowance for presigned URLs.
+import { timingSafeEqual } from "node:crypto";
+import { canonicalRequest, foldHeaders, type RawRequest, sha256Hex, wireBytes } from "./canonical.ts";
+import { type Authorization, type Limits, parseAuthorization, refuse, type SigV4Error } from "./parse.ts";
+import { type Credential, formatTimestamp, type Scope, signature, stringToSign, TERMINATOR } from "./sign.ts";
+
+export interface VerifyOptions extends Limits {
+  /** Looks a key up; undefined: no such key. */
+  readonly credentials: (accessKeyId: string) => Credential | undefined;
+  /** The one region that is accepted, or "any". */
+  readonly region: string;
+  /** The signing name, `sagemaker` for SageMaker Runtime. */
+  readonly service: string;
+  readonly now: Date;
+  /** How far the request's time may be from `now`, either way. Default 300. */
+  readonly clockSkewSeconds?: number;
+  /** Host values to try when the signature does not match the received one: clients behind a proxy sign another. */
+  readonly hostAliases?: readonly string[];
+  /** false: S3 style, see `CanonicalOptions`. */
+  readonly normalizePath?: boolean;
+}
+
+export interface Verified {
+  readonly ok: true;
+  readonly credential: Credential;
+  readonly signedHeaders: readonly string[];
+  /** The host value that was signed: the received one or an alias. */
+  readonly host: string;
+}
+
+export interface Refused {
+  readonly ok: false;
+  readonly error: SigV4Error;
+  /** What the server made of the request, for "explain" output; absent when it got no further than parsing. */
+  readonly canonicalRequest?: string;
+  readonly stringToSign?: string;
+}
+
+/** A key id that is not known is verified against this, so that it costs what a known one costs. */
+const NOBODY: Credential = { accessKeyId: "", secretAccessKey: "0".repeat(40) };
+
+const INVALID_TOKEN = refuse(
+  "UnrecognizedClientException",
+  "The security token included in the request is invalid.",
+);
+const EXPIRED_TOKEN = refuse(
+  "ExpiredTokenException",
+  "The security token included in the request is expired",
+);
+const MISMATCH = refuse(
+  "InvalidSignatureException",
+  "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key " +
+    "and signing method. Consult the service documentation for details.",
+);
+
+/** What a request claims: by whom it was signed, when and for what. */
+interface Claim extends Authorization {
+  readonly accessKeyId: string;
+  readonly scope: Scope;
+  readonly terminator: string;
+}
+
+/** Decides whether a request was signed with a known key, for this region and service, now. Never throws. */
+export function verifySigV4(request: RawRequest, options: VerifyOptions): Verified | Refused {
+  const authorization = parseAuthorization(request, options);
+  if ("type" in authorization) return { ok: false, error: authorization };
+  const claim = claimOf(authorization);
+  const error = checkTime(claim, options) ?? checkCredentialForm(claim) ?? checkScope(claim, options);
+  if (error !== undefined) return { ok: false, error };
+
+  const credential = options.credentials(claim.accessKeyId);
+  const headers = foldHeaders(request.rawHeaders);
+  const payloadHash = sha256Hex(request.body);
+  const { host, ...stages } = matchSignature(request, claim, {
+    payloadHash,
+    secretAccessKey: (credential ?? NOBODY).secretAccessKey,
+    hosts: [headers.get("host") ?? "", ...(options.hostAliases ?? [])],
+    normalizePath: options.normalizePath ?? true,
+  });
+  if (credential === undefined) return { ok: false, error: INVALID_TOKEN, ...stages };
+  const failure =
+    checkToken(credential, headers.get("x-amz-security-token"), options.now) ??
+    checkPayloadHash(headers.get("x-amz-content-sha256"), payloadHash);
+  if (failure !== undefined) return { ok: false, error: failure, ...stages };
+  if (host === undefined) return { ok: false, error: MISMATCH, ...stages };
+  return { ok: true, credential, signedHeaders: claim.signedHeaders, host };
+}
+
+function claimOf(authorization: Authorization): Claim {
+  const [accessKeyId = "", date = "", region = "", service = "", terminator = ""] =
+    authorization.credential.split("/");
+  return { ...authorization, accessKeyId, scope: { date, region, service }, terminator };
+}
+
+/** The time must be a real one in ISO basic format, and near `now`; both ends of the window still count. */
+function checkTime({ timestamp }: Claim, options: VerifyOptions): SigV4Error | undefined {
+  const skew = options.clockSkewSeconds ?? 300;
+  const time = parseTimestamp(timestamp);
+  if (time === undefined) {
+    return refuse(
+      "IncompleteSignatureException",
+      `Date must be in ISO-8601 'basic format'. Got '${timestamp}'. See http://en.wikipedia.org/wiki/ISO_8601`,
+    );
+  }
+  const now = Math.floor(options.now.getTime() / 1000);
+  const shown = (seconds: number) => formatTimestamp(new Date(seconds * 1000));
+  if (time < now - skew) {
+    return refuse(
+      "InvalidSignatureException",
+      `Signature expired: ${timestamp} is now earlier than ${shown(now - skew)} (${shown(now)} - ${skew / 60} min.)`,
+    );
+  }
+  if (time > now + skew) {
+    return refuse(
+      "InvalidSignatureException",
+      `Signature not yet current: ${timestamp} is still later than ${shown(now + skew)} (${shown(now)} + ${skew / 60} min.)`,
+    );
+  }
+  return undefined;
+}
+
+/** Seconds since 1970 of `YYYYMMDDTHHMMSSZ`; undefined for anything else, impossible dates included. */
+function parseTimestamp(text: string): number | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text);
+  if (match === null) return undefined;
+  const [year = 0, month = 0, ...rest] = match.slice(1).map(Number);
+  const time = new Date(Date.UTC(year, month - 1, ...rest));
+  return formatTimestamp(time) === text ? time.getTime() / 1000 : undefined;
+}
+
+function checkCredentialForm({ credential }: Claim): SigV4Error | undefined {
+  if (credential.split("/").length === 5) return undefined;
+  return refuse(
+    "IncompleteSignatureException",
+    `Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '${credential}'`,
+  );
+}
+
+/** The scope must be this region, service and day; all that is wrong is said at once. */
+function checkScope({ scope, terminator, timestamp }: Claim, options: VerifyOptions): SigV4Error | undefined {
+  const day = timestamp.slice(0, 8);
+  let message = "";
+  if (options.region !== "any" && scope.region !== options.region) {
+    message += `Credential should be scoped to a valid region, not '${scope.region}'. `;
+  }
+  if (scope.service !== options.service) {
+    message += `Credential should be scoped to correct service: '${options.service}'. `;
+  }
+  if (terminator !== TERMINATOR) {
+    message += `Credential should be scoped with a valid terminator: '${TERMINATOR}', not '${terminator}'. `;
+  }
+  if (scope.date !== day) {
+    message +=
+      "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: " +
+      `'${scope.date}' != '${day}', from '${timestamp}'.`;
+  }
+  return message === "" ? undefined : refuse("InvalidSignatureException", message);
+}
+
+/** The token must be exactly the credential's: none where it has none. */
+function checkToken(credential: Credential, token: string | undefined, now: Date): SigV4Error | undefined {
+  const expected = credential.sessionToken;
+  const same =
+    expected === undefined || token === undefined ? expected === token : equalInConstantTime(expected, token);
+  if (!same) return INVALID_TOKEN;
+  return credential.expiresAt !== undefined && credential.expiresAt <= now ? EXPIRED_TOKEN : undefined;
+}
+
+/** A declared payload hash must be that of the received body: the signature always covers the body. */
+function checkPayloadHash(declared: string | undefined, actual: string): SigV4Error | undefined {
+  if (declared === undefined || declared === actual) return undefined;
+  return refuse(
+    MISMATCH.type,
+    /^[0-9a-f]{64}$/.test(declared)
+      ? `${MISMATCH.message} The 'x-amz-content-sha256' header is not the SHA-256 of the body that was received.`
+      : `The 'x-amz-content-sha256' header must be the body's SHA-256 in lower-case hex, not '${declared}'.`,
+  );
+}
+
+interface Material {
+  readonly payloadHash: string;
+  readonly secretAccessKey: string;
+  /** The received host value, then its aliases. */
+  readonly hosts: readonly [string, ...string[]];
+  readonly normalizePath: boolean;
+}
+
+interface Match {
+  /** The first host value under which the signature matches, if any does. */
+  readonly host: string | undefined;
+  /** Stages 1 and 2 with the received host. */
+  readonly canonicalRequest: string;
+  readonly stringToSign: string;
+}
+
+/** Compares the signature sent with the one computed, for one host value after the other. */
+function matchSignature(request: RawRequest, claim: Claim, material: Material): Match {
+  const { signedHeaders, timestamp, scope } = claim;
+  const { payloadHash, normalizePath } = material;
+  const stagesWith = (host: string) => {
+    const canonical = canonicalRequest(request, { signedHeaders, payloadHash, normalizePath, host });
+    return { canonicalRequest: canonical, stringToSign: stringToSign(timestamp, scope, canonical) };
+  };
+  const host = material.hosts.find((candidate) => {
+    const expected = signature(material.secretAccessKey, scope, stagesWith(candidate).stringToSign);
+    return equalInConstantTime(expected, claim.signature);
+  });
+  return { host, ...stagesWith(material.hosts[0]) };
+}
+
+/** Hashing first makes the lengths equal, so that only the outcome shows. */
+function equalInConstantTime(a: string, b: string): boolean {
+  return timingSafeEqual(Buffer.from(sha256Hex(wireBytes(a))), Buffer.from(sha256Hex(wireBytes(b))));
+}
