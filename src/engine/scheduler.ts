@@ -1,0 +1,207 @@
+// Decides what goes into the next pass and what its logits mean for every request. It does no I/O, reads no clock,
+// never looks inside a row of logits and does not know what a beam is. There is no prefill and no decode phase: every
+// sequence owes the tokens that are not computed yet, a prompt simply many of them.
+import type { Continuation, DecodingStrategy, Hypothesis } from "../decoding/strategy.ts";
+import { GptError } from "../errors.ts";
+import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend.ts";
+import { PagePool } from "./page-pool.ts";
+import { type GenerationRequest, owed, type Sequence, type SequenceGroup } from "./sequence.ts";
+
+/** One chunk of the pass and whose it is. */
+interface Planned {
+  readonly group: SequenceGroup;
+  readonly sequence: Sequence;
+  readonly chunk: ForwardChunk;
+}
+
+/** Room that is left in a pass. */
+interface Room {
+  tokens: number;
+  logitRows: number;
+}
+
+export interface Finished {
+  readonly request: GenerationRequest;
+  readonly hypotheses: readonly Hypothesis[];
+}
+
+export class Scheduler {
+  readonly pool: PagePool;
+  readonly #limits: BackendLimits;
+  readonly #waiting: SequenceGroup[] = [];
+  /** Those served longest ago come first. */
+  #running: SequenceGroup[] = [];
+  #planned: Planned[] = [];
+
+  constructor(limits: BackendLimits) {
+    this.#limits = limits;
+    this.pool = new PagePool(limits.pages);
+  }
+
+  get numWaiting(): number {
+    return this.#waiting.length;
+  }
+
+  get numRunning(): number {
+    return this.#running.length;
+  }
+
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#running.length === 0;
+  }
+
+  /** @throws GptError `request_too_large` when the request could never be admitted. */
+  add(request: GenerationRequest, strategy: DecodingStrategy): void {
+    const reservedPages = pagesForLife(request, strategy.width, this.#limits.pagePositions);
+    if (reservedPages > this.pool.size) {
+      const message =
+        `the request needs ${reservedPages} pages of KV cache for ${strategy.width} sequences of up to ` +
+        `${request.decoding.maxLength} tokens, and there are ${this.pool.size}`;
+      throw new GptError("request_too_large", message);
+    }
+    if (strategy.width > this.#limits.maxLogitRows) {
+      const message = `the request needs ${strategy.width} sequences at once, at most ${this.#limits.maxLogitRows} fit`;
+      throw new GptError("request_too_large", message);
+    }
+    const prompt: Sequence = { index: 0, tokenIds: request.promptTokenIds, numComputed: 0, pages: [] };
+    this.#waiting.push({ request, strategy, reservedPages, live: [prompt], pendingCopies: [] });
+  }
+
+  /** Forgets a request and takes its pages back. Unknown ids are ignored: it may have finished meanwhile. */
+  abort(id: number): void {
+    const waiting = this.#waiting.findIndex((group) => group.request.id === id);
+    if (waiting >= 0) this.#waiting.splice(waiting, 1);
+    const running = this.#running.find((group) => group.request.id === id);
+    if (running) this.#retire(running);
+  }
+
+  /** The next pass: running requests, longest unserved first, then new ones as long as there is room. */
+  schedule(): ForwardBatch {
+    this.#admit();
+    const room = { tokens: this.#limits.maxBatchTokens, logitRows: this.#limits.maxLogitRows };
+    // Single tokens first, so that a long prompt takes only what they leave.
+    const [prompts, decodes] = partition(this.#running, (group) => group.live.some((s) => owed(s) > 1));
+    this.#planned = [...decodes, ...prompts].flatMap((group) => this.#plan(group, room));
+    const served = new Set(this.#planned.map(({ group }) => group));
+    const [first, last] = partition(this.#running, (group) => !served.has(group));
+    this.#running = [...first, ...last];
+    const copies = last.flatMap((group) => group.pendingCopies);
+    for (const group of last) group.pendingCopies = [];
+    return { copies, chunks: this.#planned.map(({ chunk }) => chunk) };
+  }
+
+  /** Takes the logits of the scheduled pass, in its order, and returns the requests that are done. */
+  update(logits: readonly Float32Array[]): Finished[] {
+    const rows = new Map<Sequence, Float32Array>();
+    let next = 0;
+    for (const { sequence, chunk } of this.#planned) {
+      sequence.numComputed += chunk.tokenIds.length;
+      if (chunk.logits === "last") rows.set(sequence, logits[next++] as Float32Array);
+    }
+    const finished: Finished[] = [];
+    for (const group of new Set(this.#planned.map((planned) => planned.group))) {
+      if (!group.live.every((sequence) => rows.has(sequence))) continue;
+      const continuations = group.strategy.advance(
+        group.live,
+        group.live.map((sequence) => rows.get(sequence) as Float32Array),
+      );
+      if (continuations.length > 0) {
+        this.#branch(group, continuations);
+      } else {
+        finished.push({ request: group.request, hypotheses: group.strategy.results() });
+        this.#retire(group);
+      }
+    }
+    this.#planned = [];
+    return finished;
+  }
+
+  /** Admits waiting requests in order; the head of the queue is never overtaken. */
+  #admit(): void {
+    for (;;) {
+      const head = this.#waiting[0];
+      if (!head || !this.pool.reserve(head.reservedPages)) return;
+      this.#waiting.shift();
+      this.#running.push(head);
+    }
+  }
+
+  /** The chunks of one request: all its sequences or, when they do not fit, none. A prompt takes what room there is. */
+  #plan(group: SequenceGroup, room: Room): Planned[] {
+    const { live } = group;
+    if (live.length > room.logitRows || live.length > room.tokens) return [];
+    return live.map((sequence) => {
+      const count = Math.min(owed(sequence), room.tokens);
+      const end = sequence.numComputed + count;
+      const isLast = end === sequence.tokenIds.length;
+      room.tokens -= count;
+      if (isLast) room.logitRows -= 1;
+      while (sequence.pages.length * this.#limits.pagePositions < end)
+        sequence.pages.push(this.pool.allocate());
+      const chunk: ForwardChunk = {
+        pages: sequence.pages,
+        position: sequence.numComputed,
+        tokenIds: sequence.tokenIds.slice(sequence.numComputed, end),
+        logits: isLast ? "last" : "none",
+      };
+      return { group, sequence, chunk };
+    });
+  }
+
+  /** Turns continuations into sequences: the first child of a parent inherits its pages, further ones fork. */
+  #branch(group: SequenceGroup, continuations: readonly Continuation[]): void {
+    const parents = group.live;
+    const hasChild = new Set(continuations.map((c) => c.parent));
+    // Childless sequences go first: their pages may be needed for the forks.
+    for (const [i, parent] of parents.entries()) if (!hasChild.has(i)) this.#releasePages(parent);
+    const heirs = new Set<number>();
+    group.live = continuations.map(({ parent: i, index, tokenId }) => {
+      const parent = parents[i] as Sequence;
+      const pages = heirs.has(i) ? this.#fork(group, parent) : parent.pages;
+      heirs.add(i);
+      return { index, tokenIds: [...parent.tokenIds, tokenId], numComputed: parent.numComputed, pages };
+    });
+  }
+
+  /** Shares the full pages and orders a copy of the last, incomplete one: at most one page a fork. */
+  #fork(group: SequenceGroup, parent: Sequence): number[] {
+    const full = Math.floor(parent.numComputed / this.#limits.pagePositions);
+    const pages = parent.pages.slice(0, full);
+    for (const page of pages) this.pool.share(page);
+    if (parent.numComputed > full * this.#limits.pagePositions) {
+      const copy = this.pool.allocate();
+      group.pendingCopies.push({ from: parent.pages[full] as number, to: copy });
+      pages.push(copy);
+    }
+    return pages;
+  }
+
+  /** The one place where a running request's pages come home. */
+  #retire(group: SequenceGroup): void {
+    for (const sequence of group.live) this.#releasePages(sequence);
+    this.pool.unreserve(group.reservedPages);
+    this.#running = this.#running.filter((other) => other !== group);
+  }
+
+  #releasePages(sequence: Sequence): void {
+    for (const page of sequence.pages) this.pool.release(page);
+  }
+}
+
+/**
+ * The most pages a request can hold at once: full prompt pages are shared by all its sequences, the rest is each
+ * sequence's own. The last token of a sequence is never fed back, so it needs no place.
+ */
+function pagesForLife(request: GenerationRequest, width: number, pagePositions: number): number {
+  const { promptTokenIds, decoding } = request;
+  const total = Math.ceil(Math.max(promptTokenIds.length, decoding.maxLength - 1) / pagePositions);
+  const shared = Math.min(total, Math.floor(promptTokenIds.length / pagePositions));
+  return shared + width * (total - shared);
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [yes: T[], no: T[]] {
+  const yes: T[] = [];
+  const no: T[] = [];
+  for (const item of items) (test(item) ? yes : no).push(item);
+  return [yes, no];
+}

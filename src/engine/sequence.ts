@@ -1,0 +1,38 @@
+// The state of a request inside the engine. It is born with the request and dies with it.
+import type { DecodingParams } from "../decoding/params.ts";
+import type { DecodingStrategy } from "../decoding/strategy.ts";
+import type { PageCopy } from "../model/backend.ts";
+
+/** What the engine is asked: integers only. */
+export interface GenerationRequest {
+  readonly id: number;
+  /** At least one. */
+  readonly promptTokenIds: readonly number[];
+  readonly decoding: DecodingParams;
+}
+
+/** One line of tokens whose keys and values are kept. */
+export interface Sequence {
+  readonly index: number;
+  readonly tokenIds: readonly number[];
+  /** Tokens whose keys and values are in the pages; the others are owed. */
+  numComputed: number;
+  readonly pages: number[];
+}
+
+/** All sequences of one request. */
+export interface SequenceGroup {
+  readonly request: GenerationRequest;
+  readonly strategy: DecodingStrategy;
+  /** Pages promised to it for its whole life. */
+  readonly reservedPages: number;
+  /** One while the prompt is read, then as the strategy decides. */
+  live: Sequence[];
+  /** To be done before its next pass. */
+  pendingCopies: PageCopy[];
+}
+
+/** Tokens that a sequence has and whose keys and values are still to be computed. */
+export function owed(sequence: Sequence): number {
+  return sequence.tokenIds.length - sequence.numComputed;
+}

@@ -1,0 +1,45 @@
+// The engine thread's life: drain the inbox, step, post what is done, and so on; asleep when there is nothing to do.
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { GptError } from "../errors.ts";
+import type { EngineCore } from "./engine-core.ts";
+import type { FromEngine, ToEngine } from "./messages.ts";
+
+/** Runs until a `close` message comes. */
+export function runEngineLoop(core: EngineCore, port: MessagePort): void {
+  let running = false;
+  let closing = false;
+  const post = (message: FromEngine<never>): void => port.postMessage(message);
+
+  const handle = (message: ToEngine): void => {
+    if (message.type === "close") closing = true;
+    else if (message.type === "abort") core.abort(message.id);
+    else submit(message.request);
+  };
+  const submit = (request: Extract<ToEngine, { type: "submit" }>["request"]): void => {
+    try {
+      core.add(request);
+    } catch (error) {
+      if (!(error instanceof GptError)) throw error;
+      post({ type: "refused", id: request.id, code: error.code, message: error.message });
+    }
+  };
+  /** New requests and aborts are seen before the next pass, not after the last one. */
+  const drain = (): void => {
+    for (let item = receiveMessageOnPort(port); item; item = receiveMessageOnPort(port)) handle(item.message);
+  };
+  const work = (): void => {
+    for (drain(); !core.isIdle && !closing; drain()) {
+      for (const { request, hypotheses } of core.step())
+        post({ type: "finished", id: request.id, hypotheses });
+    }
+    running = false;
+    if (closing) void core.close().then(() => port.close());
+  };
+  port.on("message", (message: ToEngine) => {
+    handle(message);
+    if (running) return;
+    running = true;
+    // Requests that arrive in the same turn share their first pass.
+    setImmediate(work);
+  });
+}

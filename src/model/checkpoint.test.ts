@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import {
+  type CheckpointOptions,
+  temporaryDirectory,
+  writeCheckpoint,
+  writeSafetensors,
+} from "../../test/support/checkpoints.ts";
+import { score } from "../service/score.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { loadModel } from "./load.ts";
+import { SafetensorsFile } from "./safetensors.ts";
+
+const directory = temporaryDirectory();
+after(() => directory.remove());
+let count = 0;
+
+function write(options: Partial<CheckpointOptions> = {}): string {
+  return writeCheckpoint(join(directory.path, String(count++)), { seed: 7, ...options });
+}
+
+async function lastLogits(path: string): Promise<number[]> {
+  const { backend } = loadModel(path, { precision: "f32", kvCacheMb: 1, threads: 1 });
+  const { lastLogits } = score(backend, [1, 2, 3, 4, 5]);
+  await backend.close();
+  return [...lastLogits];
+}
+
+describe("a checkpoint gives the same model in every form", async () => {
+  const plain = await lastLogits(write());
+
+  it("with the transformer. prefix, with mask buffers, in shards", async () => {
+    const forms: Partial<CheckpointOptions>[] = [
+      { prefix: "transformer." },
+      { maskBuffers: true, prefix: "transformer." },
+      { shards: 3 },
+      { shards: 2, prefix: "transformer.", maskBuffers: true },
+    ];
+    for (const form of forms) assert.deepEqual(await lastLogits(write(form)), plain, JSON.stringify(form));
+  });
+
+  it("under the aliases of its config fields", async () => {
+    const path = write();
+    const file = join(path, "config.json");
+    const { vocab_size, n_positions, n_embd, n_layer, n_head } = JSON.parse(readFileSync(file, "utf8"));
+    const aliases = {
+      ...{ vocab_size, max_position_embeddings: n_positions, hidden_size: n_embd },
+      ...{ num_hidden_layers: n_layer, num_attention_heads: n_head, eos_token_id: [60, 3], n_inner: null },
+      ...{ hidden_act: "relu", intermediate_size: 5 }, // transformers ignores both for GPT-2
+    };
+    writeFileSync(file, JSON.stringify(aliases));
+    assert.deepEqual(await lastLogits(path), plain);
+    assert.deepEqual(Checkpoint.open(path).config.eosTokenIds, [60, 3]);
+  });
+
+  it("F16 and BF16 to their precision", async () => {
+    for (const [dtype, tolerance] of [
+      ["F16", 0.02],
+      ["BF16", 0.15],
+    ] as const) {
+      const halves = await lastLogits(write({ dtype }));
+      const largest = Math.max(...halves.map((z, i) => Math.abs(z - (plain[i] as number))));
+      assert.ok(largest > 0 && largest < tolerance, `${dtype} is off by ${largest}`);
+    }
+  });
+
+  it("with a head of its own", async () => {
+    const untied = { config: { tie_word_embeddings: false } };
+    const logits = await lastLogits(write(untied));
+    assert.notDeepEqual(logits, plain);
+    assert.deepEqual(await lastLogits(write({ ...untied, prefix: "transformer.", shards: 2 })), logits);
+  });
+});
+
+describe("half precision numbers", () => {
+  it("are read exactly: zeros, subnormals, the largest, infinities", () => {
+    const file = join(directory.path, "halves.safetensors");
+    const bits = [
+      0x0000, 0x8000, 0x0001, 0x03ff, 0x0400, 0x3c00, 0xc000, 0x7bff, 0x7c00, 0xfc00, 0x7e00, 0x3555,
+    ];
+    const bytes = new Uint8Array(Uint16Array.from(bits).buffer);
+    const tensor = { shape: [bits.length], bytes };
+    writeSafetensors(file, [
+      { name: "a", dtype: "F16", ...tensor },
+      { name: "b", dtype: "BF16", ...tensor },
+    ]);
+    const opened = SafetensorsFile.open(file);
+    const smallest = 2 ** -24;
+    assert.deepEqual(
+      [...opened.read("a", [bits.length])],
+      [0, -0, smallest, 1023 * smallest, 2 ** -14, 1, -2, 65504, Infinity, -Infinity, NaN, 1365 * 2 ** -12],
+    );
+    const upper = bits.map((b) => new Float32Array(Uint32Array.of(b << 16).buffer)[0]);
+    assert.deepEqual([...opened.read("b", [bits.length])], upper);
+    opened.close();
+  });
+});
+
+describe("a wrong checkpoint gets one clear sentence", () => {
+  const cases: [string, (path: string) => void, RegExp][] = [
+    ["no config", (p) => rmSync(join(p, "config.json")), /config\.json: cannot be read/],
+    ["config is not JSON", (p) => writeFileSync(join(p, "config.json"), "{"), /config\.json: is not JSON/],
+    [
+      "config is a list",
+      (p) => writeFileSync(join(p, "config.json"), "[]"),
+      /config\.json: .*expected object/,
+    ],
+    ["another model", patch({ model_type: "llama" }), /model_type is "llama", and only "gpt2" can be loaded/],
+    ["cross-attention", patch({ add_cross_attention: true }), /add_cross_attention is true/],
+    [
+      "unknown activation",
+      patch({ activation_function: "mish" }),
+      /activation_function is "mish", known are gelu_new/,
+    ],
+    ["heads", patch({ n_head: 3 }), /n_embd 16 is not a multiple of n_head 3/],
+    ["a field of the wrong type", patch({ n_layer: "two" }), /config\.json: n_layer: .*expected number/],
+    [
+      "no weights",
+      (p) => rmSync(join(p, "model.safetensors")),
+      /has neither model\.safetensors nor .*index\.json/,
+    ],
+    [
+      "a pickle",
+      (p) => {
+        rmSync(join(p, "model.safetensors"));
+        writeFileSync(join(p, "pytorch_model.bin"), "x");
+      },
+      /pytorch_model\.bin is a Python pickle, which is not read: save it as safetensors/,
+    ],
+    [
+      "truncated data",
+      (p) => truncateSync(join(p, "model.safetensors"), 9000),
+      /is truncated: tensor .* ends at byte/,
+    ],
+    [
+      "truncated header",
+      (p) => truncateSync(join(p, "model.safetensors"), 100),
+      /truncated or not a safetensors file/,
+    ],
+    ["an empty file", (p) => truncateSync(join(p, "model.safetensors"), 0), /is 0 bytes long, too short/],
+    [
+      "not safetensors",
+      (p) => writeFileSync(join(p, "model.safetensors"), "x".repeat(99)),
+      /not a safetensors file/,
+    ],
+    [
+      "another shape",
+      patch({ n_positions: 32 }),
+      /tensor wpe\.weight has shape \[64,16\], expected \[32,16\]/,
+    ],
+    [
+      "another vocabulary",
+      patch({ vocab_size: 62 }),
+      /tensor wte\.weight has shape \[61,16\], expected \[62,16\]/,
+    ],
+    ["missing layer", patch({ n_layer: 3 }), /tensor h\.2\.ln_1\.weight of shape \[16\] is missing/],
+    [
+      "missing head",
+      patch({ tie_word_embeddings: false }),
+      /tensor lm_head\.weight of shape \[61,16\] is missing/,
+    ],
+    [
+      "an unknown type",
+      (p) => retype(p, "F32", "F64"),
+      /tensor wte\.weight has type F64, expected F32, F16 or BF16/,
+    ],
+    ["a wrong size", (p) => retype(p, "F32", "F16"), /tensor wte\.weight takes 3904 bytes, expected 1952/],
+  ];
+
+  function patch(fields: Record<string, unknown>): (path: string) => void {
+    return (path) => {
+      const file = join(path, "config.json");
+      writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...fields }));
+    };
+  }
+
+  function retype(path: string, from: string, to: string): void {
+    const file = join(path, "model.safetensors");
+    const bytes = readFileSync(file);
+    const at = bytes.indexOf(`"${from}"`, bytes.indexOf("wte.weight"));
+    bytes.write(to, at + 1);
+    writeFileSync(file, bytes);
+  }
+
+  const good = write();
+  for (const [name, spoil, message] of cases) {
+    it(name, () => {
+      const path = join(directory.path, String(count++));
+      cpSync(good, path, { recursive: true });
+      spoil(path);
+      assert.throws(() => loadModel(path, { precision: "f32", kvCacheMb: 1, threads: 1 }), {
+        code: "invalid_checkpoint",
+        message,
+      });
+    });
+  }
+
+  it("no directory, and a shard outside of it", () => {
+    const open = (path: string) => (): unknown =>
+      loadModel(path, { precision: "f32", kvCacheMb: 1, threads: 1 });
+    assert.throws(open(join(directory.path, "nowhere")), { message: /nowhere: no such directory/ });
+    const path = write({ shards: 2 });
+    const index = join(path, "model.safetensors.index.json");
+    writeFileSync(index, JSON.stringify({ weight_map: { "wte.weight": "../a.safetensors" } }));
+    assert.throws(open(path), { message: /names a file outside the directory: \.\.\/a\.safetensors/ });
+    writeFileSync(index, "{}");
+    assert.throws(open(path), { message: /has no weight_map of file names/ });
+  });
+
+  it("a model that WebAssembly cannot address", () => {
+    assert.throws(() => loadModel(good, { precision: "f32", kvCacheMb: 5000, threads: 1 }), {
+      code: "invalid_config",
+      message: /need 4\.9 GiB, and WebAssembly memory ends at 4 GiB/,
+    });
+  });
+});

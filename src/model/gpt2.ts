@@ -1,0 +1,237 @@
+// GPT-2's forward pass over paged keys and values (Radford et al. 2019; the names are those of openai/gpt-2's
+// model.py). A batch is ragged: chunks of prompts and single tokens side by side, every token a row of its own that
+// never sees how the others are batched.
+import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
+import {
+  allocateProgram,
+  type Epilogue,
+  type Executor,
+  GROUP,
+  headFloats,
+  Kernels,
+  type KvLayer,
+  type Linear,
+  PAGE_POSITIONS,
+  type ProgramSpace,
+  type Quantized,
+  type RowTable,
+} from "../kernels/program.ts";
+import type { Backend, BackendLimits, ForwardBatch } from "./backend.ts";
+import type { Gpt2Config } from "./gpt2-config.ts";
+import { allocateWeights, type Gpt2Weights, type Precision } from "./weights.ts";
+
+/** How many pages, rows and threads a model is laid out for. */
+export interface Gpt2Capacity {
+  readonly precision: Precision;
+  readonly pages: number;
+  readonly maxBatchTokens: number;
+  readonly maxLogitRows: number;
+  readonly threads: number;
+}
+
+/** Bytes of one page: 16 positions of keys and values, all layers and heads. */
+export function pageBytes(config: Gpt2Config): number {
+  return 4 * config.nLayer * config.nHead * headFloats(config.headSize);
+}
+
+/** Addresses of activations; B = maxBatchTokens rows. */
+interface Activations {
+  readonly tokens: number; // [B]
+  readonly positions: number; // [B]
+  readonly pageTables: number; // [B], the address of each row's page numbers
+  readonly pageNumbers: number; // [B, pages of a context]
+  readonly copies: number; // (from, to) pairs
+  readonly logitRows: number; // [R]
+  readonly x: number; // [B, C], the residual stream
+  readonly a: number; // [B, C], normalised or attended
+  readonly qkv: number; // [B, 3C]
+  readonly hidden: number; // [B, F]
+  readonly quantized: Quantized; // the widest of them, for 8-bit linears
+  readonly last: number; // [R, C]
+  readonly logits: number; // [R, V]
+}
+
+export interface Gpt2Layout {
+  readonly weights: Gpt2Weights;
+  readonly pages: number;
+  readonly activations: Activations;
+  readonly program: ProgramSpace;
+}
+
+/** Lays out everything the model needs, before there is any memory. */
+export function layoutGpt2(arena: Arena, config: Gpt2Config, capacity: Gpt2Capacity): Gpt2Layout {
+  const { maxBatchTokens: rows, maxLogitRows } = capacity;
+  const pagesOfContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
+  const activation = (width: number, count = rows): number => arena.floats(count * rowStride(width));
+  return {
+    weights: allocateWeights(arena, config, capacity.precision),
+    pages: arena.allocate(capacity.pages * pageBytes(config)),
+    activations: {
+      tokens: arena.floats(rows),
+      positions: arena.floats(rows),
+      pageTables: arena.floats(rows),
+      pageNumbers: arena.floats(rows * pagesOfContext),
+      copies: arena.floats(2 * capacity.pages),
+      logitRows: arena.floats(maxLogitRows),
+      x: activation(config.nEmbd),
+      a: activation(config.nEmbd),
+      qkv: activation(3 * config.nEmbd),
+      hidden: activation(config.nInner),
+      quantized: allocateQuantized(arena, capacity, Math.max(config.nInner, config.nEmbd)),
+      last: activation(config.nEmbd, maxLogitRows),
+      logits: activation(config.vocabSize, maxLogitRows),
+    },
+    program: allocateProgram(arena, {
+      maxInstructions: 12 * config.nLayer + 8,
+      contextLength: config.contextLength,
+      threads: capacity.threads,
+    }),
+  };
+}
+
+function allocateQuantized(
+  arena: Arena,
+  { precision, maxBatchTokens }: Gpt2Capacity,
+  width: number,
+): Quantized {
+  if (precision === "f32") return { values: 0, scales: 0 };
+  const groups = maxBatchTokens * Math.ceil(width / GROUP);
+  return { values: arena.allocate(2 * GROUP * groups), scales: arena.floats(groups) };
+}
+
+export class Gpt2 implements Backend {
+  readonly limits: BackendLimits;
+  readonly #config: Gpt2Config;
+  readonly #layout: Gpt2Layout;
+  readonly #memory: LinearMemory;
+  readonly #kernels: Kernels;
+  readonly #executor: Executor;
+
+  constructor(config: Gpt2Config, layout: Gpt2Layout, capacity: Gpt2Capacity, executor: Executor) {
+    this.#config = config;
+    this.#layout = layout;
+    this.#executor = executor;
+    this.#memory = executor.memory;
+    this.#kernels = new Kernels(executor, layout.program);
+    this.limits = {
+      vocabSize: config.vocabSize,
+      contextLength: config.contextLength,
+      pages: capacity.pages,
+      pagePositions: PAGE_POSITIONS,
+      maxBatchTokens: capacity.maxBatchTokens,
+      maxLogitRows: capacity.maxLogitRows,
+    };
+  }
+
+  forward(batch: ForwardBatch): Float32Array[] {
+    const { rows, logitRows } = this.#writeRows(batch);
+    this.#recordCopies(batch);
+    this.#recordBlocks(rows);
+    this.#recordHead(logitRows);
+    this.#kernels.run();
+    const { vocabSize } = this.#config;
+    return Array.from({ length: logitRows }, (_, row) =>
+      this.#memory.floats(this.#layout.activations.logits + 4 * row * rowStride(vocabSize), vocabSize),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#executor.close();
+  }
+
+  /** Writes token, position and page table of every row, and which rows go on to the head. */
+  #writeRows(batch: ForwardBatch): { rows: RowTable; logitRows: number } {
+    const at = this.#layout.activations;
+    const { i32 } = this.#memory;
+    let row = 0;
+    let pageNumber = at.pageNumbers >>> 2;
+    let logitRows = 0;
+    for (const chunk of batch.chunks) {
+      const pageTable = pageNumber * 4;
+      for (const page of chunk.pages) i32[pageNumber++] = page;
+      for (const [i, tokenId] of chunk.tokenIds.entries()) {
+        i32[(at.tokens >>> 2) + row] = tokenId;
+        i32[(at.positions >>> 2) + row] = chunk.position + i;
+        i32[(at.pageTables >>> 2) + row] = pageTable;
+        const isLast = i === chunk.tokenIds.length - 1;
+        if (chunk.logits === "all" || (chunk.logits === "last" && isLast)) {
+          i32[(at.logitRows >>> 2) + logitRows++] = row;
+        }
+        row += 1;
+      }
+    }
+    if (row > this.limits.maxBatchTokens || logitRows > this.limits.maxLogitRows) {
+      throw new Error(`a batch of ${row} tokens and ${logitRows} rows of logits is over the limits`);
+    }
+    const rows = { tokens: at.tokens, positions: at.positions, pageTables: at.pageTables, rows: row };
+    return { rows, logitRows };
+  }
+
+  #recordCopies(batch: ForwardBatch): void {
+    if (batch.copies.length === 0) return;
+    const { activations, pages } = this.#layout;
+    this.#memory
+      .ints(activations.copies, 2 * batch.copies.length)
+      .set(batch.copies.flatMap((c) => [c.from, c.to]));
+    this.#kernels.copyPages(activations.copies, batch.copies.length, {
+      address: pages,
+      pageBytes: pageBytes(this.#config),
+    });
+  }
+
+  /** The residual stream x from the embeddings through all blocks. */
+  #recordBlocks(rows: RowTable): void {
+    const { nEmbd: width, activation } = this.#config;
+    const { weights, activations } = this.#layout;
+    const { x, a, qkv, hidden } = activations;
+    const k = this.#kernels;
+    const shape = { rows: rows.rows, width };
+    k.embed(x, weights.wte, weights.wpe, width, rows); // [B, C]
+    for (const [layer, block] of weights.blocks.entries()) {
+      const kv = this.#kvLayer(layer);
+      k.layerNorm(a, x, block.ln1, shape); // [B, C]
+      this.#linear(qkv, a, block.cAttn, rows.rows, "store"); // [B, 3C]
+      k.storeKv(qkv, rows, kv);
+      k.attention(a, qkv, rows, kv, this.#attentionScale(layer)); // [B, C]
+      this.#linear(x, a, block.attnProj, rows.rows, "add"); // [B, C]
+      k.layerNorm(a, x, block.ln2, shape); // [B, C]
+      this.#linear(hidden, a, block.cFc, rows.rows, activation); // [B, F]
+      this.#linear(x, hidden, block.mlpProj, rows.rows, "add"); // [B, C]
+    }
+  }
+
+  /** Logits of the rows that want them. */
+  #recordHead(rows: number): void {
+    if (rows === 0) return;
+    const { weights, activations } = this.#layout;
+    const { x, last, logitRows, logits } = activations;
+    const shape = { rows, width: this.#config.nEmbd };
+    this.#kernels.gatherRows(last, x, logitRows, shape); // [R, C]
+    this.#kernels.layerNorm(last, last, weights.lnF, shape); // [R, C]
+    this.#linear(logits, last, weights.head, rows, "store"); // [R, V]
+  }
+
+  /** out = epilogue(x·W + b) in the precision of the weights. */
+  #linear(out: number, x: number, linear: Linear, rows: number, epilogue: Epilogue): void {
+    if (linear.kind === "f32") {
+      this.#kernels.matmul(out, x, linear, rows, epilogue);
+      return;
+    }
+    const { quantized } = this.#layout.activations;
+    this.#kernels.quantize(quantized, x, { rows, width: linear.inWidth });
+    this.#kernels.matmulInt8(out, quantized, linear, rows, epilogue);
+  }
+
+  #kvLayer(layer: number): KvLayer {
+    const { nHead: heads, headSize } = this.#config;
+    const address = this.#layout.pages + 4 * layer * heads * headFloats(headSize);
+    return { address, pageBytes: pageBytes(this.#config), heads, headSize };
+  }
+
+  /** d^-½, unless the checkpoint was trained without; divided by the layer's number where it was trained so. */
+  #attentionScale(layer: number): number {
+    const { scaleAttnWeights, scaleAttnByInverseLayerIdx, headSize } = this.#config;
+    const scale = scaleAttnWeights ? 1 / Math.sqrt(headSize) : 1;
+    return scaleAttnByInverseLayerIdx ? scale / (layer + 1) : scale;
+  }
+}

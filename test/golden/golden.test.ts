@@ -1,0 +1,315 @@
+// Public numbers that any implementation of GPT-2 and of transformers' `generate` must give: logits, greedy and beam
+// ids and filtered distributions of checkpoints made by the rule in `support/checkpoints.ts`. They were computed with
+// several releases of transformers (2.9 to 5.23) on PyTorch in f32; where releases differ, these are those of 4.50 and
+// later. `conformance/` compares with an installed transformers.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { noRepeatNgram, temperature, topK, topP } from "../../src/decoding/logits-processors.ts";
+import { exp, logSumExp } from "../../src/decoding/numeric.ts";
+import type { Search } from "../../src/decoding/params.ts";
+import type { Backend } from "../../src/model/backend.ts";
+import { loadModel } from "../../src/model/load.ts";
+import { score } from "../../src/service/score.ts";
+import { type CheckpointOptions, temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
+import { beams, generateIds, someDecoding } from "../support/inline-engine.ts";
+
+const directory = temporaryDirectory();
+const backends: Backend[] = [];
+after(async () => {
+  for (const backend of backends) await backend.close();
+  directory.remove();
+});
+
+function model(options: CheckpointOptions): Backend {
+  const path = writeCheckpoint(join(directory.path, String(backends.length)), options);
+  const { backend } = loadModel(path, { precision: "f32", kvCacheMb: 1, threads: 1 });
+  backends.push(backend);
+  return backend;
+}
+
+const PROMPT = [1, 2, 3, 4, 5];
+const EOS = [60];
+
+function logitsAfter(backend: Backend, tokenIds: readonly number[]): Float32Array {
+  return score(backend, tokenIds).lastLogits;
+}
+
+function assertClose(actual: Iterable<number>, expected: readonly number[], tolerance: number): void {
+  const numbers = [...actual];
+  assert.equal(numbers.length, expected.length);
+  for (const [i, value] of expected.entries()) {
+    assert.ok(
+      Math.abs((numbers[i] as number) - value) <= tolerance,
+      `entry ${i}: ${numbers[i]} is not ${value}`,
+    );
+  }
+}
+
+const S7_LOGITS = [
+  ...[
+    -0.0498, 3.5073, -5.9454, 1.7225, -2.92, 3.6874, -2.7861, -1.4666, 1.6896, -3.2908, 3.5183, -2.2724,
+    -0.2783,
+  ],
+  ...[
+    2.5869, -0.2837, -0.9591, -1.7213, 2.5789, -1.8971, -3.2813, -1.7831, -3.2382, 3.565, 2.8505, 2.7096,
+    -1.3334,
+  ],
+  ...[
+    2.2493, -0.1791, -2.7327, -1.4692, 1.9854, -2.5328, 0.8899, 2.8836, -2.7224, 2.9933, -2.8673, -3.0059,
+    -0.3105,
+  ],
+  ...[
+    2.2842, 1.1482, -0.3032, -2.1981, -1.3017, -2.2919, 0.5354, -6.0086, -2.4817, -1.386, -1.5324, 1.0231,
+    3.3767,
+  ],
+  ...[-2.5114, -0.5707, -0.5299, 1.0013, 1.3258, -1.4077, -0.9003, -3.8657, -2.8676],
+];
+
+describe("logits", () => {
+  const s7 = model({ seed: 7 });
+
+  it("are those of transformers at the last position", () => {
+    assertClose(logitsAfter(s7, PROMPT), S7_LOGITS, 1e-4);
+  });
+
+  it("are those of transformers at every position", () => {
+    const chunk = { pages: [0], position: 0, tokenIds: PROMPT, logits: "all" } as const;
+    const rows = s7.forward({ copies: [], chunks: [chunk] });
+    assert.deepEqual(
+      rows.map((row) => row.indexOf(Math.max(...row))),
+      [40, 40, 51, 58, 5],
+    );
+    assertClose(rows.map(logSumExp), [6.52888, 5.8112, 5.81837, 6.31744, 5.80648], 2e-5);
+  });
+
+  it("give the log-probabilities of a text", () => {
+    const { logprobs } = score(s7, [1, 2, 3, 4, 5, 5, 5, 51]);
+    const expected = [14.14352, 8.08784, 9.41969, 7.74896, 2.11912, 2.02064, 1.75921];
+    assertClose(
+      logprobs.map((p) => -p),
+      expected,
+      2e-5,
+    );
+  });
+
+  const variants: [string, Record<string, unknown>, number[]][] = [
+    ["default", {}, [0.07035, 0.33995, -1.3735, -0.26876, -1.57065, 6.23355]],
+    ["gelu", { activation_function: "gelu" }, [0.07028, 0.33996, -1.37363, -0.26847, -1.57083, 6.23352]],
+    ["relu", { activation_function: "relu" }, [-0.05511, 0.63777, -1.40718, -0.37988, -1.34151, 6.29196]],
+    [
+      "scale_attn_by_inverse_layer_idx",
+      { scale_attn_by_inverse_layer_idx: true },
+      [-0.23799, 0.82455, -1.34791, -0.5208, -1.22762, 6.31792],
+    ],
+    [
+      "scale_attn_weights false",
+      { scale_attn_weights: false },
+      [0.90095, -0.31754, -0.99924, -0.20425, -1.34312, 5.52751],
+    ],
+    [
+      "layer_norm_epsilon",
+      { layer_norm_epsilon: 1e-3 },
+      [0.06848, 0.33907, -1.37335, -0.26743, -1.573, 6.23501],
+    ],
+  ];
+  for (const [name, config, expected] of variants) {
+    it(`follow the config field: ${name}`, () => {
+      const backend = model({ seed: 11, L: 3, F: 24, config });
+      const logits = logitsAfter(backend, PROMPT);
+      assertClose(logits.slice(0, 6), expected, 2e-5);
+    });
+  }
+});
+
+describe("generation without end of text", () => {
+  const s7 = model({ seed: 7 });
+  const ids = (maxLength: number, noRepeatNgramSize: number, search: Search, numReturnSequences = 1) =>
+    generateIds(s7, EOS, PROMPT, someDecoding({ maxLength, noRepeatNgramSize, search, numReturnSequences }));
+  const greedy: Search = { kind: "greedy" };
+
+  it("greedy", () => {
+    const expected = [
+      ...[
+        1, 2, 3, 4, 5, 5, 5, 51, 51, 49, 3, 51, 17, 3, 51, 17, 23, 23, 23, 23, 23, 23, 23, 51, 17, 3, 3, 51,
+        17,
+      ],
+      ...[3, 3, 3, 3, 3, ...new Array(24).fill(23), 3, 3, 3, 3, 3, 3, 10],
+    ];
+    // The published row has 65 tokens, one more than there are positions.
+    assert.deepEqual(ids(65, 0, greedy), [expected]);
+  });
+
+  it("greedy with an n-gram ban", () => {
+    const bigrams = [1, 2, 3, 4, 5, 5, 1, 5, 51, 49, 3, 51, 17, 3, 23, 23, 51, 40, 26, 3, 10, 22, 3, 3, 22];
+    assert.deepEqual(ids(25, 2, greedy), [bigrams]);
+    assert.deepEqual(ids(12, 1, greedy), [[1, 2, 3, 4, 5, 22, 51, 23, 33, 48, 49, 26]]);
+  });
+
+  it("beams", () => {
+    assert.deepEqual(ids(12, 0, beams(3)), [[1, 2, 3, 4, 5, 22, 22, 22, 22, 22, 51, 51]]);
+  });
+
+  it("beams with an n-gram ban, in order", () => {
+    const common = [1, 2, 3, 4, 5, 22, 22, 51, 40, 40, 17, 51, 49, 3, 51, 51, 26, 1, 17];
+    const ends = [
+      [3, 10, 22, 3, 23, 23],
+      [23, 1, 30, 40, 26, 10],
+      [3, 10, 22, 3, 3, 23],
+      [23, 1, 30, 40, 26, 22],
+      [23, 1, 30, 40, 5, 23],
+    ];
+    assert.deepEqual(
+      ids(25, 2, beams(5), 5),
+      ends.map((end) => [...common, ...end]),
+    );
+  });
+
+  it("a nucleus of nothing and a top-k of one are greedy", () => {
+    const sample = (options: object): Search => ({
+      kind: "sample",
+      temperature: 1,
+      topK: 0,
+      topP: 1,
+      ...options,
+    });
+    const expected = [[1, 2, 3, 4, 5, 5, 5, 51]];
+    assert.deepEqual(ids(8, 0, sample({ topP: 0 })), expected);
+    assert.deepEqual(ids(8, 0, sample({ topK: 1 })), expected);
+  });
+});
+
+describe("filtered distributions", () => {
+  const s7 = model({ seed: 7 });
+
+  function distribution(
+    backend: Backend,
+    processors: readonly ((row: Float32Array, ids: number[]) => void)[],
+  ) {
+    const row = logitsAfter(backend, PROMPT).slice();
+    for (const process of processors) process(row, PROMPT);
+    const total = logSumExp(row);
+    return [...row.entries()]
+      .filter(([, z]) => z > Number.NEGATIVE_INFINITY)
+      .map(([token, z]) => ({ token, probability: exp(z - total) }))
+      .sort((a, b) => b.probability - a.probability);
+  }
+
+  const cases: [string, Parameters<typeof distribution>[1], Record<number, number>][] = [
+    [
+      "top-k 50, top-p 0.92",
+      [topK(50), topP(0.92)],
+      {
+        ...{ 5: 0.130581, 22: 0.115545, 10: 0.110273, 1: 0.109068, 51: 0.095708, 35: 0.065228, 33: 0.058456 },
+        ...{
+          23: 0.056548,
+          24: 0.04912,
+          13: 0.043449,
+          17: 0.043101,
+          39: 0.032098,
+          26: 0.030999,
+          30: 0.023809,
+        },
+        ...{ 3: 0.018304, 8: 0.017712 },
+      },
+    ],
+    [
+      "temperature 0.7, top-k 50, top-p 0.92",
+      [temperature(0.7), topK(50), topP(0.92)],
+      {
+        ...{ 5: 0.171655, 22: 0.144131, 10: 0.134828, 1: 0.132728, 51: 0.110128, 35: 0.063683, 33: 0.054451 },
+        ...{ 23: 0.051931, 24: 0.042467, 13: 0.03564, 17: 0.035234, 39: 0.023125 },
+      },
+    ],
+    ["top-k 5", [topK(5)], { 5: 0.232693, 22: 0.205898, 10: 0.196504, 1: 0.194356, 51: 0.17055 }],
+    [
+      "temperature 0.7, top-k 5, top-p 0.8",
+      [temperature(0.7), topK(5), topP(0.8)],
+      { 5: 0.294261, 22: 0.247077, 10: 0.231131, 1: 0.227531 },
+    ],
+  ];
+  for (const [name, processors, expected] of cases) {
+    it(name, () => {
+      const actual = distribution(s7, processors);
+      assert.deepEqual(new Set(actual.map((t) => t.token)), new Set(Object.keys(expected).map(Number)));
+      for (const { token, probability } of actual)
+        assertClose([probability], [expected[token] as number], 3e-6);
+    });
+  }
+
+  it("of another checkpoint: temperature 0.7, top-k 5, top-p 0.8", () => {
+    const actual = distribution(model({ seed: 6 }), [temperature(0.7), topK(5), topP(0.8)]);
+    assert.deepEqual(
+      actual.map((t) => t.token),
+      [12, 18],
+    );
+    assertClose(
+      actual.map((t) => t.probability),
+      [0.846554, 0.153446],
+      3e-6,
+    );
+  });
+
+  it("no top-k beyond the vocabulary, and the n-gram ban takes tokens away", () => {
+    assert.equal(distribution(s7, [topK(1000)]).length, 61);
+    assert.equal(distribution(s7, [noRepeatNgram(1)]).length, 56);
+  });
+});
+
+describe("generation with end of text", () => {
+  const E = (V: number): number => V - 1;
+  const cut = (rows: readonly (readonly number[])[], prompt: readonly number[]) =>
+    rows.map((r) => r.slice(prompt.length));
+
+  it("greedy and beams with an n-gram ban", () => {
+    const backend = model({ seed: 6 });
+    const run = (search: Search, numReturnSequences: number) => {
+      const decoding = someDecoding({ maxLength: 25, noRepeatNgramSize: 2, search, numReturnSequences });
+      return cut(generateIds(backend, EOS, PROMPT, decoding), PROMPT);
+    };
+    const first = [12, 12, 1, 55, 6, 6, 26, 26, 23];
+    assert.deepEqual(run({ kind: "greedy" }, 1), [[...first, 23, 60]]);
+    for (const earlyStopping of [false, true]) {
+      assert.deepEqual(run(beams(5, { earlyStopping }), 5), [
+        [...first, 23, 60],
+        [...first, 60],
+        [...first, 23, 12, 23, 60],
+        [...first, 23, 12, 23, 22, 22, 9, 19, 55, 55, 54, 6],
+        [...first, 23, 12, 23, 22, 22, 9, 19, 55, 55, 1, 1],
+      ]);
+    }
+  });
+
+  it("the stop test of today's beam search", () => {
+    const backend = model({ seed: 15, V: 13, ws: 1 });
+    const decoding = someDecoding({ maxLength: 7, search: beams(2), numReturnSequences: 2 });
+    assert.deepEqual(cut(generateIds(backend, [E(13)], [2], decoding), [2]), [[5, 5, 12], [12]]);
+  });
+
+  it("the last step of today's beam search", () => {
+    const backend = model({ seed: 156, V: 29, ws: 2 });
+    const prompt = [24, 11, 4];
+    const search = beams(2, { earlyStopping: true });
+    const decoding = someDecoding({ maxLength: 9, search, numReturnSequences: 2 });
+    assert.deepEqual(cut(generateIds(backend, [E(29)], prompt, decoding), prompt), [
+      [6, 6, 6, 6, 6, 6],
+      [6, 6, 6, 6, 6, 28],
+    ]);
+  });
+
+  it("three beams with a ban", () => {
+    const backend = model({ seed: 430, V: 29, ws: 3 });
+    const prompt = [0, 4, 6];
+    const decoding = someDecoding({
+      maxLength: 15,
+      noRepeatNgramSize: 2,
+      search: beams(3),
+      numReturnSequences: 3,
+    });
+    assert.deepEqual(cut(generateIds(backend, [E(29)], prompt, decoding), prompt), [
+      [10, 21, 21, 23, 9, 16, 16, 25, 25, 9, 5, 5],
+      [10, 21, 21, 23, 9, 16, 16, 25, 13, 13, 25, 25],
+      [10, 21, 21, 23, 9, 16, 16, 25, 25, 9, 5, 11],
+    ]);
+  });
+});

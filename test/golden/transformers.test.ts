@@ -1,0 +1,100 @@
+// Replays what transformers answered to random checkpoints and requests (test/fixtures/generation/generation.json;
+// `conformance/generation/run.sh fixtures` writes it): token ids, their order, beam scores, logits and
+// log-probabilities. No case of the file hangs on less than 1e-3. Early stopping and length penalties, which no request
+// can ask for, are among them.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import type { DecodingParams } from "../../src/decoding/params.ts";
+import { loadModel } from "../../src/model/load.ts";
+import { packageRoot } from "../../src/service/model-directory.ts";
+import { score } from "../../src/service/score.ts";
+import { type CheckpointOptions, temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
+import { beams, generateAll, someDecoding } from "../support/inline-engine.ts";
+
+interface Case {
+  readonly prompt: readonly number[];
+  readonly max_length: number;
+  /** 0: greedy. */
+  readonly num_beams: number;
+  readonly no_repeat_ngram_size: number;
+  readonly num_return_sequences: number;
+  readonly early_stopping?: boolean;
+  readonly length_penalty?: number;
+  readonly new_tokens: readonly (readonly number[])[];
+  readonly scores?: readonly number[];
+}
+
+interface Text {
+  readonly tokens: readonly number[];
+  readonly logprobs: readonly number[];
+  /** The first eight after the last token. */
+  readonly last_logits: readonly number[];
+}
+
+interface Entry {
+  readonly checkpoint: CheckpointOptions;
+  readonly cases: readonly Case[];
+  readonly texts: readonly Text[];
+}
+
+const file = join(packageRoot(), "test/fixtures/generation/generation.json");
+const { entries } = JSON.parse(readFileSync(file, "utf8")) as { entries: readonly Entry[] };
+
+function decodingOf(c: Case): DecodingParams {
+  return someDecoding({
+    maxLength: c.max_length,
+    noRepeatNgramSize: c.no_repeat_ngram_size,
+    numReturnSequences: c.num_return_sequences,
+    search:
+      c.num_beams === 0
+        ? { kind: "greedy" }
+        : beams(c.num_beams, {
+            earlyStopping: c.early_stopping ?? false,
+            lengthPenalty: c.length_penalty ?? 1,
+          }),
+  });
+}
+
+function assertClose(actual: readonly number[], expected: readonly number[], what: string): void {
+  assert.equal(actual.length, expected.length, what);
+  for (const [i, value] of expected.entries()) {
+    const error = Math.abs((actual[i] as number) - value);
+    assert.ok(
+      error <= 2e-4 * Math.max(1, Math.abs(value)),
+      `${what}, entry ${i}: ${actual[i]} is not ${value}`,
+    );
+  }
+}
+
+const directory = temporaryDirectory();
+after(() => directory.remove());
+
+for (const [number, { checkpoint, cases, texts }] of entries.entries()) {
+  describe(`checkpoint ${number}: ${JSON.stringify(checkpoint)}`, () => {
+    const path = writeCheckpoint(join(directory.path, String(number)), checkpoint);
+    const { backend, config } = loadModel(path, { precision: "f32", kvCacheMb: 1, threads: 1 });
+    after(() => backend.close());
+
+    it("generates the same token ids, in the same order, with the same scores", () => {
+      const requests = cases.map((c) => ({ prompt: c.prompt, decoding: decodingOf(c) }));
+      const answers = generateAll(backend, config.eosTokenIds, requests);
+      for (const [i, c] of cases.entries()) {
+        const hypotheses = answers[i] ?? [];
+        const newTokens = hypotheses.map((h) => h.tokenIds.slice(c.prompt.length));
+        assert.deepEqual(newTokens, c.new_tokens, JSON.stringify(c));
+        const scores = hypotheses.flatMap((h) => h.score ?? []);
+        assertClose(scores, c.scores ?? [], `scores of ${JSON.stringify(c)}`);
+      }
+    });
+
+    it("scores texts alike", () => {
+      for (const { tokens, logprobs, last_logits: logits } of texts) {
+        const found = score(backend, tokens);
+        assertClose(found.logprobs, logprobs, "log-probabilities");
+        assertClose([...found.lastLogits.slice(0, logits.length)], logits, "logits");
+      }
+    });
+  });
+}

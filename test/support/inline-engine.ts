@@ -1,0 +1,41 @@
+// Runs requests through the engine's core in the calling thread.
+import type { DecodingParams, Search } from "../../src/decoding/params.ts";
+import type { Hypothesis } from "../../src/decoding/strategy.ts";
+import { EngineCore } from "../../src/engine/engine-core.ts";
+import type { Backend } from "../../src/model/backend.ts";
+
+/** Greedy, one sequence, no ban, unless said otherwise. */
+export function someDecoding(options: Partial<DecodingParams> & { maxLength: number }): DecodingParams {
+  return { numReturnSequences: 1, seed: 1, noRepeatNgramSize: 0, search: { kind: "greedy" }, ...options };
+}
+
+export function beams(numBeams: number, options: Partial<Extract<Search, { kind: "beam" }>> = {}): Search {
+  return { kind: "beam", numBeams, lengthPenalty: 1, earlyStopping: false, ...options };
+}
+
+/** Answers requests together, in one crowd; the answers come in the order of the requests. */
+export function generateAll(
+  backend: Backend,
+  eosTokenIds: readonly number[],
+  requests: readonly { readonly prompt: readonly number[]; readonly decoding: DecodingParams }[],
+): (readonly Hypothesis[])[] {
+  const core = new EngineCore(backend, eosTokenIds);
+  const answers: (readonly Hypothesis[])[] = [];
+  for (const [id, { prompt, decoding }] of requests.entries())
+    core.add({ id, promptTokenIds: prompt, decoding });
+  while (!core.isIdle) {
+    for (const { request, hypotheses } of core.step()) answers[request.id] = hypotheses;
+  }
+  return answers;
+}
+
+/** Token ids of one request's hypotheses. */
+export function generateIds(
+  backend: Backend,
+  eosTokenIds: readonly number[],
+  prompt: readonly number[],
+  decoding: DecodingParams,
+): (readonly number[])[] {
+  const [hypotheses = []] = generateAll(backend, eosTokenIds, [{ prompt, decoding }]);
+  return hypotheses.map((h) => h.tokenIds);
+}
