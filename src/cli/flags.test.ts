@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SETTINGS } from "../config.ts";
+import { helpText, parseFlags, settingOptions } from "./flags.ts";
+
+const FLAGS_ONLY = {
+  summary: "Does something.",
+  options: { ...settingOptions(), json: { type: "boolean", short: "j", help: "Prints JSON." } },
+} as const;
+const WITH_OPERANDS = { ...FLAGS_ONLY, operands: "PROMPT" };
+
+test("flags are read with and without an equals sign, and what was not given is absent", () => {
+  const { values, operands } = parseFlags(
+    ["--port=1", "--host", "::1", "--host-alias", "a", "--host-alias", "b", "-j"],
+    FLAGS_ONLY,
+  );
+  assert.deepEqual({ ...values }, { port: "1", host: "::1", "host-alias": ["a", "b"], json: true });
+  assert.deepEqual(operands, []);
+});
+
+test("operands are taken where they are wanted; after two hyphens everything is one", () => {
+  assert.deepEqual(parseFlags(["a", "--json", "b"], WITH_OPERANDS).operands, ["a", "b"]);
+  assert.deepEqual(parseFlags(["--", "--json"], WITH_OPERANDS).operands, ["--json"]);
+  assert.throws(() => parseFlags(["serve"], FLAGS_ONLY), {
+    code: "invalid_config",
+    message: /^"serve" is not a flag/,
+  });
+});
+
+test("a value may start with a hyphen", () => {
+  assert.equal(parseFlags(["--port", "-1"], FLAGS_ONLY).values.port, "-1");
+});
+
+test("what is wrong with a flag is one sentence that names it", () => {
+  const wrong: [argv: string[], message: RegExp][] = [
+    [["--prot", "1"], /^The flag --prot is unknown; did you mean --port\?$/],
+    [["--zzzzzzzzz"], /^The flag --zzzzzzzzz is unknown; --help lists the known ones$/],
+    [["--toString"], /^The flag --toString is unknown/],
+    [["-x"], /^The flag -x is unknown/],
+    [["--port"], /^The flag --port needs a value$/],
+    [["--json=1"], /^The flag --json takes no value, got "1"$/],
+  ];
+  for (const [argv, message] of wrong) {
+    assert.throws(() => parseFlags(argv, WITH_OPERANDS), { code: "invalid_config", message });
+  }
+});
+
+test("the help text tells every setting's flag, variable, range and default", () => {
+  const text = helpText("serve", FLAGS_ONLY);
+  assert.match(text, /^Does something\.\n\nUsage: gpt2-api serve \[options\]\n/);
+  assert.match(text, /\n {2}-j, --json\n {6}Prints JSON\.\n/);
+  for (const { flag, env } of SETTINGS)
+    assert.ok(text.includes(`--${flag} `) && text.includes(`[${env}]`), flag);
+  const unwrapped = text.replace(/\n {6}/g, " ");
+  assert.match(
+    unwrapped,
+    /--port N Port to listen on; 0 takes any free one\. An integer from 0 to 65535; default 8080\. \[GPT2_API_PORT\]/,
+  );
+  for (const line of text.split("\n")) assert.ok(line.length <= 100, line);
+});

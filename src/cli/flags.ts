@@ -1,0 +1,96 @@
+// Flags: settings as options of `util.parseArgs`, parsing with one clear sentence for whatever is wrong, help text.
+import { parseArgs } from "node:util";
+import { SETTINGS, type SettingName } from "../config.ts";
+import { GptError } from "../errors.ts";
+import { nearest, quoted } from "../schema.ts";
+import type { Command, Options } from "./command.ts";
+
+/** The options for some settings, or for all. */
+export function settingOptions(names: readonly SettingName[] = SETTINGS.map(({ name }) => name)): Options {
+  const chosen = SETTINGS.filter(({ name }) => names.includes(name));
+  return Object.fromEntries(
+    chosen.map(({ flag, env, help, range, default: preset, multiple, schema }) => {
+      const value = schema.type === "integer" ? "N" : schema.enum ? schema.enum.join("|") : "VALUE";
+      const limits = schema.type === "integer" ? `${capitalized(range)}; ` : "";
+      const defaults = multiple ? "" : ` ${limits ? `${limits}default` : "Default"} ${preset}.`;
+      return [flag, { type: "string", multiple, value, help: `${help}${defaults} [${env}]` }];
+    }),
+  );
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** What was given, keyed by flag; a flag that was not given is absent. */
+export interface Flags {
+  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+  readonly operands: readonly string[];
+}
+
+/** @throws GptError `invalid_config` for an unknown flag, a missing value, or an operand where none is taken. */
+export function parseFlags(argv: readonly string[], { options, operands }: Omit<Command, "run">): Flags {
+  const { values, positionals, tokens } = parseArgs({
+    args: [...argv],
+    options: { ...options },
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind === "option") checkFlag(token, options);
+  }
+  const [surplus] = positionals;
+  if (operands === undefined && surplus !== undefined) {
+    throw new GptError(
+      "invalid_config",
+      `${quoted(surplus)} is not a flag, and nothing but flags is taken here`,
+    );
+  }
+  return { values, operands: positionals };
+}
+
+interface FlagToken {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value: string | undefined;
+}
+
+function checkFlag({ name, rawName, value }: FlagToken, options: Options): void {
+  const option = Object.hasOwn(options, name) ? options[name] : undefined;
+  if (option === undefined) {
+    const meant = nearest(name, Object.keys(options));
+    const hint = meant ? `did you mean --${meant}?` : "--help lists the known ones";
+    throw new GptError("invalid_config", `The flag ${rawName} is unknown; ${hint}`);
+  }
+  if (option.type === "string" && value === undefined) {
+    throw new GptError("invalid_config", `The flag ${rawName} needs a value`);
+  }
+  if (option.type === "boolean" && value !== undefined) {
+    throw new GptError("invalid_config", `The flag ${rawName} takes no value, got ${quoted(value)}`);
+  }
+}
+
+const HELP_WIDTH = 100;
+const HELP_INDENT = 6;
+
+/** The text of `--help` for one command. */
+export function helpText(name: string, { summary, operands, options }: Omit<Command, "run">): string {
+  const usage = `Usage: gpt2-api ${name} [options]${operands ? ` ${operands}` : ""}`;
+  const lines = Object.entries(options).map(([flag, { short, value, help }]) => {
+    const head = `  ${short ? `-${short}, ` : ""}--${flag}${value ? ` ${value}` : ""}`;
+    return `${head}\n${wrapped(help)}`;
+  });
+  return [`${summary}\n`, `${usage}\n`, "Options:", ...lines, ""].join("\n");
+}
+
+function wrapped(text: string): string {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= HELP_WIDTH)
+      lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(" ".repeat(HELP_INDENT) + word);
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DEFAULT_CONFIG, resolveConfig, SETTINGS } from "./config.ts";
+
+test("a flag goes before the environment, and the environment before the default", () => {
+  const env = { GPT2_API_PORT: "9000", GPT2_API_HOST: "::1" };
+  const config = resolveConfig({ flags: { port: "9001" }, env });
+  assert.equal(config.port, 9001);
+  assert.equal(config.host, "::1");
+  assert.deepEqual({ ...config, port: 8080, host: "127.0.0.1" }, DEFAULT_CONFIG);
+  assert.equal(resolveConfig({ env: { GPT2_API_PORT: "" } }).port, 8080);
+});
+
+test("lists come from a repeated flag or from commas", () => {
+  assert.deepEqual(resolveConfig({ flags: { "host-alias": ["a:1", "b"] } }).hostAlias, ["a:1", "b"]);
+  assert.deepEqual(resolveConfig({ env: { GPT2_API_HOST_ALIAS: "a:1, b" } }).hostAlias, ["a:1", "b"]);
+  assert.throws(() => resolveConfig({ env: { GPT2_API_HOST_ALIAS: "a,," } }), { code: "invalid_config" });
+});
+
+test("a malformed value is refused with the name, the value and the range", () => {
+  const wrong: [flag: string, value: string, message: RegExp][] = [
+    ["port", "65536", /^--port must be an integer from 0 to 65535, got "65536"\./],
+    ["port", "80a", /got "80a"/],
+    ["port", "", /got ""/],
+    ["port", "0x50", /got "0x50"/],
+    ["port", "1.5", /got "1.5"/],
+    ["precision", "f64", /^--precision must be one of .*f32.*, got "f64"\./],
+    ["endpoint", "-gpt", /^--endpoint .* got "-gpt"\. Name of the endpoint: letters/],
+    ["endpoint", "a".repeat(64), /^--endpoint/],
+    ["clock-skew-seconds", "901", /from 1 to 900/],
+  ];
+  for (const [flag, value, message] of wrong) {
+    assert.throws(() => resolveConfig({ flags: { [flag]: value } }), { code: "invalid_config", message });
+  }
+  assert.throws(() => resolveConfig({ env: { GPT2_API_PORT: "tcp://10.0.0.1:80" } }), {
+    code: "invalid_config",
+    message: /^GPT2_API_PORT must be an integer from 0 to 65535, got "tcp:\/\/10\.0\.0\.1:80"\./,
+  });
+});
+
+test("every setting has a help text, a flag and a variable of its own", () => {
+  assert.equal(new Set(SETTINGS.map(({ flag }) => flag)).size, SETTINGS.length);
+  assert.equal(new Set(SETTINGS.map(({ env }) => env)).size, SETTINGS.length);
+  for (const { name, help } of SETTINGS) assert.match(help, /\.$/, name);
+  const kvCache = SETTINGS.find(({ name }) => name === "kvCacheMb");
+  assert.deepEqual(
+    [kvCache?.flag, kvCache?.env, kvCache?.default],
+    ["kv-cache-mb", "GPT2_API_KV_CACHE_MB", "256"],
+  );
+});

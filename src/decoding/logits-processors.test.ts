@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { ruleValues } from "../../test/support/checkpoints.ts";
+import { packageRoot } from "../service/model-directory.ts";
+import { noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
+import { logSumExp } from "./numeric.ts";
+
+const OUT = Number.NEGATIVE_INFINITY;
+
+/** Token ids that a processor leaves of a row. */
+function kept(
+  process: (row: Float32Array, ids: number[]) => void,
+  row: number[],
+  ids: number[] = [],
+): number[] {
+  const logits = Float32Array.from(row);
+  process(logits, ids);
+  return [...logits.keys()].filter((id) => (logits[id] as number) > OUT);
+}
+
+/** Token ids that an n-gram ban takes away from ten. */
+function banned(n: number, ids: number[]): number[] {
+  const left = new Set(kept(noRepeatNgram(n), new Array(10).fill(0), ids));
+  return [...Array(10).keys()].filter((id) => !left.has(id));
+}
+
+describe("the n-gram ban", () => {
+  it("bans what followed the same n−1 tokens before", () => {
+    assert.deepEqual(banned(2, [1, 2, 3, 1]), [2]);
+    assert.deepEqual(banned(2, [1, 2, 1, 3, 1]), [2, 3]);
+    assert.deepEqual(banned(3, [1, 2, 3, 4, 1, 2]), [3]);
+    assert.deepEqual(banned(3, [1, 2, 3, 4, 2, 1]), []);
+    assert.deepEqual(banned(4, [5, 1, 2, 3, 4, 1, 2, 3]), [4]);
+  });
+
+  it("sees overlapping runs", () => {
+    assert.deepEqual(banned(2, [7, 7]), [7]);
+    assert.deepEqual(banned(3, [7, 7]), []);
+    assert.deepEqual(banned(3, [7, 7, 7]), [7]);
+  });
+
+  it("of size 1 bans all tokens that occurred", () => {
+    assert.deepEqual(banned(1, [4, 2, 4]), [2, 4]);
+  });
+
+  it("bans nothing in a text shorter than n − 1 or without a repetition", () => {
+    assert.deepEqual(banned(4, [1, 1]), []);
+    assert.deepEqual(banned(2, [1]), []);
+    assert.deepEqual(banned(2, []), []);
+  });
+});
+
+describe("the filters", () => {
+  it("top-k keeps all ties at the k-th place", () => {
+    assert.deepEqual(kept(topK(2), [1, 3, 2, 2, 0]), [1, 2, 3]);
+    assert.deepEqual(kept(topK(1), [1, 3, 2, 2, 0]), [1]);
+  });
+
+  it("top-k beyond the vocabulary changes nothing", () => {
+    assert.deepEqual(kept(topK(5), [1, 3, 2, 2, 0]), [0, 1, 2, 3, 4]);
+    assert.deepEqual(kept(topK(1e9), [1, 3, 2, 2, 0]), [0, 1, 2, 3, 4]);
+  });
+
+  it("top-k never lets a banned token in again", () => {
+    assert.deepEqual(kept(topK(3), [1, OUT, OUT, OUT, 0]), [0, 4]);
+  });
+
+  it("top-p keeps the token that crosses p", () => {
+    const row = [0.5, 0.3, 0.15, 0.05].map(Math.log);
+    assert.deepEqual(kept(topP(0.45), row), [0]);
+    assert.deepEqual(kept(topP(0.55), row), [0, 1]);
+    assert.deepEqual(kept(topP(0.79), row), [0, 1]);
+    assert.deepEqual(kept(topP(0.81), row), [0, 1, 2]);
+    assert.deepEqual(kept(topP(0.96), row), [0, 1, 2, 3]);
+  });
+
+  it("top-p at an exact boundary takes no further token, and ties go by id", () => {
+    assert.deepEqual(kept(topP(0.5), [0, 0, 0, 0]), [0, 1]);
+    assert.deepEqual(kept(topP(0.51), [0, 0, 0, 0]), [0, 1, 2]);
+  });
+
+  it("top-p of nothing keeps one token", () => {
+    assert.deepEqual(kept(topP(0), [0, 2, 1, 2]), [1]);
+    assert.deepEqual(kept(topP(1e-9), [0, 2, 1]), [1]);
+  });
+
+  it("a row without any token left stays so", () => {
+    assert.deepEqual(kept(topP(0.9), [OUT, OUT]), []);
+    assert.deepEqual(kept(topK(1), [OUT, OUT]), []);
+    assert.deepEqual(kept(temperature(0.5), [OUT, OUT]), []);
+  });
+
+  it("temperature divides, in f32", () => {
+    const row = Float32Array.of(1, -2, OUT);
+    temperature(0.7)(row, []);
+    assert.deepEqual([...row], [Math.fround(1 / 0.7), Math.fround(-2 / 0.7), OUT]);
+  });
+
+  it("temperature next to 0 leaves the largest logit alone, without overflow", () => {
+    for (const value of [1e-30, 1e-45, Number.MIN_VALUE]) {
+      const row = Float32Array.of(-300, 250, 249.9999, OUT);
+      temperature(value)(row, []);
+      assert.ok(row.every((z) => !Number.isNaN(z) && z < Number.POSITIVE_INFINITY));
+      assert.deepEqual(kept(topP(0.999), [...row]), [1]);
+    }
+  });
+});
+
+interface Filter {
+  readonly temperature: number;
+  readonly top_k: number;
+  readonly top_p: number;
+  /** Number of tokens left, and the least probability among them. */
+  readonly kept: number;
+  readonly smallest: number;
+  /** The most probable tokens, with their probabilities. */
+  readonly top: readonly (readonly [id: number, probability: number])[];
+}
+
+interface Entry {
+  readonly row: {
+    readonly length: number;
+    readonly seed: number;
+    readonly scale: number;
+    readonly step: number;
+  };
+  readonly filters: readonly Filter[];
+}
+
+describe("filtered distributions are those of transformers", () => {
+  const file = join(packageRoot(), "test/fixtures/generation/distributions.json");
+  const { entries } = JSON.parse(readFileSync(file, "utf8")) as { entries: readonly Entry[] };
+
+  function filtered(row: Float32Array, filter: Filter): Map<number, number> {
+    if (filter.temperature !== 1) temperature(filter.temperature)(row, []);
+    if (filter.top_k > 0) topK(filter.top_k)(row, []);
+    if (filter.top_p < 1) topP(filter.top_p)(row, []);
+    const total = logSumExp(row);
+    return new Map([...row].flatMap((z, id) => (z > OUT ? [[id, Math.exp(z - total)]] : [])));
+  }
+
+  /** Sums of f32 decide at the edge of the nucleus: one token more or less, or on flat rows one in 1000. */
+  function assertAlike(found: Map<number, number>, { kept, smallest, top }: Filter): void {
+    const slack = Math.max(1, kept / 1000);
+    assert.ok(Math.abs(found.size - kept) <= slack, `${found.size} tokens are left, not ${kept}`);
+    const edge = found.size === kept ? 1e-4 : 0.1;
+    const least = Math.min(...[...found.values()]);
+    assert.ok(Math.abs(least / smallest - 1) <= edge, `the least probability is ${least}, not ${smallest}`);
+    for (const [id, probability] of top) {
+      const p = found.get(id);
+      if (p === undefined && probability === smallest) continue; // a tie at the edge, or the one token less
+      const tolerance = found.size === kept ? 1e-4 : 2 * smallest;
+      assert.ok(
+        p !== undefined && Math.abs(p / probability - 1) <= tolerance,
+        `P(${id}) is ${p}, not ${probability}`,
+      );
+    }
+  }
+
+  for (const { row, filters } of entries) {
+    it(`on ${row.length} logits, seed ${row.seed}`, () => {
+      const values = ruleValues("row", row.length, row.seed, row.scale, 0);
+      const logits = row.step > 0 ? values.map((z) => roundHalfEven(z / row.step) * row.step) : values;
+      for (const filter of filters) {
+        try {
+          assertAlike(filtered(logits.slice(), filter), filter);
+        } catch (error) {
+          const { temperature, top_k, top_p } = filter;
+          throw new Error(`temperature ${temperature}, top-k ${top_k}, top-p ${top_p}`, { cause: error });
+        }
+      }
+    });
+  }
+});
+
+/** As NumPy rounds. */
+function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  return x - floor === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
+}

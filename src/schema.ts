@@ -1,0 +1,92 @@
+// What a zod schema says, in words: the expected value of a field, the value that came instead, the nearest known
+// name. Messages, help texts and reference pages are made of these, so that they cannot drift from the schema.
+import { z } from "zod";
+
+/** The part of JSON Schema that the schemas of this software use. */
+export interface JsonSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly items?: JsonSchema;
+}
+
+/** The fields of an object schema, in order, as JSON Schema. */
+export function fieldsOf(schema: z.ZodObject): Record<string, JsonSchema> {
+  return z.toJSONSchema(schema, { io: "input" }).properties as Record<string, JsonSchema>;
+}
+
+/** "an integer from 1 to 256", "one of beam, greedy", "a number greater than 0". */
+export function expectation(schema: JsonSchema): string {
+  if (schema.anyOf) return schema.anyOf.map(expectation).join(" or ");
+  if (schema.enum) return `one of ${schema.enum.join(", ")}`;
+  switch (schema.type) {
+    case "integer":
+      return `an integer${range(schema)}`;
+    case "number":
+      return `a number${range(schema)}`;
+    case "array":
+      return `a list, each entry ${expectation(schema.items ?? {})}`;
+    case "null":
+      return "null";
+    default:
+      return "a string";
+  }
+}
+
+function range({ minimum, exclusiveMinimum, maximum }: JsonSchema): string {
+  if (exclusiveMinimum !== undefined) return ` greater than ${exclusiveMinimum}`;
+  if (minimum === undefined) return "";
+  // Zod bounds every integer by what a double can count to; nobody needs to read that.
+  const unbounded = maximum === undefined || maximum === Number.MAX_SAFE_INTEGER;
+  return unbounded ? ` of at least ${minimum}` : ` from ${minimum} to ${maximum}`;
+}
+
+const SHOWN_MAX = 60;
+
+/** A value as it came, with its type where that is not obvious: `"ten" (a string)`, `300`, `a list`. */
+export function shown(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return `${quoted(value)} (a string)`;
+    case "boolean":
+      return `${value} (a boolean)`;
+    case "object":
+      return value === null ? "null" : Array.isArray(value) ? "a list" : "an object";
+    default:
+      return String(value);
+  }
+}
+
+/** In quotes, and cut when it is long. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text);
+}
+
+/** The known name that is meant, as far as anybody can tell: at most half of it has to be edited. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  if (name.length > 2 * SHOWN_MAX) return undefined;
+  const ranked = known
+    .map((candidate) => ({ candidate, edits: editDistance(name.toLowerCase(), candidate) }))
+    .filter(({ candidate, edits }) => edits <= Math.min(name.length, candidate.length) / 2)
+    .sort((a, b) => a.edits - b.edits);
+  return ranked[0]?.candidate;
+}
+
+/** Levenshtein's distance: insertions, deletions and substitutions. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (const [i, left] of [...a].entries()) {
+    const current = [i + 1];
+    for (const [j, right] of [...b].entries()) {
+      const substituted = (previous[j] ?? 0) + (left === right ? 0 : 1);
+      current.push(Math.min(substituted, (previous[j + 1] ?? 0) + 1, (current[j] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous.at(-1) ?? 0;
+}

@@ -1,0 +1,147 @@
+// Errors as SageMaker Runtime sends them: HTTP status, AWS name, JSON body. The only place where the codes of
+// `src/errors.ts` become HTTP. A payload that the model refuses is a ModelError (424) that carries the container's
+// own status; everything that is wrong with the envelope has a name and a status of its own.
+import { STATUS_CODES } from "node:http";
+import { type ErrorCode, GptError } from "../errors.ts";
+
+/** HTTP status of every error name that is not about signatures; those come with their own. */
+export const STATUS = {
+  ValidationError: 400,
+  MalformedHttpRequestException: 400,
+  UnknownOperationException: 404,
+  MethodNotAllowedException: 405,
+  RequestTimeoutException: 408,
+  RequestEntityTooLargeException: 413,
+  UnsupportedMediaTypeException: 415,
+  ModelError: 424,
+  ModelNotReadyException: 429,
+  RequestHeaderFieldsTooLargeException: 431,
+  InternalFailure: 500,
+  ServiceUnavailable: 503,
+} as const;
+
+export type AwsErrorType = keyof typeof STATUS;
+
+/** AWS writes `Message` in the errors that the service's model lists, and `message` in those common to all services. */
+const MODELLED: ReadonlySet<string> = new Set<AwsErrorType>([
+  "ValidationError",
+  "ModelError",
+  "ModelNotReadyException",
+  "InternalFailure",
+  "ServiceUnavailable",
+]);
+
+interface Treatment {
+  readonly type: AwsErrorType;
+  /** ModelError only: the status with which a container would have answered. */
+  readonly originalStatusCode?: number;
+  readonly retryAfterSeconds?: number;
+}
+
+const REFUSED = { type: "ModelError", originalStatusCode: 400 } as const;
+const INTERNAL = { type: "InternalFailure" } as const;
+
+/** How each code is answered. */
+export const TREATMENTS = {
+  invalid_json: REFUSED,
+  invalid_body: REFUSED,
+  unknown_field: REFUSED,
+  invalid_field: REFUSED,
+  prompt_too_long: REFUSED,
+  request_too_large: REFUSED,
+  queue_full: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
+  cancelled: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
+  invalid_checkpoint: INTERNAL,
+  invalid_tokenizer: INTERNAL,
+  invalid_config: INTERNAL,
+  cannot_listen: INTERNAL,
+  engine_failed: INTERNAL,
+} as const satisfies Record<ErrorCode, Treatment>;
+
+interface Details {
+  /** Further members of the body. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An error in the form in which it leaves the server. */
+export class AwsError extends Error {
+  override readonly name = "AwsError";
+  readonly status: number;
+  readonly type: string;
+  readonly details: Details;
+
+  /** `type` is the bare name; `status` must be given where the name is not in the table. */
+  constructor(type: AwsErrorType | { type: string; status: number }, message: string, details: Details = {}) {
+    super(message);
+    this.type = typeof type === "string" ? type : type.type;
+    this.status = typeof type === "string" ? STATUS[type] : type.status;
+    this.details = details;
+  }
+}
+
+/** Where an error happened; part of a ModelError. */
+export interface ErrorContext {
+  readonly requestId: string;
+  readonly region: string;
+  readonly endpoint: string;
+}
+
+/** Anything that was thrown, as an answer. What is not meant for callers says no more than the request id. */
+export function toAwsError(error: unknown, context: ErrorContext): AwsError {
+  if (error instanceof AwsError) return error;
+  if (error instanceof GptError) {
+    const { type, originalStatusCode, retryAfterSeconds }: Treatment = TREATMENTS[error.code];
+    if (originalStatusCode !== undefined) return modelError(error, originalStatusCode, context);
+    const headers = retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
+    if (type !== "InternalFailure") return new AwsError(type, error.message, { headers });
+  }
+  return new AwsError(
+    "InternalFailure",
+    `The server failed; its log has the cause under request id ${context.requestId}`,
+  );
+}
+
+/**
+ * The words are those of SageMaker, in which boto3 shows only `Message`: so that holds the sentence itself.
+ * `OriginalMessage` is the same sentence, and `ErrorCode` the stable code of `src/errors.ts`.
+ */
+function modelError(error: GptError, originalStatusCode: number, context: ErrorContext): AwsError {
+  const message = `Received client error (${originalStatusCode}) from primary with message "${error.message}".`;
+  const region = context.region === "any" ? "local" : context.region;
+  return new AwsError("ModelError", message, {
+    members: {
+      OriginalStatusCode: originalStatusCode,
+      OriginalMessage: error.message,
+      LogStreamArn: `arn:aws:logs:${region}:000000000000:log-group:/aws/sagemaker/Endpoints/${context.endpoint}`,
+      ErrorCode: error.code,
+    },
+  });
+}
+
+/** Status, headers and body of an error. Always a JSON object: clients fail to read anything else. */
+export function renderError(error: AwsError, requestId: string) {
+  const key = MODELLED.has(error.type) ? "Message" : "message";
+  return {
+    status: error.status,
+    headers: {
+      "content-type": "application/json",
+      "x-amzn-requestid": requestId,
+      "x-amzn-errortype": error.type,
+      ...error.details.headers,
+    },
+    body: JSON.stringify({ [key]: error.message, ...error.details.members }),
+  };
+}
+
+/** The same as bytes of HTTP/1.1, for a connection whose request could not be read; the connection ends with it. */
+export function renderRawError(error: AwsError, requestId: string, now: Date): string {
+  const { status, headers, body } = renderError(error, requestId);
+  const lines = Object.entries({
+    ...headers,
+    date: now.toUTCString(),
+    "content-length": String(Buffer.byteLength(body)),
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`;
+}

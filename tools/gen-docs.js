@@ -1,0 +1,121 @@
+// Writes the reference pages of docs/reference from the schemas and tables of the compiled code. With --check it
+// writes nothing and fails when a page differs from what it would write. Run it after `npm run build:ts`.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { SETTINGS } from "../dist/src/config.js";
+import { ERRORS } from "../dist/src/errors.js";
+import { MODES, requestSchema } from "../dist/src/params.js";
+import { expectation, fieldsOf } from "../dist/src/schema.js";
+import { STATUS, TREATMENTS } from "../dist/src/server/errors.js";
+
+const DIRECTORY = "docs/reference";
+const GENERATED = "<!-- Written by tools/gen-docs.js; change the code it is made from instead. -->\n";
+
+const code = (text) => `\`${text}\``;
+// A line break or a bar would end a table's cell.
+const cell = (text) => String(text).replaceAll("\n", " ").replaceAll("|", "\\|");
+
+function table(heads, rows) {
+  const lines = [heads, heads.map(() => "---"), ...rows.map((row) => row.map(cell))];
+  return `${lines.map((line) => `| ${line.join(" | ")} |`).join("\n")}\n`;
+}
+
+function parameters() {
+  const contextLength = 1024;
+  const readIn = (name) => {
+    const modes = Object.keys(MODES).filter((mode) => MODES[mode].reads.includes(name));
+    return modes.length > 0 ? modes.map(code).join(", ") : "every mode";
+  };
+  const rows = Object.entries(fieldsOf(requestSchema({ contextLength }))).map(([name, field]) => [
+    code(name),
+    field.description,
+    expectation(field),
+    name === "input"
+      ? "required"
+      : field.default === undefined
+        ? "none"
+        : code(JSON.stringify(field.default)),
+    readIn(name),
+  ]);
+  return [
+    "# Request parameters\n",
+    GENERATED,
+    "A request is one JSON object. Every parameter is accepted and checked in every mode; only those that the mode",
+    "reads have an effect, and `no_repeat_ngram_size` has one in any mode when it is sent. A field that is not in this",
+    `table is refused. The ranges are those of a model with ${contextLength} positions and of the default settings.\n`,
+    table(["Parameter", "Meaning", "Value", "Default", "Read in"], rows),
+    "## Modes\n",
+    table(
+      ["Mode", "What it does", "Parameters it reads"],
+      Object.entries(MODES).map(([mode, { reads, help }]) => [
+        code(mode),
+        help,
+        reads.map(code).join(", ") || "none",
+      ]),
+    ),
+  ].join("\n");
+}
+
+function configuration() {
+  return [
+    "# Settings\n",
+    GENERATED,
+    "A flag goes before its environment variable, and that before the default. A value that is malformed or out of",
+    "range stops the start with a sentence that names it.\n",
+    table(
+      ["Flag", "Environment variable", "Meaning", "Value", "Default"],
+      SETTINGS.map(({ flag, env, help, range, default: preset }) => [
+        code(`--${flag}`),
+        code(env),
+        help,
+        range,
+        preset === "" ? "none" : code(preset),
+      ]),
+    ),
+  ].join("\n");
+}
+
+function errors() {
+  const answer = (name) => {
+    const { type, originalStatusCode } = TREATMENTS[name];
+    const original = originalStatusCode ? `, \`OriginalStatusCode\` ${originalStatusCode}` : "";
+    return `${STATUS[type]} ${code(type)}${original}`;
+  };
+  return [
+    "# Errors\n",
+    GENERATED,
+    "Every error is a JSON object with a sentence in `Message` or `message`, and has the headers `x-amzn-ErrorType` and",
+    "`x-amzn-RequestId`. A payload that is refused is a `ModelError`; its `ErrorCode` is the code of this table and its",
+    "`OriginalMessage` the sentence alone.\n",
+    table(
+      ["Code", "Who can fix it", "What to do", "Answer over HTTP"],
+      Object.entries(ERRORS).map(([name, { kind, fix }]) => [code(name), kind, fix, answer(name)]),
+    ),
+    "## Names and status codes\n",
+    "Requests that are not signed as they should be are answered with 403 and the name that AWS uses. The others:\n",
+    table(
+      ["Name", "Status"],
+      Object.entries(STATUS).map(([type, status]) => [code(type), status]),
+    ),
+  ].join("\n");
+}
+
+const pages = { parameters, configuration, errors };
+const isCheck = process.argv.includes("--check");
+mkdirSync(DIRECTORY, { recursive: true });
+for (const [name, make] of Object.entries(pages)) {
+  const path = `${DIRECTORY}/${name}.md`;
+  const text = make();
+  if (!isCheck) writeFileSync(path, text);
+  else if (read(path) !== text) {
+    console.error(`${path} is not what the code says; run: node tools/gen-docs.js`);
+    process.exitCode = 1;
+  }
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
