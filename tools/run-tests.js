@@ -11,6 +11,7 @@ const files = readdirSync("dist", { recursive: true })
 const options = process.argv.slice(2);
 const chosen = options.filter((option) => option.endsWith(".test.js"));
 const flags = options.filter((option) => !option.endsWith(".test.js"));
+if (!flags.some((flag) => flag.startsWith("--test-reporter"))) flags.push("--test-reporter=spec");
 const { status } = spawnSync(process.execPath, ["--test", ...flags, ...(chosen.length ? chosen : files)], {
   stdio: "inherit",
 });
