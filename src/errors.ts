@@ -25,6 +25,10 @@ export const ERRORS = {
   },
   request_too_large: { kind: "caller", fix: "Ask for fewer sequences or beams, or raise --kv-cache-mb." },
   queue_full: { kind: "capacity", fix: "Try again after the time that Retry-After names." },
+  timed_out: {
+    kind: "capacity",
+    fix: "Ask for fewer tokens, try again when the server is less busy, or raise --request-deadline-ms.",
+  },
   cancelled: { kind: "capacity", fix: "The caller went away, or the server is stopping." },
   invalid_checkpoint: { kind: "operator", fix: "Give a directory that holds a complete GPT-2 checkpoint." },
   invalid_tokenizer: {

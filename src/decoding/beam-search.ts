@@ -50,6 +50,17 @@ export class BeamSearch implements DecodingStrategy {
     return running.map(({ parent, tokenId }, index) => ({ parent, index, tokenId }));
   }
 
+  /**
+   * What is returned in the end is among the present results, whose ranks only get worse, or descends from a live
+   * beam: so what all of these have in common stays. A step never leaves fewer of them than there were, unless
+   * there are enough for the answer, so that every place that gets a prefix here is filled in the end.
+   */
+  settled(branches: readonly Branch[]): (readonly number[])[] {
+    const lines = [...this.results(), ...branches].map(({ tokenIds }) => tokenIds);
+    const count = Math.min(lines.length, this.#params.numReturnSequences);
+    return new Array(count).fill(commonPrefix(lines));
+  }
+
   results(): Hypothesis[] {
     return [...this.#finished, ...this.#deadEnds].slice(0, this.#params.numReturnSequences);
   }
@@ -107,4 +118,12 @@ export class BeamSearch implements DecodingStrategy {
   #normalise(score: number, length: number): number {
     return Math.fround(score / (length - this.#context.promptLength) ** this.#params.search.lengthPenalty);
   }
+}
+
+/** The longest list with which all of `lines` (at least one) begin. */
+function commonPrefix(lines: readonly (readonly number[])[]): readonly number[] {
+  return lines.reduce((prefix, line) => {
+    const end = prefix.findIndex((tokenId, i) => line[i] !== tokenId);
+    return end < 0 ? prefix : prefix.slice(0, end);
+  });
 }

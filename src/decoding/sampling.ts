@@ -28,6 +28,11 @@ export class GreedySearch implements DecodingStrategy {
     return this.#result ? [] : [{ parent: 0, index: 0, tokenId }];
   }
 
+  settled(branches: readonly Branch[]): (readonly number[])[] {
+    const { numReturnSequences } = this.#params;
+    return new Array(numReturnSequences).fill((branches[0] as Branch).tokenIds);
+  }
+
   results(): Hypothesis[] {
     const { numReturnSequences } = this.#params;
     return Array.from({ length: numReturnSequences }, () => this.#result as Hypothesis);
@@ -68,6 +73,12 @@ export class MultinomialSampling implements DecodingStrategy {
     }
     this.#started = true;
     return continuations;
+  }
+
+  settled(branches: readonly Branch[]): (readonly number[])[] {
+    const settled = this.#results.map(({ tokenIds }) => tokenIds);
+    for (const { index, tokenIds } of branches) settled[index] = tokenIds;
+    return settled;
   }
 
   results(): Hypothesis[] {

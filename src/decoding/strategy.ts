@@ -34,6 +34,11 @@ export interface DecodingStrategy {
   readonly width: number;
   /** One step: `rows[i]` are the logits of branch i, and may be overwritten. An empty answer: the request is done. */
   advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[];
+  /**
+   * For the first sequences of the answer, in its order, the token ids that can no longer change, given the sequences
+   * that `advance` left alive: each is a prefix of what `results` will say. Grows from step to step.
+   */
+  settled(branches: readonly Branch[]): (readonly number[])[];
   /** The hypotheses in answer order, once the request is done. */
   results(): Hypothesis[];
 }

@@ -47,6 +47,17 @@ export class PagePool {
     return page;
   }
 
+  /** To be called when no request runs: every page must be free, without owners and promised to nobody. */
+  assertAllHome(): void {
+    assert(this.#free.length === this.size, `${this.inUse} pages are in use by nobody`);
+    assert(new Set(this.#free).size === this.size, "a page is free twice");
+    assert(this.#promised === 0, `${this.#promised} pages are promised to nobody`);
+    assert(
+      this.#owners.every((owners) => owners === 0),
+      "a free page has an owner",
+    );
+  }
+
   /** One more owner. */
   share(page: number): void {
     this.#owners[page] = (this.#owners[page] as number) + 1;

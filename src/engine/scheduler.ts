@@ -4,6 +4,7 @@
 import type { Continuation, DecodingStrategy, Hypothesis } from "../decoding/strategy.ts";
 import { GptError } from "../errors.ts";
 import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend.ts";
+import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
 import { type GenerationRequest, owed, type Sequence, type SequenceGroup } from "./sequence.ts";
 
@@ -25,10 +26,28 @@ export interface Finished {
   readonly hypotheses: readonly Hypothesis[];
 }
 
+/** Tokens that are settled since the last pass, for the first sequences of the answer, in its order. */
+export interface Progress {
+  readonly id: number;
+  readonly tokenIds: readonly (readonly number[])[];
+}
+
+/** What a pass did. */
+export interface Outcome {
+  /** Rows of the pass. */
+  readonly numTokens: number;
+  /** Ids of requests of which this was the first pass. */
+  readonly started: readonly number[];
+  /** Ids of requests whose prompt is read, so that their first new token is there. */
+  readonly prefilled: readonly number[];
+  readonly progress: readonly Progress[];
+  readonly finished: readonly Finished[];
+}
+
 export class Scheduler {
   readonly pool: PagePool;
   readonly #limits: BackendLimits;
-  readonly #waiting: SequenceGroup[] = [];
+  readonly #waiting = new FairQueue<SequenceGroup>();
   /** Those served longest ago come first. */
   #running: SequenceGroup[] = [];
   #planned: Planned[] = [];
@@ -64,13 +83,15 @@ export class Scheduler {
       throw new GptError("request_too_large", message);
     }
     const prompt: Sequence = { index: 0, tokenIds: request.promptTokenIds, numComputed: 0, pages: [] };
-    this.#waiting.push({ request, strategy, reservedPages, live: [prompt], pendingCopies: [] });
+    const numTold = new Array<number>(request.decoding.numReturnSequences).fill(prompt.tokenIds.length);
+    this.#waiting.push(request.client, {
+      ...{ request, strategy, reservedPages, numTold, live: [prompt], pendingCopies: [] },
+    });
   }
 
   /** Forgets a request and takes its pages back. Unknown ids are ignored: it may have finished meanwhile. */
   abort(id: number): void {
-    const waiting = this.#waiting.findIndex((group) => group.request.id === id);
-    if (waiting >= 0) this.#waiting.splice(waiting, 1);
+    this.#waiting.remove((group) => group.request.id === id);
     const running = this.#running.find((group) => group.request.id === id);
     if (running) this.#retire(running);
   }
@@ -90,16 +111,19 @@ export class Scheduler {
     return { copies, chunks: this.#planned.map(({ chunk }) => chunk) };
   }
 
-  /** Takes the logits of the scheduled pass, in its order, and returns the requests that are done. */
-  update(logits: readonly Float32Array[]): Finished[] {
+  /** Takes the logits of the scheduled pass, in its order. */
+  update(logits: readonly Float32Array[]): Outcome {
+    const planned = this.#planned;
+    this.#planned = [];
     const rows = new Map<Sequence, Float32Array>();
     let next = 0;
-    for (const { sequence, chunk } of this.#planned) {
+    for (const { sequence, chunk } of planned) {
       sequence.numComputed += chunk.tokenIds.length;
       if (chunk.logits === "last") rows.set(sequence, logits[next++] as Float32Array);
     }
     const finished: Finished[] = [];
-    for (const group of new Set(this.#planned.map((planned) => planned.group))) {
+    const progress: Progress[] = [];
+    for (const group of new Set(planned.map((one) => one.group))) {
       if (!group.live.every((sequence) => rows.has(sequence))) continue;
       const continuations = group.strategy.advance(
         group.live,
@@ -107,19 +131,29 @@ export class Scheduler {
       );
       if (continuations.length > 0) {
         this.#branch(group, continuations);
+        if (group.request.streams) progress.push(news(group));
       } else {
         finished.push({ request: group.request, hypotheses: group.strategy.results() });
         this.#retire(group);
       }
     }
-    this.#planned = [];
-    return finished;
+    const idsOf = (test: (one: Planned) => boolean) =>
+      planned.filter(test).map((one) => one.group.request.id);
+    return {
+      numTokens: planned.reduce((sum, { chunk }) => sum + chunk.tokenIds.length, 0),
+      started: idsOf(({ chunk }) => chunk.position === 0),
+      prefilled: idsOf(({ group, chunk }) => {
+        return chunk.position + chunk.tokenIds.length === group.request.promptTokenIds.length;
+      }),
+      progress: progress.filter(({ tokenIds }) => tokenIds.some((ids) => ids.length > 0)),
+      finished,
+    };
   }
 
-  /** Admits waiting requests in order; the head of the queue is never overtaken. */
+  /** Admits waiting requests in turn; the head of the queue is never overtaken. */
   #admit(): void {
     for (;;) {
-      const head = this.#waiting[0];
+      const { head } = this.#waiting;
       if (!head || !this.pool.reserve(head.reservedPages)) return;
       this.#waiting.shift();
       this.#running.push(head);
@@ -197,6 +231,16 @@ function pagesForLife(request: GenerationRequest, width: number, pagePositions: 
   const total = Math.ceil(Math.max(promptTokenIds.length, decoding.maxLength - 1) / pagePositions);
   const shared = Math.min(total, Math.floor(promptTokenIds.length / pagePositions));
   return shared + width * (total - shared);
+}
+
+/** What is settled and was not told yet; it is told now. */
+function news({ request, strategy, live, numTold }: SequenceGroup): Progress {
+  const tokenIds = strategy.settled(live).map((ids, index) => {
+    const told = numTold[index] as number;
+    numTold[index] = ids.length;
+    return ids.slice(told);
+  });
+  return { id: request.id, tokenIds };
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [yes: T[], no: T[]] {

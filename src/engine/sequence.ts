@@ -9,6 +9,10 @@ export interface GenerationRequest {
   /** At least one. */
   readonly promptTokenIds: readonly number[];
   readonly decoding: DecodingParams;
+  /** Requests of the same number are one client's; those of different clients take turns. */
+  readonly client: number;
+  /** True: new tokens are told after each pass, as far as they are settled. */
+  readonly streams: boolean;
 }
 
 /** One line of tokens whose keys and values are kept. */
@@ -28,6 +32,8 @@ export interface SequenceGroup {
   readonly reservedPages: number;
   /** One while the prompt is read, then as the strategy decides. */
   live: Sequence[];
+  /** Of each sequence of the answer, the number of tokens that were told. */
+  readonly numTold: number[];
   /** To be done before its next pass. */
   pendingCopies: PageCopy[];
 }

@@ -1,108 +1,173 @@
-// The engine thread as seen from the outside: requests go in, promises come back.
-import type { Worker } from "node:worker_threads";
+// The engine thread as seen from the outside: requests go in, promises come back. A thread that dies fails its open
+// requests, once, and is replaced once; after a second death nothing is answered any more.
+import type { MessagePort, Worker } from "node:worker_threads";
 import type { DecodingParams } from "../decoding/params.ts";
-import type { Hypothesis } from "../decoding/strategy.ts";
 import { GptError, messageOf } from "../errors.ts";
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import type { EngineStats } from "./engine-core.ts";
 import type { FromEngine, ToEngine } from "./messages.ts";
+import { type Answer, cancelled, OpenRequests, type SubmitOptions } from "./open-requests.ts";
 
-interface Open {
-  readonly resolve: (hypotheses: readonly Hypothesis[]) => void;
-  readonly reject: (error: GptError) => void;
+/** `restarting`: the thread died and its successor is loading; `failed`: that one died too. */
+export type EngineHealth = "ready" | "restarting" | "failed";
+
+export interface EngineThread {
+  readonly worker: Worker;
+  /** A port for each helper thread of the engine; it closes when that thread ends, however it ends. */
+  readonly lifelines: readonly MessagePort[];
 }
 
-export class WorkerEngine {
-  readonly #worker: Worker;
-  readonly #maxOpen: number;
-  readonly #open = new Map<number, Open>();
-  #nextId = 1;
-  #failure: GptError | undefined;
-  #closing = false;
+export interface WorkerEngineOptions {
+  /** Starts a thread that runs `runEngineLoop`. */
+  readonly spawn: () => EngineThread;
+  /** Requests accepted and not finished; further ones are refused with `queue_full`. */
+  readonly queueRequestsMax: number;
+  /** Tokens, prompt and new ones, of all requests that wait for their first pass. Default: any number. */
+  readonly queueTokensMax?: number;
+  /** Time in which a request must be finished, or it is given up with `timed_out`. Default: any. */
+  readonly requestDeadlineMs?: number;
+  /** Called once, after the second death. */
+  readonly onFatal?: (error: GptError) => void;
+  readonly clock?: Clock;
+}
 
-  private constructor(worker: Worker, maxOpen: number) {
-    this.#worker = worker;
-    this.#maxOpen = maxOpen;
+const NO_STATS: EngineStats = { pagesTotal: 0, pagesInUse: 0, steps: 0, tokensComputed: 0, lastBatchRows: 0 };
+
+export class WorkerEngine {
+  readonly #options: WorkerEngineOptions;
+  readonly #requests: OpenRequests;
+  #worker: Worker | undefined;
+  #exited: Promise<unknown> = Promise.resolve();
+  #health: EngineHealth = "ready";
+  #restarts = 0;
+  #failure: GptError | undefined;
+  #stats = NO_STATS;
+  /** What the dead thread had counted. */
+  #statsBefore = NO_STATS;
+
+  private constructor(options: WorkerEngineOptions) {
+    const {
+      queueRequestsMax: requestsMax,
+      queueTokensMax: tokensMax = Number.POSITIVE_INFINITY,
+      requestDeadlineMs: deadlineMs = Number.POSITIVE_INFINITY,
+      clock = SYSTEM_CLOCK,
+    } = options;
+    this.#options = options;
+    this.#requests = new OpenRequests({ requestsMax, tokensMax, deadlineMs }, clock, (id) => {
+      this.#post({ type: "abort", id });
+    });
   }
 
   /**
-   * Waits until the thread says that its model is loaded. `maxOpen`: requests accepted and not finished.
+   * Waits until the thread says that its model is loaded.
    * @throws GptError with the thread's own code when it cannot start.
    */
-  static async start<Info>(worker: Worker, maxOpen: number): Promise<{ engine: WorkerEngine; info: Info }> {
-    const engine = new WorkerEngine(worker, maxOpen);
-    const info = await new Promise<Info>((resolve, reject) => {
-      worker.on("message", (message: FromEngine<Info>) => {
-        if (message.type === "ready") resolve(message.info);
-        else if (message.type === "failed") reject(new GptError(message.code, message.message));
-        else engine.#settle(message);
-      });
-      worker.on("error", (error) => reject(engine.#fail(`the engine thread failed: ${messageOf(error)}`)));
-      worker.on("exit", () => reject(engine.#fail("the engine thread ended")));
-    });
+  static async start<Info>(options: WorkerEngineOptions): Promise<{ engine: WorkerEngine; info: Info }> {
+    const engine = new WorkerEngine(options);
+    const info = await engine.#launch<Info>();
     return { engine, info };
   }
 
-  /** @throws GptError `queue_full`, `cancelled`, `engine_failed` or what the engine refused the request with. */
-  submit(
+  get health(): EngineHealth {
+    return this.#health;
+  }
+
+  /** @throws GptError `queue_full`, `cancelled`, `timed_out`, `engine_failed` or what the engine refuses it with. */
+  async submit(
     promptTokenIds: readonly number[],
     decoding: DecodingParams,
-    signal?: AbortSignal,
-  ): Promise<readonly Hypothesis[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure);
-      if (signal?.aborted) return reject(cancelled());
-      if (this.#open.size >= this.#maxOpen) {
-        return reject(
-          new GptError("queue_full", `${this.#open.size} requests are open, as many as are accepted`),
-        );
-      }
-      const id = this.#nextId++;
-      const onAbort = (): void => {
-        this.#open.delete(id);
-        this.#post({ type: "abort", id });
-        reject(cancelled());
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      const settled = <T>(settle: (value: T) => void) => {
-        return (value: T): void => {
-          signal?.removeEventListener("abort", onAbort);
-          settle(value);
-        };
-      };
-      this.#open.set(id, { resolve: settled(resolve), reject: settled(reject) });
-      this.#post({ type: "submit", request: { id, promptTokenIds, decoding } });
-    });
+    options: SubmitOptions = {},
+  ): Promise<Answer> {
+    if (this.#failure) throw this.#failure;
+    const { request, answer } = this.#requests.add(promptTokenIds, decoding, options);
+    this.#post({ type: "submit", request });
+    return answer;
+  }
+
+  /** The requests as their callers see them, the rest as the thread last told. */
+  stats() {
+    const { steps, tokensComputed, ...present } = this.#stats;
+    return {
+      ...present,
+      requestsWaiting: this.#requests.numWaiting,
+      requestsRunning: this.#requests.numRunning,
+      steps: this.#statsBefore.steps + steps,
+      tokensComputed: this.#statsBefore.tokensComputed + tokensComputed,
+      restarts: this.#restarts,
+    };
   }
 
   /** Ends the thread; open requests are rejected as cancelled. */
   async close(): Promise<void> {
-    this.#closing = true;
-    for (const { reject } of this.#open.values()) reject(cancelled());
-    this.#open.clear();
-    const exited = new Promise((resolve) => this.#worker.once("exit", resolve));
+    this.#failure ??= cancelled();
+    this.#requests.rejectAll(cancelled());
     this.#post({ type: "close" });
-    await exited;
+    await this.#exited;
+  }
+
+  /** Starts a thread and hands it what is open; resolves when its model is loaded. */
+  #launch<Info>(): Promise<Info> {
+    const { worker, lifelines } = this.#options.spawn();
+    this.#worker = worker;
+    this.#exited = new Promise((resolve) => worker.once("exit", resolve));
+    // Nothing is open at the first start; later, what came while there was no thread.
+    for (const request of this.#requests.requests) this.#post({ type: "submit", request });
+    return new Promise((resolve, reject) => {
+      let isReady = false;
+      const die = (error: GptError): void => {
+        if (worker !== this.#worker) return; // It has died already.
+        this.#worker = undefined;
+        reject(error);
+        void this.#bury(worker, error, isReady);
+      };
+      const fail = (message: string): void => die(new GptError("engine_failed", message));
+      worker.on("message", (message: FromEngine<Info>) => {
+        if (worker !== this.#worker) return;
+        if (message.type === "failed") return die(new GptError(message.code, message.message));
+        if (message.type === "ready") {
+          isReady = true;
+          this.#health = "ready";
+          resolve(message.info);
+        }
+        this.#receive(message);
+      });
+      worker.on("error", (error) => fail(`the engine thread failed: ${messageOf(error)}`));
+      worker.on("exit", () => fail("the engine thread ended"));
+      // A dead helper leaves the engine at a barrier for ever, where it cannot notice.
+      for (const port of lifelines) port.on("close", () => fail("a helper thread of the engine ended"));
+    });
+  }
+
+  #receive(message: Exclude<FromEngine<unknown>, { type: "failed" }>): void {
+    if (message.type === "refused") {
+      this.#requests.reject(message.id, new GptError(message.code, message.message));
+      return;
+    }
+    this.#stats = message.stats;
+    if (message.type === "pass") this.#requests.report(message);
+  }
+
+  /** After a death: fails the open requests, and starts a successor unless there was one or the engine is closing. */
+  async #bury(worker: Worker, cause: GptError, wasReady: boolean): Promise<void> {
+    const { steps, tokensComputed, pagesTotal } = this.stats();
+    this.#statsBefore = { ...NO_STATS, steps, tokensComputed };
+    this.#stats = { ...NO_STATS, pagesTotal };
+    const error = new GptError("engine_failed", cause.message, { cause });
+    const restarts = wasReady && this.#restarts === 0 && !this.#failure;
+    if (restarts) {
+      this.#health = "restarting";
+      this.#restarts += 1;
+    } else if (!this.#failure) {
+      this.#health = "failed";
+      this.#failure = error;
+      if (this.#restarts > 0) this.#options.onFatal?.(error);
+    }
+    this.#requests.rejectAll(error);
+    await worker.terminate(); // The successor needs as much memory as it holds.
+    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onFatal`.
   }
 
   #post(message: ToEngine): void {
-    this.#worker.postMessage(message);
+    this.#worker?.postMessage(message);
   }
-
-  #settle(message: Extract<FromEngine<never>, { id: number }>): void {
-    const open = this.#open.get(message.id);
-    if (!open) return; // Aborted meanwhile.
-    this.#open.delete(message.id);
-    if (message.type === "finished") open.resolve(message.hypotheses);
-    else open.reject(new GptError(message.code, message.message));
-  }
-
-  #fail(message: string): GptError {
-    this.#failure ??= this.#closing ? cancelled() : new GptError("engine_failed", message);
-    for (const { reject } of this.#open.values()) reject(this.#failure);
-    this.#open.clear();
-    return this.#failure;
-  }
-}
-
-function cancelled(): GptError {
-  return new GptError("cancelled", "the request was cancelled");
 }

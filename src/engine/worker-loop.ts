@@ -1,6 +1,7 @@
 // The engine thread's life: drain the inbox, step, post what is done, and so on; asleep when there is nothing to do.
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { GptError } from "../errors.ts";
+import { SYSTEM_CLOCK } from "./clock.ts";
 import type { EngineCore } from "./engine-core.ts";
 import type { FromEngine, ToEngine } from "./messages.ts";
 
@@ -29,11 +30,18 @@ export function runEngineLoop(core: EngineCore, port: MessagePort): void {
   };
   const work = (): void => {
     for (drain(); !core.isIdle && !closing; drain()) {
-      for (const { request, hypotheses } of core.step())
-        post({ type: "finished", id: request.id, hypotheses });
+      const beganMs = SYSTEM_CLOCK.now();
+      const { started, prefilled, progress, finished } = core.step();
+      const answers = finished.map(({ request: { id }, hypotheses }) => ({ id, hypotheses }));
+      post({ type: "pass", beganMs, started, prefilled, progress, finished: answers, stats: core.stats() });
     }
     running = false;
-    if (closing) void core.close().then(() => port.close());
+    if (closing) {
+      void core.close().then(() => port.close());
+    } else {
+      core.scheduler.pool.assertAllHome();
+      post({ type: "idle", stats: core.stats() });
+    }
   };
   port.on("message", (message: ToEngine) => {
     handle(message);

@@ -1,6 +1,6 @@
 // Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
 import { readFileSync } from "node:fs";
-import { Worker } from "node:worker_threads";
+import { type MessagePort, Worker } from "node:worker_threads";
 import type { LinearMemory } from "./memory.ts";
 import { CONTROL, type Executor } from "./program.ts";
 
@@ -13,7 +13,12 @@ export interface HelperData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly part: number;
+  /** Held while the thread lives. */
+  readonly lifeline: Lifeline | undefined;
 }
+
+/** A port whose other end is told when the thread that holds it ends, however it ends. */
+export type Lifeline = MessagePort;
 
 /** Compiles the kernels that the build put beside this file. */
 function compileKernels(): WebAssembly.Module {
@@ -34,13 +39,19 @@ export class WasmExecutor implements Executor {
     this.#threads = helpers.length + 1;
   }
 
-  /** Starts an executor on `threads` threads, this one included. */
-  static start(memory: LinearMemory, threads: number): WasmExecutor {
+  /**
+   * Starts an executor on `threads` threads, this one included; each helper takes one of the lifelines, if there are
+   * any. A helper that dies leaves `run` waiting for ever, so that only another thread can notice.
+   */
+  static start(memory: LinearMemory, threads: number, lifelines: readonly Lifeline[] = []): WasmExecutor {
     const module = compileKernels();
     const instance = new WebAssembly.Instance(module, { env: { memory: memory.wasm } });
     const helpers = Array.from({ length: threads - 1 }, (_, i) => {
-      const workerData: HelperData = { module, memory: memory.wasm, part: i + 1 };
-      const helper = new Worker(new URL("./helper-thread.js", import.meta.url), { workerData, stdin: false });
+      const lifeline = lifelines[i];
+      const workerData: HelperData = { module, memory: memory.wasm, part: i + 1, lifeline };
+      const transferList = lifeline ? [lifeline] : [];
+      const entry = new URL("./helper-thread.js", import.meta.url);
+      const helper = new Worker(entry, { workerData, transferList, stdin: false });
       helper.unref();
       return helper;
     });

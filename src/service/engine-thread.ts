@@ -1,5 +1,5 @@
 // Entry of the engine thread: loads the model, says so, and runs the engine until it is closed.
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EngineCore } from "../engine/engine-core.ts";
 import type { FromEngine } from "../engine/messages.ts";
 import { runEngineLoop } from "../engine/worker-loop.ts";
@@ -10,6 +10,8 @@ import { loadModel, type ModelOptions } from "../model/load.ts";
 export interface EngineThreadData {
   readonly directory: string;
   readonly options: ModelOptions;
+  /** One for each helper thread. */
+  readonly lifelines: readonly MessagePort[];
 }
 
 export interface EngineInfo {
@@ -22,10 +24,11 @@ if (!port) throw new Error("this file is the entry of a worker thread");
 const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message);
 
 try {
-  const { directory, options } = workerData as EngineThreadData;
-  const { backend, config } = loadModel(directory, options);
-  runEngineLoop(new EngineCore(backend, config.eosTokenIds), port);
-  post({ type: "ready", info: { config, parameters: countParameters(config) } });
+  const { directory, options, lifelines } = workerData as EngineThreadData;
+  const { backend, config } = loadModel(directory, { ...options, lifelines });
+  const core = new EngineCore(backend, config.eosTokenIds);
+  runEngineLoop(core, port);
+  post({ type: "ready", info: { config, parameters: countParameters(config) }, stats: core.stats() });
 } catch (error) {
   const code = error instanceof GptError ? error.code : "engine_failed";
   post({ type: "failed", code, message: messageOf(error) });

@@ -1,5 +1,7 @@
 // The types at the border between the service and its callers (server and CLI): text in, texts out.
 import type { DecodingParams, FinishReason } from "../decoding/params.ts";
+import type { Timing } from "../engine/open-requests.ts";
+import type { EngineHealth } from "../engine/worker-engine.ts";
 
 /** A request after its fields were checked (see `src/params.ts`); lengths are still to be compared with the prompt. */
 export interface GenerationParams {
@@ -27,14 +29,59 @@ export interface Generation {
   readonly promptTokens: number;
   /** Tokens computed for this request, over all its sequences. */
   readonly generatedTokens: number;
+  readonly timing: Timing;
+}
+
+/** A part of the answer that is final. */
+export interface TextPiece {
+  /** Number of the sequence in the answer. */
+  readonly index: number;
+  /** Whole characters, never empty. */
+  readonly text: string;
+}
+
+export interface GenerateOptions {
+  /** Aborted: the work stops, its pages come home and the promise rejects with code `cancelled`. */
+  readonly signal?: AbortSignal;
+  /** Who asks: requests of different clients take turns in the queue. Default "". */
+  readonly client?: string;
+  /**
+   * Called with pieces of text as they become final, all of them before the promise resolves. The pieces of a
+   * sequence, joined, are exactly its text, prompt included. Of a beam search only what no live beam can take back.
+   */
+  readonly onPiece?: (piece: TextPiece) => void;
+}
+
+export type GeneratorHealth = EngineHealth;
+
+/** Plain numbers; those that count only grow, also over a restart of the engine. */
+export interface GeneratorStats {
+  readonly requestsWaiting: number;
+  readonly requestsRunning: number;
+  readonly pagesTotal: number;
+  readonly pagesInUse: number;
+  /** Passes of the model. */
+  readonly steps: number;
+  /** Rows of all passes. */
+  readonly tokensComputed: number;
+  /** New tokens of the finished requests. */
+  readonly tokensGenerated: number;
+  /** Prompt tokens of the finished requests. */
+  readonly promptTokens: number;
+  /** Rows of the last pass. */
+  readonly lastBatchRows: number;
+  readonly restarts: number;
 }
 
 /** What a front needs from a loaded model. Rejects with `GptError`. */
 export interface Generator {
-  /** `signal` aborted: the work stops, its pages come home and the promise rejects with code `cancelled`. */
-  generate(params: GenerationParams, signal?: AbortSignal): Promise<Generation>;
+  /** @throws GptError `queue_full`, `cancelled`, `timed_out`, `engine_failed` or what the request is refused with. */
+  generate(params: GenerationParams, options?: GenerateOptions): Promise<Generation>;
   /** Facts about the loaded checkpoint, for messages and metrics. */
   readonly model: ModelInfo;
+  readonly health: GeneratorHealth;
+  /** What the engine last told about itself. */
+  stats(): GeneratorStats;
   close(): Promise<void>;
 }
 

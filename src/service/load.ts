@@ -1,35 +1,52 @@
 // Puts the parts together: a checkpoint directory becomes a `Generator` whose engine runs in a thread of its own.
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
-import { WorkerEngine } from "../engine/worker-engine.ts";
+import { MessageChannel, Worker } from "node:worker_threads";
+import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/worker-engine.ts";
 import type { Precision } from "../model/weights.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
 import type { EngineInfo, EngineThreadData } from "./engine-thread.ts";
 import type { Generator } from "./generation.ts";
 import { TextGenerator } from "./text-generator.ts";
 
-export interface GeneratorOptions {
+export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
   /** Directory of the checkpoint. */
   readonly model: string;
   readonly name: string;
   readonly precision: Precision;
   readonly kvCacheMb: number;
-  /** Requests accepted and not finished; further ones are refused with `queue_full`. */
-  readonly queueRequestsMax: number;
-  /** Default: the cores of the machine. */
+  /** 0, the default: as many as the machine has cores. */
   readonly threads?: number;
+}
+
+const ENGINE_THREAD = new URL("./engine-thread.js", import.meta.url);
+
+/** Starts an engine thread; `entry` is its file. */
+export function spawnEngineThread(
+  directory: string,
+  options: EngineThreadData["options"],
+  entry = ENGINE_THREAD,
+): EngineThread {
+  const channels = Array.from({ length: options.threads - 1 }, () => new MessageChannel());
+  const theirs = channels.map(({ port2 }) => port2);
+  const workerData: EngineThreadData = { directory, options, lifelines: theirs };
+  const worker = new Worker(entry, { workerData, transferList: theirs });
+  return { worker, lifelines: channels.map(({ port1 }) => port1) };
 }
 
 /** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config`. */
 export async function loadGenerator(options: GeneratorOptions): Promise<Generator> {
-  const { model: directory, name, precision } = options;
-  const threads = options.threads ?? availableParallelism();
-  const workerData: EngineThreadData = {
-    directory,
-    options: { precision, kvCacheMb: options.kvCacheMb, threads },
-  };
-  const worker = new Worker(new URL("./engine-thread.js", import.meta.url), { workerData });
-  const starting = WorkerEngine.start<EngineInfo>(worker, options.queueRequestsMax);
+  const {
+    model: directory,
+    name,
+    precision,
+    kvCacheMb,
+    threads = availableParallelism(),
+    ...others
+  } = options;
+  const starting = WorkerEngine.start<EngineInfo>({
+    spawn: () => spawnEngineThread(directory, { precision, kvCacheMb, threads }),
+    ...others,
+  });
   try {
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
@@ -38,8 +55,8 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     const facts = { name, precision, parameters: info.parameters, vocabSize, contextLength };
     return new TextGenerator(engine, facts, tokenizer, bosTokenId);
   } catch (error) {
-    starting.catch(() => {}); // One error is reported: the first.
-    await worker.terminate();
+    // One error is reported: the first.
+    await starting.then(({ engine }) => engine.close()).catch(() => {});
     throw error;
   }
 }

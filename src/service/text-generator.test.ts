@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { anEngine } from "../../test/support/engines.ts";
 import type { DecodingParams } from "../decoding/params.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer-files.ts";
+import type { TextPiece } from "./generation.ts";
 import { loadGenerator } from "./load.ts";
 import { packageRoot, resolveModelDirectory } from "./model-directory.ts";
 import { TextGenerator } from "./text-generator.ts";
@@ -16,14 +18,11 @@ const facts = { name: "tiny", precision: "f32", parameters: 1, vocabSize: 50257,
 /** A generator whose engine answers with the prompt and some tokens more, and remembers what it was asked. */
 async function withEcho(added: readonly number[]) {
   const asked: { prompt: readonly number[]; maxLength: number }[] = [];
-  const engine = {
-    submit: async (prompt: readonly number[], { maxLength }: DecodingParams) => {
-      asked.push({ prompt, maxLength });
-      const hypothesis = { tokenIds: [...prompt, ...added], finishReason: "length" as const };
-      return [hypothesis, hypothesis];
-    },
-    close: async () => {},
-  };
+  const engine = anEngine((prompt, { maxLength }) => {
+    asked.push({ prompt, maxLength });
+    const hypothesis = { tokenIds: [...prompt, ...added], finishReason: "length" as const };
+    return [hypothesis, hypothesis];
+  });
   const tokenizer = await loadTokenizer(join(packageRoot(), "models", "tiny"));
   return { generator: new TextGenerator(engine, facts, tokenizer, 50256), asked };
 }
@@ -74,7 +73,7 @@ describe("a text generator", () => {
     );
     await refused({ promptTokenIds: [50257] }, "invalid_field", /holds token 50257, .* ends at 50256/);
     const bare = new TextGenerator(
-      { submit: async () => [], close: async () => {} },
+      anEngine(() => []),
       facts,
       undefined,
       50256,
@@ -102,9 +101,27 @@ describe("the embedded model in its own thread", () => {
     for (const text of alone.flat()) assert.ok(text.startsWith("The sea"));
     assert.deepEqual(await Promise.all([texts(1), texts(2), texts(3)]), alone);
 
+    const pieces: TextPiece[] = [];
+    const streamed = await generator.generate(
+      { input: "The sea", decoding },
+      { onPiece: (piece) => pieces.push(piece), client: "someone" },
+    );
+    assert.deepEqual(
+      streamed.sequences.map(({ text }) => text),
+      [0, 1].map((i) => pieces.flatMap(({ index, text }) => (index === i ? [text] : [])).join("")),
+    );
+    assert.equal(generator.health, "ready");
+    const { tokensGenerated, promptTokens, restarts } = generator.stats();
+    assert.equal(promptTokens, 7 * 2);
+    assert.ok(
+      tokensGenerated >= 7 * 2 && tokensGenerated <= 7 * 2 * 10,
+      `${tokensGenerated} tokens generated`,
+    );
+    assert.equal(restarts, 0);
+
     const controller = new AbortController();
     const long = { input: "The sea", decoding: { ...decoding, maxLength: 256 } };
-    const aborted = generator.generate(long, controller.signal);
+    const aborted = generator.generate(long, { signal: controller.signal });
     controller.abort();
     await assert.rejects(aborted, { code: "cancelled" });
     const crowd = [1, 2, 3, 4, 5].map(() => generator.generate(long));

@@ -1,26 +1,29 @@
 // Text in, texts out: tokenizes the prompt, compares lengths with the model, submits to the engine, and turns token
 // ids back into text. The engine never sees text, its callers never see ids unless they ask.
-import type { DecodingParams } from "../decoding/params.ts";
-import type { Hypothesis } from "../decoding/strategy.ts";
+import type { WorkerEngine } from "../engine/worker-engine.ts";
 import { GptError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { Generation, GenerationParams, Generator, ModelInfo } from "./generation.ts";
+import type {
+  GenerateOptions,
+  Generation,
+  GenerationParams,
+  Generator,
+  GeneratorHealth,
+  GeneratorStats,
+  ModelInfo,
+} from "./generation.ts";
+import { TextStream } from "./text-stream.ts";
 
 /** What is needed of an engine. */
-export interface Engine {
-  submit(
-    promptTokenIds: readonly number[],
-    decoding: DecodingParams,
-    signal?: AbortSignal,
-  ): Promise<readonly Hypothesis[]>;
-  close(): Promise<void>;
-}
+export type Engine = Pick<WorkerEngine, "submit" | "health" | "stats" | "close">;
 
 export class TextGenerator implements Generator {
   readonly model: ModelInfo;
   readonly #engine: Engine;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #bosTokenId: number;
+  #promptTokens = 0;
+  #tokensGenerated = 0;
 
   /** Without a tokenizer only prompts of token ids can be answered, and texts are empty. */
   constructor(engine: Engine, model: ModelInfo, tokenizer: Tokenizer | undefined, bosTokenId: number) {
@@ -30,11 +33,20 @@ export class TextGenerator implements Generator {
     this.#bosTokenId = bosTokenId;
   }
 
-  async generate(params: GenerationParams, signal?: AbortSignal): Promise<Generation> {
+  async generate(params: GenerationParams, options: GenerateOptions = {}): Promise<Generation> {
+    const { onPiece, ...others } = options;
     const prompt = this.encodePrompt(params);
-    const maxLength = this.#maxLength(params, prompt.length);
-    const hypotheses = await this.#engine.submit(prompt, { ...params.decoding, maxLength }, signal);
+    const decoding = { ...params.decoding, maxLength: this.#maxLength(params, prompt.length) };
+    const stream = onPiece && this.#tokenizer && new TextStream(prompt, this.#tokenizer, onPiece);
+    const { hypotheses, timing } = await this.#engine.submit(prompt, decoding, {
+      ...others,
+      ...(stream ? { onTokens: (tokenIds) => stream.push(tokenIds) } : {}),
+    });
+    stream?.finish(hypotheses);
     const computed = new Set(hypotheses.map((h) => h.tokenIds));
+    const generatedTokens = [...computed].reduce((sum, ids) => sum + ids.length - prompt.length, 0);
+    this.#promptTokens += prompt.length;
+    this.#tokensGenerated += generatedTokens;
     return {
       sequences: hypotheses.map(({ tokenIds, finishReason, score }) => ({
         text: this.#tokenizer?.decode(tokenIds, { skipSpecialTokens: true }) ?? "",
@@ -42,10 +54,17 @@ export class TextGenerator implements Generator {
         finishReason,
         ...(score === undefined ? {} : { score }),
       })),
-      seed: params.decoding.seed,
-      promptTokens: prompt.length,
-      generatedTokens: [...computed].reduce((sum, ids) => sum + ids.length - prompt.length, 0),
+      ...{ seed: decoding.seed, promptTokens: prompt.length, generatedTokens, timing },
     };
+  }
+
+  get health(): GeneratorHealth {
+    return this.#engine.health;
+  }
+
+  stats(): GeneratorStats {
+    const counts = { promptTokens: this.#promptTokens, tokensGenerated: this.#tokensGenerated };
+    return { ...this.#engine.stats(), ...counts };
   }
 
   close(): Promise<void> {

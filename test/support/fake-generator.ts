@@ -1,7 +1,16 @@
 // A generator that answers at once with its input, remembers what it was asked, and can be told to wait or to fail.
 
 import { GptError } from "../../src/errors.ts";
-import type { Generation, GenerationParams, Generator, ModelInfo } from "../../src/service/generation.ts";
+import type {
+  GenerateOptions,
+  Generation,
+  GenerationParams,
+  Generator,
+  GeneratorHealth,
+  GeneratorStats,
+  ModelInfo,
+  TextPiece,
+} from "../../src/service/generation.ts";
 
 export class FakeGenerator implements Generator {
   readonly model: ModelInfo = {
@@ -11,11 +20,17 @@ export class FakeGenerator implements Generator {
     vocabSize: 100,
     contextLength: 256,
   };
+  health: GeneratorHealth = "ready";
   readonly asked: GenerationParams[] = [];
+  /** Told before anything else, to a caller who listens. */
+  pieces: readonly TextPiece[] = [];
   /** Thrown in place of an answer. */
   failure: Error | undefined;
   /** While true a request is answered by nothing but its signal. */
   waits = false;
+  /** What an answer waits for. */
+  hold: Promise<void> = Promise.resolve();
+  readonly #waiting: (() => void)[] = [];
   #onAsked: () => void = () => {};
   #onCancelled: () => void = () => {};
   /** Resolves with the first request. */
@@ -27,25 +42,51 @@ export class FakeGenerator implements Generator {
     this.#onCancelled = resolve;
   });
 
-  async generate(params: GenerationParams, signal?: AbortSignal): Promise<Generation> {
+  async generate(params: GenerationParams, options: GenerateOptions = {}): Promise<Generation> {
     this.asked.push(params);
     this.#onAsked();
+    for (const piece of this.pieces) options.onPiece?.(piece);
     if (this.failure) throw this.failure;
-    if (this.waits) await this.#untilAborted(signal);
+    await this.hold;
+    if (this.waits) await this.#untilAborted(options.signal);
     const { numReturnSequences, seed } = params.decoding;
     const text = `${params.input} and more é`;
     const sequence = { text, tokenIds: [1, 2], finishReason: "length" } as const;
     const sequences = Array.from({ length: numReturnSequences }, () => sequence);
-    return { sequences, seed, promptTokens: 1, generatedTokens: 1 };
+    if (this.pieces.length === 0) for (const index of sequences.keys()) options.onPiece?.({ index, text });
+    const timing = { queueMs: 1, firstTokenMs: 2, totalMs: 3 };
+    return { sequences, seed, promptTokens: 1, generatedTokens: 1, timing };
+  }
+
+  stats(): GeneratorStats {
+    return {
+      ...{
+        requestsWaiting: 0,
+        requestsRunning: 0,
+        pagesTotal: 8,
+        pagesInUse: 0,
+        steps: 0,
+        tokensComputed: 0,
+      },
+      ...{ tokensGenerated: 0, promptTokens: 0, lastBatchRows: 0, restarts: 0 },
+    };
   }
 
   #untilAborted(signal: AbortSignal | undefined): Promise<never> {
     return new Promise((_resolve, reject) => {
-      signal?.addEventListener("abort", () => {
+      const onAbort = (): void => {
         this.#onCancelled();
         reject(new GptError("cancelled", "the request was cancelled"));
-      });
+      };
+      this.#waiting.push(onAbort);
+      if (signal?.aborted) onAbort();
+      else signal?.addEventListener("abort", onAbort);
     });
+  }
+
+  /** Ends all waiting requests, as closing a generator does. */
+  cancel(): void {
+    for (const end of this.#waiting) end();
   }
 
   async close(): Promise<void> {}

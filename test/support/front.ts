@@ -11,6 +11,7 @@ export const CREDENTIAL: Credential = {
 };
 export const NOW = new Date("2026-01-02T03:04:05Z");
 export const PATH = "/endpoints/gpt-2/invocations";
+export const STREAM_PATH = "/endpoints/gpt-2/invocations-response-stream";
 
 export interface Front {
   readonly app: FastifyInstance;
@@ -20,10 +21,14 @@ export interface Front {
 export function aFront(config: Partial<Config> = {}, options: Partial<AppOptions> = {}): Front {
   const generator = new FakeGenerator();
   const app = createApp({
-    generator,
+    generators: new Map([["gpt-2", generator]]),
     config: { ...DEFAULT_CONFIG, ...config },
-    credentials: (id) => (id === CREDENTIAL.accessKeyId ? CREDENTIAL : undefined),
+    keys: {
+      keyPair: (id) => (id === CREDENTIAL.accessKeyId ? CREDENTIAL : undefined),
+      apiKey: () => undefined,
+    },
     now: () => NOW,
+    elapsed: () => 0,
     ...options,
   });
   return { app, generator };

@@ -22,9 +22,9 @@ export function generateAll(
   const core = new EngineCore(backend, eosTokenIds);
   const answers: (readonly Hypothesis[])[] = [];
   for (const [id, { prompt, decoding }] of requests.entries())
-    core.add({ id, promptTokenIds: prompt, decoding });
+    core.add({ id, promptTokenIds: prompt, decoding, client: 0, streams: false });
   while (!core.isIdle) {
-    for (const { request, hypotheses } of core.step()) answers[request.id] = hypotheses;
+    for (const { request, hypotheses } of core.step().finished) answers[request.id] = hypotheses;
   }
   return answers;
 }

@@ -1,8 +1,9 @@
 // A `TextGenerator` whose engine runs in the calling thread, on a small checkpoint made by the public rule.
 import { loadModel } from "../../src/model/load.ts";
-import { type Engine, TextGenerator } from "../../src/service/text-generator.ts";
+import { TextGenerator } from "../../src/service/text-generator.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { type CheckpointOptions, writeCheckpoint } from "./checkpoints.ts";
+import { anEngine } from "./engines.ts";
 import { generateAll } from "./inline-engine.ts";
 
 /** Writes the checkpoint to `directory` and loads it; without a tokenizer only prompts of token ids can be answered. */
@@ -14,11 +15,10 @@ export function makeGenerator(
   const { backend, config } = loadModel(writeCheckpoint(directory, options), {
     ...{ precision: "f32", kvCacheMb: 1, threads: 1 },
   });
-  const engine: Engine = {
-    submit: async (prompt, decoding) =>
-      generateAll(backend, config.eosTokenIds, [{ prompt, decoding }])[0] ?? [],
-    close: () => backend.close(),
-  };
+  const engine = anEngine(
+    (prompt, decoding) => generateAll(backend, config.eosTokenIds, [{ prompt, decoding }])[0] ?? [],
+    () => backend.close(),
+  );
   const { vocabSize, contextLength, bosTokenId } = config;
   const model = { name: "rule", precision: "f32", parameters: 0, vocabSize, contextLength };
   return new TextGenerator(engine, model, tokenizer, bosTokenId);

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Dice } from "../../test/support/crowd.ts";
+import { FairQueue } from "./fair-queue.ts";
+
+describe("a fair queue", () => {
+  it("lets clients take turns and keeps each client's order", () => {
+    const queue = new FairQueue<string>();
+    for (const item of ["a1", "a2", "a3", "b1", "c1", "c2"]) queue.push(item.charCodeAt(0), item);
+    const taken = [queue.shift(), queue.shift()];
+    queue.push("d".charCodeAt(0), "d1");
+    while (queue.head !== undefined) taken.push(queue.shift());
+    assert.deepEqual(taken, ["a1", "b1", "c1", "a2", "d1", "c2", "a3"]);
+    assert.equal(queue.shift(), undefined);
+  });
+
+  it("does not change its head when items are pushed, and forgets removed ones", () => {
+    const queue = new FairQueue<string>();
+    for (const item of ["a1", "b1", "b2"]) queue.push(item.charCodeAt(0), item);
+    assert.equal(queue.head, "a1");
+    queue.remove((item) => item === "b1");
+    queue.remove((item) => item === "none");
+    assert.equal(queue.length, 2);
+    queue.remove((item) => item === "a1");
+    assert.equal(queue.head, "b2");
+    assert.equal(queue.shift(), "b2");
+    assert.equal(queue.length, 0);
+  });
+
+  it("gives no client two turns while another waits for one", () => {
+    const dice = new Dice(5);
+    const queue = new FairQueue<{ readonly client: number; readonly number: number }>();
+    const waits = new Map<number, number>();
+    /** Clients that had a turn since the key began to wait for one. */
+    const passed = new Map<number, Set<number>>();
+    const last = new Map<number, number>();
+    for (let number = 0; number < 20_000; number++) {
+      const client = dice.oneOf([1, 1, 1, 1, 2, 2, 3]);
+      queue.push(client, { client, number });
+      waits.set(client, (waits.get(client) ?? 0) + 1);
+      if (!passed.has(client)) passed.set(client, new Set());
+      for (let n = dice.below(3); n > 0; n--) {
+        const item = queue.shift();
+        if (!item) continue;
+        assert.ok(item.number > (last.get(item.client) ?? -1), "a client's order was changed");
+        last.set(item.client, item.number);
+        passed.delete(item.client);
+        for (const [other, clients] of passed) {
+          assert.ok(!clients.has(item.client), `client ${item.client} had two turns while ${other} waited`);
+          clients.add(item.client);
+        }
+        const left = (waits.get(item.client) as number) - 1;
+        waits.set(item.client, left);
+        if (left > 0) passed.set(item.client, new Set());
+      }
+    }
+  });
+});

@@ -1,0 +1,26 @@
+// An engine in a thread of its own, on a small checkpoint, whose threads can be killed.
+import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../../src/engine/worker-engine.ts";
+import type { EngineInfo } from "../../src/service/engine-thread.ts";
+import { spawnEngineThread } from "../../src/service/load.ts";
+import { writeCheckpoint } from "./checkpoints.ts";
+
+/** Alone in a prompt it kills a helper thread of the engine. */
+export const FATAL_TOKEN = 13;
+
+const ENTRY = new URL("./mortal-engine-thread.js", import.meta.url);
+
+/** Writes the checkpoint to `directory`. No text of it ever ends before its length; `threads` are those started so far. */
+export async function startMortalEngine(directory: string, options: Partial<WorkerEngineOptions> = {}) {
+  const model = writeCheckpoint(directory, { seed: 3, V: 61, P: 1024, config: { eos_token_id: null } });
+  const threads: EngineThread[] = [];
+  const { engine } = await WorkerEngine.start<EngineInfo>({
+    spawn: () => {
+      const thread = spawnEngineThread(model, { precision: "f32", kvCacheMb: 8, threads: 2 }, ENTRY);
+      threads.push(thread);
+      return thread;
+    },
+    queueRequestsMax: 100,
+    ...options,
+  });
+  return { engine, threads };
+}
