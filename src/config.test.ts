@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEFAULT_CONFIG, resolveConfig, SETTINGS } from "./config.ts";
+import { DEFAULT_CONFIG, endpointsOf, explainConfig, resolveConfig, SETTINGS } from "./config.ts";
 
 test("a flag goes before the environment, and the environment before the default", () => {
   const env = { GPT2_API_PORT: "9000", GPT2_API_HOST: "::1" };
@@ -25,7 +25,7 @@ test("a malformed value is refused with the name, the value and the range", () =
     ["port", "0x50", /got "0x50"/],
     ["port", "1.5", /got "1.5"/],
     ["precision", "f64", /^--precision must be one of .*f32.*, got "f64"\./],
-    ["endpoint", "-gpt", /^--endpoint .* got "-gpt"\. Name of the endpoint: letters/],
+    ["endpoint", "-gpt", /^--endpoint .* got "-gpt"\. Endpoint to serve: a name of letters/],
     ["endpoint", "a".repeat(64), /^--endpoint/],
     ["clock-skew-seconds", "901", /from 1 to 900/],
   ];
@@ -47,4 +47,51 @@ test("every setting has a help text, a flag and a variable of its own", () => {
     [kvCache?.flag, kvCache?.env, kvCache?.default],
     ["kv-cache-mb", "GPT2_API_KV_CACHE_MB", "256"],
   );
+});
+
+test("every value has an origin, and presets stand between the environment and the defaults", () => {
+  const presets = {
+    port: { origin: "OTHER_PORT", value: "1" },
+    host: { origin: "OTHER_HOST", value: "h" },
+    model: { origin: "OTHER_MODEL", value: "m" },
+  };
+  const sources = { flags: { port: "2" }, env: { GPT2_API_HOST: "e" }, presets };
+  const { config, origins } = explainConfig(sources);
+  assert.deepEqual([config.port, config.host, config.model], [2, "e", "m"]);
+  assert.deepEqual(
+    [origins.port, origins.host, origins.model, origins.region],
+    ["--port", "GPT2_API_HOST", "OTHER_MODEL", "default"],
+  );
+  assert.throws(() => explainConfig({ presets: { port: { origin: "OTHER_PORT", value: "x" } } }), {
+    message: /^OTHER_PORT must be an integer/,
+  });
+});
+
+test("a switch is a flag without a value, or a variable of true or false", () => {
+  assert.equal(resolveConfig({ flags: { "insecure-public": true } }).insecurePublic, true);
+  assert.equal(resolveConfig({ env: { GPT2_API_INSECURE_PUBLIC: "true" } }).insecurePublic, true);
+  assert.equal(resolveConfig({ env: { GPT2_API_INSECURE_PUBLIC: "false" } }).insecurePublic, false);
+  assert.throws(() => resolveConfig({ env: { GPT2_API_INSECURE_PUBLIC: "yes" } }), {
+    message: /^GPT2_API_INSECURE_PUBLIC must be true or false, got "yes"/,
+  });
+});
+
+test("endpoints serve the model of the settings or one of their own", () => {
+  const config = resolveConfig({ flags: { endpoint: ["a", "b=/models/b", "c=x=y"], model: "m" } });
+  assert.deepEqual(endpointsOf(config), [
+    { name: "a", model: "m" },
+    { name: "b", model: "/models/b" },
+    { name: "c", model: "x=y" },
+  ]);
+  assert.throws(() => endpointsOf(resolveConfig({ flags: { endpoint: ["a", "a=x"] } })), {
+    code: "invalid_config",
+    message: /^--endpoint names "a" twice/,
+  });
+  for (const endpoint of ["a=", "=m", "-a=m", `${"a".repeat(64)}=m`]) {
+    assert.throws(
+      () => resolveConfig({ flags: { endpoint: [endpoint] } }),
+      { code: "invalid_config" },
+      endpoint,
+    );
+  }
 });

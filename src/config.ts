@@ -8,6 +8,7 @@ const MINUTE_MS = 60_000;
 
 /** The form of an endpoint's name in the SageMaker API, where it has at most 63 characters. */
 export const ENDPOINT_NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9])*$/;
+const ENDPOINT = /^(?=[^=]{1,63}(=|$))[a-zA-Z0-9](-*[a-zA-Z0-9])*(=.+)?$/;
 
 export const configSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
@@ -24,12 +25,20 @@ export const configSchema = z.strictObject({
     .max(65_536)
     .default(256)
     .describe("Memory in MiB for the keys and values of all running sequences."),
+  threads: z
+    .int()
+    .min(0)
+    .max(256)
+    .default(0)
+    .describe("Threads that compute for one model; 0: as many as the machine has cores."),
   endpoint: z
-    .string()
-    .max(63)
-    .regex(ENDPOINT_NAME)
-    .default("gpt-2")
-    .describe("Name of the endpoint: letters, digits and inner hyphens, at most 63 characters."),
+    .array(z.string().regex(ENDPOINT))
+    .min(1)
+    .default(["gpt-2"])
+    .describe(
+      "Endpoint to serve: a name of letters, digits and inner hyphens, at most 63 characters, or NAME=MODEL for another " +
+        "model than --model; may be repeated.",
+    ),
   region: z
     .string()
     .min(1)
@@ -57,6 +66,14 @@ export const configSchema = z.strictObject({
     .max(10_000)
     .default(256)
     .describe("Requests accepted and not finished; further ones are refused with 503."),
+  queueTokensMax: z
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .default(0)
+    .describe(
+      "Tokens, of prompts and still to come, of the requests that wait; further ones are refused with 503; 0: any number.",
+    ),
   maxNumReturnSequences: z
     .int()
     .min(1)
@@ -88,7 +105,97 @@ export const configSchema = z.strictObject({
     .enum(["fatal", "error", "warn", "info", "debug", "silent"])
     .default("info")
     .describe("How much is logged, as JSON lines on standard error; one line per request at info."),
+  auth: z
+    .enum(["sigv4", "bearer", "none"])
+    .default("sigv4")
+    .describe("Who may call: holders of a key pair, holders of an API key, or everybody."),
+  insecurePublic: z
+    .boolean()
+    .default(false)
+    .describe("Allows --auth none on an address that other machines can reach."),
+  credentialsFile: z
+    .string()
+    .default("")
+    .describe("JSON file of key pairs and the endpoints each may invoke; read again when it changes."),
+  apiKeysFile: z
+    .string()
+    .default("")
+    .describe(
+      "JSON file of hashed API keys for --auth bearer, as `gpt2-api api-key` makes them; read again when it changes.",
+    ),
+  debugSignature: z
+    .boolean()
+    .default(false)
+    .describe("Answers a signature that does not match with the strings that should have been signed."),
+  tlsCert: z
+    .string()
+    .default("")
+    .describe("PEM file of the certificate and its chain, for HTTPS; read again when it changes."),
+  tlsKey: z.string().default("").describe("PEM file of the certificate's private key."),
+  connectionsMax: z
+    .int()
+    .min(1)
+    .max(65_536)
+    .default(1024)
+    .describe("Connections open at a time; further ones are closed at once."),
+  keyRequestsPerSecond: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(0)
+    .describe("Requests a key may make in a second; further ones are refused with 429; 0: any number."),
+  keyRequestsMax: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0)
+    .describe(
+      "Requests of one key that may be open at a time; further ones are refused with 429; 0: any number.",
+    ),
+  requestDeadlineMs: z
+    .int()
+    .min(1000)
+    .max(60 * MINUTE_MS)
+    .default(55_000)
+    .describe(
+      "Time in which a request must be answered, in milliseconds; boto3 gives up after 60 seconds and asks again.",
+    ),
+  drainTimeoutMs: z
+    .int()
+    .min(0)
+    .max(10 * MINUTE_MS)
+    .default(25_000)
+    .describe("Time that open requests are given when the server stops, in milliseconds."),
+  adminHost: z.string().min(1).default("127.0.0.1").describe("Address of the admin port."),
+  adminPort: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(0)
+    .describe("Port for /metrics, /healthz, /readyz and /openapi.json; 0: none."),
 });
+
+/** One endpoint and what it serves: a directory or a shipped model's name. */
+export interface EndpointSetting {
+  readonly name: string;
+  readonly model: string;
+}
+
+/** @throws GptError `invalid_config` when a name stands twice. */
+export function endpointsOf(config: Config): readonly EndpointSetting[] {
+  const endpoints = config.endpoint.map((text) => {
+    const mark = text.indexOf("=");
+    return mark < 0
+      ? { name: text, model: config.model }
+      : { name: text.slice(0, mark), model: text.slice(mark + 1) };
+  });
+  const twice = endpoints.find(({ name }, i) => endpoints.findIndex((other) => other.name === name) < i);
+  if (twice === undefined) return endpoints;
+  throw new GptError(
+    "invalid_config",
+    `--endpoint names ${quoted(twice.name)} twice; every endpoint needs a name of its own`,
+  );
+}
 
 export type Config = Readonly<z.output<typeof configSchema>>;
 export type SettingName = keyof Config;
@@ -125,34 +232,67 @@ export const SETTINGS: readonly Setting[] = Object.entries(fieldsOf(configSchema
 /** All defaults. */
 export const DEFAULT_CONFIG: Config = configSchema.parse({});
 
-/** Where the texts of settings come from; flags are keyed by flag name. */
+/** Where the texts of settings come from, most binding first. */
 export interface ConfigSources {
+  /** Keyed by flag. */
   readonly flags?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Settings from other sources, each with the words for it, such as a variable of another name. */
+  readonly presets?: Readonly<
+    Partial<Record<SettingName, { readonly origin: string; readonly value: unknown }>>
+  >;
+}
+
+export interface ResolvedConfig {
+  readonly config: Config;
+  /** Where each value is from: a flag, a variable, or "default". */
+  readonly origins: Readonly<Record<SettingName, string>>;
 }
 
 /**
- * Settings from flags, then environment variables, then defaults. An empty environment variable counts as unset.
+ * Settings from flags, then environment variables, then presets, then defaults. An empty variable counts as unset.
  * @throws GptError `invalid_config` that names the flag or variable, the value and the range.
  */
-export function resolveConfig({ flags = {}, env = {} }: ConfigSources): Config {
+export function resolveConfig(sources: ConfigSources): Config {
+  return explainConfig(sources).config;
+}
+
+/** The same, with the origin of every value. */
+export function explainConfig({ flags = {}, env = {}, presets = {} }: ConfigSources): ResolvedConfig {
   const values: Record<string, unknown> = {};
+  const origins = {} as Record<SettingName, string>;
   for (const setting of SETTINGS) {
+    const { name } = setting;
     const flag = flags[setting.flag];
     const variable = env[setting.env] || undefined;
-    if (flag !== undefined) values[setting.name] = parseValue(setting, `--${setting.flag}`, flag);
-    else if (variable !== undefined) {
+    const preset = presets[name];
+    origins[name] = "default";
+    if (flag !== undefined) {
+      origins[name] = `--${setting.flag}`;
+      values[name] = parseValue(setting, origins[name], flag);
+    } else if (variable !== undefined) {
+      origins[name] = setting.env;
       const texts = setting.multiple ? variable.split(",").map((text) => text.trim()) : variable;
-      values[setting.name] = parseValue(setting, setting.env, texts);
+      values[name] = parseValue(setting, origins[name], texts);
+    } else if (preset !== undefined) {
+      origins[name] = preset.origin;
+      values[name] = parseValue(setting, preset.origin, preset.value);
     }
   }
-  return configSchema.parse(values);
+  return { config: configSchema.parse(values), origins };
 }
 
 function parseValue(setting: Setting, source: string, text: unknown): unknown {
-  const isNumber = setting.schema.type === "integer" && typeof text === "string" && /^-?\d+$/.test(text);
-  const result = configSchema.shape[setting.name].safeParse(isNumber ? Number(text) : text);
+  const result = configSchema.shape[setting.name].safeParse(fromText(setting, text));
   if (result.success) return result.data;
   const came = typeof text === "string" ? quoted(text) : String(text);
   throw new GptError("invalid_config", `${source} must be ${setting.range}, got ${came}. ${setting.help}`);
+}
+
+/** What a text from a command line or a variable stands for. */
+function fromText({ schema }: Setting, text: unknown): unknown {
+  if (typeof text !== "string") return text;
+  if (schema.type === "integer" && /^-?\d+$/.test(text)) return Number(text);
+  if (schema.type === "boolean" && (text === "true" || text === "false")) return text === "true";
+  return text;
 }

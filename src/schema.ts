@@ -31,6 +31,8 @@ export function expectation(schema: JsonSchema): string {
       return `a number${range(schema)}`;
     case "array":
       return `a list, each entry ${expectation(schema.items ?? {})}`;
+    case "boolean":
+      return "true or false";
     case "null":
       return "null";
     default:

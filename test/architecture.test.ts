@@ -19,6 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   sigv4: ["errors"],
   model: ["errors", "kernels"],
   engine: ["errors", "decoding", "model/backend"],
+  bench: ["errors", "kernels", "model", "decoding"],
   service: ["errors", "decoding", "engine", "kernels", "model", "tokenizer"],
   schema: ["errors"],
   params: ["errors", "schema", "config", "decoding", "service/generation"],
@@ -35,6 +36,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "model",
     "decoding",
     "tokenizer",
+    "bench",
   ],
   index: ["errors", "config", "params", "sigv4", "service", "server", "tokenizer", "decoding"],
 };

@@ -1,12 +1,23 @@
-// Writes the reference pages of docs/reference from the schemas and tables of the compiled code. With --check it
-// writes nothing and fails when a page differs from what it would write. Run it after `npm run build:ts`.
+// Writes the reference pages of docs/reference and docs/openapi.json from the schemas and tables of the compiled code.
+// With --check it writes nothing and fails when a file differs from what it would write. Run it after
+// `npm run build:ts`; another folder of compiled code may be named with --from=FOLDER.
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { SETTINGS } from "../dist/src/config.js";
-import { ERRORS } from "../dist/src/errors.js";
-import { MODES, requestSchema } from "../dist/src/params.js";
-import { expectation, fieldsOf } from "../dist/src/schema.js";
-import { STATUS, TREATMENTS } from "../dist/src/server/errors.js";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 
+const from =
+  process.argv.find((argument) => argument.startsWith("--from="))?.slice("--from=".length) ?? "dist";
+const compiled = (file) => import(pathToFileURL(resolve(from, "src", file)).href);
+const { SETTINGS } = await compiled("config.js");
+const { ERRORS } = await compiled("errors.js");
+const { MODES, requestSchema } = await compiled("params.js");
+const { expectation, fieldsOf } = await compiled("schema.js");
+const { STATUS, TREATMENTS } = await compiled("server/errors.js");
+const { openApi } = await compiled("server/openapi.js");
+
+/** The positions of every GPT-2 that OpenAI released. */
+const CONTEXT_LENGTH = 1024;
 const DIRECTORY = "docs/reference";
 const GENERATED = "<!-- Written by tools/gen-docs.js; change the code it is made from instead. -->\n";
 
@@ -20,7 +31,7 @@ function table(heads, rows) {
 }
 
 function parameters() {
-  const contextLength = 1024;
+  const contextLength = CONTEXT_LENGTH;
   const readIn = (name) => {
     const modes = Object.keys(MODES).filter((mode) => MODES[mode].reads.includes(name));
     return modes.length > 0 ? modes.map(code).join(", ") : "every mode";
@@ -77,7 +88,7 @@ function configuration() {
 function errors() {
   const answer = (name) => {
     const { type, originalStatusCode } = TREATMENTS[name];
-    const original = originalStatusCode ? `, \`OriginalStatusCode\` ${originalStatusCode}` : "";
+    const original = originalStatusCode !== undefined ? `, \`OriginalStatusCode\` ${originalStatusCode}` : "";
     return `${STATUS[type]} ${code(type)}${original}`;
   };
   return [
@@ -99,17 +110,30 @@ function errors() {
   ].join("\n");
 }
 
-const pages = { parameters, configuration, errors };
+const files = {
+  [`${DIRECTORY}/parameters.md`]: parameters(),
+  [`${DIRECTORY}/configuration.md`]: configuration(),
+  [`${DIRECTORY}/errors.md`]: errors(),
+  "docs/openapi.json": formatted(
+    "docs/openapi.json",
+    JSON.stringify(openApi({ contextLength: CONTEXT_LENGTH })),
+  ),
+};
 const isCheck = process.argv.includes("--check");
 mkdirSync(DIRECTORY, { recursive: true });
-for (const [name, make] of Object.entries(pages)) {
-  const path = `${DIRECTORY}/${name}.md`;
-  const text = make();
+for (const [path, text] of Object.entries(files)) {
   if (!isCheck) writeFileSync(path, text);
   else if (read(path) !== text) {
     console.error(`${path} is not what the code says; run: node tools/gen-docs.js`);
     process.exitCode = 1;
   }
+}
+
+/** In the form that the formatter of this repository wants. */
+function formatted(path, text) {
+  const biome = resolve("node_modules", "@biomejs", "biome", "bin", "biome");
+  const arguments_ = [biome, "format", `--stdin-file-path=${path}`];
+  return execFileSync(process.execPath, arguments_, { input: text, encoding: "utf8" });
 }
 
 function read(path) {

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Optional
@@ -45,6 +46,7 @@ class Call:
     service: str = "sagemaker"
     clock_offset: int = 0
     max_attempts: int = 1
+    accept: Optional[str] = None
 
     @property
     def path(self):
@@ -73,31 +75,60 @@ class Outcome:
     code: Optional[str] = None
     message: str = ""
     original: Optional[int] = None
+    parts: Optional[int] = None
+
+
+def boto3_client(call):
+    return boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=call.url,
+        region_name=call.region,
+        aws_access_key_id=call.key_id,
+        aws_secret_access_key=call.secret,
+        config=Config(retries={"total_max_attempts": call.max_attempts}),
+    )
+
+
+def boto3_error(error):
+    return Outcome(
+        shown=type(error).__name__,
+        status=error.response["ResponseMetadata"]["HTTPStatusCode"] if "ResponseMetadata" in error.response else None,
+        code=error.response["Error"]["Code"],
+        message=error.response["Error"]["Message"],
+        original=error.response.get("OriginalStatusCode"),
+    )
+
+
+def boto3_stream(call):
+    """The events of a response stream, as an iterator that must be closed."""
+    accept = {"Accept": call.accept} if call.accept else {}
+    return boto3_client(call).invoke_endpoint_with_response_stream(
+        EndpointName=call.endpoint_name, ContentType="application/json", Body=call.body, **accept
+    )["Body"]
+
+
+def with_boto3_stream(call, parts_max=None):
+    parts = []
+    try:
+        with closing(boto3_stream(call)) as events:
+            for event in events:
+                parts.append(event["PayloadPart"]["Bytes"])
+                if len(parts) == parts_max:
+                    break
+        return Outcome(b"".join(parts).decode(), parts=len(parts))
+    except ClientError as error:  # EventStreamError is one.
+        return replace(boto3_error(error), parts=len(parts))
 
 
 def with_boto3(call):
     with faults(call.clock_offset, call.service):
-        client = boto3.client(
-            "sagemaker-runtime",
-            endpoint_url=call.url,
-            region_name=call.region,
-            aws_access_key_id=call.key_id,
-            aws_secret_access_key=call.secret,
-            config=Config(retries={"total_max_attempts": call.max_attempts}),
-        )
         try:
-            response = client.invoke_endpoint(
+            response = boto3_client(call).invoke_endpoint(
                 EndpointName=call.endpoint_name, ContentType="application/json", Body=call.body
             )
             return Outcome(response["Body"].read().decode())
         except ClientError as error:
-            return Outcome(
-                shown=type(error).__name__,
-                status=error.response["ResponseMetadata"]["HTTPStatusCode"],
-                code=error.response["Error"]["Code"],
-                message=error.response["Error"]["Message"],
-                original=error.response.get("OriginalStatusCode"),
-            )
+            return boto3_error(error)
 
 
 def http_outcome(status, error_type, body):
@@ -189,6 +220,7 @@ def with_node(client):
             "service": call.service,
             "clockOffset": call.clock_offset,
             "maxAttempts": call.max_attempts,
+            "accept": call.accept,
         }
         done = run(["node", HERE / "invoke.js", client], input=json.dumps(fields).encode())
         if done.returncode != 0:

@@ -1,8 +1,10 @@
-// One call of InvokeEndpoint from Node: `echo CALL | node invoke.js aws4|sdk`, where CALL is the JSON of clients.py's
-// `Call`. Prints what the caller gets, as JSON: {shown, status, code, message} or {body}.
+// One call from Node: `echo CALL | node invoke.js aws4|sdk|stream|leave`, where CALL is the JSON of clients.py's `Call`.
+// Prints what the caller gets, as JSON: {shown, status, code, message} or {body}. `stream` reads a whole response stream,
+// `leave` only its first part.
 import { text } from "node:stream/consumers";
 import {
   InvokeEndpointCommand,
+  InvokeEndpointWithResponseStreamCommand,
   SageMakerRuntimeClient,
   SageMakerRuntimeServiceException,
 } from "@aws-sdk/client-sagemaker-runtime";
@@ -32,8 +34,8 @@ async function withAws4(call) {
   };
 }
 
-async function withSdk(call) {
-  const client = new SageMakerRuntimeClient({
+function sdkClient(call) {
+  return new SageMakerRuntimeClient({
     endpoint: call.url,
     region: call.region,
     credentials: { accessKeyId: call.keyId, secretAccessKey: call.secret },
@@ -41,27 +43,62 @@ async function withSdk(call) {
     maxAttempts: call.maxAttempts,
     signingName: call.service,
   });
-  const command = new InvokeEndpointCommand({
+}
+
+function sdkInput(call) {
+  return {
     EndpointName: call.endpointName,
     ContentType: "application/json",
     Body: Buffer.from(call.body, "base64"),
-  });
+    ...(call.accept ? { Accept: call.accept } : {}),
+  };
+}
+
+function sdkError(error) {
+  const { name, message, $metadata } = error;
+  const isAws = error instanceof SageMakerRuntimeServiceException;
+  return {
+    shown: isAws ? error.constructor.name : `not AWS's: ${name}`,
+    status: $metadata?.httpStatusCode,
+    code: name,
+    message,
+    original: error.OriginalStatusCode,
+  };
+}
+
+async function withSdk(call) {
   try {
-    return { body: (await client.send(command)).Body.transformToString() };
+    const { Body } = await sdkClient(call).send(new InvokeEndpointCommand(sdkInput(call)));
+    return { body: Body.transformToString() };
   } catch (error) {
-    const { name, message, $metadata } = error;
-    const shown =
-      error instanceof SageMakerRuntimeServiceException ? error.constructor.name : `not AWS's: ${name}`;
-    return {
-      shown,
-      status: $metadata?.httpStatusCode,
-      code: name,
-      message,
-      original: error.OriginalStatusCode,
-    };
+    return sdkError(error);
   }
 }
 
+async function withStream(call, partsMax = Number.POSITIVE_INFINITY) {
+  const client = sdkClient(call);
+  const parts = [];
+  try {
+    const { Body } = await client.send(new InvokeEndpointWithResponseStreamCommand(sdkInput(call)));
+    for await (const { PayloadPart } of Body) {
+      if (PayloadPart) parts.push(PayloadPart.Bytes);
+      if (parts.length >= partsMax) break;
+    }
+    return { body: Buffer.concat(parts).toString(), parts: parts.length };
+  } catch (error) {
+    return { ...sdkError(error), parts: parts.length };
+  } finally {
+    client.destroy();
+  }
+}
+
+const OPERATIONS = {
+  aws4: withAws4,
+  sdk: withSdk,
+  stream: withStream,
+  leave: (call) => withStream(call, 1),
+};
+
 const call = JSON.parse(await text(process.stdin));
-const outcome = await (process.argv[2] === "aws4" ? withAws4 : withSdk)(call);
+const outcome = await OPERATIONS[process.argv[2]](call);
 process.stdout.write(JSON.stringify(outcome));

@@ -9,9 +9,10 @@ from typing import Callable, Optional
 
 import clients
 from service import running_server, spoiling_proxy
+from strained import run_strained
+from streams import run_streams
+from tables import KEY_ID, SECRET, print_table
 
-KEY_ID = "AKIDCONFORMANCE"
-SECRET = "conformance/secret+0123456789abcdefghijk"
 INPUT = "This is an input text"
 EXAMPLE = {
     "input": INPUT,
@@ -194,12 +195,6 @@ def run_matrix(url):
     return len(cells) - cells.count("FAILED"), cells.count("FAILED")
 
 
-def print_table(rows):
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-
-
 def main(command):
     version = clients.aws_cli_v2_version()
     if version:
@@ -209,6 +204,8 @@ def main(command):
     keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
     with running_server(command, keys) as url:
         passed, failed = run_matrix(url)
+    for more_passed, more_failed in (run_strained(command, keys, CLIENTS), run_streams(command, keys)):
+        passed, failed = passed + more_passed, failed + more_failed
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -46,6 +46,17 @@ def wait_until_ready(server, output):
     raise SystemExit("The server did not become ready. It printed:\n" + "".join(output))
 
 
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def metric(admin_port, name):
+    """The sum of a metric's values, from the admin port."""
+    text = urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=5).read().decode()
+    return sum(float(value) for value in re.findall(rf"(?m)^{name}(?:{{[^}}]*}})? (\S+)$", text))
+
+
 def ping(url):
     try:
         return urllib.request.urlopen(url + "/ping", timeout=2).status

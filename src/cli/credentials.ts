@@ -32,7 +32,8 @@ export function credentialsPath(env: Environment): string {
   return join(cache, "gpt2-api", "credentials.json");
 }
 
-function credentialFrom(env: Environment): Credential | undefined {
+/** The key pair of the environment, if there is one. */
+export function credentialFrom(env: Environment): Credential | undefined {
   const accessKeyId = env.AWS_ACCESS_KEY_ID || undefined;
   const secretAccessKey = env.AWS_SECRET_ACCESS_KEY || undefined;
   const sessionToken = env.AWS_SESSION_TOKEN || undefined;

@@ -7,7 +7,8 @@ const TARGET = {
   endpoint: "my-gpt",
   region: "eu-west-1",
   hasSessionToken: false,
-};
+  auth: "sigv4",
+} as const;
 
 function commands(hasSessionToken = false): Record<string, string> {
   return Object.fromEntries(
@@ -38,4 +39,12 @@ test("only AWS CLI v2 is told that the body is not base64", () => {
 test("curl sends the session token where there is one", () => {
   assert.doesNotMatch(commands().curl ?? "", /Token/);
   assert.match(commands(true).curl ?? "", /-H "X-Amz-Security-Token: \$AWS_SESSION_TOKEN" \\\n/);
+});
+
+test("where nothing is signed only curl is shown, with the API key where one is needed", () => {
+  const [bearer, ...others] = examples({ ...TARGET, auth: "bearer" });
+  assert.match(bearer?.command ?? "", /-H "Authorization: Bearer \$GPT2_API_KEY"/);
+  assert.deepEqual(others, []);
+  const [open] = examples({ ...TARGET, auth: "none" });
+  assert.doesNotMatch(open?.command ?? "", /Authorization|sigv4/);
 });

@@ -1,12 +1,15 @@
 // The commands that `serve` prints: complete ones for each client, with the real address, to be pasted into a shell in
 // which the two AWS_ variables are set.
 
+import type { Config } from "../config.ts";
+
 export interface ExampleTarget {
   /** Scheme, host and port, without a path. */
   readonly baseUrl: string;
   readonly endpoint: string;
   readonly region: string;
   readonly hasSessionToken: boolean;
+  readonly auth: Config["auth"];
 }
 
 export interface Example {
@@ -19,6 +22,7 @@ export function invocationUrl({ baseUrl, endpoint }: ExampleTarget): string {
 }
 
 export function examples(target: ExampleTarget): readonly Example[] {
+  if (target.auth !== "sigv4") return [{ client: "curl", command: plainCurl(target) }];
   return [
     { client: "curl", command: curl(target) },
     { client: "boto3", command: boto3(target) },
@@ -34,6 +38,15 @@ function curl(target: ExampleTarget): string {
     `curl --aws-sigv4 "aws:amz:${target.region}:sagemaker" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"${token} \\`,
     `  -H "Content-Type: application/json" --data '{"input": "Querying the model using curl."}' \\`,
     `  ${invocationUrl(target)}`,
+  ].join("\n");
+}
+
+/** Without a signature. */
+function plainCurl(target: ExampleTarget): string {
+  const key = target.auth === "bearer" ? ` -H "Authorization: Bearer $GPT2_API_KEY"` : "";
+  return [
+    `curl${key} -H "Content-Type: application/json" \\`,
+    `  --data '{"input": "Querying the model using curl."}' ${invocationUrl(target)}`,
   ].join("\n");
 }
 

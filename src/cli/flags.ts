@@ -10,9 +10,11 @@ export function settingOptions(names: readonly SettingName[] = SETTINGS.map(({ n
   const chosen = SETTINGS.filter(({ name }) => names.includes(name));
   return Object.fromEntries(
     chosen.map(({ flag, env, help, range, default: preset, multiple, schema }) => {
+      if (schema.type === "boolean") return [flag, { type: "boolean", help: `${help} [${env}]` }];
       const value = schema.type === "integer" ? "N" : schema.enum ? schema.enum.join("|") : "VALUE";
       const limits = schema.type === "integer" ? `${capitalized(range)}; ` : "";
-      const defaults = multiple ? "" : ` ${limits ? `${limits}default` : "Default"} ${preset}.`;
+      const isUnset = preset === "";
+      const defaults = isUnset ? "" : ` ${limits ? `${limits}default` : "Default"} ${preset}.`;
       return [flag, { type: "string", multiple, value, help: `${help}${defaults} [${env}]` }];
     }),
   );

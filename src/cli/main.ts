@@ -6,13 +6,22 @@ import { join } from "node:path";
 import { GptError } from "../errors.ts";
 import { nearest, quoted } from "../schema.ts";
 import { packageRoot } from "../service/model-directory.ts";
+import { apiKey } from "./api-key.ts";
+import { bench } from "./bench.ts";
 import type { Command } from "./command.ts";
+import { container } from "./container.ts";
 import { helpText } from "./flags.ts";
 import { generate } from "./generate.ts";
+import { report } from "./report.ts";
 import { score } from "./score.ts";
 import { serve } from "./serve.ts";
+import { sign } from "./sign.ts";
+import { verify } from "./verify.ts";
 
-const COMMANDS: Readonly<Record<string, Command>> = { serve, generate, score };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  ...{ serve, container, generate, score, verify, bench, sign },
+  "api-key": apiKey,
+};
 
 const HELP_FLAGS = ["--help", "-h"];
 
@@ -51,14 +60,6 @@ function version(): string {
 function print(text: string): number {
   process.stdout.write(text);
   return 0;
-}
-
-/** Errors of ours are one sentence; anything else is a defect, and its stack is wanted. */
-function report(error: unknown): number {
-  const text =
-    error instanceof GptError ? error.message : error instanceof Error ? error.stack : String(error);
-  process.stderr.write(`gpt2-api: ${text}\n`);
-  return error instanceof GptError && error.code === "invalid_config" ? 2 : 1;
 }
 
 process.exitCode = await main(process.argv.slice(2)).catch(report);

@@ -19,6 +19,13 @@ export const score: Command = {
       value: "FILE.jsonl",
       help: 'One text a line, {"text": "…"} or {"prompt_token_ids": [1, 2, 3]}. - reads standard input.',
     },
+    stride: {
+      type: "string",
+      value: "N",
+      help:
+        "Scores texts of any length, in windows as long as the model's context that begin N tokens apart: " +
+        "the smaller N, the more text before every token, and the more work. From 1 to the context's length.",
+    },
     logits: { type: "boolean", help: "Adds the logits after the last token." },
   },
   async run(argv) {
@@ -29,24 +36,45 @@ export const score: Command = {
     const { model, precision } = resolveConfig({ flags: values, env: process.env });
     const scorer = await loadScorer(resolveModelDirectory(model), precision, availableParallelism());
     try {
-      return await scoreFile(scorer, values.requests, values.logits === true);
+      const stride = strideOf(values.stride, scorer.contextLength);
+      return await scoreFile(scorer, values.requests, { stride, withLogits: values.logits === true });
     } finally {
       await scorer.close();
     }
   },
 };
 
-async function scoreFile(scorer: LoadedScorer, path: string, withLogits: boolean): Promise<number> {
+function strideOf(text: unknown, contextLength: number): number | undefined {
+  if (text === undefined) return undefined;
+  const stride = typeof text === "string" && /^\d+$/.test(text) ? Number(text) : 0;
+  if (stride >= 1 && stride <= contextLength) return stride;
+  throw new GptError(
+    "invalid_config",
+    `--stride must be an integer from 1 to ${contextLength}, the model's context, got ${shown(text)}`,
+  );
+}
+
+interface ScoreOptions {
+  readonly stride: number | undefined;
+  readonly withLogits: boolean;
+}
+
+async function scoreFile(
+  scorer: LoadedScorer,
+  path: string,
+  { stride, withLogits }: ScoreOptions,
+): Promise<number> {
   let [numTokens, numScored, sum, failed] = [0, 0, 0, false];
   for await (const request of readLines(path)) {
     try {
       const tokenIds = tokensOf(scorer, parseJsonBody(new TextEncoder().encode(request.text)));
-      const { logprobs, lastLogits } = scorer.score(tokenIds);
+      const { logprobs, lastLogits } = scorer.score(tokenIds, stride);
       const logits = withLogits ? { logits: [...lastLogits] } : {};
       process.stdout.write(`${JSON.stringify({ token_ids: tokenIds, logprobs, ...logits })}\n`);
       numTokens += tokenIds.length;
-      numScored += logprobs.length;
-      sum += logprobs.reduce((total, p) => total + p, 0);
+      const scored = logprobs.filter((p) => p !== null);
+      numScored += scored.length;
+      sum += scored.reduce((total, p) => total + p, 0);
     } catch (error) {
       failed = true;
       process.stdout.write(`${JSON.stringify(errorLine(request, error))}\n`);

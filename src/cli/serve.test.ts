@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { joinedParts } from "../../test/support/event-stream.ts";
 import { signRequest } from "../sigv4/index.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -25,8 +27,12 @@ interface Server {
   readonly url: string;
 }
 
-async function started(context: TestContext, changes: Record<string, string> = {}): Promise<Server> {
-  const argv = [MAIN, "serve", "--port", "0", "--log-level", "error"];
+async function started(
+  context: TestContext,
+  changes: Record<string, string> = {},
+  flags: readonly string[] = [],
+): Promise<Server> {
+  const argv = [MAIN, "serve", "--port", "0", "--log-level", "error", ...flags];
   const child = spawn(process.execPath, argv, {
     env: environment(context, changes),
     stdio: ["ignore", "pipe", "inherit"],
@@ -40,6 +46,15 @@ async function started(context: TestContext, changes: Record<string, string> = {
   const url = /^# (http:\S+)$/m.exec(greeting)?.[1];
   assert.ok(url, greeting);
   return { process: child, greeting, url };
+}
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
 
 async function invoke(url: string, accessKeyId: string, secretAccessKey: string): Promise<Response> {
@@ -85,6 +100,28 @@ test("a secret that came from the environment is used and not printed", async (c
   });
   assert.doesNotMatch(greeting, /hidden-secret|^export/m);
   assert.equal((await invoke(url, "AKIDEXAMPLE", "hidden-secret")).status, 200);
+});
+
+test("one process serves several endpoints, streams, and counts on its admin port", async (context) => {
+  const env = { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" };
+  const adminPort = await freePort();
+  const flags = ["--endpoint", "a", "--endpoint", "b=tiny", "--admin-port", String(adminPort)];
+  const { url, greeting } = await started(context, env, flags);
+  assert.match(greeting, /^# http:\S+\/endpoints\/b\/invocations$/m);
+  const texts = await Promise.all(
+    ["a", "b"].map(async (name) => {
+      const answer = await invoke(url.replace("/a/", `/${name}/`), "ID", "secret");
+      return answer.json() as Promise<string[]>;
+    }),
+  );
+  assert.deepEqual(texts[0], texts[1]);
+  const stream = await invoke(`${url}-response-stream`, "ID", "secret");
+  assert.deepEqual(JSON.parse(joinedParts(Buffer.from(await stream.arrayBuffer()))), texts[0]);
+  const admin = (path: string) => fetch(`http://127.0.0.1:${adminPort}${path}`);
+  assert.equal((await admin("/readyz")).status, 200);
+  const metrics = await (await admin("/metrics")).text();
+  assert.match(metrics, /^gpt2_requests_total\{operation="InvokeEndpoint",endpoint="b",code="200"\} 1$/m);
+  assert.match(metrics, /^gpt2_generated_tokens_total\{endpoint="a"\} [1-9]/m);
 });
 
 test("what stops a start is one sentence and an exit code", (context) => {

@@ -1,124 +1,100 @@
-// `gpt2-api serve`: the runtime front on a loaded model, from the settings to the orderly stop.
-import type { AddressInfo } from "node:net";
-import type { FastifyInstance } from "fastify";
-import { type Config, resolveConfig } from "../config.ts";
-import { GptError, messageOf } from "../errors.ts";
+// `gpt2-api serve`: the runtime front on one or more models, from the settings to the orderly stop.
+import { type Config, endpointsOf, explainConfig } from "../config.ts";
+import { GptError } from "../errors.ts";
 import { createApp } from "../server/app.ts";
-import type { Generator, ModelInfo } from "../service/generation.ts";
-import { loadGenerator } from "../service/load.ts";
-import { modelName, resolveModelDirectory } from "../service/model-directory.ts";
+import { Metrics } from "../server/metrics.ts";
+import { TlsFiles } from "../server/tls.ts";
+import type { ModelInfo } from "../service/generation.ts";
 import type { Command } from "./command.ts";
-import { type LoadedCredential, loadCredential } from "./credentials.ts";
+import type { LoadedCredential } from "./credentials.ts";
 import { type ExampleTarget, examples, invocationUrl } from "./examples.ts";
 import { parseFlags, settingOptions } from "./flags.ts";
+import { loadKeys } from "./keys.ts";
+import { configText, PRINT_CONFIG } from "./print-config.ts";
+import { Models, run } from "./runtime.ts";
 
 export const serve: Command = {
-  summary: "Serves a model over the SageMaker Runtime protocol.",
-  options: settingOptions(),
+  summary: "Serves models over the SageMaker Runtime protocol.",
+  options: { ...settingOptions(), ...PRINT_CONFIG },
   async run(argv) {
     const flags = parseFlags(argv, serve).values;
-    const config = resolveConfig({ flags, env: process.env });
-    const stopped = stopSignal();
-    const server = await startServer(config, loadCredential(process.env));
-    process.stdout.write(server.greeting);
-    await stopped;
-    await server.close();
-    return 0;
+    const resolved = explainConfig({ flags, env: process.env });
+    if (flags["print-config"]) {
+      process.stdout.write(configText(resolved));
+      return 0;
+    }
+    return startServer(resolved.config);
   },
 };
 
-/** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once, as it does by default. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const onSignal = (): void => {
-      process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
-      resolve();
-    };
-    process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  });
-}
-
-interface RunningServer {
-  readonly greeting: string;
-  /** Answers what has arrived, then stops. */
-  close(): Promise<void>;
-}
-
-/** Listens first, so that `/ping` tells of the loading, and resolves when the model is ready. */
-async function startServer(config: Config, keys: LoadedCredential): Promise<RunningServer> {
-  const directory = resolveModelDirectory(config.model);
-  const { precision, kvCacheMb, queueRequestsMax } = config;
-  const name = modelName(directory);
-  const loading = loadGenerator({ model: directory, name, precision, kvCacheMb, queueRequestsMax });
-  const { credential } = keys;
+async function startServer(config: Config): Promise<number> {
+  let onProblem = (message: string): void => void process.stderr.write(`gpt2-api: ${message}\n`);
+  const report = (message: string): void => onProblem(message);
+  const endpoints = endpointsOf(config);
+  const { keys, own } = loadKeys(config, process.env, report);
+  const tls = tlsOf(config, report);
+  const models = new Models(config, endpoints);
+  const metrics = new Metrics(models.distinct);
   const app = createApp({
-    generator: loading,
-    config,
-    credentials: (id) => (id === credential.accessKeyId ? credential : undefined),
+    ...{ generators: models.loading, config, keys, tls },
     logger: { level: config.logLevel, stream: process.stderr },
+    onFinished: (outcome, status) => metrics.finished(outcome, status),
   });
-  try {
-    const [generator] = await Promise.all([loading, listen(app, config)]);
-    return {
-      greeting: greeting(generator.model, target(app, config, keys), keys),
-      async close() {
-        await app.close();
-        await generator.close();
-      },
+  onProblem = (message) => app.log.error(message);
+  return run({ app, models, metrics, config }, (baseUrl) => {
+    const target: ExampleTarget = {
+      ...{ baseUrl, auth: config.auth, endpoint: endpoints[0]?.name ?? "" },
+      region: config.region === "any" ? "us-east-1" : config.region,
+      hasSessionToken: own?.credential.sessionToken !== undefined,
     };
-  } catch (error) {
-    await app.close();
-    loading.then((generator: Generator) => generator.close()).catch(() => {});
-    throw error;
-  }
+    const served = [...models.all()].flatMap(([name, each]) => (each ? [{ name, model: each.model }] : []));
+    process.stdout.write(greeting(served, target, config, own));
+  });
 }
 
-async function listen(app: FastifyInstance, { host, port }: Config): Promise<void> {
-  try {
-    await app.listen({ host, port, listenTextResolver: () => "listening" });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const reason =
-      code === "EADDRINUSE" ? "the port is in use; choose another with --port, 0 for any" : messageOf(error);
-    throw new GptError("cannot_listen", `Cannot listen on ${host} port ${port}: ${reason}`);
-  }
+/** @throws GptError `invalid_config` when only one of the two files is named, or they do not fit together. */
+function tlsOf({ tlsCert, tlsKey }: Config, onProblem: (message: string) => void): TlsFiles | undefined {
+  if (tlsCert === "" && tlsKey === "") return undefined;
+  if (tlsCert !== "" && tlsKey !== "") return new TlsFiles(tlsCert, tlsKey, onProblem);
+  const [given, missing] = tlsCert === "" ? ["--tls-key", "--tls-cert"] : ["--tls-cert", "--tls-key"];
+  throw new GptError("invalid_config", `${given} is set and ${missing} is not; HTTPS needs both`);
 }
 
-/** The address at which clients on this machine reach the server. */
-function target(app: FastifyInstance, config: Config, { credential }: LoadedCredential): ExampleTarget {
-  const { port } = app.server.address() as AddressInfo;
-  const host = LOOPBACK[config.host] ?? config.host;
-  return {
-    baseUrl: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    endpoint: config.endpoint,
-    region: config.region === "any" ? "us-east-1" : config.region,
-    hasSessionToken: credential.sessionToken !== undefined,
-  };
+interface Served {
+  readonly name: string;
+  readonly model: ModelInfo;
 }
-
-/** Where a server that listens on all addresses is reached. */
-const LOOPBACK: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** What is printed once the server is ready. All but the commands is comment, so the whole can be pasted into a shell. */
-function greeting(model: ModelInfo, address: ExampleTarget, { credential, path }: LoadedCredential): string {
-  const millions = (model.parameters / 1e6).toFixed(1);
-  const keys =
-    path === undefined
-      ? ["# Clients sign with the key pair of this server's environment, AWS_ACCESS_KEY_ID and its secret."]
-      : [
-          `# Clients sign with this key pair, which is kept in ${path}:`,
-          `export AWS_ACCESS_KEY_ID=${credential.accessKeyId}`,
-          `export AWS_SECRET_ACCESS_KEY=${credential.secretAccessKey}`,
-        ];
-  const commands = examples(address).flatMap(({ client, command }) => ["", `# ${client}`, command]);
-  return [
-    `# ${model.name} (${millions} M parameters, ${model.precision}) is served at`,
-    `# ${invocationUrl(address)}`,
-    "",
-    ...keys,
-    ...commands,
-    "",
-    "# Ctrl-C stops the server.",
-    "",
-  ].join("\n");
+function greeting(
+  served: readonly Served[],
+  target: ExampleTarget,
+  config: Config,
+  own: LoadedCredential | undefined,
+): string {
+  const models = served.flatMap(({ name, model }) => [
+    `# ${model.name} (${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}) is served at`,
+    `# ${invocationUrl({ ...target, endpoint: name })}`,
+  ]);
+  const commands = examples(target).flatMap(({ client, command }) => ["", `# ${client}`, command]);
+  return [...models, "", ...keyLines(config, own), ...commands, "", "# Ctrl-C stops the server.", ""].join(
+    "\n",
+  );
+}
+
+function keyLines(config: Config, own: LoadedCredential | undefined): string[] {
+  if (config.auth === "none") return ["# Everybody who reaches this address may call it."];
+  if (config.auth === "bearer") {
+    return [`# Clients send an API key of ${config.apiKeysFile}, here from GPT2_API_KEY.`];
+  }
+  if (own?.path !== undefined) {
+    return [
+      `# Clients sign with this key pair, which is kept in ${own.path}:`,
+      `export AWS_ACCESS_KEY_ID=${own.credential.accessKeyId}`,
+      `export AWS_SECRET_ACCESS_KEY=${own.credential.secretAccessKey}`,
+    ];
+  }
+  return config.credentialsFile === ""
+    ? ["# Clients sign with the key pair of this server's environment, AWS_ACCESS_KEY_ID and its secret."]
+    : [`# Clients sign with a key pair of ${config.credentialsFile}.`];
 }

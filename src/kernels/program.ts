@@ -16,6 +16,7 @@ export const OP = {
   quantize: 8,
   matmulInt8: 9,
   embedHalf: 10,
+  readMemory: 11,
 } as const;
 
 export const INSTRUCTION_WORDS = 16;
@@ -216,11 +217,22 @@ export class Kernels {
     this.#record(OP.copyPages, count, [pairs, pages.address, pages.pageBytes]);
   }
 
+  /** Reads `bytes` of memory, a multiple of 64, and nothing else: how fast memory is. */
+  readMemory(address: number, bytes: number): void {
+    const { scratch, scratchBytes } = this.#space;
+    this.#record(OP.readMemory, bytes / 64, [address, scratch, scratchBytes]);
+  }
+
   /** Runs what was recorded and forgets it. */
   run(): void {
     this.#word(this.#count, 0, OP.end);
     this.#count = 0;
     this.#executor.run(this.#space.address);
+  }
+
+  /** Ends the threads that run programs. */
+  close(): Promise<void> {
+    return this.#executor.close();
   }
 
   #record(op: number, items: number, args: readonly number[]): number {

@@ -1,12 +1,12 @@
 // From a checkpoint directory to a model in memory.
 import { Arena, LinearMemory } from "../kernels/memory.ts";
-import type { Executor } from "../kernels/program.ts";
+import { type Executor, PAGE_POSITIONS } from "../kernels/program.ts";
 import { ReferenceExecutor } from "../kernels/reference.ts";
-import { WasmExecutor } from "../kernels/wasm.ts";
+import { type Lifeline, WasmExecutor } from "../kernels/wasm.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { Gpt2, layoutGpt2, pageBytes } from "./gpt2.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
-import { loadWeights, type Precision } from "./weights.ts";
+import { loadWeights, type Precision, type TensorSource } from "./weights.ts";
 
 export interface ModelOptions {
   readonly precision: Precision;
@@ -15,6 +15,8 @@ export interface ModelOptions {
   readonly threads: number;
   /** `reference`: the plain TypeScript kernels, for tests. */
   readonly kernels?: "wasm" | "reference";
+  /** One for each thread but the first; its other end tells when the thread dies. */
+  readonly lifelines?: readonly Lifeline[];
 }
 
 /** Tokens in one pass: enough to fill the kernels, few enough that a long prompt does not stall its neighbours. */
@@ -26,27 +28,31 @@ const MAX_LOGIT_ROWS = 64;
 export function loadModel(directory: string, options: ModelOptions): { backend: Gpt2; config: Gpt2Config } {
   const checkpoint = Checkpoint.open(directory);
   try {
-    const { config } = checkpoint;
-    const perContext = Math.ceil(config.contextLength / 16);
-    const pages = Math.max(perContext, Math.floor((options.kvCacheMb * 2 ** 20) / pageBytes(config)));
-    const capacity = {
-      precision: options.precision,
-      pages,
-      maxBatchTokens: MAX_BATCH_TOKENS,
-      maxLogitRows: MAX_LOGIT_ROWS,
-      threads: options.threads,
-    };
-    const arena = new Arena();
-    const layout = layoutGpt2(arena, config, capacity);
-    const memory = new LinearMemory(arena.size);
-    loadWeights(memory, layout.weights, checkpoint);
-    return { backend: new Gpt2(config, layout, capacity, startExecutor(memory, options)), config };
+    return { backend: buildModel(checkpoint, options), config: checkpoint.config };
   } finally {
     checkpoint.close();
   }
 }
 
+/** A model in memory from any source of tensors. */
+export function buildModel(source: TensorSource, options: ModelOptions): Gpt2 {
+  const { config } = source;
+  const perContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
+  const capacity = {
+    precision: options.precision,
+    pages: Math.max(perContext, Math.floor((options.kvCacheMb * 2 ** 20) / pageBytes(config))),
+    maxBatchTokens: MAX_BATCH_TOKENS,
+    maxLogitRows: MAX_LOGIT_ROWS,
+    threads: options.threads,
+  };
+  const arena = new Arena();
+  const layout = layoutGpt2(arena, config, capacity);
+  const memory = new LinearMemory(arena.size);
+  loadWeights(memory, layout.weights, source);
+  return new Gpt2(config, layout, capacity, startExecutor(memory, options));
+}
+
 function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {
   if (options.kernels === "reference") return new ReferenceExecutor(memory);
-  return WasmExecutor.start(memory, options.threads);
+  return WasmExecutor.start(memory, options.threads, options.lifelines);
 }

@@ -4,12 +4,18 @@
 // positions stay f32.
 import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
 import type { Embedding, Linear } from "../kernels/program.ts";
-import type { Checkpoint } from "./checkpoint.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
 import { linearBytes, packHalves, packInOut, packOutIn } from "./packing.ts";
 
 export const PRECISIONS = ["int8", "f32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
+
+/** Where tensors come from: a checkpoint, or whatever has its shape. */
+export interface TensorSource {
+  readonly config: Gpt2Config;
+  /** A tensor as f32, row-major; names without the `transformer.` prefix. */
+  read(name: string, shape: readonly number[]): Float32Array;
+}
 
 export interface Norm {
   readonly weight: number;
@@ -71,10 +77,10 @@ export function allocateWeights(arena: Arena, config: Gpt2Config, precision: Pre
  * Reads every tensor, one at a time, and packs it into its place.
  * @throws GptError `invalid_checkpoint` naming the file and the tensor.
  */
-export function loadWeights(memory: LinearMemory, weights: Gpt2Weights, checkpoint: Checkpoint): void {
-  const { vocabSize, contextLength, nEmbd, tieWordEmbeddings } = checkpoint.config;
+export function loadWeights(memory: LinearMemory, weights: Gpt2Weights, source: TensorSource): void {
+  const { vocabSize, contextLength, nEmbd, tieWordEmbeddings } = source.config;
   const vector = (address: number, name: string, width: number): void => {
-    memory.floats(address, width).set(checkpoint.read(name, [width]));
+    memory.floats(address, width).set(source.read(name, [width]));
   };
   const norm = (target: Norm, name: string): void => {
     vector(target.weight, `${name}.weight`, nEmbd);
@@ -83,17 +89,16 @@ export function loadWeights(memory: LinearMemory, weights: Gpt2Weights, checkpoi
   // Conv1D weights are stored [in, out], a Linear's [out, in].
   const conv1d = (target: Linear, name: string): void => {
     const { inWidth, outWidth } = target;
-    packInOut(memory, target, checkpoint.read(`${name}.weight`, [inWidth, outWidth]));
+    packInOut(memory, target, source.read(`${name}.weight`, [inWidth, outWidth]));
     vector(target.bias, `${name}.bias`, outWidth);
   };
-  const embedding = checkpoint.read("wte.weight", [vocabSize, nEmbd]);
+  const embedding = source.read("wte.weight", [vocabSize, nEmbd]);
   const table = { ...weights.head, kind: "f32", weight: weights.wte.address } as const;
   if (weights.wte.kind === "half") packHalves(memory, weights.wte.address, embedding);
   else packOutIn(memory, table, embedding);
-  if (!tieWordEmbeddings)
-    packOutIn(memory, weights.head, checkpoint.read("lm_head.weight", [vocabSize, nEmbd]));
+  if (!tieWordEmbeddings) packOutIn(memory, weights.head, source.read("lm_head.weight", [vocabSize, nEmbd]));
   else if (weights.head.weight !== weights.wte.address) packOutIn(memory, weights.head, embedding);
-  const wpe = checkpoint.read("wpe.weight", [contextLength, nEmbd]); // [T, C]
+  const wpe = source.read("wpe.weight", [contextLength, nEmbd]); // [T, C]
   for (let t = 0; t < contextLength; t++) {
     const row = wpe.subarray(t * nEmbd, (t + 1) * nEmbd);
     memory.floats(weights.wpe + 4 * t * rowStride(nEmbd), nEmbd).set(row);

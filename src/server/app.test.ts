@@ -100,13 +100,15 @@ test("every code has an answer, and none of them tells what is not meant for cal
     invalid_config: [500, "InternalFailure"],
     cannot_listen: [500, "InternalFailure"],
     engine_failed: [500, "InternalFailure"],
+    timed_out: [424, "ModelError"],
   };
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {
     const [status, type] = expected[code];
     generator.failure = new GptError(code, "some cause");
     const response = await post(app, { input: "" });
     const body = assertError(response, status, type);
-    assert.equal(String(body.Message).includes("some cause"), status !== 500, code);
+    const isTold = status !== 500 && code !== "timed_out";
+    assert.equal(String(body.Message).includes("some cause"), isTold, code);
     assert.equal(response.headers["retry-after"], status === 503 ? "1" : undefined);
   }
 });
@@ -130,15 +132,14 @@ test("a request is one line in the log, without its text, its query or its signa
   const { app } = aFront({}, { logger: { level: "info", stream } });
   await post(app, { input: "private text" }, { path: `${PATH}?token=private` });
   assert.equal(lines.length, 1);
-  assert.doesNotMatch(lines[0] ?? "", /private|Signature|AKID/);
-  const { method, path, status, promptTokens, generatedTokens } = JSON.parse(lines[0] ?? "");
-  assert.deepEqual(
-    { method, path, status, promptTokens, generatedTokens },
-    {
-      ...{ method: "POST", path: PATH, status: 200 },
-      ...{ promptTokens: 1, generatedTokens: 1 },
-    },
-  );
+  assert.doesNotMatch(lines[0] ?? "", /private|Signature|Hello/);
+  const { level: _, time, pid, hostname, reqId, ms, ...told } = JSON.parse(lines[0] ?? "");
+  assert.deepEqual(told, {
+    ...{ method: "POST", path: PATH, status: 200, ip: "127.0.0.1", msg: "request" },
+    ...{ keyId: "AKIDEXAMPLE", operation: "InvokeEndpoint", endpoint: "gpt-2" },
+    ...{ promptTokens: 1, generatedTokens: 1, queueMs: 1, firstTokenMs: 2, totalMs: 3 },
+  });
+  for (const fact of [time, pid, hostname, reqId, ms]) assert.notEqual(fact, undefined);
 });
 
 test("an unsigned or wrongly signed request is refused with 403 and AWS's name", async () => {
@@ -242,11 +243,9 @@ test("what is not there is a JSON error too", async () => {
     405,
     "MethodNotAllowedException",
   );
-  for (const operation of ["async-invocations", "invocations-response-stream"]) {
-    const path = `/endpoints/gpt-2/${operation}`;
-    assertError(await post(app, { input: "" }, { path }), 404, "UnknownOperationException");
-    assertError(await send(app, { method: "POST", url: path }), 403, "MissingAuthenticationTokenException");
-  }
+  const path = "/endpoints/gpt-2/async-invocations";
+  assertError(await post(app, { input: "" }, { path }), 404, "UnknownOperationException");
+  assertError(await send(app, { method: "POST", url: path }), 403, "MissingAuthenticationTokenException");
 });
 
 test("while the model is loading /ping answers 503 and invocations 429, and then 200", async () => {
@@ -254,19 +253,22 @@ test("while the model is loading /ping answers 503 and invocations 429, and then
   const loading = new Promise<Generator>((resolve) => {
     ready = resolve;
   });
-  const { app } = aFront({}, { generator: loading });
+  const { app } = aFront({}, { generators: new Map([["gpt-2", loading]]) });
   assertError(await send(app, { method: "GET", url: "/ping" }), 503, "ServiceUnavailable");
   assertError(await post(app, { input: "" }), 429, "ModelNotReadyException");
   ready(new FakeGenerator());
   await loading;
   const ping = await send(app, { method: "GET", url: "/ping" });
-  assert.deepEqual([ping.statusCode, ping.json()], [200, { status: "ready", model: "fake" }]);
+  assert.deepEqual(
+    [ping.statusCode, ping.json()],
+    [200, { status: "ready", endpoints: { "gpt-2": "fake" } }],
+  );
   assert.match(String(ping.headers["x-amzn-requestid"]), UUID);
   assert.equal((await post(app, { input: "" })).statusCode, 200);
 });
 
 test("a model that cannot be loaded leaves the server not ready", async () => {
-  const { app } = aFront({}, { generator: Promise.reject(new Error("no model")) });
+  const { app } = aFront({}, { generators: new Map([["gpt-2", Promise.reject(new Error("no model"))]]) });
   assertError(await send(app, { method: "GET", url: "/ping" }), 503, "ServiceUnavailable");
 });
 

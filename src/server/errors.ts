@@ -8,6 +8,7 @@ import { type ErrorCode, GptError } from "../errors.ts";
 export const STATUS = {
   ValidationError: 400,
   MalformedHttpRequestException: 400,
+  AccessDeniedException: 403,
   UnknownOperationException: 404,
   MethodNotAllowedException: 405,
   RequestTimeoutException: 408,
@@ -15,6 +16,7 @@ export const STATUS = {
   UnsupportedMediaTypeException: 415,
   ModelError: 424,
   ModelNotReadyException: 429,
+  ThrottlingException: 429,
   RequestHeaderFieldsTooLargeException: 431,
   InternalFailure: 500,
   ServiceUnavailable: 503,
@@ -33,7 +35,7 @@ const MODELLED: ReadonlySet<string> = new Set<AwsErrorType>([
 
 interface Treatment {
   readonly type: AwsErrorType;
-  /** ModelError only: the status with which a container would have answered. */
+  /** ModelError only: the status with which a container would have answered; 0 where none came in time. */
   readonly originalStatusCode?: number;
   readonly retryAfterSeconds?: number;
 }
@@ -50,6 +52,7 @@ export const TREATMENTS = {
   prompt_too_long: REFUSED,
   request_too_large: REFUSED,
   queue_full: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
+  timed_out: { type: "ModelError", originalStatusCode: 0 },
   cancelled: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
   invalid_checkpoint: INTERNAL,
   invalid_tokenizer: INTERNAL,
@@ -80,6 +83,14 @@ export class AwsError extends Error {
   }
 }
 
+/** In the words of SageMaker's front. */
+export function bodyTooLarge({ bodyBytesMax }: { readonly bodyBytesMax: number }): AwsError {
+  return new AwsError(
+    "RequestEntityTooLargeException",
+    `HTTP content length exceeded ${bodyBytesMax} bytes.`,
+  );
+}
+
 /** Where an error happened; part of a ModelError. */
 export interface ErrorContext {
   readonly requestId: string;
@@ -107,16 +118,46 @@ export function toAwsError(error: unknown, context: ErrorContext): AwsError {
  * `OriginalMessage` is the same sentence, and `ErrorCode` the stable code of `src/errors.ts`.
  */
 function modelError(error: GptError, originalStatusCode: number, context: ErrorContext): AwsError {
-  const message = `Received client error (${originalStatusCode}) from primary with message "${error.message}".`;
+  const original = originalStatusCode === 0 ? TIMED_OUT : error.message;
+  const side = originalStatusCode === 0 ? "server" : "client";
+  const message = `Received ${side} error (${originalStatusCode}) from primary with message "${original}".`;
   const region = context.region === "any" ? "local" : context.region;
   return new AwsError("ModelError", message, {
     members: {
       OriginalStatusCode: originalStatusCode,
-      OriginalMessage: error.message,
+      OriginalMessage: original,
       LogStreamArn: `arn:aws:logs:${region}:000000000000:log-group:/aws/sagemaker/Endpoints/${context.endpoint}`,
       ErrorCode: error.code,
     },
   });
+}
+
+/** How SageMaker begins this sentence; what it goes on to recommend is of no use here. */
+const TIMED_OUT = "Your invocation timed out while waiting for a response from container primary.";
+
+/** How an error ends a stream that has begun: the type of its exception frame, and that one's members. */
+export function toStreamException(error: unknown, context: ErrorContext) {
+  const { type, message } = toAwsError(error, context);
+  const isTimeout = error instanceof GptError && error.code === "timed_out";
+  const isCancelled = error instanceof GptError && error.code === "cancelled";
+  if (isTimeout || isCancelled) {
+    const errorCode = isTimeout ? "ModelInvocationTimeExceeded" : "StreamBroken";
+    return { type: "ModelStreamError", members: { Message: message, ErrorCode: errorCode } } as const;
+  }
+  return {
+    type: type === "ModelError" ? "ModelStreamError" : "InternalStreamFailure",
+    members: { Message: message },
+  } as const;
+}
+
+/** Anything that was thrown, as a container answers it: plain 4xx and 5xx, which the runtime front wraps. */
+export function toContainerError(error: unknown, context: ErrorContext): AwsError {
+  const answer = toAwsError(error, context);
+  if (!(error instanceof GptError) || answer.type !== "ModelError") return answer;
+  const members = { ErrorCode: error.code };
+  return error.code === "timed_out"
+    ? new AwsError({ type: "ModelInvocationTimeExceeded", status: 504 }, error.message, { members })
+    : new AwsError("ValidationError", error.message, { members });
 }
 
 /** Status, headers and body of an error. Always a JSON object: clients fail to read anything else. */

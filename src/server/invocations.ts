@@ -1,69 +1,97 @@
-// POST /endpoints/{name}/invocations: one JSON object in, a JSON list of texts out. The request arrives here with its
-// size and signature checked; what is left is the endpoint's name, the envelope, and then the payload.
+// One model behind one or more doors: a JSON object in, texts out, with a deadline, cancelled when the caller leaves.
+// The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
 import { randomInt } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type Config, ENDPOINT_NAME } from "../config.ts";
+import type { Config } from "../config.ts";
+import { GptError } from "../errors.ts";
 import { type ParseOptions, parseGenerationParams, parseJsonBody } from "../params.ts";
-import { quoted } from "../schema.ts";
-import type { Generation, Generator } from "../service/generation.ts";
-import { AwsError } from "./errors.ts";
+import type { Generation, GenerationParams, Generator, TextPiece } from "../service/generation.ts";
+import { bodyOf } from "./http-app.ts";
 
-const ACCOUNT = "000000000000";
-const ENDPOINT_NAME_MAX = 63;
 const SEEDS = 2 ** 32;
 
-/** @throws AwsError ValidationError, in SageMaker's words, unless `name` is the endpoint that is served. */
-export function checkEndpoint(name: string, served: string): void {
-  if (name.length > ENDPOINT_NAME_MAX || !ENDPOINT_NAME.test(name)) {
-    throw new AwsError(
-      "ValidationError",
-      `The endpoint name must be letters, digits and inner hyphens, at most ${ENDPOINT_NAME_MAX} characters, got ${quoted(name)}`,
-    );
+/** A generator that may still be loading. */
+export class ModelSlot {
+  readonly #config: Config;
+  #generator: Generator | undefined;
+  #options: ParseOptions | undefined;
+
+  /** Whoever loads the model learns why it failed; here it just never becomes ready. */
+  constructor(generator: Generator | Promise<Generator>, config: Config) {
+    this.#config = config;
+    if (generator instanceof Promise) generator.then((loaded) => this.#fill(loaded)).catch(() => {});
+    else this.#fill(generator);
   }
-  if (name !== served) {
-    throw new AwsError("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
+
+  #fill(generator: Generator): void {
+    this.#generator = generator;
+    this.#options = {
+      contextLength: generator.model.contextLength,
+      maxNumReturnSequences: this.#config.maxNumReturnSequences,
+      maxNumBeams: this.#config.maxNumBeams,
+      randomSeed: () => randomInt(SEEDS),
+    };
+  }
+
+  /** Undefined while it is being loaded. */
+  get generator(): Generator | undefined {
+    return this.#generator;
+  }
+
+  get isReady(): boolean {
+    return this.#generator?.health === "ready";
+  }
+
+  /** @throws GptError for a body that is refused. The slot must be filled. */
+  parse(request: FastifyRequest): GenerationParams {
+    return parseGenerationParams(parseJsonBody(bodyOf(request)), this.#options as ParseOptions);
+  }
+
+  /**
+   * Generates, and notes in the request's outcome what it cost.
+   * @throws GptError `timed_out` after the deadline, `cancelled` when the caller left, and what the generator throws.
+   */
+  async generate(params: GenerationParams, { request, reply, onPiece }: Exchange): Promise<Generation> {
+    const { requestDeadlineMs } = this.#config;
+    const controller = new AbortController();
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      controller.abort();
+    }, requestDeadlineMs);
+    const onClose = (): void => controller.abort();
+    reply.raw.once("close", onClose);
+    try {
+      const generation = await (this.#generator as Generator).generate(params, {
+        signal: controller.signal,
+        client: request.outcome.keyId ?? "",
+        ...(onPiece === undefined ? {} : { onPiece }),
+      });
+      const { promptTokens, generatedTokens, timing } = generation;
+      Object.assign(request.outcome, { promptTokens, generatedTokens, ...rounded(timing) });
+      return generation;
+    } catch (error) {
+      const isCancelled = error instanceof GptError && error.code === "cancelled";
+      if (!(isLate && isCancelled)) throw error;
+      throw new GptError(
+        "timed_out",
+        `The request was not answered within ${requestDeadlineMs} milliseconds`,
+      );
+    } finally {
+      clearTimeout(timer);
+      reply.raw.off("close", onClose);
+    }
   }
 }
 
-/** The answer is JSON and never compressed; the body is read as JSON whatever its content type, as clients differ. */
-export function checkEnvelope(headers: FastifyRequest["headers"]): void {
-  const { accept, "content-encoding": encoding } = headers;
-  const accepted = (accept ?? "").split(",").map((range) => range.split(";")[0]?.trim().toLowerCase());
-  if (!accepted.some((range) => ["", "*/*", "application/*", "application/json"].includes(range ?? ""))) {
-    throw new AwsError("ValidationError", `Accept must allow application/json, got ${quoted(accept ?? "")}`);
-  }
-  if (encoding !== undefined && encoding !== "identity") {
-    throw new AwsError(
-      "UnsupportedMediaTypeException",
-      `Content-Encoding ${quoted(encoding)} is not supported; send the body uncompressed`,
-    );
-  }
+/** A request in progress. */
+export interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly onPiece?: (piece: TextPiece) => void;
 }
 
-/** Makes the route's handler for one loaded model. */
-export function makeInvoke(generator: Generator, config: Config) {
-  const options: ParseOptions = {
-    contextLength: generator.model.contextLength,
-    maxNumReturnSequences: config.maxNumReturnSequences,
-    maxNumBeams: config.maxNumBeams,
-    randomSeed: () => randomInt(SEEDS),
-  };
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<Generation> => {
-    const params = parseGenerationParams(parseJsonBody(bodyOf(request)), options);
-    return generator.generate(params, signalOf(reply));
-  };
-}
-
-/** The body as it came over the wire; a request without one has an empty body. */
-export function bodyOf(request: FastifyRequest): Buffer {
-  return (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-}
-
-/** Aborted when the connection closes before the answer was written. */
-function signalOf(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once("close", () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
+function rounded(timing: Generation["timing"]): Generation["timing"] {
+  const entries = Object.entries(timing).map(([name, milliseconds]) => [name, Math.round(milliseconds)]);
+  return Object.fromEntries(entries) as Generation["timing"];
 }

@@ -36,6 +36,14 @@ function received(socket: Socket): Promise<string> {
   });
 }
 
+function deferred() {
+  let release: () => void = () => {};
+  const promise = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { promise, release };
+}
+
 function assertRawError(answer: string, status: number, type: string): void {
   const [head = "", body = ""] = answer.split("\r\n\r\n");
   const [start = "", ...lines] = head.split("\r\n");
@@ -160,4 +168,72 @@ test("closing ends idle connections and lets no request fall", async (context) =
   await new Promise((resolve) => socket.once("data", resolve));
   await app.close();
   assert.match(await ended, /^HTTP\/1\.1 200 OK/);
+});
+
+test("closing does not wait for a connection that never said anything, and waits for an answer that is due", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const accepted = new Promise((resolve) => app.server.once("connection", resolve));
+  const silent = await connected(app);
+  const ended = new Promise((resolve) => silent.once("close", resolve));
+  silent.resume();
+  await accepted;
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const body = JSON.stringify({ input: "Hello", num_return_sequences: 1 });
+  const busy = await connected(app);
+  const answer = received(busy);
+  busy.write(postHead(origin, body, { "content-length": String(body.length) }) + body);
+  await generator.wasAsked;
+  const closed = app.close();
+  await ended;
+  release();
+  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
+  await closed;
+});
+
+test("a client that asks before it uploads is told at once when the answer is known", async (context) => {
+  const { app, origin } = await listening(context, { bodyBytesMax: 1024 });
+  const head = (extra: Record<string, string>) =>
+    postHead(origin, "{}", { expect: "100-continue", ...extra });
+  const refused: [head: string, status: number, type: string][] = [
+    [head({ "content-length": "1025" }), 413, "RequestEntityTooLargeException"],
+    [
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`,
+      403,
+      "MissingAuthenticationTokenException",
+    ],
+  ];
+  for (const [request, status, type] of refused) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(request);
+    assertRawError(await answer, status, type);
+  }
+  const body = JSON.stringify({ input: "Hello", num_return_sequences: 1 });
+  const socket = await connected(app);
+  const continued = new Promise<string>((resolve) => socket.once("data", (data) => resolve(String(data))));
+  socket.write(
+    postHead(origin, body, {
+      ...{ expect: "100-continue", "content-length": String(body.length), connection: "close" },
+    }),
+  );
+  assert.match(await continued, /^HTTP\/1\.1 100 Continue/);
+  const answer = received(socket);
+  socket.write(body);
+  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
+});
+
+test("a method that only the parser knows is a JSON error too", async (context) => {
+  const { app } = await listening(context);
+  const cases: [request: string, status: number, type: string][] = [
+    ["PRI //x", 404, "UnknownOperationException"],
+    ["PRI /ping", 405, "MethodNotAllowedException"],
+    ["PRI /ping HTTP/1.1", 400, "MalformedHttpRequestException"],
+  ];
+  for (const [line, status, type] of cases) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(`${line}\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    assertRawError(await answer, status, type);
+  }
 });

@@ -19,7 +19,9 @@ export function score(backend: Backend, tokenIds: readonly number[]): Score {
   const { contextLength, vocabSize, pagePositions, maxLogitRows } = backend.limits;
   if (tokenIds.length === 0) throw new GptError("invalid_field", "the text to score has no tokens");
   if (tokenIds.length > contextLength) {
-    const message = `the text has ${tokenIds.length} tokens, and the model takes at most ${contextLength}`;
+    const message =
+      `the text has ${tokenIds.length} tokens, and the model takes at most ${contextLength} at once: ` +
+      "score a longer one in windows, with --stride";
     throw new GptError("prompt_too_long", message);
   }
   const outside = tokenIds.find((id) => id >= vocabSize);
@@ -47,11 +49,41 @@ export function score(backend: Backend, tokenIds: readonly number[]): Score {
   return { logprobs, lastLogits };
 }
 
+export interface StridedScore {
+  /** As in `Score`; null for the first token of a window that no earlier window reaches. */
+  readonly logprobs: readonly (number | null)[];
+  readonly lastLogits: Float32Array;
+}
+
+/**
+ * Scores a text of any length in windows of n_positions tokens that begin `stride` tokens apart: every token is scored
+ * once, in the first window that holds it, after as much of the text as the window has before it. This is the
+ * perplexity of fixed-length models as Hugging Face documents it
+ * (https://huggingface.co/docs/transformers/perplexity).
+ * @throws GptError `invalid_field`
+ */
+export function scoreStrided(backend: Backend, tokenIds: readonly number[], stride: number): StridedScore {
+  const { contextLength } = backend.limits;
+  const logprobs: (number | null)[] = [];
+  let numSeen = 0;
+  for (let begin = 0; ; begin += stride) {
+    const end = Math.min(begin + contextLength, tokenIds.length);
+    const window = score(backend, tokenIds.slice(begin, end));
+    if (begin > 0 && begin === numSeen) logprobs.push(null);
+    logprobs.push(...window.logprobs.slice(Math.max(0, numSeen - begin - 1)));
+    numSeen = end;
+    if (end === tokenIds.length) return { logprobs, lastLogits: window.lastLogits };
+  }
+}
+
 /** A model and its tokenizer, for scoring. */
 export interface LoadedScorer {
   /** @throws GptError `invalid_field` when the checkpoint has no tokenizer. */
   encode(text: string): readonly number[];
-  score(tokenIds: readonly number[]): Score;
+  /** With a stride of 1 … `contextLength` a text may be longer than the context. */
+  score(tokenIds: readonly number[], stride?: number): StridedScore;
+  /** n_positions of the model. */
+  readonly contextLength: number;
   close(): Promise<void>;
 }
 
@@ -68,7 +100,9 @@ export async function loadScorer(
       if (tokenizer) return tokenizer.encode(text);
       throw new GptError("invalid_field", `text: ${directory} has no tokenizer files; send prompt_token_ids`);
     },
-    score: (tokenIds) => score(backend, tokenIds),
+    score: (tokenIds, stride) =>
+      stride === undefined ? score(backend, tokenIds) : scoreStrided(backend, tokenIds, stride),
+    contextLength: backend.limits.contextLength,
     close: () => backend.close(),
   };
 }

@@ -3,7 +3,7 @@
 import { attention, storeKv } from "./attention";
 import { embedHalf, matmulInt8, quantize } from "./int8";
 import { matmul } from "./matmul";
-import { copyPages, embed, gatherRows, layerNorm } from "./rows";
+import { copyPages, embed, gatherRows, layerNorm, readMemory } from "./rows";
 import { barrier, nextProgram, publish, publishedParts, publishedProgram } from "./threads";
 
 const END: i32 = 0;
@@ -17,6 +17,7 @@ const COPY_PAGES: i32 = 7;
 const QUANTIZE: i32 = 8;
 const MATMUL_INT8: i32 = 9;
 const EMBED_HALF: i32 = 10;
+const READ_MEMORY: i32 = 11;
 
 const INSTRUCTION_BYTES: usize = 64;
 
@@ -84,6 +85,8 @@ function execute(i: usize, part: i32, parts: i32): void {
     gatherRows(pointer(i, 2), pointer(i, 3), pointer(i, 4), int(i, 5), first, last);
   } else if (op == COPY_PAGES) {
     copyPages(pointer(i, 2), pointer(i, 3), pointer(i, 4), first, last);
+  } else if (op == READ_MEMORY) {
+    readMemory(pointer(i, 2), pointer(i, 3) + <usize>part * pointer(i, 4), first, last);
   }
 }
 

@@ -1,0 +1,123 @@
+// The server at overload for a long time, with callers that leave at random: memory must stay flat, pages come home,
+// /ping stay quick, and every request be answered exactly once, or cut off by its own caller.
+// `node conformance/soak/soak.js [--minutes 20] [--seed 1] [--from dist]`.
+import { once } from "node:events";
+import { Agent, request as httpRequest } from "node:http";
+import { resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { KEY, randomFrom, startServer } from "../server.js";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "20" },
+    seed: { type: "string", default: "1" },
+    from: { type: "string", default: "dist" },
+  },
+});
+const DURATION_MS = Number(values.minutes) * 60_000;
+/** More callers than the queue takes. */
+const CALLERS = 24;
+const QUEUE = 16;
+const DRIFT_MAX = 0.05;
+const PING_P99_MS = 50;
+
+const { signRequest } = await import(pathToFileURL(resolve(values.from, "src/sigv4/index.js")).href);
+const { below, pick } = randomFrom(Number(values.seed));
+const server = await startServer(resolve(values.from, "src/cli/main.js"), [
+  "--queue-requests-max",
+  String(QUEUE),
+]);
+const agent = new Agent({ keepAlive: true });
+const counts = { sent: 0, answered: 0, refused: 0, left: 0, broken: 0 };
+const pings = [];
+const memory = [];
+const started = Date.now();
+const isOver = () => Date.now() - started >= DURATION_MS;
+
+function aRequest() {
+  const mode = pick(["sample", "sample-top-p", "sample-top-k", "beam", "greedy"]);
+  const beams = 3 + below(3);
+  const search = mode === "beam" ? { num_beams: beams, num_return_sequences: 1 + below(beams) } : {};
+  return {
+    input: "The sea ".repeat(1 + below(8)),
+    mode,
+    max_length: 40 + below(80),
+    seed: below(1000),
+    ...search,
+  };
+}
+
+/** One request; a third of the callers leave after a while, whatever they got by then. */
+async function call() {
+  const body = JSON.stringify(aRequest());
+  const path = `/endpoints/gpt-2/${pick(["invocations", "invocations-response-stream"])}`;
+  const headers = signRequest(
+    { method: "POST", url: server.origin + path, body },
+    { credential: KEY, region: "us-east-1", service: "sagemaker", now: new Date() },
+  );
+  const sent = httpRequest({ host: "127.0.0.1", port: server.port, path, method: "POST", headers, agent });
+  counts.sent++;
+  let hasLeft = false;
+  const leaving =
+    below(3) === 0
+      ? setTimeout(() => {
+          hasLeft = true;
+          sent.destroy();
+        }, below(400))
+      : undefined;
+  sent.end(body);
+  try {
+    const [response] = await once(sent, "response");
+    for await (const _ of response) if (hasLeft) break;
+    if (hasLeft) counts.left++;
+    else if (response.statusCode === 200) counts.answered++;
+    else if (response.statusCode === 503) counts.refused++;
+    else counts.broken++;
+    if (response.statusCode === 503) await pause(20);
+  } catch {
+    counts[hasLeft ? "left" : "broken"]++;
+  } finally {
+    clearTimeout(leaving);
+  }
+}
+
+async function caller() {
+  while (!isOver()) await call();
+}
+
+async function observer() {
+  while (!isOver()) {
+    const before = performance.now();
+    const { status } = await fetch(`${server.origin}/ping`);
+    pings.push(performance.now() - before);
+    if (status !== 200) counts.broken++;
+    memory.push(server.residentMb());
+    await pause(200);
+  }
+}
+
+await Promise.all([observer(), ...Array.from({ length: CALLERS }, caller)]);
+agent.destroy();
+for (let i = 0; i < 100 && (await server.metric("gpt2_kv_pages_in_use")) > 0; i++) await pause(100);
+
+const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
+// Warm after a quarter of the time.
+const quarter = Math.floor(memory.length / 4);
+const drift = mean(memory.slice(-quarter)) / mean(memory.slice(quarter, 2 * quarter)) - 1;
+const p99 = pings.toSorted((a, b) => a - b)[Math.floor(pings.length * 0.99)];
+const pages = await server.metric("gpt2_kv_pages_in_use");
+const { sent, answered, refused, left, broken } = counts;
+const checks = {
+  "every request was answered once or left by its caller": answered + refused + left === sent && broken === 0,
+  "some were answered, some refused, some left": answered > 0 && refused > 0 && left > 0,
+  "all pages came home": pages === 0,
+  [`memory moved by ${(100 * drift).toFixed(1)} %, at most ${100 * DRIFT_MAX}`]: Math.abs(drift) <= DRIFT_MAX,
+  [`p99 of /ping ${p99.toFixed(1)} ms, below ${PING_P99_MS}`]: p99 < PING_P99_MS,
+  "the server ended with 0": (await server.stop()) === 0,
+};
+process.stdout.write(`${JSON.stringify(counts)}; memory ${memory.at(-1).toFixed(0)} MB\n`);
+for (const [check, holds] of Object.entries(checks))
+  process.stdout.write(`${holds ? "ok    " : "FAILED"} ${check}\n`);
+process.exit(Object.values(checks).every(Boolean) ? 0 : 1);

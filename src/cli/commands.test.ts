@@ -1,0 +1,124 @@
+// The small commands, and what the settings make of keys and the container's variables; no model is loaded.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { DEFAULT_CONFIG, explainConfig } from "../config.ts";
+import { containerPresets } from "./container.ts";
+import { isLoopback, loadKeys } from "./keys.ts";
+
+const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
+const KEY = {
+  AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
+  AWS_SECRET_ACCESS_KEY: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+};
+
+function run(argv: readonly string[], env: Record<string, string> = KEY) {
+  return spawnSync(process.execPath, [MAIN, ...argv], { env, encoding: "utf8" });
+}
+
+// The signature that botocore and other signers make of this request.
+const REQUEST = [
+  "http://localhost:8080/endpoints/gpt-2/invocations",
+  ...["--date", "2015-08-30T12:36:00Z", "--header", "Content-Type: application/json"],
+  ...["--body", '{"input":"This is an input text"}'],
+];
+const SIGNATURE = "7ad0bb79c070e877a30ed636f34e91a0b5b3a87aa3708e6c95c8a8cc6c937d3d";
+
+test("sign prints the headers to send", () => {
+  const { stdout, status } = run(["sign", ...REQUEST]);
+  assert.equal(status, 0);
+  assert.match(stdout, /^host: localhost:8080$/m);
+  assert.match(stdout, /^x-amz-date: 20150830T123600Z$/m);
+  assert.match(stdout, new RegExp(`^authorization: AWS4-HMAC-SHA256 .*Signature=${SIGNATURE}$`, "m"));
+});
+
+test("sign --explain prints the three stages", () => {
+  const { stdout } = run(["sign", "--explain", ...REQUEST]);
+  const stages =
+    /^1\. Canonical request\n\n(.*)\n\n2\. String to sign\n\n(.*)\n\n3\. Signature\n\n(.*)\n\nAuth/s.exec(
+      stdout,
+    );
+  const [, canonical = "", text = "", signature] = stages ?? [];
+  assert.match(
+    canonical,
+    /^POST\n\/endpoints\/gpt-2\/invocations\n\ncontent-type:application\/json\nhost:localhost:8080\n/,
+  );
+  assert.equal(text.split("\n").at(-1), createHash("sha256").update(canonical).digest("hex"));
+  assert.equal(signature, SIGNATURE);
+  assert.doesNotMatch(stdout, /wJalr/);
+});
+
+test("sign says what is wrong with its arguments", () => {
+  const cases: [argv: string[], message: RegExp][] = [
+    [[], /One URL must be given, got 0/],
+    [["nowhere"], /The URL must be absolute/],
+    [["http://x/", "--date", "soon"], /--date must be a time/],
+    [["http://x/", "--header", "x"], /--header must be NAME:VALUE, got "x"/],
+    [["http://x/", "--body", "@/no/such/file"], /cannot be read/],
+  ];
+  for (const [argv, message] of cases) {
+    const { status, stderr } = run(["sign", ...argv]);
+    assert.equal(status, 2);
+    assert.match(stderr, message);
+  }
+});
+
+test("api-key shows the key once and stores its hash", () => {
+  const { stdout, stderr } = run(["api-key", "alice", "--endpoint", "gpt-2"]);
+  const [key = ""] = /gpt2_[\w-]{43}/.exec(stderr) ?? [];
+  assert.deepEqual(JSON.parse(stdout), {
+    id: "alice",
+    sha256: createHash("sha256").update(key).digest("hex"),
+    endpoints: ["gpt-2"],
+  });
+});
+
+test("--print-config tells every setting, its value and its origin, and starts nothing", () => {
+  const { stdout } = run(["serve", "--print-config", "--port", "9"], { GPT2_API_REGION: "any" });
+  assert.match(stdout, /^--port +9 +--port$/m);
+  assert.match(stdout, /^--region +"any" +GPT2_API_REGION$/m);
+  assert.match(stdout, /^--endpoint +\["gpt-2"\] +default$/m);
+  const container = run(["container", "--print-config"], { SAGEMAKER_BIND_TO_PORT: "9090" }).stdout;
+  assert.match(container, /^--port +9090 +SAGEMAKER_BIND_TO_PORT$/m);
+  assert.match(container, /^--model +"\/opt\/ml\/model" +the container contract$/m);
+});
+
+test("the container honours SageMaker's variables, and ours before them", () => {
+  const env = {
+    SAGEMAKER_BIND_TO_PORT: "9090",
+    SAGEMAKER_MAX_PAYLOAD_IN_MB: "20",
+    SAGEMAKER_MODEL_SERVER_TIMEOUT: "30",
+    SAGEMAKER_CONTAINER_LOG_LEVEL: "40",
+    GPT2_API_HOST: "127.0.0.1",
+  };
+  const { config } = explainConfig({ env, presets: containerPresets(env) });
+  assert.deepEqual(
+    [config.host, config.port, config.bodyBytesMax, config.requestDeadlineMs, config.logLevel],
+    ["127.0.0.1", 9090, 20 * 2 ** 20, 30_000, "error"],
+  );
+  const bare = explainConfig({ presets: containerPresets({}) }).config;
+  assert.deepEqual([bare.host, bare.port, bare.model], ["0.0.0.0", 8080, "/opt/ml/model"]);
+  assert.throws(() => containerPresets({ SAGEMAKER_MAX_PAYLOAD_IN_MB: "many" }), {
+    code: "invalid_config",
+    message: 'SAGEMAKER_MAX_PAYLOAD_IN_MB must be a number, got "many"',
+  });
+});
+
+test("no authentication is for this machine alone, unless the operator insists", () => {
+  const keys = (changes: object) => loadKeys({ ...DEFAULT_CONFIG, ...changes }, {}, () => {});
+  const open = { auth: "none", host: "0.0.0.0" } as const;
+  assert.throws(() => keys(open), { code: "invalid_config", message: /--insecure-public/ });
+  assert.equal(keys({ ...open, insecurePublic: true }).own, undefined);
+  assert.equal(keys({ auth: "none" }).own, undefined);
+  assert.throws(() => keys({ auth: "bearer" }), { code: "invalid_config", message: /needs --api-keys-file/ });
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert.ok(isLoopback(host), host);
+  for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example"]) assert.ok(!isLoopback(host), host);
+});
+
+test("HTTPS needs both of its files", () => {
+  const { status, stderr } = run(["serve", "--tls-cert", "cert.pem"]);
+  assert.equal(status, 2);
+  assert.match(stderr, /--tls-cert is set and --tls-key is not/);
+});

@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// The entry point of a container image: the platform runs `IMAGE serve`, and whoever tries it out may add flags. Every
+// other word is refused, so that a mistyped command does not start a server.
+import { GptError } from "../errors.ts";
+import { quoted } from "../schema.ts";
+import { container } from "./container.ts";
+import { report } from "./report.ts";
+
+async function main([word = "serve", ...argv]: readonly string[]): Promise<number> {
+  if (word === "serve") return container.run(argv);
+  throw new GptError("invalid_config", `A container is started with the argument serve, got ${quoted(word)}`);
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch(report);

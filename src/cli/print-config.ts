@@ -1,0 +1,21 @@
+// `--print-config`: every setting with its value and where that comes from. No setting holds a secret; those stand in
+// files and in the AWS_ variables.
+import { type ResolvedConfig, SETTINGS } from "../config.ts";
+
+export function configText({ config, origins }: ResolvedConfig): string {
+  const rows = SETTINGS.map(
+    ({ name, flag }) => [`--${flag}`, JSON.stringify(config[name]), origins[name]] as const,
+  );
+  const width = (column: 0 | 1): number => Math.max(...rows.map((row) => row[column].length));
+  const lines = rows.map(
+    ([flag, value, origin]) => `${flag.padEnd(width(0))}  ${value.padEnd(width(1))}  ${origin}`,
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+export const PRINT_CONFIG = {
+  "print-config": {
+    type: "boolean",
+    help: "Prints every setting, its value and where it comes from, and ends.",
+  },
+} as const;

@@ -1,0 +1,10 @@
+// How a command that failed is told, and with which exit code.
+import { GptError } from "../errors.ts";
+
+/** Errors of ours are one sentence; anything else is a defect, and its stack is wanted. */
+export function report(error: unknown): number {
+  const text =
+    error instanceof GptError ? error.message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`gpt2-api: ${text}\n`);
+  return error instanceof GptError && error.code === "invalid_config" ? 2 : 1;
+}

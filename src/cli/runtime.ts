@@ -1,0 +1,184 @@
+// What `serve` and `container` have in common: loading models, listening, the admin port, and the orderly stop.
+import type { AddressInfo } from "node:net";
+import type { Config, EndpointSetting } from "../config.ts";
+import { GptError, messageOf } from "../errors.ts";
+import { createAdminApp } from "../server/admin.ts";
+import type { App } from "../server/http-app.ts";
+import type { Metrics } from "../server/metrics.ts";
+import type { Generator } from "../service/generation.ts";
+import { loadGenerator } from "../service/load.ts";
+import { modelName, resolveModelDirectory } from "../service/model-directory.ts";
+
+/** Models by endpoint name, each loaded once however many endpoints serve it. */
+export class Models {
+  readonly loading: ReadonlyMap<string, Promise<Generator>>;
+  readonly #loaded = new Map<string, Generator>();
+
+  /** @throws GptError `invalid_checkpoint` when a model is nowhere to be found. */
+  constructor(config: Config, endpoints: readonly EndpointSetting[]) {
+    const directories = endpoints.map(({ name, model }) => ({
+      name,
+      directory: resolveModelDirectory(model),
+    }));
+    const byDirectory = new Map<string, Promise<Generator>>();
+    this.loading = new Map(
+      directories.map(({ name, directory }) => {
+        const promise = byDirectory.get(directory) ?? load(config, directory);
+        byDirectory.set(directory, promise);
+        promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
+        return [name, promise];
+      }),
+    );
+  }
+
+  /** The generator of every endpoint; undefined while it is being loaded. */
+  readonly all = (): ReadonlyMap<string, Generator | undefined> =>
+    new Map([...this.loading.keys()].map((name) => [name, this.#loaded.get(name)]));
+
+  /** Every loaded generator once, under the first endpoint that it serves. */
+  readonly distinct = (): ReadonlyMap<string, Generator> => {
+    const first = new Map([...this.#loaded].reverse().map(([name, generator]) => [generator, name]));
+    return new Map([...first].map(([generator, name]) => [name, generator]));
+  };
+
+  /** @throws GptError with the first reason why one cannot be loaded. */
+  async ready(): Promise<void> {
+    await Promise.all(this.loading.values());
+  }
+
+  /** Cancels what is running; also waits for models that are still being loaded. */
+  async close(): Promise<void> {
+    const loaded = await Promise.allSettled(new Set(this.loading.values()));
+    await Promise.all(loaded.map((each) => (each.status === "fulfilled" ? each.value.close() : undefined)));
+  }
+}
+
+function load(config: Config, directory: string): Promise<Generator> {
+  const { precision, kvCacheMb, queueRequestsMax, queueTokensMax, threads } = config;
+  return loadGenerator({
+    ...{ model: directory, name: modelName(directory) },
+    ...{ precision, kvCacheMb, queueRequestsMax },
+    ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
+    ...(threads === 0 ? {} : { threads }),
+  });
+}
+
+/** @throws GptError `cannot_listen` */
+export async function listen(app: App, host: string, port: number, flag = "--port"): Promise<void> {
+  try {
+    await app.listen({ host, port, listenTextResolver: () => "listening" });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const reason =
+      code === "EADDRINUSE"
+        ? `the port is in use; choose another with ${flag}${flag === "--port" ? ", 0 for any" : ""}`
+        : messageOf(error);
+    throw new GptError("cannot_listen", `Cannot listen on ${host} port ${port}: ${reason}`);
+  }
+}
+
+/** Where a server that listens on all addresses is reached. */
+const LOOPBACK: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+/** The address at which clients on this machine reach the server. */
+export function baseUrl(app: App, config: Config): string {
+  const { port } = app.server.address() as AddressInfo;
+  const host = LOOPBACK[config.host] ?? config.host;
+  const scheme = config.tlsCert === "" ? "http" : "https";
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+export interface Door {
+  readonly app: App;
+  readonly models: Models;
+  readonly metrics: Metrics;
+  readonly config: Config;
+}
+
+/**
+ * Listens first, so that `/ping` tells of the loading, and resolves when the models are ready; then serves until a
+ * signal comes or an engine is beyond help. `onReady` is told the address.
+ * @returns the exit code
+ */
+export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
+  const { app, models, config } = door;
+  const stopped = stopSignal();
+  const admin = config.adminPort === 0 ? undefined : adminOf(door);
+  const apps = admin === undefined ? [app] : [app, admin];
+  try {
+    const started = Promise.all([
+      models.ready(),
+      listen(app, config.host, config.port),
+      admin && listen(admin, config.adminHost, config.adminPort, "--admin-port"),
+    ]);
+    const first = await Promise.race([started.then(() => "ready" as const), stopped]);
+    if (first !== "ready") {
+      started.catch(() => {});
+      await drain(apps, models, config.drainTimeoutMs);
+      return 0;
+    }
+  } catch (error) {
+    await Promise.all(apps.map((each) => each.close()));
+    models.close().catch(() => {});
+    throw error;
+  }
+  onReady(baseUrl(app, config));
+  const reason = await Promise.race([stopped, engineFailed(models)]);
+  await drain(apps, models, config.drainTimeoutMs);
+  if (reason === "stopped") return 0;
+  throw new GptError("engine_failed", `The engine of endpoint ${reason} failed and could not be restarted`);
+}
+
+function adminOf({ models, metrics, config }: Door): App {
+  return createAdminApp({ config, metrics, generators: models.all });
+}
+
+/** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once, as it does by default. */
+function stopSignal(): Promise<"stopped"> {
+  return new Promise((resolve) => {
+    const onSignal = (): void => {
+      process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
+      resolve("stopped");
+    };
+    process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  });
+}
+
+const HEALTH_CHECK_MS = 500;
+
+/** Resolves with the name of an endpoint whose engine failed for good. */
+function engineFailed(models: Models): Promise<string> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      const failed = [...models.distinct()].find(([, { health }]) => health === "failed");
+      if (failed === undefined) return;
+      clearInterval(timer);
+      resolve(failed[0]);
+    }, HEALTH_CHECK_MS).unref();
+  });
+}
+
+/** How long answers that were cancelled may take to leave. */
+const FLUSH_MS = 1000;
+
+/**
+ * Accepts nothing more and waits for the open requests; those that are open after `timeoutMs` are cancelled, and their
+ * callers told.
+ */
+export async function drain(
+  apps: readonly App[],
+  models: Pick<Models, "close">,
+  timeoutMs: number,
+): Promise<void> {
+  let cut: NodeJS.Timeout | undefined;
+  const cancel = setTimeout(() => {
+    models.close().catch(() => {});
+    cut = setTimeout(() => {
+      for (const app of apps) app.server.closeAllConnections();
+    }, FLUSH_MS);
+  }, timeoutMs);
+  await Promise.all(apps.map((app) => app.close()));
+  clearTimeout(cancel);
+  clearTimeout(cut);
+  await models.close();
+}
