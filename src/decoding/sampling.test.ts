@@ -6,6 +6,7 @@ import { ruleValues } from "../../test/support/checkpoints.ts";
 import { chiSquareTail, fitTail, independenceTail, UNLIKELY } from "../../test/support/statistics.ts";
 import { parseGenerationParams } from "../params.ts";
 import type { DecodingParams } from "./params.ts";
+import { uniform } from "./random.ts";
 import { draw } from "./sampling.ts";
 import { type Hypothesis, makeStrategy } from "./strategy.ts";
 
@@ -236,6 +237,22 @@ describe("one draw", () => {
     assert.equal(draw(row, 0), 1);
     assert.equal(draw(row, 1 - 2 ** -53), 3);
     assert.equal(draw(Float32Array.of(OUT, 5, OUT), 1 - 2 ** -53), 1);
+  });
+
+  it("at a bound belongs to the next token", () => {
+    assert.equal(draw(Float32Array.of(0, 0), 0.5), 1);
+    assert.equal(draw(Float32Array.of(3, 3, OUT, 3, 3), 0.5), 3);
+  });
+
+  it("has 53 random bits to go by", () => {
+    for (const shift of [0, 16, 32, 48]) {
+      const bins = new Array<number>(16).fill(0);
+      for (let i = 0; i < 20_000; i++) {
+        const bin = Math.floor(((uniform(13, 0, i) * 2 ** shift) % 1) * 16);
+        bins[bin] = (bins[bin] as number) + 1;
+      }
+      assert.ok(fitTail(bins, new Array(16).fill(1 / 16)) > UNLIKELY, `the bits after the first ${shift}`);
+    }
   });
 
   it("of a row in which everything is banned is token 0", () => {
