@@ -91,13 +91,12 @@ function execute(i: usize, part: i32, parts: i32): void {
 }
 
 function runPart(program: usize, part: i32, parts: i32): void {
-  while (int(program, 0) != END) {
+  // The end is found before the first barrier: after the last one the leader may already record the next program.
+  let end = program;
+  while (int(end, 0) != END) end += INSTRUCTION_BYTES;
+  for (; program < end; program += INSTRUCTION_BYTES) {
     execute(program, part, parts);
-    program += INSTRUCTION_BYTES;
-    // Read before the barrier: after the last one the leader may already record the next program.
-    const isLast = int(program, 0) == END;
     barrier(parts);
-    if (isLast) return;
   }
 }
 
