@@ -1,7 +1,6 @@
 // Times passes of a model against what the machine can give: the memory bandwidth and the kernels' own speed on data in
 // cache, both measured in the same run. Everything is a median.
 import { performance } from "node:perf_hooks";
-import { argmax } from "../decoding/numeric.ts";
 import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
 import { allocateProgram, GROUP, Kernels, type Linear } from "../kernels/program.ts";
 import { WasmExecutor } from "../kernels/wasm.ts";
@@ -90,7 +89,7 @@ export function measureDecode(model: Gpt2, config: Gpt2Config, machine: Machine,
     logits: "last",
   }));
   const run = (): void => {
-    for (const row of model.forward({ copies: [], chunks })) argmax(row);
+    for (const row of model.forward({ copies: [], chunks })) row.argmax();
   };
   return result(
     `decode ${rows}`,

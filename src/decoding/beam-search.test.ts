@@ -2,6 +2,7 @@
 // a second implementation that keeps every candidate of every step in one list.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { PlainLogitsRow } from "../kernels/logits-row.ts";
 import type { DecodingParams } from "./params.ts";
 import { uniform } from "./random.ts";
 import { type Hypothesis, makeStrategy } from "./strategy.ts";
@@ -35,7 +36,7 @@ function search(model: Model, options: Options): Hypothesis[] {
   const strategy = makeStrategy(decoding, { promptLength: prompt.length, eosTokenIds: new Set(eos) });
   let branches = [{ index: 0, tokenIds: prompt }];
   while (branches.length > 0) {
-    const rows = branches.map(({ tokenIds }) => Float32Array.from(model(tokenIds)));
+    const rows = branches.map(({ tokenIds }) => new PlainLogitsRow(Float32Array.from(model(tokenIds))));
     branches = strategy.advance(branches, rows).map(({ parent, index, tokenId }) => ({
       index,
       tokenIds: [...(branches[parent]?.tokenIds ?? []), tokenId],

@@ -1,8 +1,8 @@
 // Beam search as transformers does it since release 4.50 (`_beam_search` in generation/utils.py), for one prompt:
 // scores are sums of f32 log-probabilities, a finished hypothesis keeps its end-of-text token, and its value is the
 // sum over the number of new tokens to the power of the length penalty.
+import { descending, type LogitsRow, type ScoredToken } from "../kernels/logits-row.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import { descending, logSoftmax, type Scored, topK } from "./numeric.ts";
 import type { DecodingParams, Search } from "./params.ts";
 import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
 
@@ -40,7 +40,7 @@ export class BeamSearch implements DecodingStrategy {
     this.#context = context;
   }
 
-  advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[] {
+  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[] {
     const length = (branches[0] as Branch).tokenIds.length + 1; // with the token of this step
     const candidates = this.#candidates(branches, rows, length);
     this.#finish(branches, candidates, length);
@@ -66,21 +66,21 @@ export class BeamSearch implements DecodingStrategy {
   }
 
   /** The best candidates over all beams, enough that `width` of them go on even if every end-of-text is among them. */
-  #candidates(branches: readonly Branch[], rows: readonly Float32Array[], length: number): Candidate[] {
+  #candidates(branches: readonly Branch[], rows: readonly LogitsRow[], length: number): Candidate[] {
     const { eosTokenIds } = this.#context;
     const count = Math.max(2, 1 + eosTokenIds.size) * this.width;
     const best = branches.map((branch, parent) => {
-      const row = rows[parent] as Float32Array;
-      logSoftmax(row);
+      const row = rows[parent] as LogitsRow;
+      row.logSoftmax();
       for (const process of this.#processors) process(row, branch.tokenIds);
-      return topK(row, count).filter(({ value }) => value > Number.NEGATIVE_INFINITY);
+      return row.topK(count).filter(({ value }) => value > Number.NEGATIVE_INFINITY);
     });
     const candidates = this.#scores.flatMap((score, beam) => {
       const parent = branches.length === 1 ? 0 : beam; // In the first step all beams share the prompt's one row.
-      const tokens = best[parent] as Scored[];
+      const tokens = best[parent] as ScoredToken[];
       const { tokenIds } = branches[parent] as Branch;
       if (tokens.length === 0) this.#deadEnds.push({ tokenIds, finishReason: "length" });
-      return tokens.map(({ index: tokenId, value }) => ({
+      return tokens.map(({ tokenId, value }) => ({
         parent,
         tokenId,
         score: Math.fround(score + value),

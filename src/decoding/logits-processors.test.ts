@@ -3,21 +3,17 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { ruleValues } from "../../test/support/checkpoints.ts";
+import { PlainLogitsRow } from "../kernels/logits-row.ts";
 import { packageRoot } from "../service/model-directory.ts";
-import { noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
-import { logSumExp } from "./numeric.ts";
+import { type LogitsProcessor, noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
 
 const OUT = Number.NEGATIVE_INFINITY;
 
 /** Token ids that a processor leaves of a row. */
-function kept(
-  process: (row: Float32Array, ids: number[]) => void,
-  row: number[],
-  ids: number[] = [],
-): number[] {
-  const logits = Float32Array.from(row);
+function kept(process: LogitsProcessor, row: number[], ids: number[] = []): number[] {
+  const logits = new PlainLogitsRow(Float32Array.from(row));
   process(logits, ids);
-  return [...logits.keys()].filter((id) => (logits[id] as number) > OUT);
+  return [...logits.distribution().tokenIds];
 }
 
 /** Token ids that an n-gram ban takes away from ten. */
@@ -94,14 +90,17 @@ describe("the filters", () => {
 
   it("temperature divides, in f32", () => {
     const row = Float32Array.of(1, -2, OUT);
-    temperature(0.7)(row, []);
-    assert.deepEqual([...row], [Math.fround(1 / 0.7), Math.fround(-2 / 0.7), OUT]);
+    temperature(0.7)(new PlainLogitsRow(row), []);
+    assert.deepEqual(
+      [...row],
+      [1, -2, OUT].map((z) => Math.fround(z / Math.fround(0.7))),
+    );
   });
 
   it("temperature next to 0 leaves the largest logit alone, without overflow", () => {
     for (const value of [1e-30, 1e-45, Number.MIN_VALUE]) {
       const row = Float32Array.of(-300, 250, 249.9999, OUT);
-      temperature(value)(row, []);
+      temperature(value)(new PlainLogitsRow(row), []);
       assert.ok(row.every((z) => !Number.isNaN(z) && z < Number.POSITIVE_INFINITY));
       assert.deepEqual(kept(topP(0.999), [...row]), [1]);
     }
@@ -133,12 +132,13 @@ describe("filtered distributions are those of transformers", () => {
   const file = join(packageRoot(), "test/fixtures/generation/distributions.json");
   const { entries } = JSON.parse(readFileSync(file, "utf8")) as { entries: readonly Entry[] };
 
-  function filtered(row: Float32Array, filter: Filter): Map<number, number> {
+  function filtered(values: Float32Array, filter: Filter): Map<number, number> {
+    const row = new PlainLogitsRow(values);
     if (filter.temperature !== 1) temperature(filter.temperature)(row, []);
     if (filter.top_k > 0) topK(filter.top_k)(row, []);
     if (filter.top_p < 1) topP(filter.top_p)(row, []);
-    const total = logSumExp(row);
-    return new Map([...row].flatMap((z, id) => (z > OUT ? [[id, Math.exp(z - total)]] : [])));
+    const total = row.logSumExp();
+    return new Map([...values].flatMap((z, id) => (z > OUT ? [[id, Math.exp(z - total)]] : [])));
   }
 
   /** Sums of f32 decide at the edge of the nucleus: one token more or less, or on flat rows one in 1000. */

@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ruleValues } from "../../test/support/checkpoints.ts";
 import { chiSquareTail, fitTail, independenceTail, UNLIKELY } from "../../test/support/statistics.ts";
+import { PlainLogitsRow } from "../kernels/logits-row.ts";
 import { parseGenerationParams } from "../params.ts";
 import type { DecodingParams } from "./params.ts";
 import { uniform } from "./random.ts";
-import { draw } from "./sampling.ts";
+import { draw as drawFrom } from "./sampling.ts";
 import { type Hypothesis, makeStrategy } from "./strategy.ts";
 
 const OUT = Number.NEGATIVE_INFINITY;
@@ -20,13 +21,16 @@ function decodingOf(request: object): DecodingParams {
 
 const LIMITS = { contextLength: 1000, maxNumReturnSequences: 1e6, randomSeed: () => 0 };
 
+/** A draw from a row as it is. */
+const draw = (row: Float32Array, u: number): number => drawFrom(new PlainLogitsRow(row).distribution(), u);
+
 /** Runs a sampled search on logits that are the same at every step. */
 function sample(row: Float32Array, decoding: DecodingParams, eosTokenIds: number[] = []): Hypothesis[] {
   const context = { promptLength: PROMPT.length, eosTokenIds: new Set(eosTokenIds) };
   const strategy = makeStrategy(decoding, context);
   let branches = [{ index: 0, tokenIds: PROMPT as readonly number[] }];
   while (branches.length > 0) {
-    const rows = branches.map(() => row.slice());
+    const rows = branches.map(() => new PlainLogitsRow(row.slice()));
     branches = strategy.advance(branches, rows).map(({ parent, index, tokenId }) => ({
       index,
       tokenIds: [...(branches[parent]?.tokenIds ?? []), tokenId],
@@ -183,13 +187,14 @@ describe("one draw", () => {
     ids: Iterable<number>,
     margin: number,
   ) {
+    const distribution = new PlainLogitsRow(row).distribution();
     const bounds = [0];
     for (const p of probabilities) bounds.push((bounds.at(-1) as number) + p);
     for (const id of ids) {
       const [low, high] = [bounds[id] as number, bounds[id + 1] as number];
-      assert.equal(draw(row, low + margin), id);
-      assert.equal(draw(row, high - margin), id);
-      if (id > 0) assert.equal(draw(row, low - margin), id - 1);
+      assert.equal(drawFrom(distribution, low + margin), id);
+      assert.equal(drawFrom(distribution, high - margin), id);
+      if (id > 0) assert.equal(drawFrom(distribution, low - margin), id - 1);
     }
   }
 

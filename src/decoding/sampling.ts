@@ -1,6 +1,6 @@
 // One token at a time for each sequence: the most likely one, or one drawn from the filtered distribution.
+import type { Distribution, LogitsRow } from "../kernels/logits-row.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import { argmax, exp, largestOf } from "./numeric.ts";
 import type { DecodingParams } from "./params.ts";
 import { uniform } from "./random.ts";
 import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
@@ -19,11 +19,11 @@ export class GreedySearch implements DecodingStrategy {
     this.#eos = context.eosTokenIds;
   }
 
-  advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[] {
+  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[] {
     const branch = branches[0] as Branch;
-    const row = rows[0] as Float32Array;
+    const row = rows[0] as LogitsRow;
     for (const process of this.#processors) process(row, branch.tokenIds);
-    const tokenId = argmax(row);
+    const tokenId = row.argmax();
     this.#result = finished(branch.tokenIds, tokenId, this.#eos, this.#params.maxLength);
     return this.#result ? [] : [{ parent: 0, index: 0, tokenId }];
   }
@@ -55,17 +55,18 @@ export class MultinomialSampling implements DecodingStrategy {
     this.#eos = context.eosTokenIds;
   }
 
-  advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[] {
+  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[] {
     const continuations: Continuation[] = [];
     for (const [parent, branch] of branches.entries()) {
-      const row = rows[parent] as Float32Array;
+      const row = rows[parent] as LogitsRow;
       for (const process of this.#processors) process(row, branch.tokenIds);
       // The first step draws every sequence from the prompt's one row.
+      const distribution = row.distribution();
       const indexes = this.#started
         ? [branch.index]
         : Array.from({ length: this.width }, (_, index) => index);
       for (const index of indexes) {
-        const tokenId = draw(row, uniform(this.#params.seed, index, branch.tokenIds.length));
+        const tokenId = draw(distribution, uniform(this.#params.seed, index, branch.tokenIds.length));
         const result = finished(branch.tokenIds, tokenId, this.#eos, this.#params.maxLength);
         if (result) this.#results[index] = result;
         else continuations.push({ parent, index, tokenId });
@@ -99,22 +100,17 @@ function finished(
 }
 
 /**
- * The token at which the cumulative probability of softmax(row), in id order, exceeds `u` in [0, 1). Of a row in which
- * everything is banned: token 0, as an arg-max would answer.
+ * The token at which the cumulative probability, in id order, exceeds `u` in [0, 1). Of a row in which everything is
+ * banned: token 0, as an arg-max would answer.
  */
-export function draw(row: Float32Array, u: number): number {
-  const largest = largestOf(row);
-  if (largest === Number.NEGATIVE_INFINITY) return 0;
-  let total = 0;
-  for (const z of row) if (z > Number.NEGATIVE_INFINITY) total += exp(z - largest);
-  let sum = 0;
-  let last = 0;
-  for (let i = 0; i < row.length; i++) {
-    const z = row[i] as number;
-    if (z === Number.NEGATIVE_INFINITY) continue;
-    sum += exp(z - largest);
-    last = i;
-    if (sum > u * total) break;
+export function draw({ tokenIds, cumulative }: Distribution, u: number): number {
+  if (tokenIds.length === 0) return 0;
+  const goal = u * (cumulative.at(-1) as number);
+  let [low, high] = [0, tokenIds.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((cumulative[middle] as number) > goal) high = middle;
+    else low = middle + 1;
   }
-  return last;
+  return tokenIds[high] as number;
 }

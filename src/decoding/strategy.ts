@@ -1,6 +1,7 @@
 // The seam between search and scheduling. Every strategy answers a step with a list of (parent, token): a greedy
 // sequence continues itself, the first step of n samples continues parent 0 n times, beams come from any parent. The
 // scheduler and the KV cache never learn which strategy runs.
+import type { LogitsRow } from "../kernels/logits-row.ts";
 import { BeamSearch } from "./beam-search.ts";
 import { type LogitsProcessor, noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
 import type { DecodingParams, FinishReason } from "./params.ts";
@@ -33,7 +34,7 @@ export interface DecodingStrategy {
   /** The largest number of sequences alive at once. */
   readonly width: number;
   /** One step: `rows[i]` are the logits of branch i, and may be overwritten. An empty answer: the request is done. */
-  advance(branches: readonly Branch[], rows: readonly Float32Array[]): Continuation[];
+  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[];
   /**
    * For the first sequences of the answer, in its order, the token ids that can no longer change, given the sequences
    * that `advance` left alive: each is a prefix of what `results` will say. Grows from step to step.

@@ -3,6 +3,7 @@
 // sequence owes the tokens that are not computed yet, a prompt simply many of them.
 import type { Continuation, DecodingStrategy, Hypothesis } from "../decoding/strategy.ts";
 import { GptError } from "../errors.ts";
+import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
@@ -112,14 +113,14 @@ export class Scheduler {
   }
 
   /** Takes the logits of the scheduled pass, in its order. */
-  update(logits: readonly Float32Array[]): Outcome {
+  update(logits: readonly LogitsRow[]): Outcome {
     const planned = this.#planned;
     this.#planned = [];
-    const rows = new Map<Sequence, Float32Array>();
+    const rows = new Map<Sequence, LogitsRow>();
     let next = 0;
     for (const { sequence, chunk } of planned) {
       sequence.numComputed += chunk.tokenIds.length;
-      if (chunk.logits === "last") rows.set(sequence, logits[next++] as Float32Array);
+      if (chunk.logits === "last") rows.set(sequence, logits[next++] as LogitsRow);
     }
     const finished: Finished[] = [];
     const progress: Progress[] = [];
@@ -127,7 +128,7 @@ export class Scheduler {
       if (!group.live.every((sequence) => rows.has(sequence))) continue;
       const continuations = group.strategy.advance(
         group.live,
-        group.live.map((sequence) => rows.get(sequence) as Float32Array),
+        group.live.map((sequence) => rows.get(sequence) as LogitsRow),
       );
       if (continuations.length > 0) {
         this.#branch(group, continuations);

@@ -37,6 +37,7 @@ export class LinearMemory {
   readonly wasm: WebAssembly.Memory;
   readonly f32: Float32Array;
   readonly i32: Int32Array;
+  readonly f64: Float64Array;
 
   /** @throws GptError `invalid_config` when `bytes` is more than WebAssembly can address or the machine can give. */
   constructor(bytes: number) {
@@ -58,6 +59,7 @@ export class LinearMemory {
     }
     this.f32 = new Float32Array(this.wasm.buffer);
     this.i32 = new Int32Array(this.wasm.buffer);
+    this.f64 = new Float64Array(this.wasm.buffer);
   }
 
   /** A view of `count` floats at `address`; valid until they are overwritten. */
@@ -68,5 +70,10 @@ export class LinearMemory {
   /** A view of `count` integers at `address`. */
   ints(address: number, count: number): Int32Array {
     return this.i32.subarray(address >>> 2, (address >>> 2) + count);
+  }
+
+  /** A view of `count` doubles at `address`. */
+  doubles(address: number, count: number): Float64Array {
+    return this.f64.subarray(address >>> 3, (address >>> 3) + count);
   }
 }

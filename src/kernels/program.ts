@@ -1,6 +1,7 @@
 // The seam between the model and its compute: a dozen kernels, recorded as a program in shared memory and run as a
 // whole, each thread doing its share of every kernel. An instruction is 16 words: the kernel's number, the number of
 // items that may be shared out, then the arguments. `wasm/index.ts` and `reference.ts` read the same layout.
+import type { LogitsRow } from "./logits-row.ts";
 import type { Arena, LinearMemory } from "./memory.ts";
 import { rowStride } from "./memory.ts";
 
@@ -104,11 +105,25 @@ export function headFloats(headSize: number): number {
   return (headSize + ((headSize + 3) & ~3)) * PAGE_POSITIONS;
 }
 
+/** Where a row of logits lies, and a scratch of `logitsScratchBytes` that all rows share. */
+export interface LogitsPlace {
+  readonly address: number;
+  readonly width: number;
+  readonly scratch: number;
+}
+
+/** Values, ids and weights of all tokens of a row. */
+export function logitsScratchBytes(width: number): number {
+  return 16 * rowStride(width);
+}
+
 /** Runs a recorded program to its end. Implementations: `reference.ts` (plain TypeScript), `wasm.ts`. */
 export interface Executor {
   readonly name: string;
   readonly memory: LinearMemory;
   run(program: number): void;
+  /** The row of logits that lies at a place, for everything that comes after the pass. */
+  logitsRow(place: LogitsPlace): LogitsRow;
   close(): Promise<void>;
 }
 

@@ -1,7 +1,16 @@
 // The kernels in plain TypeScript: loops that can be checked against the formulas by eye. They define what a kernel
 // computes, to the bit; the WebAssembly kernels are tested against them. Slow on purpose, and single-threaded.
+import { type LogitsRow, PlainLogitsRow } from "./logits-row.ts";
 import { type LinearMemory, rowStride } from "./memory.ts";
-import { type Executor, headFloats, INSTRUCTION_WORDS, OP, PAGE_POSITIONS, PANEL } from "./program.ts";
+import {
+  type Executor,
+  headFloats,
+  INSTRUCTION_WORDS,
+  type LogitsPlace,
+  OP,
+  PAGE_POSITIONS,
+  PANEL,
+} from "./program.ts";
 import { embedHalf, matmulInt8, quantize } from "./reference-int8.ts";
 import { epilogueOf, exp, partialSums } from "./reference-math.ts";
 
@@ -37,6 +46,10 @@ export class ReferenceExecutor implements Executor {
       };
       KERNELS[i32[word] as number]?.(this.memory, instruction);
     }
+  }
+
+  logitsRow({ address, width }: LogitsPlace): LogitsRow {
+    return new PlainLogitsRow(this.memory.floats(address, width));
   }
 
   async close(): Promise<void> {}

@@ -1,10 +1,12 @@
 // Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
 import { readFileSync } from "node:fs";
 import { type MessagePort, Worker } from "node:worker_threads";
+import type { LogitsRow } from "./logits-row.ts";
 import type { LinearMemory } from "./memory.ts";
-import { CONTROL, type Executor } from "./program.ts";
+import { CONTROL, type Executor, type LogitsPlace } from "./program.ts";
+import { type LogitsExports, WasmLogitsRow } from "./wasm-logits-row.ts";
 
-interface KernelExports {
+interface KernelExports extends LogitsExports {
   run(program: number, parts: number): void;
 }
 
@@ -60,6 +62,10 @@ export class WasmExecutor implements Executor {
 
   run(program: number): void {
     this.#kernels.run(program, this.#threads);
+  }
+
+  logitsRow(place: LogitsPlace): LogitsRow {
+    return new WasmLogitsRow(this.memory, this.#kernels, place);
   }
 
   /** Ends the helper threads. */

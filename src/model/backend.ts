@@ -1,5 +1,6 @@
 // What the engine needs from a model: token ids and pages in, logits out. KV memory belongs to the backend, the
 // bookkeeping of who owns which page to the engine; they meet in page numbers.
+import type { LogitsRow } from "../kernels/logits-row.ts";
 
 /** Consecutive tokens of one sequence; their keys and values go to `pages` from `position` on. */
 export interface ForwardChunk {
@@ -37,6 +38,6 @@ export interface BackendLimits {
 export interface Backend {
   readonly limits: BackendLimits;
   /** Rows of logits, [vocabSize] each, in the order of the chunks; valid until the next call. */
-  forward(batch: ForwardBatch): Float32Array[];
+  forward(batch: ForwardBatch): LogitsRow[];
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // GPT-2's forward pass over paged keys and values (Radford et al. 2019; the names are those of openai/gpt-2's
 // model.py). A batch is ragged: chunks of prompts and single tokens side by side, every token a row of its own that
 // never sees how the others are batched.
+import type { LogitsRow } from "../kernels/logits-row.ts";
 import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
 import {
   allocateProgram,
@@ -11,6 +12,7 @@ import {
   Kernels,
   type KvLayer,
   type Linear,
+  logitsScratchBytes,
   PAGE_POSITIONS,
   type ProgramSpace,
   type Quantized,
@@ -49,6 +51,7 @@ interface Activations {
   readonly quantized: Quantized; // the widest of them, for 8-bit linears
   readonly last: number; // [R, C]
   readonly logits: number; // [R, V]
+  readonly selection: number; // scratch for one row of logits
 }
 
 export interface Gpt2Layout {
@@ -80,6 +83,7 @@ export function layoutGpt2(arena: Arena, config: Gpt2Config, capacity: Gpt2Capac
       quantized: allocateQuantized(arena, capacity, Math.max(config.nInner, config.nEmbd)),
       last: activation(config.nEmbd, maxLogitRows),
       logits: activation(config.vocabSize, maxLogitRows),
+      selection: arena.allocate(logitsScratchBytes(config.vocabSize)),
     },
     program: allocateProgram(arena, {
       maxInstructions: 12 * config.nLayer + 8,
@@ -123,15 +127,16 @@ export class Gpt2 implements Backend {
     };
   }
 
-  forward(batch: ForwardBatch): Float32Array[] {
+  forward(batch: ForwardBatch): LogitsRow[] {
     const { rows, logitRows } = this.#writeRows(batch);
     this.#recordCopies(batch);
     this.#recordBlocks(rows);
     this.#recordHead(logitRows);
     this.#kernels.run();
-    const { vocabSize } = this.#config;
+    const { vocabSize: width } = this.#config;
+    const { logits, selection: scratch } = this.#layout.activations;
     return Array.from({ length: logitRows }, (_, row) =>
-      this.#memory.floats(this.#layout.activations.logits + 4 * row * rowStride(vocabSize), vocabSize),
+      this.#executor.logitsRow({ address: logits + 4 * row * rowStride(width), width, scratch }),
     );
   }
 

@@ -1,6 +1,5 @@
 // Log-probabilities of given texts: what the model thinks of every token, given all before it. Runs in the calling
 // thread, without an engine: nothing is generated.
-import { logSumExp } from "../decoding/numeric.ts";
 import { GptError } from "../errors.ts";
 import type { Backend } from "../model/backend.ts";
 import { loadModel } from "../model/load.ts";
@@ -42,8 +41,8 @@ export function score(backend: Backend, tokenIds: readonly number[]): Score {
     });
     for (const [i, row] of rows.entries()) {
       const next = tokenIds[position + i + 1];
-      if (next === undefined) lastLogits = row.slice();
-      else logprobs.push((row[next] as number) - logSumExp(row));
+      if (next === undefined) lastLogits = row.values.slice();
+      else logprobs.push((row.values[next] as number) - row.logSumExp());
     }
   }
   return { logprobs, lastLogits };

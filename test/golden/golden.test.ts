@@ -5,9 +5,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { noRepeatNgram, temperature, topK, topP } from "../../src/decoding/logits-processors.ts";
-import { exp, logSumExp } from "../../src/decoding/numeric.ts";
+import {
+  type LogitsProcessor,
+  noRepeatNgram,
+  temperature,
+  topK,
+  topP,
+} from "../../src/decoding/logits-processors.ts";
 import type { Search } from "../../src/decoding/params.ts";
+import { PlainLogitsRow } from "../../src/kernels/logits-row.ts";
 import type { Backend } from "../../src/model/backend.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { score } from "../../src/service/score.ts";
@@ -77,10 +83,14 @@ describe("logits", () => {
     const chunk = { pages: [0], position: 0, tokenIds: PROMPT, logits: "all" } as const;
     const rows = s7.forward({ copies: [], chunks: [chunk] });
     assert.deepEqual(
-      rows.map((row) => row.indexOf(Math.max(...row))),
+      rows.map((row) => row.argmax()),
       [40, 40, 51, 58, 5],
     );
-    assertClose(rows.map(logSumExp), [6.52888, 5.8112, 5.81837, 6.31744, 5.80648], 2e-5);
+    assertClose(
+      rows.map((row) => row.logSumExp()),
+      [6.52888, 5.8112, 5.81837, 6.31744, 5.80648],
+      2e-5,
+    );
   });
 
   it("give the log-probabilities of a text", () => {
@@ -182,16 +192,14 @@ describe("generation without end of text", () => {
 describe("filtered distributions", () => {
   const s7 = model({ seed: 7 });
 
-  function distribution(
-    backend: Backend,
-    processors: readonly ((row: Float32Array, ids: number[]) => void)[],
-  ) {
-    const row = logitsAfter(backend, PROMPT).slice();
+  function distribution(backend: Backend, processors: readonly LogitsProcessor[]) {
+    const values = logitsAfter(backend, PROMPT).slice();
+    const row = new PlainLogitsRow(values);
     for (const process of processors) process(row, PROMPT);
-    const total = logSumExp(row);
-    return [...row.entries()]
+    const total = row.logSumExp();
+    return [...values.entries()]
       .filter(([, z]) => z > Number.NEGATIVE_INFINITY)
-      .map(([token, z]) => ({ token, probability: exp(z - total) }))
+      .map(([token, z]) => ({ token, probability: Math.exp(z - total) }))
       .sort((a, b) => b.probability - a.probability);
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import type { LogitsRow } from "../../src/kernels/logits-row.ts";
 import type { Backend } from "../../src/model/backend.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
@@ -29,7 +30,7 @@ function recording(backend: Backend, bits: Set<string>): Backend {
       const rows = backend.forward(batch);
       const wanted = batch.chunks.filter((chunk) => chunk.logits !== "none");
       for (const [i, { position, tokenIds }] of wanted.entries()) {
-        const row = Buffer.from((rows[i] as Float32Array).slice().buffer).toString("base64");
+        const row = Buffer.from((rows[i] as LogitsRow).values.slice().buffer).toString("base64");
         bits.add(`${position + tokenIds.length}:${row}`);
       }
       return rows;

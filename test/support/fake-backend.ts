@@ -2,6 +2,7 @@
 // that a row can see. A wrong page, position or copy changes the text or trips an assertion.
 import assert from "node:assert/strict";
 import { uniform } from "../../src/decoding/random.ts";
+import { type LogitsRow, PlainLogitsRow } from "../../src/kernels/logits-row.ts";
 import type { Backend, BackendLimits, ForwardBatch, ForwardChunk } from "../../src/model/backend.ts";
 
 export class FakeBackend implements Backend {
@@ -25,7 +26,7 @@ export class FakeBackend implements Backend {
     this.#pages = Array.from({ length: this.limits.pages }, () => []);
   }
 
-  forward({ copies, chunks }: ForwardBatch): Float32Array[] {
+  forward({ copies, chunks }: ForwardBatch): LogitsRow[] {
     const sources = new Set(copies.map((copy) => copy.from));
     for (const { from, to } of copies) {
       assert.ok(!sources.has(to), `page ${to} is copied from and to in one pass`);
@@ -63,7 +64,7 @@ export class FakeBackend implements Backend {
     }
   }
 
-  #logits(chunk: ForwardChunk): Float32Array {
+  #logits(chunk: ForwardChunk): LogitsRow {
     const end = chunk.position + chunk.tokenIds.length;
     let hash = 17;
     for (let position = 0; position < end; position++) {
@@ -74,6 +75,7 @@ export class FakeBackend implements Backend {
       assert.ok(tokenId !== undefined, `position ${position} was never written`);
       hash = (Math.imul(hash, 31) + tokenId + 1) >>> 0;
     }
-    return Float32Array.from({ length: this.limits.vocabSize }, (_, token) => 6 * uniform(hash, token, 0));
+    const { vocabSize: length } = this.limits;
+    return new PlainLogitsRow(Float32Array.from({ length }, (_, token) => 6 * uniform(hash, token, 0)));
   }
 }

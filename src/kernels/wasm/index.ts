@@ -4,6 +4,9 @@ import { attention, storeKv } from "./attention";
 import { embedHalf, matmulInt8, quantize } from "./int8";
 import { matmul } from "./matmul";
 import { copyPages, embed, gatherRows, layerNorm, readMemory } from "./rows";
+export {
+  argmax, collect, distribution, divide, keepFrom, keepTopP, kthLargest, largestLogit, subtract, sumExp,
+} from "./logits";
 import { barrier, nextProgram, publish, publishedParts, publishedProgram } from "./threads";
 
 const END: i32 = 0;

@@ -1,0 +1,118 @@
+// The plain row against sorts and sums, and the row in WebAssembly against the plain one, bit for bit.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { uniform } from "../decoding/random.ts";
+import { type LogitsRow, PlainLogitsRow } from "./logits-row.ts";
+import { Arena, LinearMemory, rowStride } from "./memory.ts";
+import { type LogitsPlace, logitsScratchBytes } from "./program.ts";
+import { WasmExecutor } from "./wasm.ts";
+
+const OUT = Number.NEGATIVE_INFINITY;
+
+/** Seeded numbers on a grid, so that there are ties. */
+const grid = (length: number, seed: number): Float32Array =>
+  Float32Array.from({ length }, (_, i) => Math.round(40 * uniform(seed, 0, i)) / 4 - 5);
+
+describe("a plain row", () => {
+  it("argmax takes the first of equals", () => {
+    assert.equal(new PlainLogitsRow(Float32Array.of(1, 3, 3, 2)).argmax(), 1);
+    assert.equal(new PlainLogitsRow(Float32Array.of(OUT, OUT)).argmax(), 0);
+  });
+
+  it("topK agrees with a sort", () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const values = grid(57, seed);
+      const sorted = [...values.entries()].sort(([i, a], [j, b]) => b - a || i - j);
+      const expected = sorted.map(([tokenId, value]) => ({ tokenId, value }));
+      for (const k of [1, 2, 7, 56, 57, 99]) {
+        assert.deepEqual(new PlainLogitsRow(values).topK(k), expected.slice(0, k));
+      }
+    }
+  });
+
+  it("log-softmax sums to one", () => {
+    const row = new PlainLogitsRow(grid(50257, 3));
+    const total = row.logSumExp();
+    assert.ok(Math.abs(row.values.reduce((sum, z) => sum + Math.exp(z - total), 0) - 1) < 1e-12);
+    row.logSoftmax();
+    assert.ok(Math.abs(row.logSumExp()) < 1e-6);
+  });
+
+  it("a distribution has the ids that are left and their running weights", () => {
+    const { tokenIds, cumulative } = new PlainLogitsRow(Float32Array.of(OUT, 2, OUT, 2, 1)).distribution();
+    assert.deepEqual([...tokenIds], [1, 3, 4]);
+    assert.deepEqual([...cumulative.subarray(0, 2)], [1, 2]);
+    assert.ok(Math.abs((cumulative[2] as number) - 2 - Math.exp(-1)) < 1e-15);
+  });
+});
+
+/** Rows with ties, banned tokens, extremes, signed zeros and lengths that are not whole vectors. */
+const ROWS: readonly (readonly [name: string, values: Float32Array])[] = [
+  ...[1, 2, 13, 16, 61, 1000].map((length) => [`grid of ${length}`, grid(length, length)] as const),
+  ["smooth", Float32Array.from({ length: 50257 }, (_, i) => 30 * uniform(4, 0, i) - 20)],
+  ["flat", new Float32Array(4099).fill(-3.25)],
+  ["far apart", Float32Array.from({ length: 77 }, (_, i) => (i % 7) * -200)],
+  ["half banned", grid(501, 9).map((z, i) => (i % 2 ? OUT : z))],
+  ["all banned", new Float32Array(33).fill(OUT)],
+  ["one left", new Float32Array(40).fill(OUT).fill(1.5, 39)],
+  ["zeros", Float32Array.from({ length: 50 }, (_, i) => (i % 3 ? 0 : -0))],
+  ["extremes", Float32Array.of(3e38, -3e38, 1e-45, -1e-45, 0, OUT, 3e38)],
+];
+
+/** What can be done to a row; what comes back is compared beside the values that are left. */
+const OPERATIONS: readonly (readonly [name: string, run: (row: LogitsRow) => unknown])[] = [
+  ["argmax", (row) => row.argmax()],
+  ["logSumExp", (row) => row.logSumExp()],
+  ["logSoftmax", (row) => row.logSoftmax()],
+  ["divide", (row) => row.divide(0.7)],
+  ["distribution", (row) => copyOf(row)],
+  ...[1, 3, 50, 5000, 1e6].flatMap(
+    (k) =>
+      [
+        [`topK ${k}`, (row: LogitsRow) => row.topK(k)],
+        [`keepTopK ${k}`, (row: LogitsRow) => row.keepTopK(k)],
+      ] as const,
+  ),
+  ...[1e-9, 0.1, 0.5, 0.92, 0.999999].map(
+    (p) => [`keepTopP ${p}`, (row: LogitsRow) => row.keepTopP(p)] as const,
+  ),
+  [
+    "a sampled token's way",
+    (row) => {
+      row.divide(0.7);
+      row.keepTopK(50);
+      row.keepTopP(0.92);
+      return copyOf(row);
+    },
+  ],
+];
+
+function copyOf(row: LogitsRow): unknown {
+  const { tokenIds, cumulative } = row.distribution();
+  return [[...tokenIds], [...cumulative]];
+}
+
+describe("a row in WebAssembly", () => {
+  const width = Math.max(...ROWS.map(([, values]) => values.length));
+  const arena = new Arena();
+  const address = arena.floats(rowStride(width));
+  const scratch = arena.allocate(logitsScratchBytes(width));
+  const memory = new LinearMemory(arena.size);
+  const executor = WasmExecutor.start(memory, 1);
+
+  for (const [name, values] of ROWS) {
+    it(`has the plain row's bits: ${name}`, () => {
+      const place: LogitsPlace = { address, width: values.length, scratch };
+      for (const [operation, run] of OPERATIONS) {
+        const plain = new PlainLogitsRow(values.slice());
+        memory.f32.fill(7); // what lay there before, padding and scratch included
+        memory.floats(address, values.length).set(values);
+        const row = executor.logitsRow(place);
+        assert.ok(JSON.stringify(run(row)) === JSON.stringify(run(plain)), `${operation}: another result`);
+        const [found, expected] = [row, plain].map(({ values }) => new Int32Array(values.slice().buffer));
+        const at = expected?.findIndex((word, i) => word !== found?.[i]);
+        assert.equal(at, -1, `${operation}: value ${at} is ${row.values[at as number]}`);
+      }
+    });
+  }
+});

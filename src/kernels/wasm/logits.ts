@@ -1,0 +1,254 @@
+// What happens to one row of logits, [V] padded with −∞ to a multiple of 16: largest values, top-k, top-p, sums of
+// exponentials. Weights of tokens are doubles. The definition of every number is in `../logits-row.ts`.
+// A row's scratch holds, for the tokens that are left: values (f32), ids (i32), weights (f64), each for a whole row.
+
+const NEVER: f32 = -Infinity;
+
+/** The largest value, −∞ of none. */
+export function largestLogit(row: usize, stride: i32): f32 {
+  let m = f32x4.splat(NEVER);
+  for (const end = row + (<usize>stride << 2); row < end; row += 16) m = f32x4.pmax(m, v128.load(row));
+  let largest = NEVER;
+  const a = f32x4.extract_lane(m, 0);
+  const b = f32x4.extract_lane(m, 1);
+  const c = f32x4.extract_lane(m, 2);
+  const d = f32x4.extract_lane(m, 3);
+  if (a > largest) largest = a;
+  if (b > largest) largest = b;
+  if (c > largest) largest = c;
+  if (d > largest) largest = d;
+  return largest;
+}
+
+/** The first index with the largest value, 0 if there is none. */
+export function argmax(row: usize, stride: i32): i32 {
+  const largest = largestLogit(row, stride);
+  const wanted = f32x4.splat(largest);
+  for (let i = 0; i < stride; i += 4) {
+    const equal = f32x4.eq(v128.load(row + (<usize>i << 2)), wanted);
+    if (v128.any_true(equal)) return i + ctz<i32>(i32x4.bitmask(equal));
+  }
+  return 0;
+}
+
+/** e^x for x ≤ 0 in double precision, two lanes; 0 below −708. The same operations as `../double-math.ts`. */
+// @ts-ignore: decorator
+@inline
+function expDouble(x: v128): v128 {
+  const magic = f64x2.splat(6755399441055744.0);
+  const shifted = f64x2.add(f64x2.mul(x, f64x2.splat(1.4426950408889634)), magic);
+  const n = f64x2.sub(shifted, magic);
+  const r = f64x2.sub(
+    f64x2.sub(x, f64x2.mul(n, f64x2.splat(0.6931471803691238))),
+    f64x2.mul(n, f64x2.splat(1.9082149292705877e-10)),
+  );
+  let sum = f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6 / 7 / 8 / 9 / 10 / 11 / 12 / 13);
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6 / 7 / 8 / 9 / 10 / 11 / 12));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6 / 7 / 8 / 9 / 10 / 11));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6 / 7 / 8 / 9 / 10));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6 / 7 / 8 / 9));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6 / 7 / 8));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6 / 7));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5 / 6));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4 / 5));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3 / 4));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0 / 2 / 3));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(0.5));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0));
+  sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0));
+  // The low bits of the shifted number are n: moved up, with the bias of the exponent, they are 2^n.
+  const power = i64x2.add(i64x2.shl(shifted, 52), i64x2.splat(1023 << 52));
+  return v128.and(f64x2.mul(sum, power), f64x2.gt(x, f64x2.splat(-708.0)));
+}
+
+/** e^(value − largest) of two values. */
+// @ts-ignore: decorator
+@inline
+function weights(at: usize, largest: v128): v128 {
+  return expDouble(f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(at)), largest));
+}
+
+/** Adds 8 partial sums (index mod 8, two lanes each) in one fixed tree: 8 → 4 → 2 → 1. */
+// @ts-ignore: decorator
+@inline
+function sum8(a: v128, b: v128, c: v128, d: v128): f64 {
+  const two = f64x2.add(f64x2.add(a, c), f64x2.add(b, d));
+  return f64x2.extract_lane(two, 0) + f64x2.extract_lane(two, 1);
+}
+
+/** Σ e^(value − largest) */
+export function sumExp(row: usize, stride: i32, largest: f64): f64 {
+  const m = f64x2.splat(largest);
+  let a = f64x2.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (const end = row + (<usize>stride << 2); row < end; row += 32) {
+    a = f64x2.add(a, weights(row, m));
+    b = f64x2.add(b, weights(row + 8, m));
+    c = f64x2.add(c, weights(row + 16, m));
+    d = f64x2.add(d, weights(row + 24, m));
+  }
+  return sum8(a, b, c, d);
+}
+
+/** value − total, in double precision, rounded to f32. */
+export function subtract(row: usize, stride: i32, total: f64): void {
+  const t = f64x2.splat(total);
+  for (const end = row + (<usize>stride << 2); row < end; row += 16) {
+    const low = f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(row)), t);
+    const high = f64x2.sub(f64x2.promote_low_f32x4(v128.load64_zero(row, 8)), t);
+    const both = i64x2.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+    v128.store(row, both);
+  }
+}
+
+export function divide(row: usize, stride: i32, divisor: f32): void {
+  const d = f32x4.splat(divisor);
+  for (const end = row + (<usize>stride << 2); row < end; row += 16) v128.store(row, f32x4.div(v128.load(row), d));
+}
+
+/** The k-th largest value, 1 ≤ k ≤ V: a heap of the k largest seen so far, smallest on top. */
+export function kthLargest(row: usize, stride: i32, k: i32, heap: usize): f32 {
+  memory.copy(heap, row, <usize>k << 2);
+  for (let i = (k >> 1) - 1; i >= 0; i--) siftDown(heap, i, k);
+  let top = f32x4.splat(load<f32>(heap));
+  for (let i = k & ~3; i < stride; i += 4) {
+    const at = row + (<usize>i << 2);
+    let larger = i32x4.bitmask(f32x4.gt(v128.load(at), top));
+    if (larger == 0) continue;
+    for (; larger != 0; larger &= larger - 1) {
+      const lane = ctz<i32>(larger);
+      const value = load<f32>(at + (<usize>lane << 2));
+      if (i + lane < k || !(value > load<f32>(heap))) continue;
+      store<f32>(heap, value);
+      siftDown(heap, 0, k);
+    }
+    top = f32x4.splat(load<f32>(heap));
+  }
+  return load<f32>(heap);
+}
+
+function siftDown(heap: usize, start: i32, length: i32): void {
+  const value = load<f32>(heap + (<usize>start << 2));
+  let at = start;
+  for (;;) {
+    let child = 2 * at + 1;
+    if (child >= length) break;
+    let least = load<f32>(heap + (<usize>child << 2));
+    if (child + 1 < length) {
+      const other = load<f32>(heap + (<usize>child << 2), 4);
+      if (other < least) {
+        least = other;
+        child += 1;
+      }
+    }
+    if (least >= value) break;
+    store<f32>(heap + (<usize>at << 2), least);
+    at = child;
+  }
+  store<f32>(heap + (<usize>at << 2), value);
+}
+
+/** Ids of the values of at least `threshold`, in order; returns their number. */
+export function collect(row: usize, stride: i32, threshold: f32, ids: usize): i32 {
+  const t = f32x4.splat(threshold);
+  let count = 0;
+  for (let i = 0; i < stride; i += 4) {
+    let found = i32x4.bitmask(f32x4.ge(v128.load(row + (<usize>i << 2)), t));
+    for (; found != 0; found &= found - 1) {
+      store<i32>(ids + (<usize>count << 2), i + ctz<i32>(found));
+      count += 1;
+    }
+  }
+  return count;
+}
+
+/** Takes away what is below `threshold`. */
+export function keepFrom(row: usize, stride: i32, threshold: f32): void {
+  const t = f32x4.splat(threshold);
+  const never = f32x4.splat(NEVER);
+  for (const end = row + (<usize>stride << 2); row < end; row += 16) {
+    const v = v128.load(row);
+    v128.store(row, v128.bitselect(v, never, f32x4.ge(v, t)));
+  }
+}
+
+/** Values, ids and weights of the tokens that are left, padded to 8 with weights of 0; returns their number. */
+function candidates(row: usize, stride: i32, values: usize, ids: usize, masses: usize): i32 {
+  const count = collect(row, stride, -f32.MAX_VALUE, ids);
+  const padded = (count + 7) & ~7;
+  for (let i = 0; i < padded; i++) {
+    const value = i < count ? load<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2)) : NEVER;
+    store<f32>(values + (<usize>i << 2), value);
+  }
+  const m = f64x2.splat(<f64>largestLogit(row, stride));
+  for (let i = 0; i < padded; i += 2) {
+    v128.store(masses + (<usize>i << 3), weights(values + (<usize>i << 2), m));
+  }
+  return count;
+}
+
+/** Σ of the weights of candidates above `threshold`. */
+function weightAbove(values: usize, masses: usize, count: i32, threshold: f32): f64 {
+  const t = f64x2.splat(<f64>threshold);
+  let a = f64x2.splat(0);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (const end = values + (<usize>count << 2); values < end; values += 32, masses += 64) {
+    a = f64x2.add(a, v128.and(v128.load(masses), f64x2.gt(f64x2.promote_low_f32x4(v128.load64_zero(values)), t)));
+    b = f64x2.add(b, v128.and(v128.load(masses, 16), f64x2.gt(f64x2.promote_low_f32x4(v128.load64_zero(values, 8)), t)));
+    c = f64x2.add(c, v128.and(v128.load(masses, 32), f64x2.gt(f64x2.promote_low_f32x4(v128.load64_zero(values, 16)), t)));
+    d = f64x2.add(d, v128.and(v128.load(masses, 48), f64x2.gt(f64x2.promote_low_f32x4(v128.load64_zero(values, 24)), t)));
+  }
+  return sum8(a, b, c, d);
+}
+
+/** Floats in the order of their values, as integers; its own inverse. */
+// @ts-ignore: decorator
+@inline
+function ordered(bits: i32): i32 {
+  return bits ^ ((bits >> 31) & 0x7fffffff);
+}
+
+/** Top-p: the threshold is found by bisection over the floats, at most 32 sums, without a sort. */
+export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize): void {
+  const ids = scratch + (<usize>stride << 2);
+  const masses = scratch + (<usize>stride << 3);
+  const count = candidates(row, stride, scratch, ids, masses);
+  if (count == 0) return;
+  const goal = p * weightAbove(scratch, masses, count, NEVER);
+  let low = ordered(reinterpret<i32>(-f32.MAX_VALUE));
+  let high = ordered(reinterpret<i32>(largestLogit(row, stride)));
+  while (low < high) {
+    const middle = <i32>((<i64>low + <i64>high) >> 1);
+    if (weightAbove(scratch, masses, count, reinterpret<f32>(ordered(middle))) < goal) high = middle;
+    else low = middle + 1;
+  }
+  const threshold = reinterpret<f32>(ordered(high));
+  let above = weightAbove(scratch, masses, count, threshold);
+  let isFirst = true;
+  for (let i = 0; i < count; i++) {
+    const value = load<f32>(scratch + (<usize>i << 2));
+    if (value > threshold) continue;
+    const isIn = value == threshold && (isFirst || above < goal);
+    if (value == threshold) {
+      above += load<f64>(masses + (<usize>i << 3));
+      isFirst = false;
+    }
+    if (!isIn) store<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2), NEVER);
+  }
+}
+
+/** Ids and cumulative weights of the tokens that are left, in the scratch; returns their number. */
+export function distribution(row: usize, stride: i32, scratch: usize): i32 {
+  const masses = scratch + (<usize>stride << 3);
+  const count = candidates(row, stride, scratch, scratch + (<usize>stride << 2), masses);
+  let sum: f64 = 0;
+  for (let i = 0; i < count; i++) {
+    sum += load<f64>(masses + (<usize>i << 3));
+    store<f64>(masses + (<usize>i << 3), sum);
+  }
+  return count;
+}
