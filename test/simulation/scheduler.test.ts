@@ -52,7 +52,7 @@ function simulate(seed: number, numRequests: number, prefixCache: boolean) {
   let passesWithoutFreePage = 0;
   const { requests, answers, aborted } = runCrowd(core, dice, {
     ...{ numRequests, aborts: 0.02 },
-    draw: (sofar) => randomRequest(dice, 17, 30, 44, texts(sofar)),
+    draw: (_id, sofar) => randomRequest(dice, 17, 30, 44, texts(sofar)),
     onPass: ({ progress, finished }) => {
       for (const one of progress) told.add(one);
       for (const { request, hypotheses } of finished) {

@@ -81,8 +81,8 @@ export interface CrowdOptions {
   readonly numRequests: number;
   /** Chance of an abort before each pass. */
   readonly aborts: number;
-  /** The next request, given the answers so far. */
-  readonly draw: (answers: readonly (readonly Hypothesis[])[]) => CrowdRequest;
+  /** The request of a number, given the answers so far. */
+  readonly draw: (id: number, answers: readonly (readonly Hypothesis[])[]) => CrowdRequest;
   readonly onPass?: (outcome: Outcome) => void;
 }
 
@@ -93,9 +93,10 @@ export function runCrowd(core: EngineCore, dice: Dice, options: CrowdOptions): C
   const answers = new Map<number, readonly Hypothesis[]>();
   const aborted = new Set<number>();
   const arrive = (): void => {
-    const { prompt, decoding } = draw([...answers.values()]);
+    const id = requests.length;
+    const { prompt, decoding } = draw(id, [...answers.values()]);
+    requests.push({ prompt, decoding });
     const client = dice.oneOf([1, 1, 1, 2, 3]);
-    const id = requests.push({ prompt, decoding }) - 1;
     core.add({ id, promptTokenIds: prompt, decoding, client, streams: dice.chance(0.5) });
   };
   while (requests.length < numRequests || !core.isIdle) {
