@@ -42,6 +42,10 @@ export class FakeBackend implements Backend {
       assert.ok(!sources.has(to), `page ${to} is copied from and to in one pass`);
       this.#pages[to] = [...(this.#pages[from] as Place[])];
     }
+    assert.ok(
+      chunks.every(({ tokenIds }) => tokenIds.length > 0),
+      "a chunk has no tokens",
+    );
     const numTokens = chunks.reduce((sum, chunk) => sum + chunk.tokenIds.length, 0);
     assert.ok(numTokens > 0 && numTokens <= this.limits.maxBatchTokens, `${numTokens} tokens in a pass`);
     assert.ok(chunks.filter((chunk) => chunk.logits !== "none").length <= this.limits.maxLogitRows);
