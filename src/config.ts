@@ -24,7 +24,14 @@ export const configSchema = z.strictObject({
     .min(1)
     .max(65_536)
     .default(256)
-    .describe("Memory in MiB for the keys and values of all running sequences."),
+    .describe("Memory in MiB for the keys and values of all running sequences and of the prefix cache."),
+  prefixCache: z
+    .enum(["on", "off"])
+    .default("on")
+    .describe(
+      "Keeps keys and values of earlier requests for prompts that begin alike, in what running requests leave of " +
+        "--kv-cache-mb.",
+    ),
   threads: z
     .int()
     .min(0)

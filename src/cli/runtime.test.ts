@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { test } from "node:test";
+import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
 import { aFront, PATH, signedHeaders } from "../../test/support/front.ts";
-import { drain } from "./runtime.ts";
+import { someDecoding } from "../../test/support/inline-engine.ts";
+import { DEFAULT_CONFIG } from "../config.ts";
+import { drain, Models } from "./runtime.ts";
 
 test("a stop waits for open requests, and after its time cancels them and tells their callers", async (context) => {
   const { app, generator } = aFront();
@@ -27,8 +31,30 @@ test("a stop waits for open requests, and after its time cancels them and tells 
   assert.equal(closings, 0);
   context.mock.timers.tick(1);
   assert.equal(closings, 1);
+  context.mock.timers.reset(); // The request's deadline began before; only the real `clearTimeout` stops it.
   const { status, headers: told } = await answer;
   assert.deepEqual([status, told.get("x-amzn-errortype")], [503, "ServiceUnavailable"]);
   await drained;
   assert.equal(closings, 2);
+});
+
+test("--prefix-cache says whether a prompt is found that was there before", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
+  const promptTokenIds = Array.from({ length: 40 }, (_, i) => i);
+  for (const [prefixCache, found] of [
+    ["on", 32],
+    ["off", 0],
+  ] as const) {
+    const config = { ...DEFAULT_CONFIG, prefixCache, threads: 1, kvCacheMb: 1 };
+    const models = new Models(config, [{ name: "a", model }]);
+    const generator = await models.loading.get("a");
+    const decoding = someDecoding({ maxLength: 41 });
+    const first = await generator?.generate({ promptTokenIds, decoding });
+    const again = await generator?.generate({ promptTokenIds, decoding });
+    assert.deepEqual([first?.cachedTokens, again?.cachedTokens], [0, found]);
+    assert.deepEqual(again?.sequences, first?.sequences);
+    await models.close();
+  }
 });

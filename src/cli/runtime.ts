@@ -54,10 +54,10 @@ export class Models {
 }
 
 function load(config: Config, directory: string): Promise<Generator> {
-  const { precision, kvCacheMb, queueRequestsMax, queueTokensMax, threads } = config;
+  const { precision, kvCacheMb, prefixCache, queueRequestsMax, queueTokensMax, threads } = config;
   return loadGenerator({
     ...{ model: directory, name: modelName(directory) },
-    ...{ precision, kvCacheMb, queueRequestsMax },
+    ...{ precision, kvCacheMb, prefixCache: prefixCache === "on", queueRequestsMax },
     ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
     ...(threads === 0 ? {} : { threads }),
   });

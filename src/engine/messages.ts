@@ -1,8 +1,7 @@
 // What crosses the border between the engine thread and the others: plain data only.
-import type { Hypothesis } from "../decoding/strategy.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { EngineStats } from "./engine-core.ts";
-import type { Progress } from "./scheduler.ts";
+import type { Finished, Progress } from "./scheduler.ts";
 import type { GenerationRequest } from "./sequence.ts";
 
 export type ToEngine =
@@ -18,7 +17,7 @@ export interface PassReport {
   readonly started: readonly number[];
   readonly prefilled: readonly number[];
   readonly progress: readonly Progress[];
-  readonly finished: readonly { readonly id: number; readonly hypotheses: readonly Hypothesis[] }[];
+  readonly finished: readonly ({ readonly id: number } & Omit<Finished, "request">)[];
   readonly stats: EngineStats;
 }
 

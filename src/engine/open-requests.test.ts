@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { beams, someDecoding } from "../../test/support/inline-engine.ts";
 import { GptError } from "../errors.ts";
+import { NO_COUNTS } from "./engine-core.ts";
 import type { PassReport } from "./messages.ts";
 import { OpenRequests, type OpenRequestsLimits } from "./open-requests.ts";
 
@@ -22,9 +23,10 @@ class HandClock {
 
 const pass = (parts: Partial<PassReport>): PassReport => ({
   ...{ type: "pass", beganMs: 0, started: [], prefilled: [], progress: [], finished: [] },
-  stats: { pagesTotal: 0, pagesInUse: 0, steps: 0, tokensComputed: 0, lastBatchRows: 0 },
+  stats: { ...NO_COUNTS, pagesTotal: 0, pagesInUse: 0, pagesCached: 0, lastBatchRows: 0 },
   ...parts,
 });
+const answerOf = (id: number) => ({ id, hypotheses: [], cachedTokens: 0 });
 const decoding = someDecoding({ maxLength: 10 });
 
 function make(limits: Partial<OpenRequestsLimits> = {}) {
@@ -44,7 +46,7 @@ describe("open requests", () => {
     const { request, answer } = add();
     add();
     assert.throws(() => add(), { code: "queue_full", message: /2 requests are open/ });
-    open.report(pass({ started: [request.id], finished: [{ id: request.id, hypotheses: [] }] }));
+    open.report(pass({ started: [request.id], finished: [answerOf(request.id)] }));
     assert.deepEqual((await answer).hypotheses, []);
     add();
   });
@@ -88,7 +90,7 @@ describe("open requests", () => {
     await assert.rejects(aborted.answer, { code: "cancelled" });
     assert.deepEqual(withdrawn, [late.request.id, aborted.request.id]);
     assert.equal(clock.alarms.size, 0);
-    open.report(pass({ finished: [{ id: late.request.id, hypotheses: [] }] })); // It crossed the withdrawal.
+    open.report(pass({ finished: [answerOf(late.request.id)] })); // It crossed the withdrawal.
     assert.throws(() => add({ signal: controller.signal }), { code: "cancelled" });
   });
 
@@ -103,7 +105,7 @@ describe("open requests", () => {
     clock.time = 130;
     open.report(pass({ beganMs: 120, started: [id], prefilled: [id], progress: [{ id, tokenIds: [[7]] }] }));
     clock.time = 180;
-    open.report(pass({ beganMs: 170, finished: [{ id, hypotheses: [] }] }));
+    open.report(pass({ beganMs: 170, finished: [answerOf(id)] }));
     assert.deepEqual((await answer).timing, { queueMs: 20, firstTokenMs: 30, totalMs: 80 });
     assert.deepEqual(told, [[[7]]]);
     controller.abort();

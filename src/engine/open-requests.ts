@@ -27,6 +27,8 @@ export interface Timing {
 
 export interface Answer {
   readonly hypotheses: readonly Hypothesis[];
+  /** Prompt tokens whose keys and values were found, not computed. */
+  readonly cachedTokens: number;
   readonly timing: Timing;
 }
 
@@ -118,12 +120,12 @@ export class OpenRequests {
       if (open) open.firstTokenMs = now - open.acceptedMs;
     }
     for (const { id, tokenIds } of progress) this.#open.get(id)?.onTokens?.(tokenIds);
-    for (const { id, hypotheses } of finished) {
+    for (const { id, ...answer } of finished) {
       const open = this.#take(id);
       if (!open) continue;
       const { acceptedMs, firstTokenMs, beganMs = now } = open;
       const timing = { queueMs: beganMs - acceptedMs, firstTokenMs, totalMs: now - acceptedMs };
-      open.resolve({ hypotheses, timing });
+      open.resolve({ ...answer, timing });
     }
   }
 

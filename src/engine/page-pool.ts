@@ -1,31 +1,46 @@
-// Who owns which page of KV memory. Pages are counted, since sequences of one request share them; a request's pages
-// are promised to it at admission for its whole life, so an admitted request always finishes.
+// Who owns which page of KV memory. Pages are counted, since sequences share them; a request's pages are promised to it
+// at admission for its whole life, so an admitted request always finishes. Full pages that nobody owns any more stay
+// findable until their memory is needed; a promise counts them as if they were free.
 import { assert } from "../errors.ts";
+import { PrefixCache } from "./prefix-cache.ts";
 
 export class PagePool {
   readonly size: number;
   readonly #free: number[];
   /** Owners of each page. */
   readonly #owners: Uint32Array;
-  /** Pages that were promised and are not in use now. */
+  readonly #cache: PrefixCache | undefined;
+  /**
+   * Pages of the cache without owners, least recently used first. Who owns a page owns all pages before it, and gives
+   * them back last first: so a page stands in front of the one it continues, and the first is continued by none.
+   */
+  readonly #idle = new Set<number>();
+  /** Pages promised to requests, in use or not. */
   #promised = 0;
 
-  constructor(size: number) {
+  constructor(size: number, { prefixCache }: { readonly prefixCache: boolean }) {
     this.size = size;
     this.#free = Array.from({ length: size }, (_, i) => size - 1 - i);
     this.#owners = new Uint32Array(size);
+    this.#cache = prefixCache ? new PrefixCache() : undefined;
   }
 
-  /** Pages that are neither in use nor promised. */
+  /** Pages that are promised to nobody. */
   get available(): number {
-    return this.#free.length - this.#promised;
+    return this.size - this.#promised;
   }
 
+  /** Pages with owners. */
   get inUse(): number {
-    return this.size - this.#free.length;
+    return this.size - this.#free.length - this.#idle.size;
   }
 
-  /** Promises `count` pages; false if there are not so many. */
+  /** Pages without owners that a prompt may still find. */
+  get idle(): number {
+    return this.#idle.size;
+  }
+
+  /** Promises `count` pages; false if there are not so many. A page that two requests share is promised to both. */
   reserve(count: number): boolean {
     if (count > this.available) return false;
     this.#promised += count;
@@ -35,41 +50,78 @@ export class PagePool {
   /** Takes back a promise, after all its pages were released. */
   unreserve(count: number): void {
     this.#promised -= count;
-    assert(this.#promised >= 0, "more pages were given back than promised");
+    assert(this.#promised >= this.inUse, "more pages were given back than promised");
   }
 
   /** A page out of the promised ones, with one owner. */
   allocate(): number {
-    const page = this.#free.pop();
-    assert(page !== undefined && this.#promised > 0, "a page was taken that nobody had promised");
-    this.#promised -= 1;
+    assert(this.inUse < this.#promised, "a page was taken that nobody had promised");
+    const page = this.#free.pop() ?? this.#evict();
     this.#owners[page] = 1;
     return page;
   }
 
-  /** To be called when no request runs: every page must be free, without owners and promised to nobody. */
-  assertAllHome(): void {
-    assert(this.#free.length === this.size, `${this.inUse} pages are in use by nobody`);
-    assert(new Set(this.#free).size === this.size, "a page is free twice");
-    assert(this.#promised === 0, `${this.#promised} pages are promised to nobody`);
-    assert(
-      this.#owners.every((owners) => owners === 0),
-      "a free page has an owner",
-    );
-  }
-
   /** One more owner. */
   share(page: number): void {
+    this.#idle.delete(page);
     this.#owners[page] = (this.#owners[page] as number) + 1;
   }
 
-  /** One owner less; without owners the page is free, and promised to the same request again. */
+  /**
+   * One owner less; a page without owners is free, unless it is worth keeping. The pages of a sequence must be
+   * released last first.
+   */
   release(page: number): void {
     const owners = this.#owners[page] as number;
     assert(owners > 0, `page ${page} was released twice`);
     this.#owners[page] = owners - 1;
     if (owners > 1) return;
-    this.#free.push(page);
-    this.#promised += 1;
+    if (this.#cache?.has(page)) this.#idle.add(page);
+    else this.#free.push(page);
+  }
+
+  /**
+   * A page that holds `tokenIds` right after those of `previous` (undefined: at the beginning), with one more owner,
+   * who must own `previous`; undefined if there is none.
+   */
+  reuse(previous: number | undefined, tokenIds: readonly number[]): number | undefined {
+    const page = this.#cache?.find(previous, tokenIds);
+    if (page !== undefined) this.share(page);
+    return page;
+  }
+
+  /**
+   * Makes a page findable that was just filled. Answers the page to go on with: the same, or one that is known to hold
+   * the same, with one more owner, in exchange for this one, which is released.
+   */
+  keep(page: number, previous: number | undefined, tokenIds: readonly number[]): number {
+    const known = this.reuse(previous, tokenIds);
+    if (known === undefined) {
+      this.#cache?.add(page, previous, tokenIds);
+      return page;
+    }
+    this.release(page);
+    return known;
+  }
+
+  /** To be called when no request runs: every page must be free or idle, without owners and promised to nobody. */
+  assertAllHome(): void {
+    assert(this.inUse === 0, `${this.inUse} pages are in use by nobody`);
+    assert(new Set([...this.#free, ...this.#idle]).size === this.size, "a page is free twice");
+    assert(this.#promised === 0, `${this.#promised} pages are promised to nobody`);
+    assert(
+      this.#owners.every((owners) => owners === 0),
+      "a free page has an owner",
+    );
+    assert(this.#idle.size === (this.#cache?.size ?? 0), "a page is known that is not idle");
+  }
+
+  /** Forgets the least recently used page. */
+  #evict(): number {
+    const [page] = this.#idle;
+    assert(page !== undefined, "fewer pages are free or idle than were promised");
+    this.#idle.delete(page);
+    this.#cache?.remove(page);
+    return page;
   }
 }

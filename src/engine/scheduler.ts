@@ -25,6 +25,8 @@ interface Room {
 export interface Finished {
   readonly request: GenerationRequest;
   readonly hypotheses: readonly Hypothesis[];
+  /** Prompt tokens whose keys and values were found, not computed. */
+  readonly cachedTokens: number;
 }
 
 /** Tokens that are settled since the last pass, for the first sequences of the answer, in its order. */
@@ -37,12 +39,22 @@ export interface Progress {
 export interface Outcome {
   /** Rows of the pass. */
   readonly numTokens: number;
+  /** New tokens that were chosen: one for each sequence or beam. */
+  readonly numGenerated: number;
+  /** Tokens of the prompts in `prefilled`, and how many of them were found in the prefix cache. */
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
   /** Ids of requests of which this was the first pass. */
   readonly started: readonly number[];
   /** Ids of requests whose prompt is read, so that their first new token is there. */
   readonly prefilled: readonly number[];
   readonly progress: readonly Progress[];
   readonly finished: readonly Finished[];
+}
+
+export interface EngineOptions {
+  /** Full pages stay findable for later prompts until their memory is needed. */
+  readonly prefixCache: boolean;
 }
 
 export class Scheduler {
@@ -53,9 +65,9 @@ export class Scheduler {
   #running: SequenceGroup[] = [];
   #planned: Planned[] = [];
 
-  constructor(limits: BackendLimits) {
+  constructor(limits: BackendLimits, options: EngineOptions) {
     this.#limits = limits;
-    this.pool = new PagePool(limits.pages);
+    this.pool = new PagePool(limits.pages, options);
   }
 
   get numWaiting(): number {
@@ -86,7 +98,7 @@ export class Scheduler {
     const prompt: Sequence = { index: 0, tokenIds: request.promptTokenIds, numComputed: 0, pages: [] };
     const numTold = new Array<number>(request.decoding.numReturnSequences).fill(prompt.tokenIds.length);
     this.#waiting.push(request.client, {
-      ...{ request, strategy, reservedPages, numTold, live: [prompt], pendingCopies: [] },
+      ...{ request, strategy, reservedPages, numTold, live: [prompt], pendingCopies: [], cachedTokens: 0 },
     });
   }
 
@@ -120,12 +132,15 @@ export class Scheduler {
     let next = 0;
     for (const { sequence, chunk } of planned) {
       sequence.numComputed += chunk.tokenIds.length;
+      this.#keepFullPages(sequence, chunk.position);
       if (chunk.logits === "last") rows.set(sequence, logits[next++] as LogitsRow);
     }
+    let numGenerated = 0;
     const finished: Finished[] = [];
     const progress: Progress[] = [];
     for (const group of new Set(planned.map((one) => one.group))) {
       if (!group.live.every((sequence) => rows.has(sequence))) continue;
+      numGenerated += isPrompt(group) ? group.strategy.width : group.live.length;
       const continuations = group.strategy.advance(
         group.live,
         group.live.map((sequence) => rows.get(sequence) as LogitsRow),
@@ -134,18 +149,23 @@ export class Scheduler {
         this.#branch(group, continuations);
         if (group.request.streams) progress.push(news(group));
       } else {
-        finished.push({ request: group.request, hypotheses: group.strategy.results() });
+        const { request, cachedTokens } = group;
+        finished.push({ request, hypotheses: group.strategy.results(), cachedTokens });
         this.#retire(group);
       }
     }
-    const idsOf = (test: (one: Planned) => boolean) =>
-      planned.filter(test).map((one) => one.group.request.id);
+    const groupsOf = (test: (one: Planned) => boolean) => planned.filter(test).map(({ group }) => group);
+    const started = groupsOf(({ group, chunk }) => chunk.position === group.cachedTokens);
+    const prefilled = groupsOf(({ group, chunk }) => {
+      return chunk.position + chunk.tokenIds.length === group.request.promptTokenIds.length;
+    });
     return {
-      numTokens: planned.reduce((sum, { chunk }) => sum + chunk.tokenIds.length, 0),
-      started: idsOf(({ chunk }) => chunk.position === 0),
-      prefilled: idsOf(({ group, chunk }) => {
-        return chunk.position + chunk.tokenIds.length === group.request.promptTokenIds.length;
-      }),
+      numTokens: sum(planned, ({ chunk }) => chunk.tokenIds.length),
+      numGenerated,
+      promptTokens: sum(prefilled, ({ request }) => request.promptTokenIds.length),
+      cachedTokens: sum(prefilled, ({ cachedTokens }) => cachedTokens),
+      started: started.map(({ request }) => request.id),
+      prefilled: prefilled.map(({ request }) => request.id),
       progress: progress.filter(({ tokenIds }) => tokenIds.some((ids) => ids.length > 0)),
       finished,
     };
@@ -166,6 +186,7 @@ export class Scheduler {
     const { live } = group;
     if (live.length > room.logitRows || live.length > room.tokens) return [];
     return live.map((sequence) => {
+      this.#reuse(group, sequence);
       const count = Math.min(owed(sequence), room.tokens);
       const end = sequence.numComputed + count;
       const isLast = end === sequence.tokenIds.length;
@@ -181,6 +202,34 @@ export class Scheduler {
       };
       return { group, sequence, chunk };
     });
+  }
+
+  /**
+   * Takes over pages that hold what the sequence owes next. The last page it computes itself, however little of it: its
+   * logits are wanted.
+   */
+  #reuse(group: SequenceGroup, sequence: Sequence): void {
+    const { pagePositions } = this.#limits;
+    if (sequence.pages.length * pagePositions > sequence.numComputed) return;
+    for (;;) {
+      const end = sequence.numComputed + pagePositions;
+      if (end >= sequence.tokenIds.length) return;
+      const page = this.pool.reuse(sequence.pages.at(-1), sequence.tokenIds.slice(sequence.numComputed, end));
+      if (page === undefined) return;
+      sequence.pages.push(page);
+      sequence.numComputed = end;
+      group.cachedTokens += pagePositions;
+    }
+  }
+
+  /** Makes the pages findable that were filled since position `from`. */
+  #keepFullPages({ tokenIds, numComputed, pages }: Sequence, from: number): void {
+    const { pagePositions } = this.#limits;
+    const numFull = Math.floor(numComputed / pagePositions);
+    for (let i = Math.floor(from / pagePositions); i < numFull; i++) {
+      const own = tokenIds.slice(i * pagePositions, (i + 1) * pagePositions);
+      pages[i] = this.pool.keep(pages[i] as number, pages[i - 1], own);
+    }
   }
 
   /** Turns continuations into sequences: the first child of a parent inherits its pages, further ones fork. */
@@ -219,13 +268,14 @@ export class Scheduler {
   }
 
   #releasePages(sequence: Sequence): void {
-    for (const page of sequence.pages) this.pool.release(page);
+    for (const page of sequence.pages.toReversed()) this.pool.release(page);
   }
 }
 
 /**
  * The most pages a request can hold at once: full prompt pages are shared by all its sequences, the rest is each
- * sequence's own. The last token of a sequence is never fed back, so it needs no place.
+ * sequence's own. The last token of a sequence is never fed back, so it needs no place. Pages that are shared with other
+ * requests count in full: whichever of them ends first, the others can pay for what is left.
  */
 function pagesForLife(request: GenerationRequest, width: number, pagePositions: number): number {
   const { promptTokenIds, decoding } = request;
@@ -242,6 +292,15 @@ function news({ request, strategy, live, numTold }: SequenceGroup): Progress {
     return ids.slice(told);
   });
   return { id: request.id, tokenIds };
+}
+
+/** Whether the next new token is the first. */
+function isPrompt({ request, live }: SequenceGroup): boolean {
+  return live[0]?.tokenIds.length === request.promptTokenIds.length;
+}
+
+function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + numberOf(item), 0);
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [yes: T[], no: T[]] {

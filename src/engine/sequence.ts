@@ -32,6 +32,8 @@ export interface SequenceGroup {
   readonly reservedPages: number;
   /** One while the prompt is read, then as the strategy decides. */
   live: Sequence[];
+  /** Prompt tokens whose keys and values were found, not computed. */
+  cachedTokens: number;
   /** Of each sequence of the answer, the number of tokens that were told. */
   readonly numTold: number[];
   /** To be done before its next pass. */

@@ -4,7 +4,7 @@ import type { MessagePort, Worker } from "node:worker_threads";
 import type { DecodingParams } from "../decoding/params.ts";
 import { GptError, messageOf } from "../errors.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
-import type { EngineStats } from "./engine-core.ts";
+import { type EngineCounts, type EngineStats, NO_COUNTS } from "./engine-core.ts";
 import type { FromEngine, ToEngine } from "./messages.ts";
 import { type Answer, cancelled, OpenRequests, type SubmitOptions } from "./open-requests.ts";
 
@@ -31,7 +31,13 @@ export interface WorkerEngineOptions {
   readonly clock?: Clock;
 }
 
-const NO_STATS: EngineStats = { pagesTotal: 0, pagesInUse: 0, steps: 0, tokensComputed: 0, lastBatchRows: 0 };
+const NO_STATS: EngineStats = {
+  ...NO_COUNTS,
+  pagesTotal: 0,
+  pagesInUse: 0,
+  pagesCached: 0,
+  lastBatchRows: 0,
+};
 
 export class WorkerEngine {
   readonly #options: WorkerEngineOptions;
@@ -43,7 +49,7 @@ export class WorkerEngine {
   #failure: GptError | undefined;
   #stats = NO_STATS;
   /** What the dead thread had counted. */
-  #statsBefore = NO_STATS;
+  #countsBefore = NO_COUNTS;
 
   private constructor(options: WorkerEngineOptions) {
     const {
@@ -86,15 +92,20 @@ export class WorkerEngine {
 
   /** The requests as their callers see them, the rest as the thread last told. */
   stats() {
-    const { steps, tokensComputed, ...present } = this.#stats;
     return {
-      ...present,
+      ...this.#stats,
+      ...this.#counts(),
       requestsWaiting: this.#requests.numWaiting,
       requestsRunning: this.#requests.numRunning,
-      steps: this.#statsBefore.steps + steps,
-      tokensComputed: this.#statsBefore.tokensComputed + tokensComputed,
       restarts: this.#restarts,
     };
+  }
+
+  /** Over all threads so far. */
+  #counts(): EngineCounts {
+    const names = Object.keys(NO_COUNTS) as (keyof EngineCounts)[];
+    const sums = names.map((name) => [name, this.#countsBefore[name] + this.#stats[name]]);
+    return Object.fromEntries(sums) as EngineCounts;
   }
 
   /** Ends the thread; open requests are rejected as cancelled. */
@@ -149,9 +160,8 @@ export class WorkerEngine {
 
   /** After a death: fails the open requests, and starts a successor unless there was one or the engine is closing. */
   async #bury(worker: Worker, cause: GptError, wasReady: boolean): Promise<void> {
-    const { steps, tokensComputed, pagesTotal } = this.stats();
-    this.#statsBefore = { ...NO_STATS, steps, tokensComputed };
-    this.#stats = { ...NO_STATS, pagesTotal };
+    this.#countsBefore = this.#counts();
+    this.#stats = { ...NO_STATS, pagesTotal: this.#stats.pagesTotal };
     const error = new GptError("engine_failed", cause.message, { cause });
     const restarts = wasReady && this.#restarts === 0 && !this.#failure;
     if (restarts) {

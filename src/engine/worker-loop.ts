@@ -32,7 +32,7 @@ export function runEngineLoop(core: EngineCore, port: MessagePort): void {
     for (drain(); !core.isIdle && !closing; drain()) {
       const beganMs = SYSTEM_CLOCK.now();
       const { started, prefilled, progress, finished } = core.step();
-      const answers = finished.map(({ request: { id }, hypotheses }) => ({ id, hypotheses }));
+      const answers = finished.map(({ request: { id }, ...answer }) => ({ id, ...answer }));
       post({ type: "pass", beganMs, started, prefilled, progress, finished: answers, stats: core.stats() });
     }
     running = false;

@@ -30,6 +30,7 @@ export interface Outcome {
   errorType?: string;
   errorCode?: string;
   promptTokens?: number;
+  cachedTokens?: number;
   generatedTokens?: number;
   queueMs?: number;
   firstTokenMs?: number;

@@ -67,8 +67,8 @@ export class ModelSlot {
         client: request.outcome.keyId ?? "",
         ...(onPiece === undefined ? {} : { onPiece }),
       });
-      const { promptTokens, generatedTokens, timing } = generation;
-      Object.assign(request.outcome, { promptTokens, generatedTokens, ...rounded(timing) });
+      const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
+      Object.assign(request.outcome, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
       return generation;
     } catch (error) {
       const isCancelled = error instanceof GptError && error.code === "cancelled";

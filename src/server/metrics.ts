@@ -14,11 +14,26 @@ const STATS: Readonly<Record<keyof GeneratorStats, { name: string; help: string;
   requestsRunning: { name: "requests_running", help: "Requests being computed.", counts: false },
   pagesTotal: { name: "kv_pages", help: "Pages of keys and values.", counts: false },
   pagesInUse: { name: "kv_pages_in_use", help: "Pages of keys and values in use.", counts: false },
+  pagesCached: { name: "kv_pages_cached", help: "Idle pages that a prompt may find.", counts: false },
   lastBatchRows: { name: "batch_rows", help: "Rows of the last pass of the model.", counts: false },
   steps: { name: "passes_total", help: "Passes of the model.", counts: true },
   tokensComputed: { name: "computed_tokens_total", help: "Rows of all passes of the model.", counts: true },
-  tokensGenerated: { name: "generated_tokens_total", help: "New tokens of finished requests.", counts: true },
-  promptTokens: { name: "prompt_tokens_total", help: "Prompt tokens of finished requests.", counts: true },
+  tokensGenerated: {
+    name: "generated_tokens_total",
+    help: "New tokens, of every sequence or beam.",
+    counts: true,
+  },
+  promptTokens: { name: "prompt_tokens_total", help: "Tokens of prompts that were read.", counts: true },
+  prefixTokensQueried: {
+    ...{
+      name: "prefix_cache_queried_tokens_total",
+      help: "Prompt tokens that were looked for.",
+      counts: true,
+    },
+  },
+  prefixTokensHit: {
+    ...{ name: "prefix_cache_hit_tokens_total", help: "Prompt tokens that were found.", counts: true },
+  },
   restarts: { name: "engine_restarts_total", help: "Restarts of the engine's thread.", counts: true },
 };
 

@@ -2,6 +2,7 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EngineCore } from "../engine/engine-core.ts";
 import type { FromEngine } from "../engine/messages.ts";
+import type { EngineOptions } from "../engine/scheduler.ts";
 import { runEngineLoop } from "../engine/worker-loop.ts";
 import { GptError, messageOf } from "../errors.ts";
 import { countParameters, type Gpt2Config } from "../model/gpt2-config.ts";
@@ -9,7 +10,7 @@ import { loadModel, type ModelOptions } from "../model/load.ts";
 
 export interface EngineThreadData {
   readonly directory: string;
-  readonly options: ModelOptions;
+  readonly options: ModelOptions & EngineOptions;
   /** One for each helper thread. */
   readonly lifelines: readonly MessagePort[];
 }
@@ -26,7 +27,7 @@ const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message
 try {
   const { directory, options, lifelines } = workerData as EngineThreadData;
   const { backend, config } = loadModel(directory, { ...options, lifelines });
-  const core = new EngineCore(backend, config.eosTokenIds);
+  const core = new EngineCore(backend, config.eosTokenIds, options);
   runEngineLoop(core, port);
   post({ type: "ready", info: { config, parameters: countParameters(config) }, stats: core.stats() });
 } catch (error) {

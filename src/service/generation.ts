@@ -27,6 +27,8 @@ export interface Generation {
   readonly sequences: readonly GeneratedSequence[];
   readonly seed: number;
   readonly promptTokens: number;
+  /** Those of them that an earlier request had computed. */
+  readonly cachedTokens: number;
   /** Tokens computed for this request, over all its sequences. */
   readonly generatedTokens: number;
   readonly timing: Timing;
@@ -60,14 +62,19 @@ export interface GeneratorStats {
   readonly requestsRunning: number;
   readonly pagesTotal: number;
   readonly pagesInUse: number;
+  /** Pages that nobody uses and that a prompt may find. */
+  readonly pagesCached: number;
   /** Passes of the model. */
   readonly steps: number;
   /** Rows of all passes. */
   readonly tokensComputed: number;
-  /** New tokens of the finished requests. */
+  /** New tokens that were chosen: in each step one for every sequence or beam. */
   readonly tokensGenerated: number;
-  /** Prompt tokens of the finished requests. */
+  /** Tokens of the prompts that were read. */
   readonly promptTokens: number;
+  /** Those of them that the prefix cache was asked for, and those that it had. */
+  readonly prefixTokensQueried: number;
+  readonly prefixTokensHit: number;
   /** Rows of the last pass. */
   readonly lastBatchRows: number;
   readonly restarts: number;

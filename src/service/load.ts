@@ -16,6 +16,8 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
   readonly kvCacheMb: number;
   /** 0, the default: as many as the machine has cores. */
   readonly threads?: number;
+  /** Default: true. */
+  readonly prefixCache?: boolean;
 }
 
 const ENGINE_THREAD = new URL("./engine-thread.js", import.meta.url);
@@ -41,10 +43,11 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     precision,
     kvCacheMb,
     threads = availableParallelism(),
+    prefixCache = true,
     ...others
   } = options;
   const starting = WorkerEngine.start<EngineInfo>({
-    spawn: () => spawnEngineThread(directory, { precision, kvCacheMb, threads }),
+    spawn: () => spawnEngineThread(directory, { precision, kvCacheMb, threads, prefixCache }),
     ...others,
   });
   try {

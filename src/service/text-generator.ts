@@ -22,8 +22,6 @@ export class TextGenerator implements Generator {
   readonly #engine: Engine;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #bosTokenId: number;
-  #promptTokens = 0;
-  #tokensGenerated = 0;
 
   /** Without a tokenizer only prompts of token ids can be answered, and texts are empty. */
   constructor(engine: Engine, model: ModelInfo, tokenizer: Tokenizer | undefined, bosTokenId: number) {
@@ -38,15 +36,13 @@ export class TextGenerator implements Generator {
     const prompt = this.encodePrompt(params);
     const decoding = { ...params.decoding, maxLength: this.#maxLength(params, prompt.length) };
     const stream = onPiece && this.#tokenizer && new TextStream(prompt, this.#tokenizer, onPiece);
-    const { hypotheses, timing } = await this.#engine.submit(prompt, decoding, {
+    const { hypotheses, cachedTokens, timing } = await this.#engine.submit(prompt, decoding, {
       ...others,
       ...(stream ? { onTokens: (tokenIds) => stream.push(tokenIds) } : {}),
     });
     stream?.finish(hypotheses);
     const computed = new Set(hypotheses.map((h) => h.tokenIds));
     const generatedTokens = [...computed].reduce((sum, ids) => sum + ids.length - prompt.length, 0);
-    this.#promptTokens += prompt.length;
-    this.#tokensGenerated += generatedTokens;
     return {
       sequences: hypotheses.map(({ tokenIds, finishReason, score }) => ({
         text: this.#tokenizer?.decode(tokenIds, { skipSpecialTokens: true }) ?? "",
@@ -54,7 +50,7 @@ export class TextGenerator implements Generator {
         finishReason,
         ...(score === undefined ? {} : { score }),
       })),
-      ...{ seed: decoding.seed, promptTokens: prompt.length, generatedTokens, timing },
+      ...{ seed: decoding.seed, promptTokens: prompt.length, cachedTokens, generatedTokens, timing },
     };
   }
 
@@ -63,8 +59,7 @@ export class TextGenerator implements Generator {
   }
 
   stats(): GeneratorStats {
-    const counts = { promptTokens: this.#promptTokens, tokensGenerated: this.#tokensGenerated };
-    return { ...this.#engine.stats(), ...counts };
+    return this.#engine.stats();
   }
 
   close(): Promise<void> {

@@ -1,22 +1,26 @@
-// Same request, same bits: whatever else is in the batch, however prompts are cut, on any number of threads.
+// Same request, same bits: whatever else is in the batch or was aborted, however prompts are cut, on any number of
+// threads, whether keys and values are computed or found. With the real kernels, on a small checkpoint.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { EngineCore } from "../../src/engine/engine-core.ts";
 import type { LogitsRow } from "../../src/kernels/logits-row.ts";
 import type { Backend } from "../../src/model/backend.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
-import { Dice, randomRequest } from "../support/crowd.ts";
+import { type CrowdRequest, Dice, randomRequest, runCrowd } from "../support/crowd.ts";
 import { generateAll } from "../support/inline-engine.ts";
 
 const directory = temporaryDirectory();
 after(() => directory.remove());
 
 const shape = { V: 61, P: 64, C: 30, L: 2, H: 3, config: { eos_token_id: 60 } };
+const EOS = [60];
 const path = writeCheckpoint(join(directory.path, "model"), { seed: 7, ...shape });
 
 /** The same model with other limits of a pass: prompts are cut elsewhere. */
-function withLimits(backend: Backend, maxBatchTokens: number, maxLogitRows: number): Backend {
+function withLimits(backend: Backend, maxBatchTokens: number): Backend {
+  const maxLogitRows = Math.min(maxBatchTokens, backend.limits.maxLogitRows);
   const limits = { ...backend.limits, maxBatchTokens, maxLogitRows };
   return { limits, forward: (batch) => backend.forward(batch), close: () => backend.close() };
 }
@@ -38,24 +42,46 @@ function recording(backend: Backend, bits: Set<string>): Backend {
   };
 }
 
-describe("batch invariance", () => {
-  const dice = new Dice(11);
-  const requests = Array.from({ length: 60 }, () => randomRequest(dice, 61, 40, 64));
+/** What the crowd's prompts begin with: two pages of tokens in different orders. */
+const [a, b] = [501, 502].map((seed) => {
+  const dice = new Dice(seed);
+  return Array.from({ length: 16 }, () => dice.below(shape.V));
+}) as [number[], number[]];
+const documents = [[...a, ...b, ...a], [...b, ...a], [...a, ...a, ...b], b];
 
-  it("answers and logits have the same bits alone and in a crowd, for 1 to 4 threads and any cut of the prompts", async () => {
-    const alone = loadModel(path, { precision: "f32", kvCacheMb: 8, threads: 1 }).backend;
-    const bitsAlone = new Set<string>();
-    const expected = requests.map((request) => generateAll(recording(alone, bitsAlone), [60], [request])[0]);
-    await alone.close();
-    for (let threads = 1; threads <= 4; threads++) {
-      const { backend } = loadModel(path, { precision: "f32", kvCacheMb: 8, threads });
-      for (const maxBatchTokens of [5, 17, 128]) {
-        const bits = new Set<string>();
-        const limited = withLimits(recording(backend, bits), maxBatchTokens, Math.min(maxBatchTokens, 64));
-        assert.deepEqual(generateAll(limited, [60], requests), expected);
-        assert.deepEqual(bits, bitsAlone, `${threads} threads, ${maxBatchTokens} tokens`);
+for (const precision of ["f32", "int8"] as const) {
+  describe(`batch invariance in ${precision}`, () => {
+    const dice = new Dice(11);
+    const requests = Array.from({ length: 50 }, () => randomRequest(dice, shape.V, 40, shape.P, documents));
+
+    it("answers and logits have the same bits alone and in a crowd, for 1 to 4 threads, any cut and any cache", async () => {
+      const { backend: alone } = loadModel(path, { precision, kvCacheMb: 1, threads: 1 });
+      const bitsAlone = new Set<string>();
+      const expected = requests.map((request) => generateAll(recording(alone, bitsAlone), EOS, [request])[0]);
+      await alone.close();
+      let [numAborted, numFound] = [0, 0];
+      for (let threads = 1; threads <= 4; threads++) {
+        const { backend } = loadModel(path, { precision, kvCacheMb: 1, threads });
+        for (const [i, maxBatchTokens] of [5, 17, 128].entries()) {
+          const bits = new Set<string>();
+          const limited = withLimits(recording(backend, bits), maxBatchTokens);
+          const core = new EngineCore(limited, EOS, { prefixCache: (i + threads) % 2 === 0 });
+          const { answers, aborted } = runCrowd(core, new Dice(threads * 10 + i), {
+            ...{ numRequests: requests.length, aborts: 0.02 },
+            draw: (id) => requests[id] as CrowdRequest,
+          });
+          const crowd = `${threads} threads, ${maxBatchTokens} tokens`;
+          for (const [id, answer] of answers)
+            assert.deepEqual(answer, expected[id], `request ${id}, ${crowd}`);
+          assert.equal(answers.size + aborted.size, requests.length);
+          const strange = [...bits].filter((row) => !bitsAlone.has(row));
+          assert.equal(strange.length, 0, `${strange.length} of ${bits.size} rows have other bits: ${crowd}`);
+          numAborted += aborted.size;
+          numFound += core.stats().prefixTokensHit;
+        }
+        await backend.close();
       }
-      await backend.close();
-    }
+      assert.ok(numAborted > 12 && numFound > 2000, `${numAborted} aborted, ${numFound} tokens found`);
+    });
   });
-});
+}

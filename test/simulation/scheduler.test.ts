@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
 import type { Progress } from "../../src/engine/scheduler.ts";
-import { Dice, randomRequest } from "../support/crowd.ts";
+import { Dice, randomRequest, runCrowd } from "../support/crowd.ts";
 import { FakeBackend } from "../support/fake-backend.ts";
 import { generateAll } from "../support/inline-engine.ts";
 
@@ -35,63 +35,64 @@ class Told {
   }
 }
 
-function simulate(
-  seed: number,
-  numRequests: number,
-): { finished: number; aborted: number; streamed: number } {
+/** Texts that prompts begin with: a few that come again and again, and the answers of late. */
+function someTexts(dice: Dice) {
+  const documents = [30, 29, 17].map((length) => Array.from({ length }, () => dice.below(17)));
+  return (answers: readonly (readonly Hypothesis[])[]) => {
+    const recent = answers.slice(-4).flatMap((hypotheses) => hypotheses.map(({ tokenIds }) => tokenIds));
+    return [...documents, ...recent];
+  };
+}
+
+function simulate(seed: number, numRequests: number, prefixCache: boolean) {
   const dice = new Dice(seed);
-  const core = new EngineCore(new FakeBackend(), EOS);
-  const requests = Array.from({ length: numRequests }, () => randomRequest(dice, 17, 30, 44));
-  const answers = new Map<number, readonly Hypothesis[]>();
-  const aborted = new Set<number>();
+  const core = new EngineCore(new FakeBackend(), EOS, { prefixCache });
   const told = new Told();
-  const clientOf = requests.map(() => dice.oneOf([1, 1, 1, 2, 3]));
-  let next = 0;
-  while (next < numRequests || !core.isIdle) {
-    for (let arrivals = dice.below(4); arrivals > 0 && next < numRequests; arrivals--) {
-      const { prompt, decoding } = requests[next] as (typeof requests)[number];
-      const client = clientOf[next] as number;
-      core.add({ id: next++, promptTokenIds: prompt, decoding, client, streams: dice.chance(0.5) });
-    }
-    if (dice.chance(0.02) && next > 0) {
-      const id = Math.max(0, next - 1 - dice.below(8));
-      if (!answers.has(id)) aborted.add(id);
-      core.abort(id);
-    }
-    if (core.isIdle) continue;
-    const { progress, finished } = core.step();
-    for (const one of progress) told.add(one);
-    for (const { request, hypotheses } of finished) {
-      assert.ok(
-        !answers.has(request.id) && !aborted.has(request.id),
-        `request ${request.id} was answered twice`,
-      );
-      answers.set(request.id, hypotheses);
-      told.check(request.id, request.promptTokenIds.length, hypotheses);
-    }
-  }
-  core.scheduler.pool.assertAllHome();
+  const texts = someTexts(dice);
+  let passesWithoutFreePage = 0;
+  const { requests, answers, aborted } = runCrowd(core, dice, {
+    ...{ numRequests, aborts: 0.02 },
+    draw: (_id, sofar) => randomRequest(dice, 17, 30, 44, texts(sofar)),
+    onPass: ({ progress, finished }) => {
+      for (const one of progress) told.add(one);
+      for (const { request, hypotheses } of finished) {
+        told.check(request.id, request.promptTokenIds.length, hypotheses);
+      }
+      const { pagesTotal, pagesInUse, pagesCached } = core.stats();
+      if (pagesInUse + pagesCached === pagesTotal) passesWithoutFreePage += 1;
+    },
+  });
   for (const [id, request] of requests.entries()) {
     if (aborted.has(id)) continue;
     const [alone] = generateAll(new FakeBackend(), EOS, [request]);
     assert.deepEqual(answers.get(id), alone, `request ${id} of crowd ${seed} differs from itself alone`);
   }
-  return { finished: answers.size, aborted: aborted.size, streamed: told.count };
+  const { prefixTokensHit: found, prefixTokensQueried: queried } = core.stats();
+  const counts = { finished: answers.size, aborted: aborted.size, streamed: told.count };
+  return { ...counts, found, queried, passesWithoutFreePage };
 }
 
 describe("the scheduler", () => {
-  it("answers 10,000 requests in crowds as it answers each alone, and every page comes home", () => {
-    let [finished, aborted, streamed] = [0, 0, 0];
-    for (let seed = 0; seed < 50; seed++) {
-      const result = simulate(seed, 212);
-      finished += result.finished;
-      aborted += result.aborted;
-      streamed += result.streamed;
-    }
-    assert.equal(finished + aborted, 10_600);
-    assert.ok(finished >= 10_000 && aborted > 20, `${finished} finished, ${aborted} aborted`);
-    assert.ok(streamed > 3000, `${streamed} streamed`);
-  });
+  for (const prefixCache of [true, false]) {
+    const cached = prefixCache ? "with" : "without";
+    it(`answers 5,000 requests in crowds ${cached} a prefix cache as each alone, and every page comes home`, () => {
+      const total = { finished: 0, aborted: 0, streamed: 0, found: 0, queried: 0, passesWithoutFreePage: 0 };
+      for (let seed = 0; seed < 25; seed++) {
+        const result = simulate(prefixCache ? seed : 100 + seed, 212, prefixCache);
+        for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += result[name];
+      }
+      assert.equal(total.finished + total.aborted, 5300);
+      assert.ok(total.finished >= 5000 && total.aborted > 20, JSON.stringify(total));
+      assert.ok(total.streamed > 1500, JSON.stringify(total));
+      if (!prefixCache) assert.deepEqual([total.found, total.queried], [0, 0]);
+      // Much is found, and much is evicted.
+      else
+        assert.ok(
+          total.found > 0.2 * total.queried && total.passesWithoutFreePage > 1000,
+          JSON.stringify(total),
+        );
+    });
+  }
 
   it("starts the one request of a client next, however many another has waiting", () => {
     const core = new EngineCore(new FakeBackend({ pages: 10 }), []);

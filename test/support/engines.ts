@@ -1,11 +1,13 @@
 // Engines for tests of what stands on an engine: the answer is any function, and nothing else happens.
 import type { DecodingParams } from "../../src/decoding/params.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
+import { NO_COUNTS } from "../../src/engine/engine-core.ts";
 import type { Engine } from "../../src/service/text-generator.ts";
 
 const NO_TIMING = { queueMs: 0, firstTokenMs: 0, totalMs: 0 };
 const NO_STATS: ReturnType<Engine["stats"]> = {
-  ...{ pagesTotal: 0, pagesInUse: 0, steps: 0, tokensComputed: 0, lastBatchRows: 0 },
+  ...NO_COUNTS,
+  ...{ pagesTotal: 0, pagesInUse: 0, pagesCached: 0, lastBatchRows: 0 },
   ...{ requestsWaiting: 0, requestsRunning: 0, restarts: 0 },
 };
 
@@ -14,7 +16,9 @@ export function anEngine(
   close: () => Promise<void> = async () => {},
 ): Engine {
   return {
-    submit: async (prompt, decoding) => ({ hypotheses: answer(prompt, decoding), timing: NO_TIMING }),
+    submit: async (prompt, decoding) => ({
+      ...{ hypotheses: answer(prompt, decoding), cachedTokens: 0, timing: NO_TIMING },
+    }),
     health: "ready",
     stats: () => NO_STATS,
     close,

@@ -1,13 +1,24 @@
-// A backend whose KV memory is the list of token ids written to each page, and whose logits are a hash of the tokens
-// that a row can see. A wrong page, position or copy changes the text or trips an assertion.
+// A backend whose KV memory tells for each place which token was written there and after which others, as real keys
+// and values do, and whose logits are a hash of the tokens that a row can see. A wrong page, position or copy trips an
+// assertion.
 import assert from "node:assert/strict";
 import { uniform } from "../../src/decoding/random.ts";
 import { type LogitsRow, PlainLogitsRow } from "../../src/kernels/logits-row.ts";
 import type { Backend, BackendLimits, ForwardBatch, ForwardChunk } from "../../src/model/backend.ts";
 
+/** What is remembered of a position: a hash of all tokens up to it, and the last of them. */
+interface Place {
+  readonly tokenId: number;
+  readonly hash: number;
+}
+
+/** The hash of no tokens. */
+const NOTHING = 17;
+const chained = (hash: number, tokenId: number): number => (Math.imul(hash, 31) + tokenId + 1) >>> 0;
+
 export class FakeBackend implements Backend {
   readonly limits: BackendLimits;
-  readonly #pages: (number | undefined)[][];
+  readonly #pages: (Place | undefined)[][];
   /** Tokens computed in all passes. */
   numTokens = 0;
 
@@ -30,27 +41,55 @@ export class FakeBackend implements Backend {
     const sources = new Set(copies.map((copy) => copy.from));
     for (const { from, to } of copies) {
       assert.ok(!sources.has(to), `page ${to} is copied from and to in one pass`);
-      this.#pages[to] = [...(this.#pages[from] as number[])];
+      this.#pages[to] = [...(this.#pages[from] as Place[])];
     }
+    assert.ok(
+      chunks.every(({ tokenIds }) => tokenIds.length > 0),
+      "a chunk has no tokens",
+    );
     const numTokens = chunks.reduce((sum, chunk) => sum + chunk.tokenIds.length, 0);
     assert.ok(numTokens > 0 && numTokens <= this.limits.maxBatchTokens, `${numTokens} tokens in a pass`);
     assert.ok(chunks.filter((chunk) => chunk.logits !== "none").length <= this.limits.maxLogitRows);
     this.numTokens += numTokens;
     this.#assertDistinctPlaces(chunks);
-    for (const chunk of chunks) {
-      for (const [i, tokenId] of chunk.tokenIds.entries()) this.#place(chunk, chunk.position + i)(tokenId);
-    }
-    return chunks.filter((chunk) => chunk.logits !== "none").map((chunk) => this.#logits(chunk));
+    for (const chunk of chunks) this.#write(chunk);
+    const hashes = chunks.map((chunk) => this.#read(chunk, chunk.position + chunk.tokenIds.length));
+    const wanted = hashes.filter((_, i) => chunks[i]?.logits !== "none");
+    const { vocabSize: length } = this.limits;
+    return wanted.map(
+      (hash) => new PlainLogitsRow(Float32Array.from({ length }, (_, token) => 6 * uniform(hash, token, 0))),
+    );
   }
 
   async close(): Promise<void> {}
 
-  #place(chunk: ForwardChunk, position: number): (tokenId: number) => void {
-    const page = chunk.pages[Math.floor(position / this.limits.pagePositions)];
+  #write(chunk: ForwardChunk): void {
+    let hash = this.#read(chunk, chunk.position);
+    for (const [i, tokenId] of chunk.tokenIds.entries()) {
+      hash = chained(hash, tokenId);
+      const { page, offset } = this.#locate(chunk, chunk.position + i);
+      page[offset] = { tokenId, hash };
+    }
+  }
+
+  /** The hash of the tokens before position `end`, each of which must have been written after exactly those before it. */
+  #read(chunk: ForwardChunk, end: number): number {
+    let hash = NOTHING;
+    for (let position = 0; position < end; position++) {
+      const { page, offset } = this.#locate(chunk, position);
+      const place = page[offset];
+      assert.ok(place !== undefined, `position ${position} was never written`);
+      hash = chained(hash, place.tokenId);
+      assert.equal(place.hash, hash, `position ${position} was written after other tokens`);
+    }
+    return hash;
+  }
+
+  #locate({ pages }: ForwardChunk, position: number): { page: (Place | undefined)[]; offset: number } {
+    const { pagePositions } = this.limits;
+    const page = this.#pages[pages[Math.floor(position / pagePositions)] ?? -1];
     assert.ok(page !== undefined, `position ${position} has no page`);
-    return (tokenId) => {
-      (this.#pages[page] as number[])[position % this.limits.pagePositions] = tokenId;
-    };
+    return { page, offset: position % pagePositions };
   }
 
   #assertDistinctPlaces(chunks: readonly ForwardChunk[]): void {
@@ -62,20 +101,5 @@ export class FakeBackend implements Backend {
         places.add(place);
       }
     }
-  }
-
-  #logits(chunk: ForwardChunk): LogitsRow {
-    const end = chunk.position + chunk.tokenIds.length;
-    let hash = 17;
-    for (let position = 0; position < end; position++) {
-      const page = this.#pages[
-        chunk.pages[Math.floor(position / this.limits.pagePositions)] as number
-      ] as number[];
-      const tokenId = page[position % this.limits.pagePositions];
-      assert.ok(tokenId !== undefined, `position ${position} was never written`);
-      hash = (Math.imul(hash, 31) + tokenId + 1) >>> 0;
-    }
-    const { vocabSize: length } = this.limits;
-    return new PlainLogitsRow(Float32Array.from({ length }, (_, token) => 6 * uniform(hash, token, 0)));
   }
 }

@@ -1,5 +1,6 @@
 // A generator that answers at once with its input, remembers what it was asked, and can be told to wait or to fail.
 
+import { NO_COUNTS } from "../../src/engine/engine-core.ts";
 import { GptError } from "../../src/errors.ts";
 import type {
   GenerateOptions,
@@ -55,20 +56,14 @@ export class FakeGenerator implements Generator {
     const sequences = Array.from({ length: numReturnSequences }, () => sequence);
     if (this.pieces.length === 0) for (const index of sequences.keys()) options.onPiece?.({ index, text });
     const timing = { queueMs: 1, firstTokenMs: 2, totalMs: 3 };
-    return { sequences, seed, promptTokens: 1, generatedTokens: 1, timing };
+    return { sequences, seed, promptTokens: 1, cachedTokens: 0, generatedTokens: 1, timing };
   }
 
   stats(): GeneratorStats {
     return {
-      ...{
-        requestsWaiting: 0,
-        requestsRunning: 0,
-        pagesTotal: 8,
-        pagesInUse: 0,
-        steps: 0,
-        tokensComputed: 0,
-      },
-      ...{ tokensGenerated: 0, promptTokens: 0, lastBatchRows: 0, restarts: 0 },
+      ...NO_COUNTS,
+      ...{ requestsWaiting: 0, requestsRunning: 0, pagesTotal: 8, pagesInUse: 0, pagesCached: 0 },
+      ...{ lastBatchRows: 0, restarts: 0 },
     };
   }
 

@@ -7,6 +7,7 @@ import { writeCheckpoint } from "./checkpoints.ts";
 /** Alone in a prompt it kills a helper thread of the engine. */
 export const FATAL_TOKEN = 13;
 
+const OPTIONS = { precision: "f32", kvCacheMb: 8, threads: 2, prefixCache: true } as const;
 const ENTRY = new URL("./mortal-engine-thread.js", import.meta.url);
 
 /** Writes the checkpoint to `directory`. No text of it ever ends before its length; `threads` are those started so far. */
@@ -15,7 +16,7 @@ export async function startMortalEngine(directory: string, options: Partial<Work
   const threads: EngineThread[] = [];
   const { engine } = await WorkerEngine.start<EngineInfo>({
     spawn: () => {
-      const thread = spawnEngineThread(model, { precision: "f32", kvCacheMb: 8, threads: 2 }, ENTRY);
+      const thread = spawnEngineThread(model, OPTIONS, ENTRY);
       threads.push(thread);
       return thread;
     },

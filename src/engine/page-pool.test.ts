@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { PagePool } from "./page-pool.ts";
+
+const pool = (size: number, prefixCache = true): PagePool => new PagePool(size, { prefixCache });
+
+/** Takes a page for each token, each found or filled with that one token, as a sequence does. */
+function write(pages: PagePool, tokenIds: readonly number[]): number[] {
+  const taken: number[] = [];
+  for (const tokenId of tokenIds) {
+    const previous = taken.at(-1);
+    const found = pages.reuse(previous, [tokenId]);
+    taken.push(found ?? pages.keep(pages.allocate(), previous, [tokenId]));
+  }
+  return taken;
+}
+
+/** Reserves, writes, and gives everything back, last first. */
+function visit(pages: PagePool, tokenIds: readonly number[]): number[] {
+  assert.ok(pages.reserve(tokenIds.length));
+  const taken = write(pages, tokenIds);
+  for (const page of taken.toReversed()) pages.release(page);
+  pages.unreserve(tokenIds.length);
+  pages.assertAllHome();
+  return taken;
+}
+
+/** How many of the first pages of a text are known. */
+function numKnown(pages: PagePool, tokenIds: readonly number[]): number {
+  const found: number[] = [];
+  for (const tokenId of tokenIds) {
+    const page = pages.reuse(found.at(-1), [tokenId]);
+    if (page === undefined) break;
+    found.push(page);
+  }
+  for (const page of found.toReversed()) pages.release(page);
+  return found.length;
+}
+
+describe("the page pool", () => {
+  it("keeps its promises and gives no page that was not promised", () => {
+    const pages = pool(3);
+    assert.equal(pages.reserve(4), false);
+    assert.equal(pages.reserve(2), true);
+    assert.equal(pages.available, 1);
+    assert.equal(pages.reserve(2), false);
+    const taken = [pages.allocate(), pages.allocate()];
+    assert.throws(() => pages.allocate(), /nobody had promised/);
+    assert.equal(pages.inUse, 2);
+    assert.throws(() => pages.assertAllHome(), /2 pages are in use by nobody/);
+    for (const page of taken) pages.release(page);
+    assert.throws(() => pages.release(taken[0] as number), /released twice/);
+    assert.throws(() => pages.assertAllHome(), /2 pages are promised to nobody/);
+    pages.unreserve(2);
+    pages.assertAllHome();
+    assert.throws(() => pages.unreserve(1), /more pages were given back than promised/);
+  });
+
+  it("counts the owners of a page", () => {
+    const pages = pool(2, false);
+    pages.reserve(1);
+    const page = pages.allocate();
+    pages.share(page);
+    pages.release(page);
+    assert.equal(pages.inUse, 1);
+    pages.release(page);
+    assert.equal(pages.inUse, 0);
+  });
+
+  it("finds pages again after their request, and counts them as available", () => {
+    const pages = pool(4);
+    const first = visit(pages, [1, 2, 3]);
+    assert.deepEqual([pages.inUse, pages.idle, pages.available], [0, 3, 4]);
+    assert.deepEqual(visit(pages, [1, 2, 3]), first);
+    const [one, two, other] = visit(pages, [1, 2, 9]);
+    assert.deepEqual([one, two], first.slice(0, 2));
+    assert.ok(!first.includes(other as number));
+    assert.equal(pages.idle, 4);
+    assert.ok(pages.reserve(4), "idle pages are in the way");
+  });
+
+  it("evicts the least recently used text, its last page first", () => {
+    const pages = pool(6);
+    visit(pages, [1, 2, 3]);
+    visit(pages, [4, 5, 6]);
+    assert.equal(numKnown(pages, [1, 2, 3]), 3); // Now 4, 5, 6 is the older one.
+    visit(pages, [7]);
+    assert.deepEqual([numKnown(pages, [4, 5, 6]), numKnown(pages, [1, 2, 3])], [2, 3]);
+    visit(pages, [8, 9]);
+    // 7 was not asked for since.
+    assert.deepEqual(
+      [[7], [4, 5], [1, 2, 3]].map((text) => numKnown(pages, text)),
+      [0, 1, 3],
+    );
+  });
+
+  it("evicts what two texts share after what only one of them has", () => {
+    const pages = pool(4);
+    visit(pages, [1, 2, 3]);
+    visit(pages, [1, 2, 4]);
+    visit(pages, [5]);
+    assert.deepEqual([numKnown(pages, [1, 2, 3]), numKnown(pages, [1, 2, 4])], [2, 3]);
+  });
+
+  it("never evicts a page that has an owner", () => {
+    const pages = pool(3);
+    visit(pages, [1, 2]);
+    pages.reserve(3);
+    const mine = write(pages, [1]);
+    const rest = [pages.allocate(), pages.allocate()];
+    assert.equal(new Set([...mine, ...rest]).size, 3);
+    assert.equal(pages.reuse(undefined, [1]), mine[0]);
+    assert.equal(pages.reuse(mine[0], [2]), undefined);
+  });
+
+  it("exchanges a page for one that holds the same", () => {
+    const pages = pool(5);
+    pages.reserve(2);
+    pages.reserve(2);
+    const [mine, theirs] = [pages.allocate(), pages.allocate()];
+    assert.equal(pages.keep(mine, undefined, [1]), mine);
+    assert.equal(pages.keep(theirs, undefined, [1]), mine);
+    assert.equal(pages.inUse, 1);
+    // The second owner stays when the first one leaves.
+    pages.release(mine);
+    pages.unreserve(2);
+    assert.deepEqual([pages.inUse, pages.idle], [1, 0]);
+    pages.release(mine);
+    pages.unreserve(2);
+    assert.equal(pages.idle, 1);
+    pages.assertAllHome();
+  });
+
+  it("can be had without a cache: nothing is found, and every page is free again", () => {
+    const pages = pool(2, false);
+    visit(pages, [1, 2]);
+    assert.equal(pages.idle, 0);
+    assert.equal(pages.reuse(undefined, [1]), undefined);
+  });
+});
