@@ -198,12 +198,14 @@ describe("WebAssembly kernels give the reference's bits", () => {
   const shapes = [1, 2, 3, 4, 5, 9].flatMap((rows) => [
     matmulCase(rows, 33, 70, "store"),
     matmulCase(rows, 16, 48, "add"),
+    matmulCase(rows, 130, 300, "gelu_new"),
   ]);
   const activations = (Object.keys(ACTIVATIONS) as Activation[]).map((name) => matmulCase(3, 8, 40, name));
   const attentions = [attentionCase(1, 1), attentionCase(3, 10), attentionCase(2, 16), attentionCase(5, 64)];
   const int8 = [1, 2, 3, 4, 5, 7, 8].flatMap((rows) => [
     int8Case(rows, 128, 12, "add"),
     int8Case(rows, 70, 6, "store"),
+    int8Case(rows, 200, 110, "add"),
     int8Case(rows, 30, 9, "gelu_new"),
   ]);
   for (const test of [...shapes, ...int8, ...activations, ...attentions, ...rowCases]) {

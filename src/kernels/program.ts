@@ -137,12 +137,15 @@ export interface ProgramSpace {
   readonly scratchBytes: number;
 }
 
-/** Lays out a program buffer and the threads' scratch: scores of one head over the whole context. */
+/** Sums of a matmul: 3 rows by a panel of outputs in each of 8 streams. */
+const MATMUL_SCRATCH_BYTES = 4 * 3 * PANEL * 8;
+
+/** Lays out a program buffer and the threads' scratch: scores of one head over the whole context, sums of a matmul. */
 export function allocateProgram(
   arena: Arena,
   limits: { maxInstructions: number; contextLength: number; threads: number },
 ): ProgramSpace {
-  const scratchBytes = 4 * Math.max(64, rowStride(limits.contextLength));
+  const scratchBytes = Math.max(MATMUL_SCRATCH_BYTES, 4 * rowStride(limits.contextLength));
   return {
     address: arena.allocate(limits.maxInstructions * INSTRUCTION_WORDS * 4),
     maxInstructions: limits.maxInstructions,
@@ -189,8 +192,11 @@ export class Kernels {
   matmul(out: number, x: number, linear: Linear, rows: number, epilogue: Epilogue): void {
     const { weight, bias, inWidth, outWidth } = linear;
     const panels = Math.ceil(outWidth / PANEL);
-    const args = [out, x, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)];
-    this.#record(OP.matmul, panels, args);
+    const { scratch, scratchBytes } = this.#space;
+    this.#record(OP.matmul, panels, [
+      ...[out, x, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)],
+      ...[scratch, scratchBytes],
+    ]);
   }
 
   /** x[rows, width] as 14-bit integers with a scale for each group of 64. */
@@ -202,8 +208,11 @@ export class Kernels {
   matmulInt8(out: number, x: Quantized, linear: Linear, rows: number, epilogue: Epilogue): void {
     const { weight, bias, inWidth, outWidth } = linear;
     const blocks = Math.ceil(outWidth / BLOCK);
-    const args = [out, x.values, x.scales, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)];
-    this.#record(OP.matmulInt8, blocks, args);
+    const { scratch, scratchBytes } = this.#space;
+    this.#record(OP.matmulInt8, blocks, [
+      ...[out, x.values, x.scales, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)],
+      ...[scratch, scratchBytes],
+    ]);
   }
 
   /** Writes the keys and values of qkv[rows, 3C] to the rows' pages. */
@@ -232,7 +241,7 @@ export class Kernels {
     this.#record(OP.copyPages, count, [pairs, pages.address, pages.pageBytes]);
   }
 
-  /** Reads `bytes` of memory, a multiple of 64, and nothing else: how fast memory is. */
+  /** Reads about `bytes` of memory, whole lines of each thread's streams, and nothing else: how fast memory is. */
   readMemory(address: number, bytes: number): void {
     const { scratch, scratchBytes } = this.#space;
     this.#record(OP.readMemory, bytes / 64, [address, scratch, scratchBytes]);

@@ -58,7 +58,7 @@ function execute(i: usize, part: i32, parts: i32): void {
   if (op == MATMUL) {
     matmul(
       pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5),
-      int(i, 6), int(i, 7), int(i, 8), int(i, 9), first, last,
+      int(i, 6), int(i, 7), int(i, 8), int(i, 9), pointer(i, 10) + <usize>part * pointer(i, 11), first, last,
     );
   } else if (op == ATTENTION) {
     const scratch = pointer(i, 11) + <usize>part * pointer(i, 12);
@@ -69,7 +69,7 @@ function execute(i: usize, part: i32, parts: i32): void {
   } else if (op == MATMUL_INT8) {
     matmulInt8(
       pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5), pointer(i, 6),
-      int(i, 7), int(i, 8), int(i, 9), int(i, 10), first, last,
+      int(i, 7), int(i, 8), int(i, 9), int(i, 10), pointer(i, 11) + <usize>part * pointer(i, 12), first, last,
     );
   } else if (op == QUANTIZE) {
     quantize(pointer(i, 2), pointer(i, 3), pointer(i, 4), int(i, 5), first, last);

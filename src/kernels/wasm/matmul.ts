@@ -1,9 +1,14 @@
 // y = x·W + b in f32. One accumulator an output with k ascending, multiplied and then added, never fused: the sum's
 // bits do not depend on how rows and outputs are tiled. Weights lie in panels of 16 outputs, [N/16][K][16], so that a
-// thread reads one stream; a panel stays in the cache while every row block passes over it.
+// thread reads ascending streams; panels stay in the cache while every row passes over them.
 import { activate } from "./math";
 
 const PANEL_BYTES: usize = 64; // 16 outputs of 4 bytes
+const CHUNK: i32 = 64; // steps of k on one stream, before the next has its turn
+const SUM_BYTES: usize = 3 * PANEL_BYTES; // sums of three rows against one panel
+
+/** Runs of weights that one thread reads side by side. */
+export const STREAMS: i32 = 8;
 
 // Epilogue numbers: the same as `Epilogue` in `../program.ts`; larger numbers are activations.
 const STORE: i32 = 0;
@@ -25,110 +30,208 @@ function madd(sum: v128, x: v128, w: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, w));
 }
 
-/** One row against one panel: 16 outputs. */
-function tile1(out: usize, x: usize, w: usize, bias: usize, inBytes: usize, epilogue: i32): void {
-  let a0 = f32x4.splat(0);
-  let a1 = a0;
-  let a2 = a0;
-  let a3 = a0;
-  for (const end = x + inBytes; x < end; x += 4, w += PANEL_BYTES) {
+/** Adds `count` products of one row against one panel to the 16 sums at `acc`. */
+// @ts-ignore: decorator
+@inline
+function steps1(acc: usize, x: usize, w: usize, count: i32): void {
+  let a0 = v128.load(acc);
+  let a1 = v128.load(acc, 16);
+  let a2 = v128.load(acc, 32);
+  let a3 = v128.load(acc, 48);
+  for (const end = x + (<usize>count << 2); x < end; x += 4, w += PANEL_BYTES) {
+    const va = v128.load32_splat(x);
+    let u = v128.load(w);
+    a0 = madd(a0, va, u);
+    u = v128.load(w, 16);
+    a1 = madd(a1, va, u);
+    u = v128.load(w, 32);
+    a2 = madd(a2, va, u);
+    u = v128.load(w, 48);
+    a3 = madd(a3, va, u);
+  }
+  v128.store(acc, a0);
+  v128.store(acc, a1, 16);
+  v128.store(acc, a2, 32);
+  v128.store(acc, a3, 48);
+}
+
+/** One row against a panel of each of two streams: eight vectors of sums hide the latency of the addition. */
+// @ts-ignore: decorator
+@inline
+function steps1x2(acc: usize, x: usize, w: usize, weightStep: usize, count: i32): void {
+  let a0 = v128.load(acc);
+  let a1 = v128.load(acc, 16);
+  let a2 = v128.load(acc, 32);
+  let a3 = v128.load(acc, 48);
+  let b0 = v128.load(acc + SUM_BYTES);
+  let b1 = v128.load(acc + SUM_BYTES, 16);
+  let b2 = v128.load(acc + SUM_BYTES, 32);
+  let b3 = v128.load(acc + SUM_BYTES, 48);
+  for (const end = x + (<usize>count << 2); x < end; x += 4, w += PANEL_BYTES) {
     const v = v128.load32_splat(x);
     a0 = madd(a0, v, v128.load(w));
     a1 = madd(a1, v, v128.load(w, 16));
     a2 = madd(a2, v, v128.load(w, 32));
     a3 = madd(a3, v, v128.load(w, 48));
+    b0 = madd(b0, v, v128.load(w + weightStep));
+    b1 = madd(b1, v, v128.load(w + weightStep, 16));
+    b2 = madd(b2, v, v128.load(w + weightStep, 32));
+    b3 = madd(b3, v, v128.load(w + weightStep, 48));
   }
-  finish(out, a0, bias, epilogue);
-  finish(out + 16, a1, bias ? bias + 16 : 0, epilogue);
-  finish(out + 32, a2, bias ? bias + 32 : 0, epilogue);
-  finish(out + 48, a3, bias ? bias + 48 : 0, epilogue);
+  v128.store(acc, a0);
+  v128.store(acc, a1, 16);
+  v128.store(acc, a2, 32);
+  v128.store(acc, a3, 48);
+  v128.store(acc + SUM_BYTES, b0);
+  v128.store(acc + SUM_BYTES, b1, 16);
+  v128.store(acc + SUM_BYTES, b2, 32);
+  v128.store(acc + SUM_BYTES, b3, 48);
 }
 
-/** One row against two neighbouring panels: eight independent sums hide the latency of the addition. */
-function tile1x2(out: usize, x: usize, w: usize, bias: usize, inBytes: usize, epilogue: i32): void {
-  let a0 = f32x4.splat(0);
-  let a1 = a0;
-  let a2 = a0;
-  let a3 = a0;
-  let b0 = a0;
-  let b1 = a0;
-  let b2 = a0;
-  let b3 = a0;
-  let u = w + (inBytes << 4);
-  for (const end = x + inBytes; x < end; x += 4, w += PANEL_BYTES, u += PANEL_BYTES) {
-    const v = v128.load32_splat(x);
-    a0 = madd(a0, v, v128.load(w));
-    a1 = madd(a1, v, v128.load(w, 16));
-    a2 = madd(a2, v, v128.load(w, 32));
-    a3 = madd(a3, v, v128.load(w, 48));
-    b0 = madd(b0, v, v128.load(u));
-    b1 = madd(b1, v, v128.load(u, 16));
-    b2 = madd(b2, v, v128.load(u, 32));
-    b3 = madd(b3, v, v128.load(u, 48));
+/** Two rows against one panel. */
+// @ts-ignore: decorator
+@inline
+function steps2(acc: usize, x: usize, xStride: usize, w: usize, count: i32): void {
+  let a0 = v128.load(acc);
+  let a1 = v128.load(acc, 16);
+  let a2 = v128.load(acc, 32);
+  let a3 = v128.load(acc, 48);
+  let b0 = v128.load(acc, 64);
+  let b1 = v128.load(acc, 80);
+  let b2 = v128.load(acc, 96);
+  let b3 = v128.load(acc, 112);
+  for (const end = x + (<usize>count << 2); x < end; x += 4, w += PANEL_BYTES) {
+    const va = v128.load32_splat(x);
+    const vb = v128.load32_splat(x + xStride);
+    let u = v128.load(w);
+    a0 = madd(a0, va, u);
+    b0 = madd(b0, vb, u);
+    u = v128.load(w, 16);
+    a1 = madd(a1, va, u);
+    b1 = madd(b1, vb, u);
+    u = v128.load(w, 32);
+    a2 = madd(a2, va, u);
+    b2 = madd(b2, vb, u);
+    u = v128.load(w, 48);
+    a3 = madd(a3, va, u);
+    b3 = madd(b3, vb, u);
   }
-  finish(out, a0, bias, epilogue);
-  finish(out + 16, a1, bias ? bias + 16 : 0, epilogue);
-  finish(out + 32, a2, bias ? bias + 32 : 0, epilogue);
-  finish(out + 48, a3, bias ? bias + 48 : 0, epilogue);
-  finish(out + 64, b0, bias ? bias + 64 : 0, epilogue);
-  finish(out + 80, b1, bias ? bias + 80 : 0, epilogue);
-  finish(out + 96, b2, bias ? bias + 96 : 0, epilogue);
-  finish(out + 112, b3, bias ? bias + 112 : 0, epilogue);
+  v128.store(acc, a0);
+  v128.store(acc, a1, 16);
+  v128.store(acc, a2, 32);
+  v128.store(acc, a3, 48);
+  v128.store(acc, b0, 64);
+  v128.store(acc, b1, 80);
+  v128.store(acc, b2, 96);
+  v128.store(acc, b3, 112);
 }
 
-/** Four rows against half a panel: 8 outputs each. */
-function tile4(
+/** Three rows against one panel: twelve vectors of sums are the most that stay in registers. */
+// @ts-ignore: decorator
+@inline
+function steps3(acc: usize, x: usize, xStride: usize, w: usize, count: i32): void {
+  let a0 = v128.load(acc);
+  let a1 = v128.load(acc, 16);
+  let a2 = v128.load(acc, 32);
+  let a3 = v128.load(acc, 48);
+  let b0 = v128.load(acc, 64);
+  let b1 = v128.load(acc, 80);
+  let b2 = v128.load(acc, 96);
+  let b3 = v128.load(acc, 112);
+  let c0 = v128.load(acc, 128);
+  let c1 = v128.load(acc, 144);
+  let c2 = v128.load(acc, 160);
+  let c3 = v128.load(acc, 176);
+  const x2 = xStride * 2;
+  for (const end = x + (<usize>count << 2); x < end; x += 4, w += PANEL_BYTES) {
+    const va = v128.load32_splat(x);
+    const vb = v128.load32_splat(x + xStride);
+    const vc = v128.load32_splat(x + x2);
+    let u = v128.load(w);
+    a0 = madd(a0, va, u);
+    b0 = madd(b0, vb, u);
+    c0 = madd(c0, vc, u);
+    u = v128.load(w, 16);
+    a1 = madd(a1, va, u);
+    b1 = madd(b1, vb, u);
+    c1 = madd(c1, vc, u);
+    u = v128.load(w, 32);
+    a2 = madd(a2, va, u);
+    b2 = madd(b2, vb, u);
+    c2 = madd(c2, vc, u);
+    u = v128.load(w, 48);
+    a3 = madd(a3, va, u);
+    b3 = madd(b3, vb, u);
+    c3 = madd(c3, vc, u);
+  }
+  v128.store(acc, a0);
+  v128.store(acc, a1, 16);
+  v128.store(acc, a2, 32);
+  v128.store(acc, a3, 48);
+  v128.store(acc, b0, 64);
+  v128.store(acc, b1, 80);
+  v128.store(acc, b2, 96);
+  v128.store(acc, b3, 112);
+  v128.store(acc, c0, 128);
+  v128.store(acc, c1, 144);
+  v128.store(acc, c2, 160);
+  v128.store(acc, c3, 176);
+}
+
+/**
+ * `rows` (1 to 3) rows against one panel of each of `streams` streams, which begin `weightStep` bytes apart and give
+ * outputs `outStep` bytes apart. `sums`: room for 3 × 16 sums a stream.
+ */
+function tile(
   out: usize,
   outStride: usize,
   x: usize,
   xStride: usize,
   w: usize,
   bias: usize,
-  inBytes: usize,
+  inWidth: i32,
   epilogue: i32,
+  rows: i32,
+  streams: i32,
+  weightStep: usize,
+  outStep: usize,
+  sums: usize,
 ): void {
-  let a0 = f32x4.splat(0);
-  let a1 = a0;
-  let b0 = a0;
-  let b1 = a0;
-  let c0 = a0;
-  let c1 = a0;
-  let d0 = a0;
-  let d1 = a0;
-  const x1 = xStride;
-  const x2 = xStride * 2;
-  const x3 = xStride * 3;
-  for (const end = x + inBytes; x < end; x += 4, w += PANEL_BYTES) {
-    const w0 = v128.load(w);
-    const w1 = v128.load(w, 16);
-    let v = v128.load32_splat(x);
-    a0 = madd(a0, v, w0);
-    a1 = madd(a1, v, w1);
-    v = v128.load32_splat(x + x1);
-    b0 = madd(b0, v, w0);
-    b1 = madd(b1, v, w1);
-    v = v128.load32_splat(x + x2);
-    c0 = madd(c0, v, w0);
-    c1 = madd(c1, v, w1);
-    v = v128.load32_splat(x + x3);
-    d0 = madd(d0, v, w0);
-    d1 = madd(d1, v, w1);
+  const end = sums + <usize>streams * SUM_BYTES;
+  for (let acc = sums; acc < end; acc += 16) v128.store(acc, f32x4.splat(0));
+  for (let k = 0; k < inWidth; k += CHUNK) {
+    const count = min(CHUNK, inWidth - k);
+    let panel = w;
+    let acc = sums;
+    if (rows == 1) {
+      for (; acc + SUM_BYTES < end; acc += 2 * SUM_BYTES, panel += 2 * weightStep) {
+        steps1x2(acc, x, panel, weightStep, count);
+      }
+    }
+    for (; acc < end; acc += SUM_BYTES, panel += weightStep) {
+      if (rows == 1) steps1(acc, x, panel, count);
+      else if (rows == 2) steps2(acc, x, xStride, panel, count);
+      else steps3(acc, x, xStride, panel, count);
+    }
+    w += CHUNK * PANEL_BYTES;
+    x += CHUNK << 2;
   }
-  const bias1 = bias ? bias + 16 : 0;
-  finish(out, a0, bias, epilogue);
-  finish(out + 16, a1, bias1, epilogue);
-  out += outStride;
-  finish(out, b0, bias, epilogue);
-  finish(out + 16, b1, bias1, epilogue);
-  out += outStride;
-  finish(out, c0, bias, epilogue);
-  finish(out + 16, c1, bias1, epilogue);
-  out += outStride;
-  finish(out, d0, bias, epilogue);
-  finish(out + 16, d1, bias1, epilogue);
+  for (let acc = sums; acc < end; acc += SUM_BYTES, out += outStep) {
+    for (let row = 0; row < rows; row++) {
+      const y = out + <usize>row * outStride;
+      const sum = acc + <usize>row * PANEL_BYTES;
+      for (let at: usize = 0; at < PANEL_BYTES; at += 16) {
+        finish(y + at, v128.load(sum + at), bias ? bias + at : 0, epilogue);
+      }
+    }
+    if (bias) bias += outStep;
+  }
 }
 
-/** Panels `first` to `last` (exclusive) of y[rows, N] from x[rows, K]; `bias` 0 means none. */
+/**
+ * Panels `first` to `last` (exclusive) of y[rows, N] from x[rows, K]; `bias` 0 means none. As in `int8.ts`, the panels
+ * are cut into runs that are walked side by side, since one stream alone does not reach the memory's bandwidth.
+ */
 export function matmul(
   out: usize,
   x: usize,
@@ -138,33 +241,34 @@ export function matmul(
   inWidth: i32,
   outWidth: i32,
   epilogue: i32,
+  sums: usize,
   first: i32,
   last: i32,
 ): void {
-  const inBytes = <usize>inWidth << 2;
   const xStride = <usize>((inWidth + 15) & ~15) << 2;
   const outStride = <usize>((outWidth + 15) & ~15) << 2;
-  const panelBytes = inBytes << 4;
-  let panel = first;
-  if (rows == 1) {
-    for (; panel + 2 <= last; panel += 2) {
-      const at = <usize>panel * PANEL_BYTES;
-      tile1x2(out + at, x, weight + <usize>panel * panelBytes, bias ? bias + at : 0, inBytes, epilogue);
-    }
-  }
-  for (; panel < last; panel++) {
+  const panelBytes = <usize>inWidth * PANEL_BYTES;
+  const run = (last - first) / STREAMS;
+  for (let panel = first; panel < last; ) {
+    // The panels that are left after the runs are a stream of their own.
+    const isRun = panel < first + run;
+    const streams = isRun ? STREAMS : 1;
     const at = <usize>panel * PANEL_BYTES;
     const w = weight + <usize>panel * panelBytes;
     const b = bias ? bias + at : 0;
-    let row = 0;
-    for (; row + 4 <= rows; row += 4) {
-      const y = out + <usize>row * outStride + at;
-      const v = x + <usize>row * xStride;
-      tile4(y, outStride, v, xStride, w, b, inBytes, epilogue);
-      tile4(y + 32, outStride, v, xStride, w + 32, b ? b + 32 : 0, inBytes, epilogue);
+    let y = out + at;
+    let v = x;
+    for (let left = rows; left > 0; ) {
+      const count = left == 4 ? 2 : min(left, 3); // 4 rows are two pairs
+      tile(
+        y, outStride, v, xStride, w, b, inWidth, epilogue,
+        count, streams, <usize>run * panelBytes, <usize>run * PANEL_BYTES, sums,
+      );
+      y += outStride * count;
+      v += xStride * count;
+      left -= count;
     }
-    for (; row < rows; row++) {
-      tile1(out + <usize>row * outStride + at, x + <usize>row * xStride, w, b, inBytes, epilogue);
-    }
+    panel += 1;
+    if (isRun && panel == first + run) panel = first + run * STREAMS;
   }
 }

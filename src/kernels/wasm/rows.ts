@@ -1,5 +1,6 @@
 // Kernels that work row by row: embedding, layer norm, gathering rows and copying pages.
 import { sum16 } from "./math";
+import { STREAMS } from "./matmul";
 
 // @ts-ignore: decorator
 @inline
@@ -117,14 +118,20 @@ export function copyPages(pairs: usize, pages: usize, pageBytes: usize, first: i
   }
 }
 
-/** Reads lines of 64 bytes. Their combination is stored at the end, or the compiler would leave the loop out. */
+/**
+ * Reads lines of 64 bytes, in as many streams as a matmul does. Their combination is stored at the end, or the compiler
+ * would leave the loop out.
+ */
 export function readMemory(address: usize, result: usize, first: i32, last: i32): void {
   let a = i32x4.splat(0);
   let b = a;
-  const end = address + (<usize>last << 6);
-  for (let p = address + (<usize>first << 6); p < end; p += 64) {
-    a = v128.xor(a, v128.xor(v128.load(p), v128.load(p, 16)));
-    b = v128.xor(b, v128.xor(v128.load(p, 32), v128.load(p, 48)));
+  const run = <usize>((last - first) / STREAMS) << 6;
+  const start = address + (<usize>first << 6);
+  for (let line = start; line < start + run; line += 64) {
+    for (let p = line; p < line + run * STREAMS; p += run) {
+      a = v128.xor(a, v128.xor(v128.load(p), v128.load(p, 16)));
+      b = v128.xor(b, v128.xor(v128.load(p, 32), v128.load(p, 48)));
+    }
   }
   store<i32>(result, i32x4.extract_lane(v128.xor(a, b), 0));
 }
