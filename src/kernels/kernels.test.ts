@@ -19,13 +19,21 @@ import {
 import { ReferenceExecutor } from "./reference.ts";
 import { ACTIVATE } from "./reference-math.ts";
 import { WasmExecutor } from "./wasm.ts";
+import { compileKernels, preferredBuild } from "./wasm-build.ts";
 
 const THREADS = 3;
+const BUILDS = [compileKernels("plain"), compileKernels("relaxed")];
 
 /** Reserves operands in an arena and records kernels over them. */
 interface Case {
   readonly name: string;
-  readonly build: (arena: Arena) => (kernels: Kernels, memory: LinearMemory) => void;
+  readonly build: (arena: Arena, own: Private[]) => (kernels: Kernels, memory: LinearMemory) => void;
+}
+
+/** Memory in which every build of the kernels keeps what it likes. */
+interface Private {
+  readonly address: number;
+  readonly bytes: number;
 }
 
 /** Runs a case on a fresh memory filled with seeded numbers, and returns the memory after it. */
@@ -33,7 +41,8 @@ async function imageAfter(test: Case, start: (memory: LinearMemory) => Executor)
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: 16, contextLength: 64, threads: THREADS });
   const dataStart = arena.size;
-  const record = test.build(arena);
+  const own: Private[] = [];
+  const record = test.build(arena, own);
   const memory = new LinearMemory(arena.size);
   for (let i = dataStart >>> 2; i < arena.size >>> 2; i++) memory.f32[i] = 4 * uniform(5, 0, i) - 2;
   const executor = start(memory);
@@ -41,19 +50,19 @@ async function imageAfter(test: Case, start: (memory: LinearMemory) => Executor)
   record(kernels, memory);
   kernels.run();
   await executor.close();
+  for (const { address, bytes } of own) memory.ints(address, bytes / 4).fill(0);
   return memory.i32.slice(dataStart >>> 2, arena.size >>> 2);
 }
 
 async function assertSameBits(test: Case): Promise<void> {
   const expected = await imageAfter(test, (memory) => new ReferenceExecutor(memory));
   for (let threads = 1; threads <= THREADS; threads++) {
-    const actual = await imageAfter(test, (memory) => WasmExecutor.start(memory, threads));
-    const at = actual.findIndex((word, i) => word !== expected[i]);
-    assert.equal(
-      at,
-      -1,
-      `${test.name}, ${threads} threads: word ${at} is ${actual[at]}, not ${expected[at]}`,
-    );
+    for (const kernels of BUILDS) {
+      const actual = await imageAfter(test, (memory) => WasmExecutor.start(memory, threads, [], kernels));
+      const at = actual.findIndex((word, i) => word !== expected[i]);
+      const where = `${test.name}, ${kernels.build} SIMD, ${threads} threads`;
+      assert.equal(at, -1, `${where}: word ${at} is ${actual[at]}, not ${expected[at]}`);
+    }
   }
 }
 
@@ -84,7 +93,7 @@ function int8Case(
 ): Case {
   return {
     name: `8-bit matmul [${rows}, ${inWidth}]·[${inWidth}, ${outWidth}], ${epilogue}`,
-    build: (arena) => {
+    build: (arena, own) => {
       const groups = Math.ceil(inWidth / GROUP);
       const x = arena.floats(rows * rowStride(inWidth));
       const quantized = {
@@ -94,6 +103,7 @@ function int8Case(
       const out = arena.floats(rows * rowStride(outWidth));
       const weight = arena.allocate(Math.ceil(outWidth / BLOCK) * groups * BLOCK_BYTES);
       const bias = epilogue === "store" ? 0 : arena.floats(rowStride(outWidth));
+      own.push({ address: quantized.values, bytes: 2 * GROUP * rows * groups });
       return (k, memory) => {
         memory.floats(x, inWidth).fill(0, 0, Math.min(GROUP, inWidth - 1));
         for (let i = 0; i < inWidth; i++)
@@ -211,6 +221,25 @@ describe("WebAssembly kernels give the reference's bits", () => {
   for (const test of [...shapes, ...int8, ...activations, ...attentions, ...rowCases]) {
     it(test.name, () => assertSameBits(test));
   }
+});
+
+describe("the build of the kernels", () => {
+  it("is the relaxed one where the processor multiplies and adds bytes", () => {
+    const linux = (line: string): string =>
+      preferredBuild(`processor : 0\n${line}\n`, { platform: "linux", arch: "x64" });
+    assert.equal(linux("flags\t\t: fpu avx2 avx_vnni sse4_2"), "relaxed");
+    assert.equal(linux("Features\t: fp asimd asimddp sve"), "relaxed");
+    assert.equal(linux("flags\t\t: fpu avx2 avx512_vnni"), "plain"); // V8 does not use the AVX-512 form.
+    assert.equal(linux("model name\t: avx_vnni"), "plain");
+    assert.equal(preferredBuild("", { platform: "darwin", arch: "arm64" }), "relaxed");
+    assert.equal(preferredBuild("", { platform: "win32", arch: "x64" }), "plain");
+  });
+
+  it("is the plain one where Node.js has no relaxed SIMD", () => {
+    const hasRelaxed = Number(process.versions.node.split(".")[0]) >= 22;
+    assert.equal(compileKernels("relaxed").build, hasRelaxed ? "relaxed" : "plain");
+    assert.equal(compileKernels("plain").build, "plain");
+  });
 });
 
 describe("the activations are what their names say", () => {

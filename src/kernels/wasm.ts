@@ -1,9 +1,9 @@
 // Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
-import { readFileSync } from "node:fs";
 import { type MessagePort, Worker } from "node:worker_threads";
 import type { LogitsRow } from "./logits-row.ts";
 import type { LinearMemory } from "./memory.ts";
 import { CONTROL, type Executor, type LogitsPlace } from "./program.ts";
+import { compileKernels } from "./wasm-build.ts";
 import { type LogitsExports, WasmLogitsRow } from "./wasm-logits-row.ts";
 
 interface KernelExports extends LogitsExports {
@@ -22,19 +22,15 @@ export interface HelperData {
 /** A port whose other end is told when the thread that holds it ends, however it ends. */
 export type Lifeline = MessagePort;
 
-/** Compiles the kernels that the build put beside this file. */
-function compileKernels(): WebAssembly.Module {
-  return new WebAssembly.Module(readFileSync(new URL("./kernels.wasm", import.meta.url)));
-}
-
 export class WasmExecutor implements Executor {
-  readonly name = "wasm";
+  readonly name: string;
   readonly memory: LinearMemory;
   readonly #kernels: KernelExports;
   readonly #threads: number;
   readonly #helpers: Worker[];
 
-  private constructor(memory: LinearMemory, kernels: KernelExports, helpers: Worker[]) {
+  private constructor(name: string, memory: LinearMemory, kernels: KernelExports, helpers: Worker[]) {
+    this.name = name;
     this.memory = memory;
     this.#kernels = kernels;
     this.#helpers = helpers;
@@ -45,8 +41,12 @@ export class WasmExecutor implements Executor {
    * Starts an executor on `threads` threads, this one included; each helper takes one of the lifelines, if there are
    * any. A helper that dies leaves `run` waiting for ever, so that only another thread can notice.
    */
-  static start(memory: LinearMemory, threads: number, lifelines: readonly Lifeline[] = []): WasmExecutor {
-    const module = compileKernels();
+  static start(
+    memory: LinearMemory,
+    threads: number,
+    lifelines: readonly Lifeline[] = [],
+    { module, build } = compileKernels(),
+  ): WasmExecutor {
     const instance = new WebAssembly.Instance(module, { env: { memory: memory.wasm } });
     const helpers = Array.from({ length: threads - 1 }, (_, i) => {
       const lifeline = lifelines[i];
@@ -57,7 +57,12 @@ export class WasmExecutor implements Executor {
       helper.unref();
       return helper;
     });
-    return new WasmExecutor(memory, instance.exports as unknown as KernelExports, helpers);
+    return new WasmExecutor(
+      `wasm, ${build} SIMD`,
+      memory,
+      instance.exports as unknown as KernelExports,
+      helpers,
+    );
   }
 
   run(program: number): void {

@@ -3,6 +3,8 @@
 //   acc = acc + f32(isum) · (weight scale · activation scale)
 // so that the bits depend neither on tiling nor on the width of the machine's vectors. Weights lie in blocks of four
 // outputs by one group, 4 × 64 bytes and then the four scales, [N/4][K/64], so that a thread reads ascending streams.
+import * as halves from "./int8-halves";
+import * as words from "./int8-words";
 import { finish, STREAMS } from "./matmul";
 
 const BLOCK_BYTES: usize = 272; // 4 outputs × 64 weights, 4 scales
@@ -37,7 +39,7 @@ function quantizeGroup(q: usize, x: usize, count: i32): f32 {
       max(f32x4.extract_lane(m, 2), f32x4.extract_lane(m, 3)),
     );
   } else {
-    for (; i < count; i++) largest = max(largest, abs(load<f32>(x + (<usize>i << 2))));
+    for (let k = 0; k < count; k++) largest = max(largest, abs(load<f32>(x + (<usize>k << 2))));
   }
   const inverse: f32 = largest > 0 ? LARGEST / largest : 0;
   if (count == 64) {
@@ -45,138 +47,18 @@ function quantizeGroup(q: usize, x: usize, count: i32): f32 {
     for (i = 0; i < 64; i += 8) {
       const low = f32x4.nearest(f32x4.mul(v128.load(x + (<usize>i << 2)), v));
       const high = f32x4.nearest(f32x4.mul(v128.load(x + (<usize>i << 2), 16), v));
-      const words = i16x8.narrow_i32x4_s(i32x4.trunc_sat_f32x4_s(low), i32x4.trunc_sat_f32x4_s(high));
-      v128.store(q + (<usize>i << 1), words);
+      const eight = i16x8.narrow_i32x4_s(i32x4.trunc_sat_f32x4_s(low), i32x4.trunc_sat_f32x4_s(high));
+      if (ASC_FEATURE_RELAXED_SIMD) halves.storeActivations(q, i, eight);
+      else words.storeActivations(q, i, eight);
     }
   } else {
-    for (i = 0; i < count; i++) {
-      store<i16>(q + (<usize>i << 1), <i16>(<i32>nearest<f32>(load<f32>(x + (<usize>i << 2)) * inverse)));
+    for (; i < 64; i++) {
+      const value = i < count ? <i32>nearest<f32>(load<f32>(x + (<usize>i << 2)) * inverse) : 0;
+      if (ASC_FEATURE_RELAXED_SIMD) halves.storeActivation(q, i, value);
+      else words.storeActivation(q, i, value);
     }
-    for (; i < 64; i++) store<i16>(q + (<usize>i << 1), 0);
   }
   return largest / LARGEST;
-}
-
-/** The four sums of four vectors, as one vector: unpack, add, unpack, add. */
-// @ts-ignore: decorator
-@inline
-function reduce4(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i32x4.add(i32x4.shuffle(a, b, 0, 4, 1, 5), i32x4.shuffle(a, b, 2, 6, 3, 7));
-  const cd = i32x4.add(i32x4.shuffle(c, d, 0, 4, 1, 5), i32x4.shuffle(c, d, 2, 6, 3, 7));
-  return i32x4.add(i32x4.shuffle(ab, cd, 0, 1, 4, 5), i32x4.shuffle(ab, cd, 2, 3, 6, 7));
-}
-
-/** Adds the group sums a … d of four outputs to their accumulator. */
-// @ts-ignore: decorator
-@inline
-function addGroup(sum: v128, a: v128, b: v128, c: v128, d: v128, weightScales: v128, scale: usize): v128 {
-  const scales = f32x4.mul(weightScales, v128.load32_splat(scale));
-  return f32x4.add(sum, f32x4.mul(f32x4.convert_i32x4_s(reduce4(a, b, c, d)), scales));
-}
-
-// @ts-ignore: decorator
-@inline
-function madd(sum: v128, w: v128, x: v128): v128 {
-  return i32x4.add(sum, i32x4.dot_i16x8_s(w, x));
-}
-
-/** Adds one group of one row against one block to its sums at `acc`. */
-// @ts-ignore: decorator
-@inline
-function group1(acc: usize, q: usize, scale: usize, w: usize): void {
-  let a = i32x4.splat(0);
-  let b = a;
-  let c = a;
-  let d = a;
-  const end = w + 64;
-  for (; w < end; w += 16, q += 32) {
-    const x0 = v128.load(q);
-    const x1 = v128.load(q, 16);
-    a = madd(madd(a, v128.load8x8_s(w), x0), v128.load8x8_s(w, 8), x1);
-    b = madd(madd(b, v128.load8x8_s(w, 64), x0), v128.load8x8_s(w, 72), x1);
-    c = madd(madd(c, v128.load8x8_s(w, 128), x0), v128.load8x8_s(w, 136), x1);
-    d = madd(madd(d, v128.load8x8_s(w, 192), x0), v128.load8x8_s(w, 200), x1);
-  }
-  v128.store(acc, addGroup(v128.load(acc), a, b, c, d, v128.load(end, 192), scale));
-}
-
-/** Two rows against one block: a weight is widened once for both. */
-// @ts-ignore: decorator
-@inline
-function group2(acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize): void {
-  let a0 = i32x4.splat(0);
-  let b0 = a0;
-  let c0 = a0;
-  let d0 = a0;
-  let a1 = a0;
-  let b1 = a0;
-  let c1 = a0;
-  let d1 = a0;
-  const end = w + 64;
-  for (; w < end; w += 8, q += 16) {
-    const x0 = v128.load(q);
-    const x1 = v128.load(q + qStride);
-    let v = v128.load8x8_s(w);
-    a0 = madd(a0, v, x0);
-    a1 = madd(a1, v, x1);
-    v = v128.load8x8_s(w, 64);
-    b0 = madd(b0, v, x0);
-    b1 = madd(b1, v, x1);
-    v = v128.load8x8_s(w, 128);
-    c0 = madd(c0, v, x0);
-    c1 = madd(c1, v, x1);
-    v = v128.load8x8_s(w, 192);
-    d0 = madd(d0, v, x0);
-    d1 = madd(d1, v, x1);
-  }
-  const weightScales = v128.load(end, 192);
-  v128.store(acc, addGroup(v128.load(acc), a0, b0, c0, d0, weightScales, scale));
-  v128.store(acc, addGroup(v128.load(acc, 16), a1, b1, c1, d1, weightScales, scale + scaleStride), 16);
-}
-
-/** Three rows against one block: the most rows whose twelve group sums stay in registers. */
-// @ts-ignore: decorator
-@inline
-function group3(acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize): void {
-  let a0 = i32x4.splat(0);
-  let b0 = a0;
-  let c0 = a0;
-  let d0 = a0;
-  let a1 = a0;
-  let b1 = a0;
-  let c1 = a0;
-  let d1 = a0;
-  let a2 = a0;
-  let b2 = a0;
-  let c2 = a0;
-  let d2 = a0;
-  const q2 = qStride * 2;
-  const end = w + 64;
-  for (; w < end; w += 8, q += 16) {
-    const x0 = v128.load(q);
-    const x1 = v128.load(q + qStride);
-    const x2 = v128.load(q + q2);
-    let v = v128.load8x8_s(w);
-    a0 = madd(a0, v, x0);
-    a1 = madd(a1, v, x1);
-    a2 = madd(a2, v, x2);
-    v = v128.load8x8_s(w, 64);
-    b0 = madd(b0, v, x0);
-    b1 = madd(b1, v, x1);
-    b2 = madd(b2, v, x2);
-    v = v128.load8x8_s(w, 128);
-    c0 = madd(c0, v, x0);
-    c1 = madd(c1, v, x1);
-    c2 = madd(c2, v, x2);
-    v = v128.load8x8_s(w, 192);
-    d0 = madd(d0, v, x0);
-    d1 = madd(d1, v, x1);
-    d2 = madd(d2, v, x2);
-  }
-  const weightScales = v128.load(end, 192);
-  v128.store(acc, addGroup(v128.load(acc), a0, b0, c0, d0, weightScales, scale));
-  v128.store(acc, addGroup(v128.load(acc, 16), a1, b1, c1, d1, weightScales, scale + scaleStride), 16);
-  v128.store(acc, addGroup(v128.load(acc, 32), a2, b2, c2, d2, weightScales, scale + scaleStride * 2), 32);
 }
 
 /**
@@ -205,9 +87,15 @@ function tile(
   for (let group = 0; group < groups; group++) {
     let block = w;
     for (let acc = sums; acc < end; acc += SUM_BYTES, block += weightStep) {
-      if (rows == 1) group1(acc, q, scale, block);
-      else if (rows == 2) group2(acc, q, qStride, scale, scaleStride, block);
-      else group3(acc, q, qStride, scale, scaleStride, block);
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        if (rows == 1) halves.group1(acc, q, scale, block);
+        else if (rows == 2) halves.group2(acc, q, qStride, scale, scaleStride, block);
+        else halves.group3(acc, q, qStride, scale, scaleStride, block);
+      } else {
+        if (rows == 1) words.group1(acc, q, scale, block);
+        else if (rows == 2) words.group2(acc, q, qStride, scale, scaleStride, block);
+        else words.group3(acc, q, qStride, scale, scaleStride, block);
+      }
     }
     w += BLOCK_BYTES;
     q += 128;
