@@ -1,11 +1,12 @@
 // From a checkpoint directory to a model in memory.
 import { Arena, LinearMemory } from "../kernels/memory.ts";
-import { type Executor, PAGE_POSITIONS } from "../kernels/program.ts";
+import { type Executor, Kernels, PAGE_POSITIONS } from "../kernels/program.ts";
 import { ReferenceExecutor } from "../kernels/reference.ts";
 import { type Lifeline, WasmExecutor } from "../kernels/wasm.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { Gpt2, layoutGpt2, pageBytes } from "./gpt2.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
+import { allocateStaging, Packer } from "./packing.ts";
 import { loadWeights, type Precision, type TensorSource } from "./weights.ts";
 
 export interface ModelOptions {
@@ -47,9 +48,15 @@ export function buildModel(source: TensorSource, options: ModelOptions): Gpt2 {
   };
   const arena = new Arena();
   const layout = layoutGpt2(arena, config, capacity);
-  const memory = new LinearMemory(arena.size);
-  loadWeights(memory, layout.weights, source);
-  return new Gpt2(config, layout, capacity, startExecutor(memory, options));
+  const staging = allocateStaging(arena, config);
+  const executor = startExecutor(new LinearMemory(arena.size), options);
+  try {
+    loadWeights(new Packer(new Kernels(executor, layout.program), staging), layout.weights, source);
+  } catch (error) {
+    void executor.close();
+    throw error;
+  }
+  return new Gpt2(config, layout, capacity, executor);
 }
 
 function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {
