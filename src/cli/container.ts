@@ -18,7 +18,7 @@ const MODEL_DIRECTORY = "/opt/ml/model";
 /** Settings that mean something without keys and endpoint names. */
 const SETTING_NAMES = [
   ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache", "bodyBytesMax"] as const),
-  ...(["queueRequestsMax", "queueTokensMax", "threads"] as const),
+  ...(["queueRequestsMax", "queueTokensMax", "threads", "weightCacheMb"] as const),
   ...(["maxNumReturnSequences", "maxNumBeams", "headersTimeoutMs", "requestTimeoutMs"] as const),
   ...(["keepAliveTimeoutMs", "requestDeadlineMs", "drainTimeoutMs", "connectionsMax", "logLevel"] as const),
   ...(["adminHost", "adminPort"] as const),
@@ -36,7 +36,9 @@ export const container: Command = {
     }
     const { config } = resolved;
     const defaultAccept = acceptFrom(process.env);
-    const models = new Models(config, [{ name: "container", model: config.model }]);
+    const onProblem = (message: string): void => app.log.error(message);
+    const endpoints = [{ name: "container", model: config.model }];
+    const models = new Models(config, endpoints, { env: process.env, onProblem });
     const metrics = new Metrics(models.distinct);
     const [generator] = models.loading.values();
     const app = createContainerApp({
@@ -56,6 +58,8 @@ const CONTAINER: Presets = {
   host: { origin: "the container contract", value: "0.0.0.0" },
   port: { origin: "the container contract", value: "8080" },
   model: { origin: "the container contract", value: MODEL_DIRECTORY },
+  // A container's disk ends with it.
+  weightCacheMb: { origin: "the container contract", value: "0" },
 };
 
 /**

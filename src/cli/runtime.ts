@@ -8,6 +8,13 @@ import type { Metrics } from "../server/metrics.ts";
 import type { Generator } from "../service/generation.ts";
 import { loadGenerator } from "../service/load.ts";
 import { modelName, resolveModelDirectory } from "../service/model-directory.ts";
+import { type Environment, weightCacheOf } from "./cache-directory.ts";
+
+export interface Surroundings {
+  readonly env: Environment;
+  /** Is told what the operator should know. */
+  readonly onProblem: (message: string) => void;
+}
 
 /** Models by endpoint name, each loaded once however many endpoints serve it. */
 export class Models {
@@ -15,7 +22,7 @@ export class Models {
   readonly #loaded = new Map<string, Generator>();
 
   /** @throws GptError `invalid_checkpoint` when a model is nowhere to be found. */
-  constructor(config: Config, endpoints: readonly EndpointSetting[]) {
+  constructor(config: Config, endpoints: readonly EndpointSetting[], surroundings: Surroundings) {
     const directories = endpoints.map(({ name, model }) => ({
       name,
       directory: resolveModelDirectory(model),
@@ -23,7 +30,7 @@ export class Models {
     const byDirectory = new Map<string, Promise<Generator>>();
     this.loading = new Map(
       directories.map(({ name, directory }) => {
-        const promise = byDirectory.get(directory) ?? load(config, directory);
+        const promise = byDirectory.get(directory) ?? load(config, directory, surroundings);
         byDirectory.set(directory, promise);
         promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
         return [name, promise];
@@ -53,11 +60,13 @@ export class Models {
   }
 }
 
-function load(config: Config, directory: string): Promise<Generator> {
+function load(config: Config, directory: string, { env, onProblem }: Surroundings): Promise<Generator> {
+  const weightCache = weightCacheOf(config, env);
   const { precision, kvCacheMb, prefixCache, queueRequestsMax, queueTokensMax, threads } = config;
   return loadGenerator({
     ...{ model: directory, name: modelName(directory) },
-    ...{ precision, kvCacheMb, prefixCache: prefixCache === "on", queueRequestsMax },
+    ...{ precision, kvCacheMb, prefixCache: prefixCache === "on", queueRequestsMax, onProblem },
+    ...(weightCache && { weightCache }),
     ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
     ...(threads === 0 ? {} : { threads }),
   });

@@ -8,13 +8,16 @@ import {
   writeCheckpoint,
   writeSafetensors,
 } from "../../test/support/checkpoints.ts";
+import { messageOf } from "../errors.ts";
 import { Arena, LinearMemory } from "../kernels/memory.ts";
 import { allocateProgram, Kernels } from "../kernels/program.ts";
 import { WasmExecutor } from "../kernels/wasm.ts";
 import { score } from "../service/score.ts";
 import { Checkpoint } from "./checkpoint.ts";
-import { parseGpt2Config } from "./gpt2-config.ts";
-import { loadModel } from "./load.ts";
+import { assertAddressable, pagesFor } from "./footprint.ts";
+import type { Gpt2Capacity } from "./gpt2.ts";
+import { type Gpt2Config, parseGpt2Config } from "./gpt2-config.ts";
+import { buildModel, loadModel } from "./load.ts";
 import { allocateStaging, Packer } from "./packing.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 
@@ -236,10 +239,60 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     assert.throws(open(path), { message: /has no weight_map of file names/ });
   });
 
-  it("a model that WebAssembly cannot address", () => {
-    assert.throws(() => loadModel(good, { precision: "f32", kvCacheMb: 5000, threads: 1 }), {
-      code: "invalid_config",
-      message: /need 4\.9 GiB, and WebAssembly memory ends at 4 GiB/,
+  it("a model that WebAssembly cannot address, with what would fit", () => {
+    const shape = (nLayer: number, nEmbd: number) =>
+      parseGpt2Config({ n_layer: nLayer, n_embd: nEmbd, n_head: nEmbd / 64 }, "");
+    const [large, xl, huge] = [shape(36, 1280), shape(48, 1600), shape(96, 3200)];
+    const refused = (config: Gpt2Config, precision: "f32" | "int8", kvCacheMb: number, message: RegExp) => {
+      const source = { config, tensor: () => assert.fail("nothing is read") };
+      assert.throws(() => buildModel(source, { precision, kvCacheMb, threads: 1 }), {
+        code: "invalid_config",
+        message,
+      });
+    };
+    refused(
+      xl,
+      "f32",
+      256,
+      /1557\.6 M parameters in f32 needs 6\.\d GiB with .* one context, .* ends at 4 GiB: use --precision int8, which needs 2\.\d GiB$/,
+    );
+    refused(huge, "f32", 1, /needs 46\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
+    refused(huge, "int8", 1, /in int8 needs 15\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
+    refused(
+      xl,
+      "int8",
+      3000,
+      /in int8 needs 1\.\d GiB besides 2\.9 GiB for keys and values, .*: lower --kv-cache-mb to 2\d\d\d or less$/,
+    );
+    refused(
+      large,
+      "f32",
+      2048,
+      /774\.0 M parameters in f32 needs 3\.\d GiB besides 2\.0 GiB .*: lower --kv-cache-mb to \d+ or less$/,
+    );
+  });
+
+  it("what is refused for its keys and values fits with the budget that is named", () => {
+    const config = parseGpt2Config({}, "");
+    const capacity = (kvCacheMb: number): Gpt2Capacity => ({
+      ...{
+        precision: "int8",
+        pages: pagesFor(config, kvCacheMb),
+        maxBatchTokens: 128,
+        maxLogitRows: 64,
+        threads: 1,
+      },
     });
+    const sentenceOf = (kvCacheMb: number): string => {
+      try {
+        assertAddressable(config, capacity(kvCacheMb));
+        return "";
+      } catch (error) {
+        return messageOf(error);
+      }
+    };
+    const largest = Number(/to (\d+) or less/.exec(sentenceOf(10_000))?.[1]);
+    assert.equal(sentenceOf(largest), "");
+    assert.notEqual(sentenceOf(largest + 40), "");
   });
 });

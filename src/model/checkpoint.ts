@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
 import { type Gpt2Config, parseGpt2Config } from "./gpt2-config.ts";
+import { identityOf } from "./identity.ts";
 import { SafetensorsFile, type Tensor } from "./safetensors.ts";
 
 const SINGLE = "model.safetensors";
@@ -59,6 +60,11 @@ export class Checkpoint {
       throw new GptError("invalid_checkpoint", `${where}: tensor ${name} of shape [${shape}] is missing`);
     }
     return found.file.tensor(found.name, shape);
+  }
+
+  /** See `identityOf`. */
+  identity(): string | undefined {
+    return identityOf(this.#files, this.config);
   }
 
   close(): void {

@@ -103,12 +103,11 @@ export class Packer {
 
   #stage({ dtype, read }: Tensor, first: number, count: number): void {
     const { values, stored } = this.#staging;
-    const { buffer } = this.#memory.wasm;
     if (dtype === "F32") {
-      read(first, new Uint8Array(buffer, values, 4 * count));
+      read(first, this.#memory.bytes(values, 4 * count));
       return;
     }
-    read(first, new Uint8Array(buffer, stored, 2 * count));
+    read(first, this.#memory.bytes(stored, 2 * count));
     this.#kernels.widen(dtype, values, stored, count);
     this.#kernels.run();
   }

@@ -11,11 +11,16 @@ import type { Tensor } from "./safetensors.ts";
 export const PRECISIONS = ["int8", "f32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
+/** To be raised whenever packed weights get another layout or other bits: cached ones are then of no use. */
+export const WEIGHT_FORMAT = 1;
+
 /** Where tensors come from: a checkpoint, or whatever has its shape. */
 export interface TensorSource {
   readonly config: Gpt2Config;
   /** A tensor of this shape; names without the `transformer.` prefix. */
   tensor(name: string, shape: readonly number[]): Tensor;
+  /** Another one whenever the tensors may be others; undefined: cannot be told. */
+  identity?(): string | undefined;
 }
 
 export interface Norm {
