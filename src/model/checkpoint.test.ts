@@ -257,7 +257,7 @@ describe("a wrong checkpoint gets one clear sentence", () => {
       /1557\.6 M parameters in f32 needs 6\.\d GiB with .* one context, .* ends at 4 GiB: use --precision int8, which needs 2\.\d GiB$/,
     );
     refused(huge, "f32", 1, /needs 46\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
-    refused(huge, "int8", 1, /in int8 needs 15\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
+    refused(huge, "int8", 1, /in int8 needs 14\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
     refused(
       xl,
       "int8",
