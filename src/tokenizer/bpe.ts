@@ -114,7 +114,10 @@ class PairRanks {
     this.#slots = new Int32Array(3 * numSlots).fill(NO_RANK);
     for (let rank = 0; rank < merges.length; rank++) {
       const { left, right } = merges[rank]!;
-      this.#slots.set([left, right, rank], this.#slotOf(left, right));
+      const at = this.#slotOf(left, right);
+      this.#slots[at] = left;
+      this.#slots[at + 1] = right;
+      this.#slots[at + 2] = rank;
     }
   }
 

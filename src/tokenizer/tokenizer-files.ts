@@ -84,20 +84,21 @@ async function readBase(directory: string): Promise<BaseTokenizer> {
 }
 
 /** merges.txt: an optional line with a version, then a rule a line in order of rank. */
-function parseMerges(text: string, file: string): MergeRule[] {
-  const merges: MergeRule[] = [];
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
+function* parseMerges(text: string, file: string): Generator<MergeRule> {
+  for (let index = 0, start = 0; start < text.length; index++) {
+    const newline = text.indexOf("\n", start);
+    const end = newline < 0 ? text.length : newline;
+    const line = text.slice(start, text[end - 1] === "\r" ? end - 1 : end);
+    start = end + 1;
     if (line === "" || (index === 0 && line.startsWith("#version"))) continue;
     const rule = parseMergeLine(line, index);
-    if (!rule) {
+    if (rule) yield rule;
+    else
       throw invalidTokenizer(
         file,
         `${lineOf({ index })} is ${quote(line)}; expected two tokens and one space`,
       );
-    }
-    merges.push(rule);
   }
-  return merges;
 }
 
 function lineOf({ index }: Pick<MergeRule, "index">): string {
@@ -112,7 +113,7 @@ function toBpeModel(base: BaseTokenizer): BpeModel {
     const needs = `${base.placeOf(rule)} needs the token ${quote(token)}`;
     throw invalidTokenizer(mergesFile, `${needs}, which ${vocabFile} lacks`);
   };
-  const merges = base.merges.map((rule) => {
+  const merges = Array.from(base.merges, (rule) => {
     const { left, right } = rule;
     const merged = left + right;
     if (!isByteLevelToken(merged)) {

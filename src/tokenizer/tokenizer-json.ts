@@ -26,7 +26,7 @@ export function parseTokenizerJson(json: JsonRecord, file: string): BaseTokenize
     vocabFile: file,
     mergesFile: file,
     ...parseVocab(model.vocab, file),
-    merges: model.merges.map((rule: unknown, index) => parseMerge(rule, index, file)),
+    merges: parseMerges(model.merges, file),
     placeOf,
     addedTokens: addedTokens.map((token: unknown) =>
       parseAddedToken(token, isRecord(token) ? token.id : undefined, file),
@@ -83,6 +83,10 @@ function byteLevelOf(preTokenizer: unknown, file: string): JsonRecord {
     file,
     `pre_tokenizer is ${quote(preTokenizer)}; expected type "ByteLevel" with its regex`,
   );
+}
+
+function* parseMerges(rules: readonly unknown[], file: string): Generator<MergeRule> {
+  for (const [index, rule] of rules.entries()) yield parseMerge(rule, index, file);
 }
 
 /** A rule is "left right" or, in newer files, ["left", "right"]. */

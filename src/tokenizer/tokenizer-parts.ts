@@ -15,7 +15,8 @@ export interface BaseTokenizer {
   readonly vocab: ReadonlyMap<string, number>;
   /** The same by id. */
   readonly tokens: readonly (string | undefined)[];
-  readonly merges: readonly MergeRule[];
+  /** In order of rank; parsed while they are read, once, so that tens of thousands of them need not exist at a time. */
+  readonly merges: Iterable<MergeRule>;
   /** For messages: the place of a rule, such as "line 17" or "model.merges[15]". */
   readonly placeOf: (rule: MergeRule) => string;
   readonly addedTokens: readonly AddedToken[];
