@@ -2,7 +2,6 @@
 import type { AddressInfo } from "node:net";
 import type { Config, EndpointSetting } from "../config.ts";
 import { GptError, messageOf } from "../errors.ts";
-import { createAdminApp } from "../server/admin.ts";
 import type { App } from "../server/http-app.ts";
 import type { Metrics } from "../server/metrics.ts";
 import type { Generator } from "../service/generation.ts";
@@ -112,7 +111,7 @@ export interface Door {
 export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
   const { app, models, config } = door;
   const stopped = stopSignal();
-  const admin = config.adminPort === 0 ? undefined : adminOf(door);
+  const admin = config.adminPort === 0 ? undefined : await adminOf(door);
   const apps = admin === undefined ? [app] : [app, admin];
   try {
     const started = Promise.all([
@@ -138,7 +137,8 @@ export async function run(door: Door, onReady: (baseUrl: string) => void): Promi
   throw new GptError("engine_failed", `The engine of endpoint ${reason} failed and could not be restarted`);
 }
 
-function adminOf({ models, metrics, config }: Door): App {
+async function adminOf({ models, metrics, config }: Door): Promise<App> {
+  const { createAdminApp } = await import("../server/admin.ts");
   return createAdminApp({ config, metrics, generators: models.all });
 }
 

@@ -1,8 +1,6 @@
 // `gpt2-api serve`: the runtime front on one or more models, from the settings to the orderly stop.
 import { type Config, endpointsOf, explainConfig } from "../config.ts";
 import { GptError } from "../errors.ts";
-import { createApp } from "../server/app.ts";
-import { Metrics } from "../server/metrics.ts";
 import { TlsFiles } from "../server/tls.ts";
 import type { ModelInfo } from "../service/generation.ts";
 import type { Command } from "./command.ts";
@@ -33,7 +31,12 @@ async function startServer(config: Config): Promise<number> {
   const endpoints = endpointsOf(config);
   const { keys, own } = loadKeys(config, process.env, report);
   const tls = tlsOf(config, report);
+  // The models are loaded in threads of their own, and the server's modules meanwhile.
   const models = new Models(config, endpoints, { env: process.env, onProblem: report });
+  const [{ createApp }, { Metrics }] = await Promise.all([
+    import("../server/app.ts"),
+    import("../server/metrics.ts"),
+  ]);
   const metrics = new Metrics(models.distinct);
   const app = createApp({
     ...{ generators: models.loading, config, keys, tls },
