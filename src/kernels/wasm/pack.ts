@@ -184,10 +184,40 @@ export function packOutIn(
     const rows = min(16, count - (panel << 4));
     const from = x + (<usize>panel << 4) * stride;
     const to = weight + <usize>(begin + (panel << 4)) * stride;
-    for (let k: usize = 0; k < <usize>inWidth; k++) {
-      for (let lane: usize = 0; lane < <usize>rows; lane++) {
-        store<f32>(to + (k << 6) + (lane << 2), load<f32>(from + lane * stride + (k << 2)));
+    let row = 0;
+    for (; row + 4 <= rows; row += 4) turn4(to + (<usize>row << 2), from + <usize>row * stride, inWidth);
+    for (; row < rows; row++) {
+      const at = from + <usize>row * stride;
+      for (let k = 0; k < inWidth; k++) {
+        store<f32>(to + (<usize>k << 6) + (<usize>row << 2), load<f32>(at + (<usize>k << 2)));
       }
+    }
+  }
+}
+
+/** Four rows of `width` become four columns of rows that are 64 bytes long. */
+function turn4(to: usize, x: usize, width: i32): void {
+  const stride = <usize>width << 2;
+  let k = 0;
+  for (; k + 4 <= width; k += 4) {
+    const at = x + (<usize>k << 2);
+    const out = to + (<usize>k << 6);
+    const a = v128.load(at);
+    const b = v128.load(at + stride);
+    const c = v128.load(at + stride * 2);
+    const d = v128.load(at + stride * 3);
+    const lowAb = i32x4.shuffle(a, b, 0, 4, 1, 5);
+    const highAb = i32x4.shuffle(a, b, 2, 6, 3, 7);
+    const lowCd = i32x4.shuffle(c, d, 0, 4, 1, 5);
+    const highCd = i32x4.shuffle(c, d, 2, 6, 3, 7);
+    v128.store(out, i64x2.shuffle(lowAb, lowCd, 0, 2));
+    v128.store(out, i64x2.shuffle(lowAb, lowCd, 1, 3), 64);
+    v128.store(out, i64x2.shuffle(highAb, highCd, 0, 2), 128);
+    v128.store(out, i64x2.shuffle(highAb, highCd, 1, 3), 192);
+  }
+  for (; k < width; k++) {
+    for (let row: usize = 0; row < 4; row++) {
+      store<f32>(to + (<usize>k << 6) + (row << 2), load<f32>(x + row * stride + (<usize>k << 2)));
     }
   }
 }
