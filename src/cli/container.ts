@@ -6,12 +6,11 @@ import { GptError } from "../errors.ts";
 import { quoted } from "../schema.ts";
 import { createContainerApp } from "../server/container.ts";
 import type { ResponseType } from "../server/envelope.ts";
-import { Metrics } from "../server/metrics.ts";
 import type { Command } from "./command.ts";
 import type { Environment } from "./credentials.ts";
 import { parseFlags, settingOptions } from "./flags.ts";
 import { configText, PRINT_CONFIG } from "./print-config.ts";
-import { Models, run } from "./runtime.ts";
+import { Models, metricsOf, run } from "./runtime.ts";
 
 const MODEL_DIRECTORY = "/opt/ml/model";
 
@@ -36,16 +35,18 @@ export const container: Command = {
     }
     const { config } = resolved;
     const defaultAccept = acceptFrom(process.env);
-    const onProblem = (message: string): void => app.log.error(message);
+    let onProblem = (message: string): void => void process.stderr.write(`gpt2-api: ${message}\n`);
+    const report = (message: string): void => onProblem(message);
     const endpoints = [{ name: "container", model: config.model }];
-    const models = new Models(config, endpoints, { env: process.env, onProblem });
-    const metrics = new Metrics(models.distinct);
+    const models = new Models(config, endpoints, { env: process.env, onProblem: report });
+    const metrics = await metricsOf(config, models);
     const [generator] = models.loading.values();
     const app = createContainerApp({
       ...{ generator: generator as NonNullable<typeof generator>, config, defaultAccept },
       logger: { level: config.logLevel, stream: process.stderr },
-      onFinished: (outcome, status) => metrics.finished(outcome, status),
+      onFinished: (outcome, status) => metrics?.finished(outcome, status),
     });
+    onProblem = (message) => app.log.error(message);
     return run({ app, models, metrics, config }, (baseUrl) => {
       process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
     });

@@ -99,7 +99,7 @@ export function baseUrl(app: App, config: Config): string {
 export interface Door {
   readonly app: App;
   readonly models: Models;
-  readonly metrics: Metrics;
+  readonly metrics: Metrics | undefined;
   readonly config: Config;
 }
 
@@ -111,7 +111,7 @@ export interface Door {
 export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
   const { app, models, config } = door;
   const stopped = stopSignal();
-  const admin = config.adminPort === 0 ? undefined : await adminOf(door);
+  const admin = await adminOf(door);
   const apps = admin === undefined ? [app] : [app, admin];
   try {
     const started = Promise.all([
@@ -137,7 +137,15 @@ export async function run(door: Door, onReady: (baseUrl: string) => void): Promi
   throw new GptError("engine_failed", `The engine of endpoint ${reason} failed and could not be restarted`);
 }
 
-async function adminOf({ models, metrics, config }: Door): Promise<App> {
+/** Undefined without an admin port: nobody could read them. */
+export async function metricsOf(config: Config, models: Models): Promise<Metrics | undefined> {
+  if (config.adminPort === 0) return undefined;
+  const { Metrics } = await import("../server/metrics.ts");
+  return new Metrics(models.distinct);
+}
+
+async function adminOf({ models, metrics, config }: Door): Promise<App | undefined> {
+  if (metrics === undefined) return undefined;
   const { createAdminApp } = await import("../server/admin.ts");
   return createAdminApp({ config, metrics, generators: models.all });
 }

@@ -9,7 +9,7 @@ import { type ExampleTarget, examples, invocationUrl } from "./examples.ts";
 import { parseFlags, settingOptions } from "./flags.ts";
 import { loadKeys } from "./keys.ts";
 import { configText, PRINT_CONFIG } from "./print-config.ts";
-import { Models, run } from "./runtime.ts";
+import { Models, metricsOf, run } from "./runtime.ts";
 
 export const serve: Command = {
   summary: "Serves models over the SageMaker Runtime protocol.",
@@ -33,15 +33,11 @@ async function startServer(config: Config): Promise<number> {
   const tls = tlsOf(config, report);
   // The models are loaded in threads of their own, and the server's modules meanwhile.
   const models = new Models(config, endpoints, { env: process.env, onProblem: report });
-  const [{ createApp }, { Metrics }] = await Promise.all([
-    import("../server/app.ts"),
-    import("../server/metrics.ts"),
-  ]);
-  const metrics = new Metrics(models.distinct);
+  const [{ createApp }, metrics] = await Promise.all([import("../server/app.ts"), metricsOf(config, models)]);
   const app = createApp({
     ...{ generators: models.loading, config, keys, tls },
     logger: { level: config.logLevel, stream: process.stderr },
-    onFinished: (outcome, status) => metrics.finished(outcome, status),
+    onFinished: (outcome, status) => metrics?.finished(outcome, status),
   });
   onProblem = (message) => app.log.error(message);
   return run({ app, models, metrics, config }, (baseUrl) => {
