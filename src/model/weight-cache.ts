@@ -159,9 +159,9 @@ function readFully(fd: number, into: Uint8Array, position: number): void {
 async function writeWhole(path: string, first: Uint8Array, rest: Uint8Array): Promise<void> {
   const file = await promises.open(path, "wx", 0o600);
   try {
-    await file.writeFile(first);
+    await writeFully(file, first);
     for (let at = 0; at < rest.length; at += CHUNK_BYTES) {
-      await file.writeFile(rest.subarray(at, at + CHUNK_BYTES));
+      await writeFully(file, rest.subarray(at, at + CHUNK_BYTES));
     }
   } catch (error) {
     tolerantly(() => rmSync(path));
@@ -169,6 +169,10 @@ async function writeWhole(path: string, first: Uint8Array, rest: Uint8Array): Pr
   } finally {
     await file.close();
   }
+}
+
+async function writeFully(file: promises.FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
 }
 
 /** For what is good to do and harmless when it fails, as on a disk that may only be read. */

@@ -55,6 +55,7 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     spawn: () => spawnEngineThread(directory, modelOptions),
     ...others,
   });
+  starting.catch(() => {}); // It may fail while nobody waits for it yet.
   try {
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
