@@ -32,6 +32,15 @@ export const configSchema = z.strictObject({
       "Keeps keys and values of earlier requests for prompts that begin alike, in what running requests leave of " +
         "--kv-cache-mb.",
     ),
+  weightCacheMb: z
+    .int()
+    .min(0)
+    .max(1_048_576)
+    .default(4096)
+    .describe(
+      "Disk space in MiB for quantised weights, which are kept in the user's cache folder so that the next start is " +
+        "quicker; 0: none are kept.",
+    ),
   threads: z
     .int()
     .min(0)

@@ -51,7 +51,11 @@ const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; rea
     what: "threads",
   },
   { pattern: /Math\.random|randomBytes|randomInt/, places: /^(cli|server)\//, what: "fresh randomness" },
-  { pattern: /Date\.now|new Date\(\)/, places: /^(cli|server|sigv4)\//, what: "the clock" },
+  {
+    pattern: /Date\.now|new Date\(\)/,
+    places: /^(cli|server|sigv4)\/|^model\/(identity|weight-cache)/,
+    what: "the clock",
+  },
   { pattern: /console\.|process\.std(out|err)/, places: /^cli\//, what: "the terminal" },
 ];
 

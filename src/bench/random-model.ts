@@ -22,19 +22,21 @@ export function shapeConfig(name: string): Gpt2Config {
 
 const SPREAD = 0.07;
 
-/** A source of tensors with values spread evenly around zero; norms are near one. */
+/** A source of tensors with values spread evenly around zero, in the order they are read; norms are near one. */
 export function randomTensors(config: Gpt2Config): TensorSource {
   let state = 1;
   return {
     config,
-    read(name, shape) {
-      const values = new Float32Array(shape.reduce((product, n) => product * n, 1));
+    tensor(name) {
       const offset = /ln_.*weight/.test(name) ? 1 : 0;
-      for (let i = 0; i < values.length; i++) {
-        state = (Math.imul(state, 1664525) + 1013904223) | 0;
-        values[i] = offset + (state / 2 ** 31) * SPREAD;
-      }
-      return values;
+      const read = (_first: number, { buffer, byteOffset, length }: Uint8Array): void => {
+        const values = new Float32Array(buffer, byteOffset, length / 4);
+        for (let i = 0; i < values.length; i++) {
+          state = (Math.imul(state, 1664525) + 1013904223) | 0;
+          values[i] = offset + (state / 2 ** 31) * SPREAD;
+        }
+      };
+      return { dtype: "F32", read };
     },
   };
 }

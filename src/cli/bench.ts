@@ -76,7 +76,7 @@ function load(name: string, isShape: boolean, precision: Precision, threads: num
   const config = shapeConfig(name);
   const pages = 64 * Math.ceil((Math.max(...CONTEXTS) + 1) / 16);
   const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config)) / 2 ** 20));
-  return { backend: buildModel(randomTensors(config), { precision, threads, kvCacheMb }), config };
+  return buildModel(randomTensors(config), { precision, threads, kvCacheMb });
 }
 
 function measure({ backend, config }: Loaded, machine: Machine, precision: Precision): Measurement[] {

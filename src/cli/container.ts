@@ -6,19 +6,18 @@ import { GptError } from "../errors.ts";
 import { quoted } from "../schema.ts";
 import { createContainerApp } from "../server/container.ts";
 import type { ResponseType } from "../server/envelope.ts";
-import { Metrics } from "../server/metrics.ts";
 import type { Command } from "./command.ts";
 import type { Environment } from "./credentials.ts";
 import { parseFlags, settingOptions } from "./flags.ts";
 import { configText, PRINT_CONFIG } from "./print-config.ts";
-import { Models, run } from "./runtime.ts";
+import { Models, metricsOf, run } from "./runtime.ts";
 
 const MODEL_DIRECTORY = "/opt/ml/model";
 
 /** Settings that mean something without keys and endpoint names. */
 const SETTING_NAMES = [
   ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache", "bodyBytesMax"] as const),
-  ...(["queueRequestsMax", "queueTokensMax", "threads"] as const),
+  ...(["queueRequestsMax", "queueTokensMax", "threads", "weightCacheMb"] as const),
   ...(["maxNumReturnSequences", "maxNumBeams", "headersTimeoutMs", "requestTimeoutMs"] as const),
   ...(["keepAliveTimeoutMs", "requestDeadlineMs", "drainTimeoutMs", "connectionsMax", "logLevel"] as const),
   ...(["adminHost", "adminPort"] as const),
@@ -36,14 +35,18 @@ export const container: Command = {
     }
     const { config } = resolved;
     const defaultAccept = acceptFrom(process.env);
-    const models = new Models(config, [{ name: "container", model: config.model }]);
-    const metrics = new Metrics(models.distinct);
+    let onProblem = (message: string): void => void process.stderr.write(`gpt2-api: ${message}\n`);
+    const report = (message: string): void => onProblem(message);
+    const endpoints = [{ name: "container", model: config.model }];
+    const models = new Models(config, endpoints, { env: process.env, onProblem: report });
+    const metrics = await metricsOf(config, models);
     const [generator] = models.loading.values();
     const app = createContainerApp({
       ...{ generator: generator as NonNullable<typeof generator>, config, defaultAccept },
       logger: { level: config.logLevel, stream: process.stderr },
-      onFinished: (outcome, status) => metrics.finished(outcome, status),
+      onFinished: (outcome, status) => metrics?.finished(outcome, status),
     });
+    onProblem = (message) => app.log.error(message);
     return run({ app, models, metrics, config }, (baseUrl) => {
       process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
     });
@@ -56,6 +59,8 @@ const CONTAINER: Presets = {
   host: { origin: "the container contract", value: "0.0.0.0" },
   port: { origin: "the container contract", value: "8080" },
   model: { origin: "the container contract", value: MODEL_DIRECTORY },
+  // A container's disk ends with it.
+  weightCacheMb: { origin: "the container contract", value: "0" },
 };
 
 /**

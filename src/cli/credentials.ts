@@ -2,13 +2,13 @@
 // and kept in the user's cache directory, readable by that user alone.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
 import type { Credential } from "../sigv4/index.ts";
+import { cacheDirectory, type Environment } from "./cache-directory.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment } from "./cache-directory.ts";
 
 export interface LoadedCredential {
   readonly credential: Credential;
@@ -24,12 +24,8 @@ export function loadCredential(env: Environment): LoadedCredential {
   return { credential: makeCredential(path) ?? readCredential(path), path };
 }
 
-/** `$XDG_CACHE_HOME/gpt2-api/credentials.json`, by default under `~/.cache`. */
 export function credentialsPath(env: Environment): string {
-  const given = env.XDG_CACHE_HOME ?? "";
-  // The XDG base directory specification wants relative paths ignored.
-  const cache = isAbsolute(given) ? given : join(homedir(), ".cache");
-  return join(cache, "gpt2-api", "credentials.json");
+  return join(cacheDirectory(env), "credentials.json");
 }
 
 /** The key pair of the environment, if there is one. */

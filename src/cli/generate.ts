@@ -8,11 +8,19 @@ import { fieldsOf } from "../schema.ts";
 import type { Generation, Generator } from "../service/generation.ts";
 import { loadGenerator } from "../service/load.ts";
 import { modelName, resolveModelDirectory } from "../service/model-directory.ts";
+import { weightCacheOf } from "./cache-directory.ts";
 import type { Command, Options } from "./command.ts";
 import { type Flags, parseFlags, settingOptions } from "./flags.ts";
 import { errorLine, type Line, mapInOrder, readLines } from "./json-lines.ts";
 
-const SETTING_NAMES = ["model", "precision", "kvCacheMb", "maxNumReturnSequences", "maxNumBeams"] as const;
+const SETTING_NAMES = [
+  "model",
+  "precision",
+  "kvCacheMb",
+  "weightCacheMb",
+  "maxNumReturnSequences",
+  "maxNumBeams",
+] as const;
 
 /** A context as long as any: the loaded model's own is checked when it is known. */
 const ANY_LENGTH = { contextLength: 1_000_000 };
@@ -65,15 +73,15 @@ export const generate: Command = {
   },
 };
 
-function load({ model, precision, kvCacheMb }: Config): Promise<Generator> {
-  const directory = resolveModelDirectory(model);
-  const queueRequestsMax = REQUESTS_AT_ONCE;
+function load(config: Config): Promise<Generator> {
+  const { precision, kvCacheMb } = config;
+  const directory = resolveModelDirectory(config.model);
+  const weightCache = weightCacheOf(config, process.env);
   return loadGenerator({
-    model: directory,
-    name: modelName(directory),
-    precision,
-    kvCacheMb,
-    queueRequestsMax,
+    ...{ model: directory, name: modelName(directory) },
+    ...{ precision, kvCacheMb, queueRequestsMax: REQUESTS_AT_ONCE },
+    ...(weightCache && { weightCache }),
+    onProblem: (message) => process.stderr.write(`gpt2-api: ${message}\n`),
   });
 }
 

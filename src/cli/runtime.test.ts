@@ -48,7 +48,7 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
     ["off", 0],
   ] as const) {
     const config = { ...DEFAULT_CONFIG, prefixCache, threads: 1, kvCacheMb: 1 };
-    const models = new Models(config, [{ name: "a", model }]);
+    const models = new Models(config, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
     const generator = await models.loading.get("a");
     const decoding = someDecoding({ maxLength: 41 });
     const first = await generator?.generate({ promptTokenIds, decoding });

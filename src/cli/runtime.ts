@@ -2,12 +2,18 @@
 import type { AddressInfo } from "node:net";
 import type { Config, EndpointSetting } from "../config.ts";
 import { GptError, messageOf } from "../errors.ts";
-import { createAdminApp } from "../server/admin.ts";
 import type { App } from "../server/http-app.ts";
 import type { Metrics } from "../server/metrics.ts";
 import type { Generator } from "../service/generation.ts";
 import { loadGenerator } from "../service/load.ts";
 import { modelName, resolveModelDirectory } from "../service/model-directory.ts";
+import { type Environment, weightCacheOf } from "./cache-directory.ts";
+
+export interface Surroundings {
+  readonly env: Environment;
+  /** Is told what the operator should know. */
+  readonly onProblem: (message: string) => void;
+}
 
 /** Models by endpoint name, each loaded once however many endpoints serve it. */
 export class Models {
@@ -15,7 +21,7 @@ export class Models {
   readonly #loaded = new Map<string, Generator>();
 
   /** @throws GptError `invalid_checkpoint` when a model is nowhere to be found. */
-  constructor(config: Config, endpoints: readonly EndpointSetting[]) {
+  constructor(config: Config, endpoints: readonly EndpointSetting[], surroundings: Surroundings) {
     const directories = endpoints.map(({ name, model }) => ({
       name,
       directory: resolveModelDirectory(model),
@@ -23,7 +29,7 @@ export class Models {
     const byDirectory = new Map<string, Promise<Generator>>();
     this.loading = new Map(
       directories.map(({ name, directory }) => {
-        const promise = byDirectory.get(directory) ?? load(config, directory);
+        const promise = byDirectory.get(directory) ?? load(config, directory, surroundings);
         byDirectory.set(directory, promise);
         promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
         return [name, promise];
@@ -53,11 +59,13 @@ export class Models {
   }
 }
 
-function load(config: Config, directory: string): Promise<Generator> {
+function load(config: Config, directory: string, { env, onProblem }: Surroundings): Promise<Generator> {
+  const weightCache = weightCacheOf(config, env);
   const { precision, kvCacheMb, prefixCache, queueRequestsMax, queueTokensMax, threads } = config;
   return loadGenerator({
     ...{ model: directory, name: modelName(directory) },
-    ...{ precision, kvCacheMb, prefixCache: prefixCache === "on", queueRequestsMax },
+    ...{ precision, kvCacheMb, prefixCache: prefixCache === "on", queueRequestsMax, onProblem },
+    ...(weightCache && { weightCache }),
     ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
     ...(threads === 0 ? {} : { threads }),
   });
@@ -91,7 +99,7 @@ export function baseUrl(app: App, config: Config): string {
 export interface Door {
   readonly app: App;
   readonly models: Models;
-  readonly metrics: Metrics;
+  readonly metrics: Metrics | undefined;
   readonly config: Config;
 }
 
@@ -103,7 +111,7 @@ export interface Door {
 export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
   const { app, models, config } = door;
   const stopped = stopSignal();
-  const admin = config.adminPort === 0 ? undefined : adminOf(door);
+  const admin = await adminOf(door);
   const apps = admin === undefined ? [app] : [app, admin];
   try {
     const started = Promise.all([
@@ -129,7 +137,16 @@ export async function run(door: Door, onReady: (baseUrl: string) => void): Promi
   throw new GptError("engine_failed", `The engine of endpoint ${reason} failed and could not be restarted`);
 }
 
-function adminOf({ models, metrics, config }: Door): App {
+/** Undefined without an admin port: nobody could read them. */
+export async function metricsOf(config: Config, models: Models): Promise<Metrics | undefined> {
+  if (config.adminPort === 0) return undefined;
+  const { Metrics } = await import("../server/metrics.ts");
+  return new Metrics(models.distinct);
+}
+
+async function adminOf({ models, metrics, config }: Door): Promise<App | undefined> {
+  if (metrics === undefined) return undefined;
+  const { createAdminApp } = await import("../server/admin.ts");
   return createAdminApp({ config, metrics, generators: models.all });
 }
 

@@ -1,8 +1,6 @@
 // `gpt2-api serve`: the runtime front on one or more models, from the settings to the orderly stop.
 import { type Config, endpointsOf, explainConfig } from "../config.ts";
 import { GptError } from "../errors.ts";
-import { createApp } from "../server/app.ts";
-import { Metrics } from "../server/metrics.ts";
 import { TlsFiles } from "../server/tls.ts";
 import type { ModelInfo } from "../service/generation.ts";
 import type { Command } from "./command.ts";
@@ -11,7 +9,7 @@ import { type ExampleTarget, examples, invocationUrl } from "./examples.ts";
 import { parseFlags, settingOptions } from "./flags.ts";
 import { loadKeys } from "./keys.ts";
 import { configText, PRINT_CONFIG } from "./print-config.ts";
-import { Models, run } from "./runtime.ts";
+import { Models, metricsOf, run } from "./runtime.ts";
 
 export const serve: Command = {
   summary: "Serves models over the SageMaker Runtime protocol.",
@@ -33,12 +31,13 @@ async function startServer(config: Config): Promise<number> {
   const endpoints = endpointsOf(config);
   const { keys, own } = loadKeys(config, process.env, report);
   const tls = tlsOf(config, report);
-  const models = new Models(config, endpoints);
-  const metrics = new Metrics(models.distinct);
+  // The models are loaded in threads of their own, and the server's modules meanwhile.
+  const models = new Models(config, endpoints, { env: process.env, onProblem: report });
+  const [{ createApp }, metrics] = await Promise.all([import("../server/app.ts"), metricsOf(config, models)]);
   const app = createApp({
     ...{ generators: models.loading, config, keys, tls },
     logger: { level: config.logLevel, stream: process.stderr },
-    onFinished: (outcome, status) => metrics.finished(outcome, status),
+    onFinished: (outcome, status) => metrics?.finished(outcome, status),
   });
   onProblem = (message) => app.log.error(message);
   return run({ app, models, metrics, config }, (baseUrl) => {

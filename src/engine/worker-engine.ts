@@ -26,6 +26,8 @@ export interface WorkerEngineOptions {
   readonly queueTokensMax?: number;
   /** Time in which a request must be finished, or it is given up with `timed_out`. Default: any. */
   readonly requestDeadlineMs?: number;
+  /** Is told what the operator should know. */
+  readonly onProblem?: (message: string) => void;
   /** Called once, after the second death. */
   readonly onFatal?: (error: GptError) => void;
   readonly clock?: Clock;
@@ -135,6 +137,7 @@ export class WorkerEngine {
       worker.on("message", (message: FromEngine<Info>) => {
         if (worker !== this.#worker) return;
         if (message.type === "failed") return die(new GptError(message.code, message.message));
+        if (message.type === "problem") return this.#options.onProblem?.(message.message);
         if (message.type === "ready") {
           isReady = true;
           this.#health = "ready";
@@ -149,7 +152,7 @@ export class WorkerEngine {
     });
   }
 
-  #receive(message: Exclude<FromEngine<unknown>, { type: "failed" }>): void {
+  #receive(message: Exclude<FromEngine<unknown>, { type: "failed" | "problem" }>): void {
     if (message.type === "refused") {
       this.#requests.reject(message.id, new GptError(message.code, message.message));
       return;

@@ -5,8 +5,12 @@ import { SYSTEM_CLOCK } from "./clock.ts";
 import type { EngineCore } from "./engine-core.ts";
 import type { FromEngine, ToEngine } from "./messages.ts";
 
-/** Runs until a `close` message comes. */
-export function runEngineLoop(core: EngineCore, port: MessagePort): void {
+/** Runs until a `close` message comes; what `beforeEnd` promises is waited for then. */
+export function runEngineLoop(
+  core: EngineCore,
+  port: MessagePort,
+  beforeEnd: () => Promise<void> | undefined = () => undefined,
+): void {
   let running = false;
   let closing = false;
   const post = (message: FromEngine<never>): void => port.postMessage(message);
@@ -37,7 +41,9 @@ export function runEngineLoop(core: EngineCore, port: MessagePort): void {
     }
     running = false;
     if (closing) {
-      void core.close().then(() => port.close());
+      void Promise.resolve(beforeEnd())
+        .then(() => core.close())
+        .then(() => port.close());
     } else {
       core.scheduler.pool.assertAllHome();
       post({ type: "idle", stats: core.stats() });

@@ -9,7 +9,7 @@ export function rowStride(width: number): number {
 
 const PAGE_BYTES = 65536;
 /** WebAssembly addresses memory with 32 bits. */
-const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
+export const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
 
 /** Hands out addresses in ascending order; `size` is what the memory must hold. */
 export class Arena {
@@ -45,7 +45,7 @@ export class LinearMemory {
     if (bytes > MEMORY_BYTES_MAX) {
       throw new GptError(
         "invalid_config",
-        `the model and its KV cache need ${gib} GiB, and WebAssembly memory ends at 4 GiB: ` +
+        `${gib} GiB are needed, and WebAssembly memory ends at 4 GiB: ` +
           "use --precision int8, a smaller checkpoint or a smaller --kv-cache-mb",
       );
     }
@@ -65,6 +65,11 @@ export class LinearMemory {
   /** A view of `count` floats at `address`; valid until they are overwritten. */
   floats(address: number, count: number): Float32Array {
     return this.f32.subarray(address >>> 2, (address >>> 2) + count);
+  }
+
+  /** A view of `count` bytes at `address`. */
+  bytes(address: number, count: number): Uint8Array {
+    return new Uint8Array(this.wasm.buffer, address, count);
   }
 
   /** A view of `count` integers at `address`. */

@@ -18,6 +18,15 @@ export const OP = {
   matmulInt8: 9,
   embedHalf: 10,
   readMemory: 11,
+  // While a model is loaded; see `reference-pack.ts`.
+  packInOut: 32,
+  packOutIn: 33,
+  packInOutInt8: 34,
+  packOutInInt8: 35,
+  narrowHalves: 36,
+  widenHalves: 37,
+  widenBf16: 38,
+  digest: 39,
 } as const;
 
 export const INSTRUCTION_WORDS = 16;
@@ -76,6 +85,16 @@ export interface Linear {
   readonly inWidth: number;
   readonly outWidth: number;
 }
+
+/** Some of the rows of a matrix, as it is stored. */
+export interface Piece {
+  readonly begin: number;
+  readonly count: number;
+}
+
+/** Bytes that share one digest, and the bytes of that. */
+export const DIGESTED_BYTES = 65536;
+export const DIGEST_BYTES = 16;
 
 /** Quantised activations: [B, K rounded up to 64] 16-bit integers and a scale for each 64. */
 export interface Quantized {
@@ -245,6 +264,36 @@ export class Kernels {
   readMemory(address: number, bytes: number): void {
     const { scratch, scratchBytes } = this.#space;
     this.#record(OP.readMemory, bytes / 64, [address, scratch, scratchBytes]);
+  }
+
+  /**
+   * Rows of a matrix stored [in, out], x[count, outWidth], to their places in a packed one. For 8-bit weights `begin` is
+   * a multiple of 64, and so is `count` unless it is the last piece.
+   */
+  packInOut({ kind, weight, inWidth, outWidth }: Linear, x: number, { begin, count }: Piece): void {
+    const op = kind === "int8" ? OP.packInOutInt8 : OP.packInOut;
+    this.#record(op, Math.ceil(outWidth / PANEL), [weight, x, inWidth, outWidth, begin, count]);
+  }
+
+  /** The same for a matrix stored [out, in], x[count, inWidth]; `begin` is a multiple of 16. */
+  packOutIn({ kind, weight, inWidth }: Linear, x: number, { begin, count }: Piece): void {
+    if (kind === "int8") this.#record(OP.packOutInInt8, count, [weight, x, inWidth, begin]);
+    else this.#record(OP.packOutIn, Math.ceil(count / PANEL), [weight, x, inWidth, begin, count]);
+  }
+
+  /** out[count] = x[count] in half precision; a number that is too large for it is put at `tooLarge`. */
+  narrowHalves(out: number, x: number, count: number, tooLarge: number): void {
+    this.#record(OP.narrowHalves, Math.ceil(count / 16), [out, x, count, tooLarge]);
+  }
+
+  /** out[count] = x[count] in f32, from half precision or bfloat16; up to a multiple of 16 is written. */
+  widen(from: "F16" | "BF16", out: number, x: number, count: number): void {
+    this.#record(from === "F16" ? OP.widenHalves : OP.widenBf16, Math.ceil(count / 16), [out, x]);
+  }
+
+  /** out: `DIGEST_BYTES` for each `DIGESTED_BYTES` of `bytes`, a multiple of 64, that tell of any change in them. */
+  digest(out: number, x: number, bytes: number): void {
+    this.#record(OP.digest, Math.ceil(bytes / DIGESTED_BYTES), [out, x, bytes]);
   }
 
   /** Runs what was recorded and forgets it. */

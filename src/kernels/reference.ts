@@ -13,6 +13,7 @@ import {
 } from "./program.ts";
 import { embedHalf, matmulInt8, quantize } from "./reference-int8.ts";
 import { epilogueOf, exp, partialSums } from "./reference-math.ts";
+import { PACKING } from "./reference-pack.ts";
 
 const f = Math.fround;
 
@@ -24,7 +25,7 @@ export interface Instruction {
   float(argument: number): number;
 }
 
-type Kernel = (memory: LinearMemory, instruction: Instruction) => void;
+export type Kernel = (memory: LinearMemory, instruction: Instruction) => void;
 
 export class ReferenceExecutor implements Executor {
   readonly name = "reference";
@@ -67,6 +68,7 @@ const KERNELS: Record<number, Kernel> = {
   [OP.matmulInt8]: matmulInt8,
   [OP.embedHalf]: embedHalf,
   [OP.readMemory]: () => {},
+  ...PACKING,
 };
 
 function embed({ f32, i32 }: LinearMemory, a: Instruction): void {

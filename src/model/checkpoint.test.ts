@@ -8,9 +8,17 @@ import {
   writeCheckpoint,
   writeSafetensors,
 } from "../../test/support/checkpoints.ts";
+import { messageOf } from "../errors.ts";
+import { Arena, LinearMemory } from "../kernels/memory.ts";
+import { allocateProgram, Kernels } from "../kernels/program.ts";
+import { WasmExecutor } from "../kernels/wasm.ts";
 import { score } from "../service/score.ts";
 import { Checkpoint } from "./checkpoint.ts";
-import { loadModel } from "./load.ts";
+import { assertAddressable, pagesFor } from "./footprint.ts";
+import type { Gpt2Capacity } from "./gpt2.ts";
+import { type Gpt2Config, parseGpt2Config } from "./gpt2-config.ts";
+import { buildModel, loadModel } from "./load.ts";
+import { allocateStaging, Packer } from "./packing.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 
 const directory = temporaryDirectory();
@@ -74,6 +82,18 @@ describe("a checkpoint gives the same model in every form", async () => {
   });
 });
 
+/** A vector as it comes into memory. */
+function widened(file: SafetensorsFile, name: string, width: number): number[] {
+  const arena = new Arena();
+  const program = allocateProgram(arena, { maxInstructions: 4, contextLength: 1, threads: 1 });
+  const staging = allocateStaging(arena, parseGpt2Config({}, "config.json"));
+  const address = arena.floats(width);
+  const memory = new LinearMemory(arena.size);
+  const packer = new Packer(new Kernels(WasmExecutor.start(memory, 1), program), staging);
+  packer.rows(address, file.tensor(name, [width]), [1, width]);
+  return [...memory.floats(address, width)];
+}
+
 describe("half precision numbers", () => {
   it("are read exactly: zeros, subnormals, the largest, infinities", () => {
     const file = join(directory.path, "halves.safetensors");
@@ -88,12 +108,22 @@ describe("half precision numbers", () => {
     ]);
     const opened = SafetensorsFile.open(file);
     const smallest = 2 ** -24;
-    assert.deepEqual(
-      [...opened.read("a", [bits.length])],
-      [0, -0, smallest, 1023 * smallest, 2 ** -14, 1, -2, 65504, Infinity, -Infinity, NaN, 1365 * 2 ** -12],
-    );
+    assert.deepEqual(widened(opened, "a", bits.length), [
+      0,
+      -0,
+      smallest,
+      1023 * smallest,
+      2 ** -14,
+      1,
+      -2,
+      65504,
+      Infinity,
+      -Infinity,
+      NaN,
+      1365 * 2 ** -12,
+    ]);
     const upper = bits.map((b) => new Float32Array(Uint32Array.of(b << 16).buffer)[0]);
-    assert.deepEqual([...opened.read("b", [bits.length])], upper);
+    assert.deepEqual(widened(opened, "b", bits.length), upper);
     opened.close();
   });
 });
@@ -209,10 +239,60 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     assert.throws(open(path), { message: /has no weight_map of file names/ });
   });
 
-  it("a model that WebAssembly cannot address", () => {
-    assert.throws(() => loadModel(good, { precision: "f32", kvCacheMb: 5000, threads: 1 }), {
-      code: "invalid_config",
-      message: /need 4\.9 GiB, and WebAssembly memory ends at 4 GiB/,
+  it("a model that WebAssembly cannot address, with what would fit", () => {
+    const shape = (nLayer: number, nEmbd: number) =>
+      parseGpt2Config({ n_layer: nLayer, n_embd: nEmbd, n_head: nEmbd / 64 }, "");
+    const [large, xl, huge] = [shape(36, 1280), shape(48, 1600), shape(96, 3200)];
+    const refused = (config: Gpt2Config, precision: "f32" | "int8", kvCacheMb: number, message: RegExp) => {
+      const source = { config, tensor: () => assert.fail("nothing is read") };
+      assert.throws(() => buildModel(source, { precision, kvCacheMb, threads: 1 }), {
+        code: "invalid_config",
+        message,
+      });
+    };
+    refused(
+      xl,
+      "f32",
+      256,
+      /1557\.6 M parameters in f32 needs 6\.\d GiB with .* one context, .* ends at 4 GiB: use --precision int8, which needs 2\.\d GiB$/,
+    );
+    refused(huge, "f32", 1, /needs 46\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
+    refused(huge, "int8", 1, /in int8 needs 14\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
+    refused(
+      xl,
+      "int8",
+      3000,
+      /in int8 needs 1\.\d GiB besides 2\.9 GiB for keys and values, .*: lower --kv-cache-mb to 2\d\d\d or less$/,
+    );
+    refused(
+      large,
+      "f32",
+      2048,
+      /774\.0 M parameters in f32 needs [23]\.\d GiB besides 2\.0 GiB .*: lower --kv-cache-mb to \d+ or less$/,
+    );
+  });
+
+  it("what is refused for its keys and values fits with the budget that is named", () => {
+    const config = parseGpt2Config({}, "");
+    const capacity = (kvCacheMb: number): Gpt2Capacity => ({
+      ...{
+        precision: "int8",
+        pages: pagesFor(config, kvCacheMb),
+        maxBatchTokens: 128,
+        maxLogitRows: 64,
+        threads: 1,
+      },
     });
+    const sentenceOf = (kvCacheMb: number): string => {
+      try {
+        assertAddressable(config, capacity(kvCacheMb));
+        return "";
+      } catch (error) {
+        return messageOf(error);
+      }
+    };
+    const largest = Number(/to (\d+) or less/.exec(sentenceOf(10_000))?.[1]);
+    assert.equal(sentenceOf(largest), "");
+    assert.notEqual(sentenceOf(largest + 40), "");
   });
 });

@@ -1,11 +1,12 @@
-// A Hugging Face checkpoint directory: config.json and model.safetensors, or its shards, behind one `read(name, shape)`.
+// A Hugging Face checkpoint directory: config.json and model.safetensors, or its shards, behind one `tensor(name, shape)`.
 // Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when present.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
 import { type Gpt2Config, parseGpt2Config } from "./gpt2-config.ts";
-import { SafetensorsFile } from "./safetensors.ts";
+import { identityOf } from "./identity.ts";
+import { SafetensorsFile, type Tensor } from "./safetensors.ts";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
@@ -52,14 +53,18 @@ export class Checkpoint {
     return this.#tensors.has(name);
   }
 
-  /** Reads a tensor as f32, row-major. */
-  read(name: string, shape: readonly number[]): Float32Array {
+  tensor(name: string, shape: readonly number[]): Tensor {
     const found = this.#tensors.get(name);
     if (!found) {
       const where = this.#files.map((file) => file.path).join(", ");
       throw new GptError("invalid_checkpoint", `${where}: tensor ${name} of shape [${shape}] is missing`);
     }
-    return found.file.read(found.name, shape);
+    return found.file.tensor(found.name, shape);
+  }
+
+  /** See `identityOf`. */
+  identity(): string | undefined {
+    return identityOf(this.#files, this.config);
   }
 
   close(): void {

@@ -1,12 +1,22 @@
 // From a checkpoint directory to a model in memory.
+import { createHash } from "node:crypto";
 import { Arena, LinearMemory } from "../kernels/memory.ts";
-import { type Executor, PAGE_POSITIONS } from "../kernels/program.ts";
+import { DIGEST_BYTES, DIGESTED_BYTES, type Executor, Kernels } from "../kernels/program.ts";
 import { ReferenceExecutor } from "../kernels/reference.ts";
 import { type Lifeline, WasmExecutor } from "../kernels/wasm.ts";
 import { Checkpoint } from "./checkpoint.ts";
-import { Gpt2, layoutGpt2, pageBytes } from "./gpt2.ts";
+import { assertAddressable, pagesFor } from "./footprint.ts";
+import { Gpt2, type Gpt2Capacity, layoutGpt2 } from "./gpt2.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
-import { loadWeights, type Precision, type TensorSource } from "./weights.ts";
+import { allocateStaging, Packer, type Staging } from "./packing.ts";
+import { WeightCache, type WeightCacheSettings } from "./weight-cache.ts";
+import {
+  type Gpt2Weights,
+  loadWeights,
+  type Precision,
+  type TensorSource,
+  WEIGHT_FORMAT,
+} from "./weights.ts";
 
 export interface ModelOptions {
   readonly precision: Precision;
@@ -17,6 +27,17 @@ export interface ModelOptions {
   readonly kernels?: "wasm" | "reference";
   /** One for each thread but the first; its other end tells when the thread dies. */
   readonly lifelines?: readonly Lifeline[];
+  /** Where packed int8 weights are kept between starts. Default: nowhere. */
+  readonly weightCache?: WeightCacheSettings;
+  /** Is told what went wrong with the cache. */
+  readonly onProblem?: (message: string) => void;
+}
+
+export interface LoadedModel {
+  readonly backend: Gpt2;
+  readonly config: Gpt2Config;
+  /** Keeps the packed weights for the next start; to be called once, at leisure. Undefined: they are kept, or not to be. */
+  readonly saveWeights: (() => Promise<void>) | undefined;
 }
 
 /** Tokens in one pass: enough to fill the kernels, few enough that a long prompt does not stall its neighbours. */
@@ -25,34 +46,78 @@ const MAX_BATCH_TOKENS = 128;
 const MAX_LOGIT_ROWS = 64;
 
 /** @throws GptError `invalid_checkpoint` or `invalid_config`. */
-export function loadModel(directory: string, options: ModelOptions): { backend: Gpt2; config: Gpt2Config } {
+export function loadModel(directory: string, options: ModelOptions): LoadedModel {
   const checkpoint = Checkpoint.open(directory);
   try {
-    return { backend: buildModel(checkpoint, options), config: checkpoint.config };
+    return buildModel(checkpoint, options);
   } finally {
     checkpoint.close();
   }
 }
 
 /** A model in memory from any source of tensors. */
-export function buildModel(source: TensorSource, options: ModelOptions): Gpt2 {
+export function buildModel(source: TensorSource, options: ModelOptions): LoadedModel {
   const { config } = source;
-  const perContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
-  const capacity = {
+  const capacity: Gpt2Capacity = {
     precision: options.precision,
-    pages: Math.max(perContext, Math.floor((options.kvCacheMb * 2 ** 20) / pageBytes(config))),
+    pages: pagesFor(config, options.kvCacheMb),
     maxBatchTokens: MAX_BATCH_TOKENS,
     maxLogitRows: MAX_LOGIT_ROWS,
     threads: options.threads,
   };
+  assertAddressable(config, capacity);
   const arena = new Arena();
   const layout = layoutGpt2(arena, config, capacity);
-  const memory = new LinearMemory(arena.size);
-  loadWeights(memory, layout.weights, source);
-  return new Gpt2(config, layout, capacity, startExecutor(memory, options));
+  const staging = allocateStaging(arena, config);
+  const executor = startExecutor(new LinearMemory(arena.size), options);
+  try {
+    const kernels = new Kernels(executor, layout.program);
+    const saveWeights = fillWeights({ kernels, staging, weights: layout.weights }, source, options);
+    return { backend: new Gpt2(config, layout, capacity, executor), config, saveWeights };
+  } catch (error) {
+    void executor.close();
+    throw error;
+  }
 }
 
 function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {
   if (options.kernels === "reference") return new ReferenceExecutor(memory);
   return WasmExecutor.start(memory, options.threads, options.lifelines);
+}
+
+interface Place {
+  readonly kernels: Kernels;
+  readonly staging: Staging;
+  readonly weights: Gpt2Weights;
+}
+
+/** Fills the weights from the cache or, failing that, from the source; then returns what keeps them, if they may be kept. */
+function fillWeights(place: Place, source: TensorSource, options: ModelOptions): LoadedModel["saveWeights"] {
+  const { kernels, staging, weights } = place;
+  const pack = (): void => loadWeights(new Packer(kernels, staging), weights, source);
+  const { precision, weightCache, onProblem = () => {} } = options;
+  // In f32 there is nothing to save: the packed weights are as large as the checkpoint, and quickly made.
+  const identity = weightCache && precision === "int8" ? source.identity?.() : undefined;
+  if (!weightCache || identity === undefined) {
+    pack();
+    return undefined;
+  }
+  const { address, bytes } = weights.region;
+  const region = kernels.memory.bytes(address, bytes);
+  const entry = { key: `${precision} ${WEIGHT_FORMAT} ${identity}`, bytes };
+  const cache = new WeightCache(weightCache, onProblem);
+  if (cache.read(entry, region, () => checksum(place))) return undefined;
+  pack();
+  // What changed while it was read is nobody's weights.
+  if (source.identity?.() !== identity) return undefined;
+  return () => cache.write(entry, region, checksum(place));
+}
+
+/** A hash of all weights, from digests that all threads make. */
+export function checksum({ kernels, staging, weights }: Place): string {
+  const { address, bytes } = weights.region;
+  kernels.digest(staging.values, address, bytes);
+  kernels.run();
+  const digests = kernels.memory.bytes(staging.values, DIGEST_BYTES * Math.ceil(bytes / DIGESTED_BYTES));
+  return createHash("sha256").update(digests.slice()).digest("hex");
 }

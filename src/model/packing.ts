@@ -1,10 +1,19 @@
-// From a checkpoint's matrices to the layouts that the kernels read. f32: panels of 16 outputs, [N/16][K][16]. int8:
-// blocks of four outputs by a group of 64 along k, [N/4][K/64], each 4 × 64 weights and then the four scales.
-// Everything is padded with zeros.
+// From a checkpoint's tensors to the layouts that the kernels read, a piece at a time: a piece is read into staging
+// memory, widened to f32 there, and packed into its place by all threads. No tensor is ever held whole outside its place.
+// The layouts themselves are those of `kernels/reference-pack.ts`.
 import { GptError } from "../errors.ts";
-import { HALF_MAX, toHalf } from "../kernels/half.ts";
-import { type LinearMemory, rowStride } from "../kernels/memory.ts";
-import { BLOCK, BLOCK_BYTES, GROUP, type Linear, PANEL, WEIGHT_MAX } from "../kernels/program.ts";
+import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
+import {
+  BLOCK,
+  BLOCK_BYTES,
+  GROUP,
+  type Kernels,
+  type Linear,
+  PANEL,
+  type Piece,
+} from "../kernels/program.ts";
+import type { Gpt2Config } from "./gpt2-config.ts";
+import type { Tensor } from "./safetensors.ts";
 import type { Precision } from "./weights.ts";
 
 /** Bytes of a packed matrix. */
@@ -13,78 +22,93 @@ export function linearBytes(precision: Precision, inWidth: number, outWidth: num
   return Math.ceil(outWidth / BLOCK) * Math.ceil(inWidth / GROUP) * BLOCK_BYTES;
 }
 
-/** Packs a matrix that is stored [in, out]. */
-export function packInOut(memory: LinearMemory, linear: Linear, matrix: Float32Array): void {
-  const { inWidth, outWidth } = linear;
-  if (linear.kind === "int8") {
-    packInt8(memory, linear, matrix, { k: outWidth, n: 1 });
-    return;
+/** Where pieces wait. */
+export interface Staging {
+  readonly size: number; // numbers that fit
+  readonly values: number; // [size], f32
+  readonly stored: number; // [size], 16-bit numbers as they are stored
+  /** A number that half precision cannot hold; 0: there is none. */
+  readonly tooLarge: number;
+}
+
+const STAGED_NUMBERS = 2 ** 20;
+
+/** Room for a group of rows of the widest matrix at least. */
+export function allocateStaging(arena: Arena, { nEmbd, nInner }: Gpt2Config): Staging {
+  const size = Math.max(STAGED_NUMBERS, GROUP * rowStride(Math.max(3 * nEmbd, nInner)));
+  const [values, stored] = [arena.floats(size), arena.allocate(2 * size)];
+  return { size, values, stored, tooLarge: arena.floats(1) };
+}
+
+export class Packer {
+  readonly #kernels: Kernels;
+  readonly #memory: LinearMemory;
+  readonly #staging: Staging;
+
+  constructor(kernels: Kernels, staging: Staging) {
+    this.#kernels = kernels;
+    this.#memory = kernels.memory;
+    this.#staging = staging;
   }
-  const panels = memory.floats(linear.weight, inWidth * rowStride(outWidth));
-  for (let first = 0; first < outWidth; first += PANEL) {
-    const last = Math.min(first + PANEL, outWidth);
-    for (let k = 0; k < inWidth; k++) {
-      panels.set(matrix.subarray(k * outWidth + first, k * outWidth + last), first * inWidth + k * PANEL);
+
+  /** A matrix [rows, width] to rows that begin at multiples of 16 floats; a vector is one row. */
+  rows(address: number, tensor: Tensor, [rows, width]: readonly [number, number]): void {
+    for (const { begin, count } of this.#pieces(tensor, [rows, width], 1)) {
+      for (let row = 0; row < count; row++) {
+        const values = this.#memory.floats(this.#staging.values + 4 * row * width, width);
+        this.#memory.floats(address + 4 * (begin + row) * rowStride(width), width).set(values);
+      }
     }
   }
-}
 
-/** Packs a matrix that is stored [out, in]. */
-export function packOutIn(memory: LinearMemory, linear: Linear, matrix: Float32Array): void {
-  const { inWidth, outWidth } = linear;
-  if (linear.kind === "int8") {
-    packInt8(memory, linear, matrix, { k: 1, n: inWidth });
-    return;
-  }
-  const panels = memory.floats(linear.weight, inWidth * rowStride(outWidth));
-  for (let n = 0; n < outWidth; n++) {
-    const panel = Math.floor(n / PANEL) * PANEL * inWidth + (n % PANEL);
-    for (let k = 0; k < inWidth; k++) panels[panel + k * PANEL] = matrix[n * inWidth + k] as number;
-  }
-}
-
-/** Quantises a matrix whose element (k, n) is at k · stride.k + n · stride.n; the largest of a group sets its scale. */
-function packInt8(
-  memory: LinearMemory,
-  { weight, inWidth, outWidth }: Linear,
-  matrix: Float32Array,
-  stride: { readonly k: number; readonly n: number },
-): void {
-  const groups = Math.ceil(inWidth / GROUP);
-  const bytes = new Int8Array(memory.wasm.buffer, weight, linearBytes("int8", inWidth, outWidth));
-  const scales = memory.floats(weight, bytes.length / 4);
-  for (let n = 0; n < outWidth; n++) {
-    const lane = n % BLOCK;
-    for (let group = 0; group < groups; group++) {
-      const block = (Math.floor(n / BLOCK) * groups + group) * BLOCK_BYTES;
-      const first = group * GROUP;
-      const last = Math.min(first + GROUP, inWidth);
-      let largest = 0;
-      for (let k = first; k < last; k++) {
-        const magnitude = Math.abs(matrix[k * stride.k + n * stride.n] as number);
-        if (magnitude > largest) largest = magnitude;
-      }
-      const inverse = largest > 0 ? WEIGHT_MAX / largest : 0;
-      const at = block + lane * GROUP - first;
-      for (let k = first; k < last; k++) {
-        bytes[at + k] = Math.round((matrix[k * stride.k + n * stride.n] as number) * inverse);
-      }
-      scales[(block + BLOCK * GROUP) / 4 + lane] = largest / WEIGHT_MAX;
+  /** A matrix that is stored [in, out]. */
+  inOut(linear: Linear, tensor: Tensor): void {
+    for (const piece of this.#pieces(tensor, [linear.inWidth, linear.outWidth], GROUP)) {
+      this.#kernels.packInOut(linear, this.#staging.values, piece);
+      this.#kernels.run();
     }
   }
-}
 
-/** Stores a matrix in half precision. */
-export function packHalves(memory: LinearMemory, address: number, matrix: Float32Array): void {
-  const halves = new Uint16Array(memory.wasm.buffer, address, matrix.length);
-  for (let i = 0; i < matrix.length; i++) {
-    const value = matrix[i] as number;
-    if (!(Math.abs(value) <= HALF_MAX)) {
+  /**
+   * A matrix that is stored [out, in]; at `halves`, unless that is 0, it is kept in half precision too.
+   * @throws GptError `invalid_checkpoint` when a number is too large for half precision.
+   */
+  outIn(linears: readonly Linear[], tensor: Tensor, shape: readonly [number, number], halves = 0): void {
+    const { values, tooLarge } = this.#staging;
+    for (const piece of this.#pieces(tensor, shape, PANEL)) {
+      for (const linear of linears) this.#kernels.packOutIn(linear, values, piece);
+      if (halves !== 0) {
+        const [address, count] = [halves + 2 * piece.begin * shape[1], piece.count * shape[1]];
+        this.#kernels.narrowHalves(address, values, count, tooLarge);
+      }
+      this.#kernels.run();
+      const value = this.#memory.f32[tooLarge >>> 2];
+      if (value === 0) continue;
       throw new GptError(
         "invalid_checkpoint",
         `the embedding holds ${value}, too large for int8: use --precision f32`,
       );
     }
-    halves[i] = toHalf(value);
+  }
+
+  /** Stages a matrix in pieces of as many rows as fit, a multiple of `multiple`. */
+  *#pieces(tensor: Tensor, [rows, width]: readonly [number, number], multiple: number): Generator<Piece> {
+    const fitting = Math.floor(this.#staging.size / width / multiple) * multiple;
+    for (let begin = 0; begin < rows; begin += fitting) {
+      const count = Math.min(fitting, rows - begin);
+      this.#stage(tensor, begin * width, count * width);
+      yield { begin, count };
+    }
+  }
+
+  #stage({ dtype, read }: Tensor, first: number, count: number): void {
+    const { values, stored } = this.#staging;
+    if (dtype === "F32") {
+      read(first, this.#memory.bytes(values, 4 * count));
+      return;
+    }
+    read(first, this.#memory.bytes(stored, 2 * count));
+    this.#kernels.widen(dtype, values, stored, count);
+    this.#kernels.run();
   }
 }

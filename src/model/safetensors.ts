@@ -1,10 +1,10 @@
 // Reads safetensors files: eight bytes of header length, a JSON header with the place of every tensor, raw
 // little-endian data. Only the tensors that are asked for are read, and only their type must be known.
 // Format: https://github.com/huggingface/safetensors
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
-import { fromHalf } from "../kernels/half.ts";
 
 const entry = z.object({
   dtype: z.string(),
@@ -22,18 +22,30 @@ export interface TensorEntry {
   readonly end: number;
 }
 
-/** Bytes of an element of each type that weights may have. */
-const ELEMENT_BYTES: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
+/** Bytes of a number of each type that weights may have. */
+const NUMBER_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
+type Dtype = keyof typeof NUMBER_BYTES;
+
+/** A tensor's numbers, row-major, wherever they come from. */
+export interface Tensor {
+  readonly dtype: Dtype;
+  /** Fills `into` with the numbers from number `first` on, as they are stored, little-endian. */
+  readonly read: (first: number, into: Uint8Array) => void;
+}
 
 export class SafetensorsFile {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** SHA-256 of the header: names, types, shapes and places of all tensors. */
+  readonly headerHash: string;
   readonly #fd: number;
 
-  private constructor(path: string, fd: number, tensors: ReadonlyMap<string, TensorEntry>) {
+  private constructor(path: string, fd: number) {
+    const header = readHeader(path, fd);
     this.path = path;
     this.#fd = fd;
-    this.tensors = tensors;
+    this.headerHash = createHash("sha256").update(header).digest("hex");
+    this.tensors = parseHeader(path, header, fstatSync(fd).size);
   }
 
   /** @throws GptError `invalid_checkpoint` when the file is missing, truncated or of another format. */
@@ -45,7 +57,7 @@ export class SafetensorsFile {
       throw invalid(path, `cannot be read (${messageOf(error)})`);
     }
     try {
-      return new SafetensorsFile(path, fd, readHeader(path, fd));
+      return new SafetensorsFile(path, fd);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -53,31 +65,31 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads a tensor as f32, whatever its stored type. `shape` is what the model needs.
+   * A tensor, to be read in pieces. `shape` is what the model needs.
    * @throws GptError `invalid_checkpoint` naming the tensor when it has another shape, an unknown type or wrong size.
    */
-  read(name: string, shape: readonly number[]): Float32Array {
+  tensor(name: string, shape: readonly number[]): Tensor {
     const tensor = this.tensors.get(name);
     if (!tensor) throw invalid(this.path, `tensor ${name} is missing`);
     if (tensor.shape.join() !== shape.join()) {
       throw invalid(this.path, `tensor ${name} has shape [${tensor.shape}], expected [${shape}]`);
     }
-    const bytesEach = ELEMENT_BYTES[tensor.dtype];
-    if (!bytesEach) {
-      throw invalid(this.path, `tensor ${name} has type ${tensor.dtype}, expected F32, F16 or BF16`);
+    const { dtype, begin, end } = tensor;
+    if (!isDtype(dtype)) {
+      throw invalid(this.path, `tensor ${name} has type ${dtype}, expected F32, F16 or BF16`);
     }
-    const count = shape.reduce((product, n) => product * n, 1);
-    if (tensor.end - tensor.begin !== count * bytesEach) {
-      throw invalid(
-        this.path,
-        `tensor ${name} takes ${tensor.end - tensor.begin} bytes, expected ${count * bytesEach}`,
-      );
+    const bytes = shape.reduce((product, n) => product * n, NUMBER_BYTES[dtype]);
+    if (end - begin !== bytes) {
+      throw invalid(this.path, `tensor ${name} takes ${end - begin} bytes, expected ${bytes}`);
     }
-    const bytes = new Uint8Array(count * bytesEach);
-    readFully(this.path, this.#fd, bytes, tensor.begin);
-    if (tensor.dtype === "F32") return new Float32Array(bytes.buffer);
-    const halves = new Uint16Array(bytes.buffer);
-    return tensor.dtype === "F16" ? fromF16(halves) : fromBf16(halves);
+    const read = (first: number, into: Uint8Array): void =>
+      readFully(this.path, this.#fd, into, begin + first * NUMBER_BYTES[dtype]);
+    return { dtype, read };
+  }
+
+  /** Facts about the file that is open, whatever its path leads to by now. */
+  stat(): BigIntStats {
+    return fstatSync(this.#fd, { bigint: true });
   }
 
   close(): void {
@@ -85,7 +97,11 @@ export class SafetensorsFile {
   }
 }
 
-function readHeader(path: string, fd: number): Map<string, TensorEntry> {
+function isDtype(name: string): name is Dtype {
+  return Object.hasOwn(NUMBER_BYTES, name);
+}
+
+function readHeader(path: string, fd: number): Uint8Array {
   const fileBytes = fstatSync(fd).size;
   const lengthBytes = new Uint8Array(8);
   if (fileBytes < 8) throw invalid(path, `is ${fileBytes} bytes long, too short for a safetensors file`);
@@ -94,24 +110,29 @@ function readHeader(path: string, fd: number): Map<string, TensorEntry> {
   if (length > HEADER_BYTES_MAX || 8 + length > fileBytes) {
     throw invalid(path, `is truncated or not a safetensors file: its header would be ${length} bytes long`);
   }
-  const bytes = new Uint8Array(length);
-  readFully(path, fd, bytes, 8);
+  const header = new Uint8Array(length);
+  readFully(path, fd, header, 8);
+  return header;
+}
+
+function parseHeader(path: string, header: Uint8Array, fileBytes: number): Map<string, TensorEntry> {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(header));
   } catch (error) {
     throw invalid(path, `is not a safetensors file: its header is not JSON (${messageOf(error)})`);
   }
+  const dataStart = 8 + header.length;
   const tensors = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(json as object)) {
     if (name === "__metadata__") continue;
     const parsed = entry.safeParse(value);
     if (!parsed.success) throw invalid(path, `the header's entry for ${name} is malformed`);
     const [begin, end] = parsed.data.data_offsets;
-    if (end < begin || 8 + length + end > fileBytes) {
-      throw invalid(path, `is truncated: tensor ${name} ends at byte ${8 + length + end} of ${fileBytes}`);
+    if (end < begin || dataStart + end > fileBytes) {
+      throw invalid(path, `is truncated: tensor ${name} ends at byte ${dataStart + end} of ${fileBytes}`);
     }
-    tensors.set(name, { ...parsed.data, begin: 8 + length + begin, end: 8 + length + end });
+    tensors.set(name, { ...parsed.data, begin: dataStart + begin, end: dataStart + end });
   }
   return tensors;
 }
@@ -123,19 +144,6 @@ function readFully(path: string, fd: number, into: Uint8Array, position: number)
     if (count === 0) throw invalid(path, `ended at byte ${position + done} while it was read`);
     done += count;
   }
-}
-
-function fromF16(halves: Uint16Array): Float32Array {
-  const floats = new Float32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) floats[i] = fromHalf(halves[i] as number);
-  return floats;
-}
-
-/** bfloat16 is the upper half of an f32. */
-function fromBf16(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = (halves[i] as number) << 16;
-  return new Float32Array(bits.buffer);
 }
 
 function invalid(path: string, problem: string): GptError {

@@ -2,19 +2,25 @@
 // (`packing.ts`), and the token embedding once for both its uses, as a look-up table and as the output head. In int8,
 // matrices and the head are quantised; the embedding is kept in half precision for looking up; norms, biases and
 // positions stay f32.
-import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
+import { type Arena, rowStride } from "../kernels/memory.ts";
 import type { Embedding, Linear } from "../kernels/program.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
-import { linearBytes, packHalves, packInOut, packOutIn } from "./packing.ts";
+import { linearBytes, type Packer } from "./packing.ts";
+import type { Tensor } from "./safetensors.ts";
 
 export const PRECISIONS = ["int8", "f32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
+/** To be raised whenever packed weights get another layout or other bits: cached ones are then of no use. */
+export const WEIGHT_FORMAT = 1;
+
 /** Where tensors come from: a checkpoint, or whatever has its shape. */
 export interface TensorSource {
   readonly config: Gpt2Config;
-  /** A tensor as f32, row-major; names without the `transformer.` prefix. */
-  read(name: string, shape: readonly number[]): Float32Array;
+  /** A tensor of this shape; names without the `transformer.` prefix. */
+  tensor(name: string, shape: readonly number[]): Tensor;
+  /** Another one whenever the tensors may be others; undefined: cannot be told. */
+  identity?(): string | undefined;
 }
 
 export interface Norm {
@@ -39,11 +45,14 @@ export interface Gpt2Weights {
   readonly blocks: readonly BlockWeights[];
   readonly lnF: Norm;
   readonly head: Linear;
+  /** All of them; `bytes` is a multiple of 64. */
+  readonly region: { readonly address: number; readonly bytes: number };
 }
 
 /** Reserves room for all weights of this shape. */
 export function allocateWeights(arena: Arena, config: Gpt2Config, precision: Precision): Gpt2Weights {
   const { nEmbd, nInner, vocabSize, contextLength } = config;
+  const address = arena.allocate(0);
   const norm = (): Norm => ({
     weight: arena.floats(rowStride(nEmbd)),
     bias: arena.floats(rowStride(nEmbd)),
@@ -70,17 +79,19 @@ export function allocateWeights(arena: Arena, config: Gpt2Config, precision: Pre
     precision === "int8"
       ? { kind: "half", address: arena.allocate(2 * vocabSize * nEmbd) }
       : { kind: "panels", address: shared ? head.weight : arena.floats(nEmbd * rowStride(vocabSize)) };
-  return { wte, wpe: arena.floats(contextLength * rowStride(nEmbd)), blocks, lnF: norm(), head };
+  const wpe = arena.floats(contextLength * rowStride(nEmbd));
+  const lnF = norm();
+  return { wte, wpe, blocks, lnF, head, region: { address, bytes: arena.allocate(0) - address } };
 }
 
 /**
- * Reads every tensor, one at a time, and packs it into its place.
+ * Reads every tensor, piece by piece, and packs it into its place.
  * @throws GptError `invalid_checkpoint` naming the file and the tensor.
  */
-export function loadWeights(memory: LinearMemory, weights: Gpt2Weights, source: TensorSource): void {
+export function loadWeights(packer: Packer, weights: Gpt2Weights, source: TensorSource): void {
   const { vocabSize, contextLength, nEmbd, tieWordEmbeddings } = source.config;
   const vector = (address: number, name: string, width: number): void => {
-    memory.floats(address, width).set(source.read(name, [width]));
+    packer.rows(address, source.tensor(name, [width]), [1, width]);
   };
   const norm = (target: Norm, name: string): void => {
     vector(target.weight, `${name}.weight`, nEmbd);
@@ -89,20 +100,17 @@ export function loadWeights(memory: LinearMemory, weights: Gpt2Weights, source: 
   // Conv1D weights are stored [in, out], a Linear's [out, in].
   const conv1d = (target: Linear, name: string): void => {
     const { inWidth, outWidth } = target;
-    packInOut(memory, target, source.read(`${name}.weight`, [inWidth, outWidth]));
+    packer.inOut(target, source.tensor(`${name}.weight`, [inWidth, outWidth]));
     vector(target.bias, `${name}.bias`, outWidth);
   };
-  const embedding = source.read("wte.weight", [vocabSize, nEmbd]);
-  const table = { ...weights.head, kind: "f32", weight: weights.wte.address } as const;
-  if (weights.wte.kind === "half") packHalves(memory, weights.wte.address, embedding);
-  else packOutIn(memory, table, embedding);
-  if (!tieWordEmbeddings) packOutIn(memory, weights.head, source.read("lm_head.weight", [vocabSize, nEmbd]));
-  else if (weights.head.weight !== weights.wte.address) packOutIn(memory, weights.head, embedding);
-  const wpe = source.read("wpe.weight", [contextLength, nEmbd]); // [T, C]
-  for (let t = 0; t < contextLength; t++) {
-    const row = wpe.subarray(t * nEmbd, (t + 1) * nEmbd);
-    memory.floats(weights.wpe + 4 * t * rowStride(nEmbd), nEmbd).set(row);
-  }
+  const { wte, head } = weights;
+  const shape = [vocabSize, nEmbd] as const;
+  const lookedUp: Linear[] = wte.kind === "half" ? [] : [{ ...head, weight: wte.address }];
+  const heads = tieWordEmbeddings && head.weight !== wte.address ? [head] : [];
+  const halves = wte.kind === "half" ? wte.address : 0;
+  packer.outIn([...lookedUp, ...heads], source.tensor("wte.weight", shape), shape, halves);
+  if (!tieWordEmbeddings) packer.outIn([head], source.tensor("lm_head.weight", shape), shape);
+  packer.rows(weights.wpe, source.tensor("wpe.weight", [contextLength, nEmbd]), [contextLength, nEmbd]);
   for (const [l, block] of weights.blocks.entries()) {
     norm(block.ln1, `h.${l}.ln_1`);
     conv1d(block.cAttn, `h.${l}.attn.c_attn`);

@@ -1,8 +1,8 @@
 // Errors as SageMaker Runtime sends them: HTTP status, AWS name, JSON body. The only place where the codes of
 // `src/errors.ts` become HTTP. A payload that the model refuses is a ModelError (424) that carries the container's
 // own status; everything that is wrong with the envelope has a name and a status of its own.
-import { STATUS_CODES } from "node:http";
 import { type ErrorCode, GptError } from "../errors.ts";
+import { STATUS_CODES } from "./node-http.ts";
 
 /** HTTP status of every error name that is not about signatures; those come with their own. */
 export const STATUS = {

@@ -2,7 +2,7 @@
 // every answer, one form for every error, limits on time and size, one log line a request. It listens to nothing by
 // itself and knows neither endpoints nor keys.
 import { randomUUID } from "node:crypto";
-import { METHODS, type Server } from "node:http";
+import type { Server } from "node:http";
 import fastify, {
   type FastifyError,
   type FastifyHttpOptions,
@@ -19,6 +19,7 @@ import { answerClientError } from "./client-errors.ts";
 import { closeQuietConnections } from "./connections.ts";
 import { AwsError, bodyTooLarge, renderError } from "./errors.ts";
 import { refuseUnsentBodies } from "./expect.ts";
+import { METHODS } from "./node-http.ts";
 import { renewCertificate, type TlsFiles } from "./tls.ts";
 
 /** What the log line and the metrics of a request tell besides its status. */

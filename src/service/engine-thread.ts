@@ -26,10 +26,13 @@ const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message
 
 try {
   const { directory, options, lifelines } = workerData as EngineThreadData;
-  const { backend, config } = loadModel(directory, { ...options, lifelines });
+  const onProblem = (message: string): void => post({ type: "problem", message });
+  const { backend, config, saveWeights } = loadModel(directory, { ...options, lifelines, onProblem });
   const core = new EngineCore(backend, config.eosTokenIds, options);
-  runEngineLoop(core, port);
+  let saved: Promise<void> | undefined;
+  runEngineLoop(core, port, () => saved);
   post({ type: "ready", info: { config, parameters: countParameters(config) }, stats: core.stats() });
+  saved = saveWeights?.();
 } catch (error) {
   const code = error instanceof GptError ? error.code : "engine_failed";
   post({ type: "failed", code, message: messageOf(error) });

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/worker-engine.ts";
+import type { WeightCacheSettings } from "../model/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
 import type { EngineInfo, EngineThreadData } from "./engine-thread.ts";
@@ -18,6 +19,8 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
   readonly threads?: number;
   /** Default: true. */
   readonly prefixCache?: boolean;
+  /** Where packed int8 weights are kept between starts. Default: nowhere. */
+  readonly weightCache?: WeightCacheSettings;
 }
 
 const ENGINE_THREAD = new URL("./engine-thread.js", import.meta.url);
@@ -44,12 +47,15 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     kvCacheMb,
     threads = availableParallelism(),
     prefixCache = true,
+    weightCache,
     ...others
   } = options;
+  const modelOptions = { precision, kvCacheMb, threads, prefixCache, ...(weightCache && { weightCache }) };
   const starting = WorkerEngine.start<EngineInfo>({
-    spawn: () => spawnEngineThread(directory, { precision, kvCacheMb, threads, prefixCache }),
+    spawn: () => spawnEngineThread(directory, modelOptions),
     ...others,
   });
+  starting.catch(() => {}); // It may fail while nobody waits for it yet.
   try {
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;

@@ -19,14 +19,16 @@ function buildTable(): string[] {
 /** The character that stands for each byte. */
 export const BYTE_TO_CHAR: readonly string[] = buildTable();
 
-const CHAR_TO_BYTE: ReadonlyMap<string, number> = new Map(BYTE_TO_CHAR.map((char, byte) => [char, byte]));
+/** By UTF-16 unit; −1: not a character of the table. All of them are below U+0144. */
+const CHAR_TO_BYTE = new Int16Array(0x144).fill(-1);
+for (const [byte, char] of BYTE_TO_CHAR.entries()) CHAR_TO_BYTE[char.charCodeAt(0)] = byte;
 
 /** The bytes a token of the vocabulary stands for; undefined when it has a character outside the table. */
 export function bytesOfToken(token: string): Uint8Array | undefined {
   const bytes = new Uint8Array(token.length); // Every character of the table is one UTF-16 unit.
   for (let i = 0; i < token.length; i++) {
-    const byte = CHAR_TO_BYTE.get(token.charAt(i));
-    if (byte === undefined) return undefined;
+    const byte = CHAR_TO_BYTE[token.charCodeAt(i)] ?? -1;
+    if (byte < 0) return undefined;
     bytes[i] = byte;
   }
   return bytes;
@@ -35,7 +37,7 @@ export function bytesOfToken(token: string): Uint8Array | undefined {
 /** Whether a token is written in the table's characters throughout. */
 export function isByteLevelToken(token: string): boolean {
   for (let i = 0; i < token.length; i++) {
-    if (!CHAR_TO_BYTE.has(token.charAt(i))) return false;
+    if ((CHAR_TO_BYTE[token.charCodeAt(i)] ?? -1) < 0) return false;
   }
   return true;
 }

@@ -33,7 +33,7 @@ export function collectAddedTokens(
   side: SideFiles,
   directory: string,
 ): { addedTokens: AddedToken[]; endOfTextId: number | undefined } {
-  const registry = new Registry(base.vocab);
+  const registry = new Registry(base);
   for (const token of base.addedTokens) registry.add(token, base.vocabFile);
 
   const addedTokensFile = `${directory}/${SIDE_FILE_NAMES.addedTokens}`;
@@ -61,13 +61,12 @@ export function collectAddedTokens(
 }
 
 class Registry {
-  readonly #vocab: ReadonlyMap<string, number>;
-  readonly #contentById: Map<number, string>;
+  readonly #base: BaseTokenizer;
+  readonly #contentById = new Map<number, string>(); // of added tokens
   readonly #tokens = new Map<string, AddedToken>();
 
-  constructor(vocab: ReadonlyMap<string, number>) {
-    this.#vocab = vocab;
-    this.#contentById = new Map([...vocab].map(([content, id]) => [id, content]));
+  constructor(base: BaseTokenizer) {
+    this.#base = base;
   }
 
   add(token: AddedToken, file: string): void {
@@ -79,7 +78,7 @@ class Registry {
         `the token ${quote(content)} has the id ${id}, but elsewhere it has ${knownId}`,
       );
     }
-    const owner = this.#contentById.get(id);
+    const owner = this.#contentById.get(id) ?? this.#base.tokens[id];
     if (owner !== undefined && owner !== content) {
       throw invalidTokenizer(
         file,
@@ -103,7 +102,7 @@ class Registry {
 
   idOf(content: string | undefined): number | undefined {
     if (content === undefined) return undefined;
-    return this.#tokens.get(content)?.id ?? this.#vocab.get(content);
+    return this.#tokens.get(content)?.id ?? this.#base.vocab.get(content);
   }
 
   tokens(): AddedToken[] {

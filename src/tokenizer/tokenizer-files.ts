@@ -67,8 +67,9 @@ async function readBase(directory: string): Promise<BaseTokenizer> {
     return {
       vocabFile,
       mergesFile,
-      vocab: parseVocab(tokens, vocabFile),
+      ...parseVocab(tokens, vocabFile),
       merges: parseMerges(rules, mergesFile),
+      placeOf: lineOf,
       addedTokens: [],
       addPrefixSpace: false,
       unknownToken: undefined,
@@ -83,34 +84,45 @@ async function readBase(directory: string): Promise<BaseTokenizer> {
 }
 
 /** merges.txt: an optional line with a version, then a rule a line in order of rank. */
-function parseMerges(text: string, file: string): MergeRule[] {
-  const merges: MergeRule[] = [];
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
+function* parseMerges(text: string, file: string): Generator<MergeRule> {
+  for (let index = 0, start = 0; start < text.length; index++) {
+    const newline = text.indexOf("\n", start);
+    const end = newline < 0 ? text.length : newline;
+    const line = text.slice(start, text[end - 1] === "\r" ? end - 1 : end);
+    start = end + 1;
     if (line === "" || (index === 0 && line.startsWith("#version"))) continue;
-    const where = `line ${index + 1}`;
-    const rule = parseMergeLine(line, where);
-    if (!rule) throw invalidTokenizer(file, `${where} is ${quote(line)}; expected two tokens and one space`);
-    merges.push(rule);
+    const rule = parseMergeLine(line, index);
+    if (rule) yield rule;
+    else
+      throw invalidTokenizer(
+        file,
+        `${lineOf({ index })} is ${quote(line)}; expected two tokens and one space`,
+      );
   }
-  return merges;
+}
+
+function lineOf({ index }: Pick<MergeRule, "index">): string {
+  return `line ${index + 1}`;
 }
 
 function toBpeModel(base: BaseTokenizer): BpeModel {
   const { vocab, vocabFile, mergesFile } = base;
-  const idOf = (token: string, where: string): number => {
+  const idOf = (token: string, rule: MergeRule): number => {
     const id = vocab.get(token);
     if (id !== undefined) return id;
-    throw invalidTokenizer(mergesFile, `${where} needs the token ${quote(token)}, which ${vocabFile} lacks`);
+    const needs = `${base.placeOf(rule)} needs the token ${quote(token)}`;
+    throw invalidTokenizer(mergesFile, `${needs}, which ${vocabFile} lacks`);
   };
-  const merges = base.merges.map(({ left, right, where }) => {
+  const merges = Array.from(base.merges, (rule) => {
+    const { left, right } = rule;
     const merged = left + right;
     if (!isByteLevelToken(merged)) {
       throw invalidTokenizer(
         mergesFile,
-        `${where} makes ${quote(merged)}; expected byte-level BPE, written in GPT-2's byte characters`,
+        `${base.placeOf(rule)} makes ${quote(merged)}; expected byte-level BPE, written in GPT-2's byte characters`,
       );
     }
-    return { left: idOf(left, where), right: idOf(right, where), merged: idOf(merged, where) };
+    return { left: idOf(left, rule), right: idOf(right, rule), merged: idOf(merged, rule) };
   });
   // A file cut off between two lines is well-formed, but would turn text into far too many tokens.
   const expected = vocab.size - BYTE_TO_CHAR.length;

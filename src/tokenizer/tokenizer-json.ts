@@ -25,8 +25,9 @@ export function parseTokenizerJson(json: JsonRecord, file: string): BaseTokenize
   return {
     vocabFile: file,
     mergesFile: file,
-    vocab: parseVocab(model.vocab, file),
-    merges: model.merges.map((rule: unknown, index) => parseMerge(rule, `model.merges[${index}]`, file)),
+    ...parseVocab(model.vocab, file),
+    merges: parseMerges(model.merges, file),
+    placeOf,
     addedTokens: addedTokens.map((token: unknown) =>
       parseAddedToken(token, isRecord(token) ? token.id : undefined, file),
     ),
@@ -84,15 +85,23 @@ function byteLevelOf(preTokenizer: unknown, file: string): JsonRecord {
   );
 }
 
+function* parseMerges(rules: readonly unknown[], file: string): Generator<MergeRule> {
+  for (const [index, rule] of rules.entries()) yield parseMerge(rule, index, file);
+}
+
 /** A rule is "left right" or, in newer files, ["left", "right"]. */
-function parseMerge(rule: unknown, where: string, file: string): MergeRule {
+function parseMerge(rule: unknown, index: number, file: string): MergeRule {
   if (typeof rule === "string") {
-    const parsed = parseMergeLine(rule, where);
+    const parsed = parseMergeLine(rule, index);
     if (parsed) return parsed;
   }
   if (Array.isArray(rule) && rule.length === 2) {
     const [left, right] = rule as unknown[];
-    if (typeof left === "string" && typeof right === "string") return { left, right, where };
+    if (typeof left === "string" && typeof right === "string") return { left, right, index };
   }
-  throw invalidTokenizer(file, `${where} is ${quote(rule)}; expected two tokens`);
+  throw invalidTokenizer(file, `${placeOf({ index })} is ${quote(rule)}; expected two tokens`);
+}
+
+function placeOf({ index }: Pick<MergeRule, "index">): string {
+  return `model.merges[${index}]`;
 }

@@ -13,7 +13,12 @@ export interface BaseTokenizer {
   readonly vocabFile: string;
   readonly mergesFile: string;
   readonly vocab: ReadonlyMap<string, number>;
-  readonly merges: readonly MergeRule[];
+  /** The same by id. */
+  readonly tokens: readonly (string | undefined)[];
+  /** In order of rank; parsed while they are read, once, so that tens of thousands of them need not exist at a time. */
+  readonly merges: Iterable<MergeRule>;
+  /** For messages: the place of a rule, such as "line 17" or "model.merges[15]". */
+  readonly placeOf: (rule: MergeRule) => string;
   readonly addedTokens: readonly AddedToken[];
   readonly addPrefixSpace: boolean;
   readonly unknownToken: string | undefined;
@@ -23,8 +28,8 @@ export interface BaseTokenizer {
 export interface MergeRule {
   readonly left: string;
   readonly right: string;
-  /** For messages: "line 17" or "model.merges[15]". */
-  readonly where: string;
+  /** Counts the lines or entries before it. */
+  readonly index: number;
 }
 
 export function invalidTokenizer(file: string, problem: string, options?: ErrorOptions): GptError {
@@ -51,26 +56,27 @@ export function parseTokenId(value: unknown, token: string, file: string): numbe
 }
 
 /** An object of token → id. */
-export function parseVocab(tokens: JsonRecord, file: string): Map<string, number> {
+export function parseVocab(json: JsonRecord, file: string): Pick<BaseTokenizer, "vocab" | "tokens"> {
   const vocab = new Map<string, number>();
-  const owners = new Map<number, string>();
-  for (const [token, value] of Object.entries(tokens)) {
-    const id = parseTokenId(value, token, file);
-    const owner = owners.get(id);
+  const tokens: (string | undefined)[] = [];
+  for (const token of Object.keys(json)) {
+    const id = parseTokenId(json[token], token, file);
+    const owner = tokens[id];
     if (owner !== undefined) {
       throw invalidTokenizer(file, `the tokens ${quote(owner)} and ${quote(token)} have the same id ${id}`);
     }
-    owners.set(id, token);
+    tokens[id] = token;
     vocab.set(token, id);
   }
   if (vocab.size === 0) throw invalidTokenizer(file, "holds no tokens; expected an object of token to id");
-  return vocab;
+  return { vocab, tokens };
 }
 
 /** Two tokens with one space between them; undefined when the line is anything else. */
-export function parseMergeLine(line: string, where: string): MergeRule | undefined {
-  const [left, right, ...rest] = line.split(" ");
-  return left && right && rest.length === 0 ? { left, right, where } : undefined;
+export function parseMergeLine(line: string, index: number): MergeRule | undefined {
+  const space = line.indexOf(" ");
+  if (space <= 0 || space === line.length - 1 || line.indexOf(" ", space + 1) >= 0) return undefined;
+  return { left: line.slice(0, space), right: line.slice(space + 1), index };
 }
 
 /** An added token in the form of tokenizer.json and of `added_tokens_decoder`; absent flags are as in `tokenizers`. */

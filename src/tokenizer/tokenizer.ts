@@ -3,12 +3,13 @@
 // `\s` spelled out: JavaScript's own `\s` includes U+FEFF and lacks U+0085, unlike Python's and Rust's.
 import { type AddedToken, AddedTokens } from "./added-tokens.ts";
 import { Bpe, type BpeModel } from "./bpe.ts";
-import { bytesOfToken } from "./byte-map.ts";
+import { bytesOfToken, isByteLevelToken } from "./byte-map.ts";
 
 const PIECES =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 /** With the `u` flag only surrogates without their other half match. */
 const LONE_SURROGATES = /\p{Surrogate}/gu;
+const utf8 = new TextEncoder();
 
 /** Everything that distinguishes one checkpoint's tokenizer from another's. */
 export interface TokenizerDefinition {
@@ -36,20 +37,25 @@ export class Tokenizer {
   readonly #bpe: Bpe;
   readonly #addedTokens: AddedTokens;
   readonly #addPrefixSpace: boolean;
-  readonly #bytes: (Uint8Array | undefined)[]; // by id
+  readonly #tokens: (string | undefined)[] = []; // of the vocabulary, by id
+  readonly #bytes: (Uint8Array | undefined)[] = []; // by id, made when they are first asked for
   readonly #specialIds: ReadonlySet<number>;
 
   constructor(definition: TokenizerDefinition) {
     const { vocab, bpe, addedTokens, addPrefixSpace, endOfTextId } = definition;
-    const utf8 = new TextEncoder();
-    const ids = [...vocab.values(), ...addedTokens.map(({ id }) => id)];
-    this.vocabSize = ids.reduce((size, id) => Math.max(size, id + 1), 0);
-    this.#bytes = new Array(this.vocabSize).fill(undefined);
-    for (const [token, id] of vocab) this.#bytes[id] = bytesOfToken(token) ?? utf8.encode(token);
-    for (const { content, id } of addedTokens) this.#bytes[id] = utf8.encode(content); // Plain text, not byte table.
+    let longest = 0;
+    for (const [token, id] of vocab) {
+      this.#tokens[id] = token;
+      longest = Math.max(longest, isByteLevelToken(token) ? token.length : utf8.encode(token).length);
+    }
+    for (const { content, id } of addedTokens) {
+      const bytes = utf8.encode(content); // Plain text, not byte table.
+      this.#bytes[id] = bytes;
+      longest = Math.max(longest, bytes.length);
+    }
+    this.vocabSize = Math.max(this.#tokens.length, this.#bytes.length);
     // A token that strips the spaces beside it stands for any number of them.
     const strips = addedTokens.some(({ lstrip, rstrip }) => lstrip || rstrip);
-    const longest = this.#bytes.reduce((most, bytes) => Math.max(most, bytes?.length ?? 0), 0);
     this.maxTokenBytes = strips ? Number.POSITIVE_INFINITY : longest;
     this.#bpe = new Bpe(bpe);
     this.#addedTokens = new AddedTokens(addedTokens);
@@ -86,7 +92,7 @@ export class Tokenizer {
     const parts: Uint8Array[] = [];
     let length = 0;
     for (const id of ids) {
-      const bytes = this.#bytes[id];
+      const bytes = this.tokenBytes(id);
       if (bytes === undefined || (options.skipSpecialTokens && this.isSpecial(id))) continue;
       parts.push(bytes);
       length += bytes.length;
@@ -102,7 +108,12 @@ export class Tokenizer {
 
   /** The bytes of one token, often no whole character; undefined for an id without a token. Not to be written to. */
   tokenBytes(id: number): Uint8Array | undefined {
-    return this.#bytes[id];
+    const known = this.#bytes[id];
+    const token = this.#tokens[id];
+    if (known !== undefined || token === undefined) return known;
+    const bytes = bytesOfToken(token) ?? utf8.encode(token);
+    this.#bytes[id] = bytes;
+    return bytes;
   }
 
   isSpecial(id: number): boolean {

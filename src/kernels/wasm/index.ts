@@ -3,6 +3,9 @@
 import { attention, storeKv } from "./attention";
 import { embedHalf, matmulInt8, quantize } from "./int8";
 import { matmul } from "./matmul";
+import {
+  digest, narrowHalves, packInOut, packInOutInt8, packOutIn, packOutInInt8, widenBf16, widenHalves,
+} from "./pack";
 import { copyPages, embed, gatherRows, layerNorm, readMemory } from "./rows";
 export {
   argmax, collect, distribution, divide, keepFrom, keepTopP, kthLargest, largestLogit, subtract, sumExp,
@@ -21,6 +24,14 @@ const QUANTIZE: i32 = 8;
 const MATMUL_INT8: i32 = 9;
 const EMBED_HALF: i32 = 10;
 const READ_MEMORY: i32 = 11;
+const PACK_IN_OUT: i32 = 32;
+const PACK_OUT_IN: i32 = 33;
+const PACK_IN_OUT_INT8: i32 = 34;
+const PACK_OUT_IN_INT8: i32 = 35;
+const NARROW_HALVES: i32 = 36;
+const WIDEN_HALVES: i32 = 37;
+const WIDEN_BF16: i32 = 38;
+const DIGEST: i32 = 39;
 
 const INSTRUCTION_BYTES: usize = 64;
 
@@ -90,6 +101,29 @@ function execute(i: usize, part: i32, parts: i32): void {
     copyPages(pointer(i, 2), pointer(i, 3), pointer(i, 4), first, last);
   } else if (op == READ_MEMORY) {
     readMemory(pointer(i, 2), pointer(i, 3) + <usize>part * pointer(i, 4), first, last);
+  } else {
+    executePacking(op, i, first, last);
+  }
+}
+
+/** The kernels that run while a model is loaded. */
+function executePacking(op: i32, i: usize, first: i32, last: i32): void {
+  if (op == PACK_IN_OUT) {
+    packInOut(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), int(i, 6), int(i, 7), first, last);
+  } else if (op == PACK_OUT_IN) {
+    packOutIn(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), int(i, 6), first, last);
+  } else if (op == PACK_IN_OUT_INT8) {
+    packInOutInt8(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), int(i, 6), int(i, 7), first, last);
+  } else if (op == PACK_OUT_IN_INT8) {
+    packOutInInt8(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), first, last);
+  } else if (op == NARROW_HALVES) {
+    narrowHalves(pointer(i, 2), pointer(i, 3), int(i, 4), pointer(i, 5), first, last);
+  } else if (op == WIDEN_HALVES) {
+    widenHalves(pointer(i, 2), pointer(i, 3), first, last);
+  } else if (op == WIDEN_BF16) {
+    widenBf16(pointer(i, 2), pointer(i, 3), first, last);
+  } else if (op == DIGEST) {
+    digest(pointer(i, 2), pointer(i, 3), int(i, 4), first, last);
   }
 }
 

@@ -3,6 +3,7 @@
 //   acc = acc + f32(isum) · (weight scale · activation scale)
 // so that the bits depend neither on tiling nor on the width of the machine's vectors. Weights lie in blocks of four
 // outputs by one group, 4 × 64 bytes and then the four scales, [N/4][K/64], so that a thread reads ascending streams.
+import { widen } from "./half";
 import * as halves from "./int8-halves";
 import * as words from "./int8-words";
 import { finish, STREAMS } from "./matmul";
@@ -174,15 +175,7 @@ export function embedHalf(
     const add = wpe + <usize>load<i32>(positions + (<usize>row << 2)) * stride;
     const x = out + <usize>row * stride;
     for (let i: usize = 0; i < <usize>width; i++) {
-      store<f32>(x + (i << 2), fromHalf(load<u16>(half + (i << 1))) + load<f32>(add + (i << 2)));
+      store<f32>(x + (i << 2), f32x4.extract_lane(widen(i32x4.splat(load<u16>(half + (i << 1)))), 0) + load<f32>(add + (i << 2)));
     }
   }
-}
-
-/** Exact: the exponent moves to its place and the bias is set right by a multiplication, subnormals included. */
-// @ts-ignore: decorator
-@inline
-function fromHalf(bits: u32): f32 {
-  const magnitude = reinterpret<f32>((bits & 0x7fff) << 13) * reinterpret<f32>(0x77800000); // 2^112
-  return reinterpret<f32>(reinterpret<u32>(magnitude) | ((bits & 0x8000) << 16));
 }

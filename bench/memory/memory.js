@@ -1,0 +1,85 @@
+// @ts-check
+// How much memory a server holds, beside what it should need: weights, keys and values, and a fixed allowance. It starts
+// the built command on loopback, answers requests until every page has been used once, and reads the process's own count.
+// `node bench/memory/memory.js [--model DIR] [--precision int8] [--kv-cache-mb 256] [--requests 64]`; Linux only.
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { KEY, startServer } from "../../conformance/server.js";
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string", default: "models/tiny" },
+    precision: { type: "string", default: "int8" },
+    "kv-cache-mb": { type: "string", default: "256" },
+    requests: { type: "string", default: "64" },
+    from: { type: "string", default: "dist" },
+  },
+});
+/** For Node, the tokenizer, the activations of a pass and the server. */
+const ALLOWANCE = 60 * 2 ** 20;
+const RATIO_MAX = 1.35;
+const CALLERS = 8;
+
+/** @param {string} file a compiled file */
+const compiled = (file) => import(pathToFileURL(resolve(values.from, "src", file)).href);
+const { Arena } = await compiled("kernels/memory.js");
+const { parseGpt2Config } = await compiled("model/gpt2-config.js");
+const { pagesFor } = await compiled("model/footprint.js");
+const { pageBytes } = await compiled("model/gpt2.js");
+const { allocateWeights } = await compiled("model/weights.js");
+const { signRequest } = await compiled("sigv4/index.js");
+
+const configFile = resolve(values.model, "config.json");
+const config = parseGpt2Config(JSON.parse(readFileSync(configFile, "utf8")), configFile);
+const weights = allocateWeights(new Arena(), config, values.precision).region.bytes;
+const keysAndValues = pagesFor(config, Number(values["kv-cache-mb"])) * pageBytes(config);
+
+const server = await startServer(resolve(values.from, "src/cli/main.js"), [
+  ...["--model", values.model, "--precision", values.precision, "--kv-cache-mb", values["kv-cache-mb"]],
+  ...["--request-deadline-ms", "3600000"],
+]);
+const rows = [["when it is ready", ...resident()]];
+
+/** Bytes of the server that are in memory now, and the most there have ever been. */
+function resident() {
+  const status = readFileSync(`/proc/${server.child.pid}/status`, "utf8");
+  return ["VmRSS", "VmHWM"].map((name) => 1024 * Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]));
+}
+
+/** Each with a prompt of its own, half a context long, and many sequences: that touches many pages. */
+async function ask(/** @type {number} */ index) {
+  const url = `${server.origin}/endpoints/gpt-2/invocations`;
+  const maxLength = Math.floor(config.contextLength / 2) + 16;
+  const body = JSON.stringify({
+    input: ` ${index}`.repeat(Math.floor(maxLength / 4)),
+    ...{ max_length: maxLength, num_return_sequences: 8, seed: index },
+  });
+  const options = { credential: KEY, region: "us-east-1", service: "sagemaker", now: new Date() };
+  const headers = signRequest({ method: "POST", url, body }, options);
+  const answer = await fetch(url, { method: "POST", headers, body });
+  if (answer.status !== 200) throw new Error(`${answer.status}: ${await answer.text()}`);
+}
+
+let next = 0;
+await Promise.all(
+  Array.from({ length: CALLERS }, async () => {
+    while (next < Number(values.requests)) await ask(next++);
+  }),
+);
+rows.push([`after ${values.requests} requests`, ...resident()]);
+await server.stop();
+
+const budget = weights + keysAndValues + ALLOWANCE;
+const mib = (/** @type {number} */ bytes) => (bytes / 2 ** 20).toFixed(0);
+console.log(
+  `weights ${mib(weights)} MiB, keys and values ${mib(keysAndValues)}, allowance ${mib(ALLOWANCE)}`,
+);
+for (const [when, now, peak] of /** @type {[string, number, number][]} */ (rows)) {
+  const ratio = (now / budget).toFixed(2);
+  console.log(
+    `${when}: resident ${mib(now)} MiB (${ratio} of the sum, at most ${RATIO_MAX}), peak ${mib(peak)}`,
+  );
+}
+process.exitCode = rows.every(([, , peak]) => Number(peak) <= RATIO_MAX * budget) ? 0 : 1;
