@@ -89,6 +89,25 @@ describe("an engine thread", () => {
     await engine.close();
   });
 
+  it("whose helper thread dies before the model is loaded does not start", LIMIT, async () => {
+    const message = "a helper thread of the engine ended";
+    await assert.rejects(startMortalEngine(join(directory.path, "stillborn"), { stillbornFrom: 0 }), {
+      ...{ code: "engine_failed", message },
+    });
+    const fatal: GptError[] = [];
+    const { engine, threads } = await startMortalEngine(join(directory.path, "stillborn successor"), {
+      ...{ stillbornFrom: 1, onFatal: (error) => void fatal.push(error) },
+    });
+    await kill(threads[0]);
+    await assert.rejects(engine.submit([1], short), { code: "engine_failed", message });
+    assert.equal(engine.health, "failed");
+    assert.deepEqual(
+      fatal.map((error) => error.message),
+      [message],
+    );
+    await engine.close();
+  });
+
   it("can be closed at any time", LIMIT, async () => {
     const idle = await start("idle");
     await idle.engine.close();

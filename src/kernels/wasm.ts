@@ -1,6 +1,7 @@
 // Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
 import { readFileSync } from "node:fs";
 import { type MessagePort, Worker } from "node:worker_threads";
+import { GptError } from "../errors.ts";
 import type { LogitsRow } from "./logits-row.ts";
 import type { LinearMemory } from "./memory.ts";
 import { CONTROL, type Executor, type LogitsPlace } from "./program.ts";
@@ -30,12 +31,14 @@ function compileKernels(): WebAssembly.Module {
 export class WasmExecutor implements Executor {
   readonly name = "wasm";
   readonly memory: LinearMemory;
+  readonly ready: Promise<void>;
   readonly #kernels: KernelExports;
   readonly #threads: number;
   readonly #helpers: Worker[];
 
   private constructor(memory: LinearMemory, kernels: KernelExports, helpers: Worker[]) {
     this.memory = memory;
+    this.ready = Promise.all(helpers.map(whenOnline)).then(() => {});
     this.#kernels = kernels;
     this.#helpers = helpers;
     this.#threads = helpers.length + 1;
@@ -43,7 +46,8 @@ export class WasmExecutor implements Executor {
 
   /**
    * Starts an executor on `threads` threads, this one included; each helper takes one of the lifelines, if there are
-   * any. A helper that dies leaves `run` waiting for ever, so that only another thread can notice.
+   * any. A helper that dies leaves `run` waiting for ever, so that only another thread can notice: once `ready` has
+   * resolved every helper holds its lifeline.
    */
   static start(memory: LinearMemory, threads: number, lifelines: readonly Lifeline[] = []): WasmExecutor {
     const module = compileKernels();
@@ -53,9 +57,7 @@ export class WasmExecutor implements Executor {
       const workerData: HelperData = { module, memory: memory.wasm, part: i + 1, lifeline };
       const transferList = lifeline ? [lifeline] : [];
       const entry = new URL("./helper-thread.js", import.meta.url);
-      const helper = new Worker(entry, { workerData, transferList, stdin: false });
-      helper.unref();
-      return helper;
+      return new Worker(entry, { workerData, transferList, stdin: false });
     });
     return new WasmExecutor(memory, instance.exports as unknown as KernelExports, helpers);
   }
@@ -80,4 +82,15 @@ export class WasmExecutor implements Executor {
     });
     await Promise.all(exits);
   }
+}
+
+/** A thread that is online has its data, the lifeline included. Until then it keeps the process alive. */
+function whenOnline(helper: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    helper.once("online", () => {
+      helper.unref();
+      resolve();
+    });
+    helper.once("exit", () => reject(new GptError("engine_failed", "a helper thread of the engine ended")));
+  });
 }

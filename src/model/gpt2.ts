@@ -140,6 +140,11 @@ export class Gpt2 implements Backend {
     );
   }
 
+  /** Resolves when all threads that compute run; rejects when one ends before. */
+  get ready(): Promise<void> {
+    return this.#executor.ready;
+  }
+
   close(): Promise<void> {
     return this.#executor.close();
   }

@@ -1,4 +1,4 @@
-// Entry of the engine thread: loads the model, says so, and runs the engine until it is closed.
+// Entry of the engine thread: loads the model, says so when all its threads run, and runs the engine until it is closed.
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EngineCore } from "../engine/engine-core.ts";
 import type { FromEngine } from "../engine/messages.ts";
@@ -27,6 +27,8 @@ const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message
 try {
   const { directory, options, lifelines } = workerData as EngineThreadData;
   const { backend, config } = loadModel(directory, { ...options, lifelines });
+  // From here on the death of any thread is seen by whoever holds its lifeline.
+  await backend.ready;
   const core = new EngineCore(backend, config.eosTokenIds, options);
   runEngineLoop(core, port);
   post({ type: "ready", info: { config, parameters: countParameters(config) }, stats: core.stats() });
