@@ -36,7 +36,8 @@ export const container: Command = {
     }
     const { config } = resolved;
     const defaultAccept = acceptFrom(process.env);
-    const models = new Models(config, [{ name: "container", model: config.model }]);
+    const onProblem = (message: string): void => app.log.error(message);
+    const models = new Models(config, [{ name: "container", model: config.model }], onProblem);
     const metrics = new Metrics(models.distinct);
     const [generator] = models.loading.values();
     const app = createContainerApp({

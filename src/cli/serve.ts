@@ -33,7 +33,7 @@ async function startServer(config: Config): Promise<number> {
   const endpoints = endpointsOf(config);
   const { keys, own } = loadKeys(config, process.env, report);
   const tls = tlsOf(config, report);
-  const models = new Models(config, endpoints);
+  const models = new Models(config, endpoints, report);
   const metrics = new Metrics(models.distinct);
   const app = createApp({
     ...{ generators: models.loading, config, keys, tls },

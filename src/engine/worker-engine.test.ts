@@ -18,11 +18,12 @@ const long = someDecoding({
   search: { kind: "sample", temperature: 1, topK: 0, topP: 1 },
 });
 
-/** Starts an engine that remembers its fatal errors. */
+/** Starts an engine that remembers its deaths. */
 async function start(name: string) {
   const fatal: GptError[] = [];
-  const onFatal = (error: GptError): void => void fatal.push(error);
-  return { ...(await startMortalEngine(join(directory.path, name), { onFatal })), fatal };
+  const restarted: GptError[] = [];
+  const onDeath = (error: GptError, isFatal: boolean): void => void (isFatal ? fatal : restarted).push(error);
+  return { ...(await startMortalEngine(join(directory.path, name), { onDeath })), fatal, restarted };
 }
 
 /** Ends a thread as if it had crashed. */
@@ -57,7 +58,7 @@ describe("an engine thread", () => {
   );
 
   it("that dies a second time is not replaced, and the caller is told once", LIMIT, async () => {
-    const { engine, threads, fatal } = await start("fatal");
+    const { engine, threads, fatal, restarted } = await start("fatal");
     await kill(threads[0]);
     await engine.submit([1], short);
     const { steps } = engine.stats();
@@ -68,8 +69,8 @@ describe("an engine thread", () => {
     assert.ok(engine.stats().steps >= steps, "the counts went back");
     assert.equal(threads.length, 2);
     assert.deepEqual(
-      fatal.map(({ code }) => code),
-      ["engine_failed"],
+      [restarted, fatal].map((deaths) => deaths.map(({ code }) => code)),
+      [["engine_failed"], ["engine_failed"]],
     );
     await assert.rejects(engine.submit([1], short), { code: "engine_failed" });
     await engine.close();
@@ -96,7 +97,7 @@ describe("an engine thread", () => {
     });
     const fatal: GptError[] = [];
     const { engine, threads } = await startMortalEngine(join(directory.path, "stillborn successor"), {
-      ...{ stillbornFrom: 1, onFatal: (error) => void fatal.push(error) },
+      ...{ stillbornFrom: 1, onDeath: (error, isFatal) => void (isFatal && fatal.push(error)) },
     });
     await kill(threads[0]);
     await assert.rejects(engine.submit([1], short), { code: "engine_failed", message });

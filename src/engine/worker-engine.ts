@@ -26,8 +26,8 @@ export interface WorkerEngineOptions {
   readonly queueTokensMax?: number;
   /** Time in which a request must be finished, or it is given up with `timed_out`. Default: any. */
   readonly requestDeadlineMs?: number;
-  /** Called once, after the second death. */
-  readonly onFatal?: (error: GptError) => void;
+  /** Called when the thread dies after its start; `isFatal`: it is not replaced any more. */
+  readonly onDeath?: (error: GptError, isFatal: boolean) => void;
   readonly clock?: Clock;
 }
 
@@ -170,11 +170,11 @@ export class WorkerEngine {
     } else if (!this.#failure) {
       this.#health = "failed";
       this.#failure = error;
-      if (this.#restarts > 0) this.#options.onFatal?.(error);
     }
+    if (wasReady || this.#restarts > 0) this.#options.onDeath?.(error, !restarts);
     this.#requests.rejectAll(error);
     await worker.terminate(); // The successor needs as much memory as it holds.
-    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onFatal`.
+    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onDeath`.
   }
 
   #post(message: ToEngine): void {
