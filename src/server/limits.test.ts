@@ -1,7 +1,7 @@
 // Limits on how much and for how long: rates of a key, open requests, the deadline, connections.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aFront, post, STREAM_PATH } from "../../test/support/front.ts";
+import { aFront, NOW, post, STREAM_PATH } from "../../test/support/front.ts";
 import { GptError } from "../errors.ts";
 import { KeyLimits } from "./key-limits.ts";
 
@@ -65,6 +65,26 @@ test("a request that is not answered in time is a ModelError in SageMaker's word
       /^Received server error \(0\) from primary with message "Your invocation timed out while/,
     );
   }
+});
+
+test("a clock that is set is told about; signatures follow it, limits do not", async () => {
+  const log: string[] = [];
+  const stream = { write: (line: string) => void log.push(line) };
+  let now = NOW;
+  const front = aFront({ keyRequestsPerSecond: 2 }, { now: () => now, logger: { level: "warn", stream } });
+  const status = async (signed: Date) => (await post(front.app, { input: "" }, { now: signed })).statusCode;
+  assert.equal(await status(now), 200);
+  now = new Date(NOW.getTime() - 9_000);
+  assert.equal(await status(now), 200);
+  assert.deepEqual(log, []);
+  now = new Date(NOW.getTime() + 3_600_000);
+  assert.equal(await status(NOW), 403);
+  assert.equal(await status(now), 429);
+  assert.equal(log.length, 1);
+  assert.match(
+    log[0] ?? "",
+    /"The system clock went 3609 seconds forward at once: it was set, or the machine slept/,
+  );
 });
 
 test("connections and idle time are bounded by the settings", () => {
