@@ -3,7 +3,7 @@
 import { randomInt } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
-import { type ParseOptions, parseGenerationParams, parseJsonBody } from "../params.ts";
+import { type ParseOptions, parseGenerationParams, parseJsonBody, refuseManyValues } from "../params.ts";
 import type { Generation, GenerationParams, Generator, TextPiece } from "../service/generation.ts";
 import { bodyOf } from "./http-app.ts";
 
@@ -43,7 +43,9 @@ export class ModelSlot {
 
   /** @throws GptError for a body that is refused. The slot must be filled. */
   parse(request: FastifyRequest): GenerationParams {
-    return parseGenerationParams(parseJsonBody(bodyOf(request)), this.#options as ParseOptions);
+    const body = bodyOf(request);
+    refuseManyValues(body);
+    return parseGenerationParams(parseJsonBody(body), this.#options as ParseOptions);
   }
 
   /**
