@@ -123,6 +123,8 @@ export interface Door {
  */
 export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
   const { app, models, config } = door;
+  // A disk that is full or a pipe that is closed takes the log away, not the service.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const stopped = stopSignal();
   const admin = config.adminPort === 0 ? undefined : adminOf(door);
   const apps = admin === undefined ? [app] : [app, admin];

@@ -134,6 +134,16 @@ test("an engine that dies is restarted, and a second death ends the process, eac
   assert.deepEqual(await once(child, "exit"), [1, null]);
 });
 
+test("a log that cannot be written does not stop the service", async (context) => {
+  const env = { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" };
+  const { process: child, url } = await started(context, env, ["--log-level", "info"]);
+  child.stderr?.destroy();
+  child.stdout?.destroy();
+  for (let i = 0; i < 3; i++) assert.equal((await invoke(url, "ID", "secret")).status, 200);
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+});
+
 test("a secret that came from the environment is used and not printed", async (context) => {
   const { greeting, url } = await started(context, {
     AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
