@@ -48,7 +48,7 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
     ["off", 0],
   ] as const) {
     const config = { ...DEFAULT_CONFIG, prefixCache, threads: 1, kvCacheMb: 1 };
-    const models = new Models(config, [{ name: "a", model }]);
+    const models = new Models(config, [{ name: "a", model }], assert.fail);
     const generator = await models.loading.get("a");
     const decoding = someDecoding({ maxLength: 41 });
     const first = await generator?.generate({ promptTokenIds, decoding });
@@ -57,4 +57,20 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
     assert.deepEqual(again?.sequences, first?.sequences);
     await models.close();
   }
+});
+
+test("--request-deadline-ms is the time in which a model answers", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
+  const config = { ...DEFAULT_CONFIG, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
+  const models = new Models(config, [{ name: "a", model }], assert.fail);
+  const generator = await models.loading.get("a");
+  assert.ok(generator);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const late = generator.generate({ promptTokenIds: [1], decoding: someDecoding({ maxLength: 64 }) });
+  context.mock.timers.tick(1234);
+  context.mock.timers.reset();
+  await assert.rejects(late, { code: "timed_out", message: /within 1234 milliseconds/ });
+  await models.close();
 });

@@ -164,6 +164,7 @@ export class WorkerEngine {
     this.#stats = { ...NO_STATS, pagesTotal: this.#stats.pagesTotal };
     const error = new GptError("engine_failed", cause.message, { cause });
     const restarts = wasReady && this.#restarts === 0 && !this.#failure;
+    const isTold = !this.#failure && (wasReady || this.#restarts > 0);
     if (restarts) {
       this.#health = "restarting";
       this.#restarts += 1;
@@ -171,7 +172,7 @@ export class WorkerEngine {
       this.#health = "failed";
       this.#failure = error;
     }
-    if (wasReady || this.#restarts > 0) this.#options.onDeath?.(error, !restarts);
+    if (isTold) this.#options.onDeath?.(error, !restarts);
     this.#requests.rejectAll(error);
     await worker.terminate(); // The successor needs as much memory as it holds.
     if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onDeath`.
