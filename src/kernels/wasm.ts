@@ -35,10 +35,15 @@ export class WasmExecutor implements Executor {
   readonly #kernels: KernelExports;
   readonly #threads: number;
   readonly #helpers: Worker[];
+  readonly #exits: Promise<unknown>[];
 
   private constructor(memory: LinearMemory, kernels: KernelExports, helpers: Worker[]) {
     this.memory = memory;
-    this.ready = Promise.all(helpers.map(whenOnline)).then(() => {});
+    this.#exits = helpers.map((helper) => new Promise((resolve) => helper.once("exit", resolve)));
+    // Helpers keep the process alive until they run, no longer.
+    this.ready = Promise.all(helpers.map(whenOnline)).then(() => {
+      for (const helper of helpers) helper.unref();
+    });
     this.#kernels = kernels;
     this.#helpers = helpers;
     this.#threads = helpers.length + 1;
@@ -72,25 +77,20 @@ export class WasmExecutor implements Executor {
 
   /** Ends the helper threads. */
   async close(): Promise<void> {
+    await this.ready.catch(() => {});
     const { i32 } = this.memory;
     Atomics.store(i32, CONTROL.stop >>> 2, 1);
     Atomics.add(i32, CONTROL.generation >>> 2, 1);
     Atomics.notify(i32, CONTROL.generation >>> 2);
-    const exits = this.#helpers.map((helper) => {
-      helper.ref();
-      return new Promise((resolve) => helper.once("exit", resolve));
-    });
-    await Promise.all(exits);
+    for (const helper of this.#helpers) helper.ref();
+    await Promise.all(this.#exits);
   }
 }
 
-/** A thread that is online has its data, the lifeline included. Until then it keeps the process alive. */
+/** A thread that is online has its data, the lifeline included. */
 function whenOnline(helper: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
-    helper.once("online", () => {
-      helper.unref();
-      resolve();
-    });
+    helper.once("online", resolve);
     helper.once("exit", () => reject(new GptError("engine_failed", "a helper thread of the engine ended")));
   });
 }
