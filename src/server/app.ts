@@ -178,13 +178,13 @@ class Front {
   ): Promise<T> {
     const { name } = request.params;
     checkEndpointName(name);
-    request.outcome.endpoint = name;
     const caller = this.#callers.get(request) as ReturnType<Authenticate>;
     authorize(caller, name, this.#config);
     const slot = this.slots.get(name);
     if (slot === undefined) {
       throw new AwsError("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
     }
+    request.outcome.endpoint = name;
     const leave = this.#limits.enter(caller.keyId);
     try {
       return await run(slot, name);

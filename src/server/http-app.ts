@@ -26,6 +26,7 @@ import { traceContext, traceRequest } from "./tracing.ts";
 /** What the log line and the metrics of a request tell besides its status. */
 export interface Outcome {
   operation?: string;
+  /** One that is served: what callers make up is in the path alone, and is no label of metrics. */
   endpoint?: string;
   keyId?: string;
   inferenceId?: string;
