@@ -32,10 +32,16 @@ test("a malformed value is refused with the name, the value and the range", () =
   for (const [flag, value, message] of wrong) {
     assert.throws(() => resolveConfig({ flags: { [flag]: value } }), { code: "invalid_config", message });
   }
-  assert.throws(() => resolveConfig({ env: { GPT2_API_PORT: "tcp://10.0.0.1:80" } }), {
+  assert.throws(() => resolveConfig({ env: { GPT2_API_PORT: "10.0.0.1:80" } }), {
     code: "invalid_config",
-    message: /^GPT2_API_PORT must be an integer from 0 to 65535, got "tcp:\/\/10\.0\.0\.1:80"\./,
+    message: /^GPT2_API_PORT must be an integer from 0 to 65535, got "10\.0\.0\.1:80"\./,
   });
+});
+
+test("the variable that Kubernetes sets for a Service of the same name counts as unset", () => {
+  const { config, origins } = explainConfig({ env: { GPT2_API_PORT: "tcp://10.0.0.1:80" } });
+  assert.deepEqual([config.port, origins.port], [8080, "default"]);
+  assert.throws(() => resolveConfig({ flags: { port: "tcp://10.0.0.1:80" } }), { code: "invalid_config" });
 });
 
 test("every setting has a help text, a flag and a variable of its own", () => {

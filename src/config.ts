@@ -280,7 +280,7 @@ export function explainConfig({ flags = {}, env = {}, presets = {} }: ConfigSour
   for (const setting of SETTINGS) {
     const { name } = setting;
     const flag = flags[setting.flag];
-    const variable = env[setting.env] || undefined;
+    const variable = isServiceLink(env[setting.env]) ? undefined : env[setting.env] || undefined;
     const preset = presets[name];
     origins[name] = "default";
     if (flag !== undefined) {
@@ -296,6 +296,11 @@ export function explainConfig({ flags = {}, env = {}, presets = {} }: ConfigSour
     }
   }
   return { config: configSchema.parse(values), origins };
+}
+
+/** Kubernetes sets GPT2_API_PORT=tcp://… itself where a Service is named gpt2-api; that is nobody's setting. */
+function isServiceLink(text: string | undefined): boolean {
+  return text !== undefined && /^(tcp|udp|sctp):\/\//.test(text);
 }
 
 function parseValue(setting: Setting, source: string, text: unknown): unknown {

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import type { ErrorCode } from "./errors.ts";
-import { MODES, type ParseOptions, parseGenerationParams, parseJsonBody, requestSchema } from "./params.ts";
+import {
+  MODES,
+  type ParseOptions,
+  parseGenerationParams,
+  parseJsonBody,
+  refuseManyValues,
+  requestSchema,
+} from "./params.ts";
 
 const OPTIONS: ParseOptions = { contextLength: 256, randomSeed: () => 4242 };
 const MODE_NAMES = Object.keys(MODES);
@@ -244,6 +251,18 @@ test("a body that is nested a hundred thousand deep is refused like any other", 
     () => parse(parseJsonBody(deep('{"input":'))),
     refused("invalid_field", "input must be a string, got a list"),
   );
+});
+
+test("a body of many values is refused unparsed, one of much text is not", () => {
+  const bytes = (text: string) => Buffer.from(text);
+  const many = refused("invalid_body", /more than 1000 values/);
+  for (const text of ["[".repeat(2000), `{"a":[${"1,".repeat(2000)}1]}`, '{"a":'.repeat(2000)]) {
+    assert.throws(() => refuseManyValues(bytes(text)), many);
+  }
+  for (const text of [",".repeat(2000), '\\"['.repeat(2000), "\\\\", "[é{".repeat(2000)]) {
+    refuseManyValues(bytes(`{"input":"${text}"}`));
+  }
+  refuseManyValues(bytes(""));
 });
 
 test("the schema can be exported as JSON Schema, with a description of every field", () => {

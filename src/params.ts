@@ -245,6 +245,32 @@ export function parseJsonBody(bytes: Uint8Array): Fields {
   return requireObject(parseJson(bytes));
 }
 
+/** Of one body; a request has a dozen. */
+const VALUES_MAX = 1000;
+
+/**
+ * Refuses a body with far more values than any request has before it is parsed: megabytes of brackets or short fields
+ * take a second to parse, in which nothing else is answered. Text costs little, however long it is.
+ * @throws GptError `invalid_body`
+ */
+export function refuseManyValues(bytes: Uint8Array): void {
+  let isText = false;
+  let count = 0;
+  for (let i = 0; i < bytes.length && count <= VALUES_MAX; i++) {
+    const char = bytes[i];
+    if (char === CHAR.quote) isText = !isText;
+    else if (isText && char === CHAR.backslash) i++;
+    else if (!isText && (char === CHAR.comma || char === CHAR.list || char === CHAR.object)) count++;
+  }
+  if (count <= VALUES_MAX) return;
+  throw new GptError(
+    "invalid_body",
+    `The request body holds more than ${VALUES_MAX} values, and a request is one flat object`,
+  );
+}
+
+const CHAR = { quote: 0x22, backslash: 0x5c, comma: 0x2c, list: 0x5b, object: 0x7b } as const;
+
 // AWS CLI v2 takes --body for base64 unless told otherwise, and sends whatever that decodes to, correctly signed.
 const BASE64_HINT =
   "AWS CLI v2 sends such bytes unless it is called with --cli-binary-format raw-in-base64-out";

@@ -39,7 +39,7 @@ function fail(what, input) {
 /** The one rule for every answer. */
 function judge(status, type, body, input) {
   statuses.set(status, (statuses.get(status) ?? 0) + 1);
-  if (status === 500) fail(`status ${status}`, input);
+  if (status >= 500) fail(`status ${status}`, input);
   if (status === 200) return;
   try {
     const value = JSON.parse(body);

@@ -1,5 +1,5 @@
 // The server at overload for a long time, with callers that leave at random: memory must stay flat, pages come home,
-// /ping stay quick, and every request be answered exactly once, or cut off by its own caller.
+// /ping and the event loop stay quick, and every request be answered exactly once, or cut off by its own caller.
 // `node conformance/soak/soak.js [--minutes 20] [--seed 1] [--from dist]`.
 import { once } from "node:events";
 import { Agent, request as httpRequest } from "node:http";
@@ -22,15 +22,21 @@ const CALLERS = 24;
 const QUEUE = 16;
 const DRIFT_MAX = 0.05;
 const PING_P99_MS = 50;
+const LOOP_P99_MS = 15;
+/** The period of the timer by which the server measures its event loop; an idle one shows as much. */
+const LOOP_PERIOD_MS = 10;
 
-const { signRequest } = await import(pathToFileURL(resolve(values.from, "src/sigv4/index.js")).href);
+const built = (file) => import(pathToFileURL(resolve(values.from, file)).href);
+const { signRequest } = await built("src/sigv4/index.js");
+const { joinedParts } = await built("test/support/event-stream.js");
 const { below, pick } = randomFrom(Number(values.seed));
 const server = await startServer(resolve(values.from, "src/cli/main.js"), [
   "--queue-requests-max",
   String(QUEUE),
 ]);
 const agent = new Agent({ keepAlive: true });
-const counts = { sent: 0, answered: 0, refused: 0, left: 0, broken: 0 };
+/** `late`: answered with the error that says that its time was over. */
+const counts = { sent: 0, answered: 0, refused: 0, late: 0, left: 0, broken: 0 };
 const pings = [];
 const memory = [];
 const started = Date.now();
@@ -44,6 +50,7 @@ function aRequest() {
     input: "The sea ".repeat(1 + below(8)),
     mode,
     max_length: 40 + below(80),
+    num_return_sequences: 3,
     seed: below(1000),
     ...search,
   };
@@ -51,7 +58,8 @@ function aRequest() {
 
 /** One request; a third of the callers leave after a while, whatever they got by then. */
 async function call() {
-  const body = JSON.stringify(aRequest());
+  const asked = aRequest();
+  const body = JSON.stringify(asked);
   const path = `/endpoints/gpt-2/${pick(["invocations", "invocations-response-stream"])}`;
   const headers = signRequest(
     { method: "POST", url: server.origin + path, body },
@@ -70,17 +78,27 @@ async function call() {
   sent.end(body);
   try {
     const [response] = await once(sent, "response");
-    for await (const _ of response) if (hasLeft) break;
-    if (hasLeft) counts.left++;
-    else if (response.statusCode === 200) counts.answered++;
-    else if (response.statusCode === 503) counts.refused++;
-    else counts.broken++;
-    if (response.statusCode === 503) await pause(20);
+    const chunks = [];
+    for await (const chunk of response) chunks.push(chunk);
+    const outcome = outcomeOf(asked, path, response, Buffer.concat(chunks));
+    counts[hasLeft ? "left" : outcome]++;
+    if (outcome === "refused") await pause(20);
   } catch {
     counts[hasLeft ? "left" : "broken"]++;
   } finally {
     clearTimeout(leaving);
   }
+}
+
+/** What became of a request whose answer is complete. */
+function outcomeOf({ input, num_return_sequences: count }, path, { statusCode }, answer) {
+  if (statusCode === 503) return "refused";
+  if (statusCode === 424) return JSON.parse(answer).ErrorCode === "timed_out" ? "late" : "broken";
+  if (statusCode !== 200) return "broken";
+  if (answer.includes("ModelInvocationTimeExceeded")) return "late";
+  const texts = JSON.parse(path.endsWith("stream") ? joinedParts(answer) : answer);
+  const isWhole = texts.length === count && texts.every((text) => text.startsWith(input));
+  return isWhole ? "answered" : "broken";
 }
 
 async function caller() {
@@ -99,6 +117,7 @@ async function observer() {
 }
 
 await Promise.all([observer(), ...Array.from({ length: CALLERS }, caller)]);
+const loop = 1000 * (await server.metric("nodejs_eventloop_lag_p99_seconds")) - LOOP_PERIOD_MS;
 agent.destroy();
 for (let i = 0; i < 100 && (await server.metric("gpt2_kv_pages_in_use")) > 0; i++) await pause(100);
 
@@ -108,16 +127,21 @@ const quarter = Math.floor(memory.length / 4);
 const drift = mean(memory.slice(-quarter)) / mean(memory.slice(quarter, 2 * quarter)) - 1;
 const p99 = pings.toSorted((a, b) => a - b)[Math.floor(pings.length * 0.99)];
 const pages = await server.metric("gpt2_kv_pages_in_use");
-const { sent, answered, refused, left, broken } = counts;
+const { sent, answered, refused, late, left, broken } = counts;
 const checks = {
-  "every request was answered once or left by its caller": answered + refused + left === sent && broken === 0,
+  "every request was answered once or left by its caller":
+    answered + refused + late + left === sent && broken === 0,
   "some were answered, some refused, some left": answered > 0 && refused > 0 && left > 0,
   "all pages came home": pages === 0,
   [`memory moved by ${(100 * drift).toFixed(1)} %, at most ${100 * DRIFT_MAX}`]: Math.abs(drift) <= DRIFT_MAX,
   [`p99 of /ping ${p99.toFixed(1)} ms, below ${PING_P99_MS}`]: p99 < PING_P99_MS,
+  [`p99 of the event loop's delay ${loop.toFixed(1)} ms, below ${LOOP_P99_MS}`]: loop < LOOP_P99_MS,
   "the server ended with 0": (await server.stop()) === 0,
 };
-process.stdout.write(`${JSON.stringify(counts)}; memory ${memory.at(-1).toFixed(0)} MB\n`);
+const tenths = Array.from({ length: 10 }, (_, i) => memory[Math.floor((i / 10) * memory.length)].toFixed(0));
+process.stdout.write(
+  `${JSON.stringify(counts)}; memory ${tenths.join(" ")} ${memory.at(-1).toFixed(0)} MB\n`,
+);
 for (const [check, holds] of Object.entries(checks))
   process.stdout.write(`${holds ? "ok    " : "FAILED"} ${check}\n`);
 process.exit(Object.values(checks).every(Boolean) ? 0 : 1);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import fs, { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -63,6 +64,20 @@ test("a file that others can read, or that holds no pair, is refused by name", (
     code: "invalid_config",
     message: /credentials\.json does not hold a key pair/,
   });
+});
+
+test("a full disk is named, and leaves nothing behind", (context) => {
+  const env = { XDG_CACHE_HOME: cacheDirectory(context) };
+  const full = context.mock.method(fs, "writeFileSync", () => {
+    throw new Error("ENOSPC: no space left on device, write");
+  });
+  syncBuiltinESMExports();
+  const message =
+    /credentials\.json: a key pair could not be stored \(ENOSPC: .*\); set AWS_ACCESS_KEY_ID and/;
+  assert.throws(() => loadCredential(env), { code: "invalid_config", message });
+  full.mock.restore();
+  syncBuiltinESMExports();
+  assert.equal(loadCredential(env).credential.accessKeyId.length, 20);
 });
 
 test("a place that cannot hold the file is named", (context) => {

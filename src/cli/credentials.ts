@@ -1,7 +1,16 @@
 // Which key pair the server accepts: the one in the environment, or one of its own that is made on the first start
 // and kept in the user's cache directory, readable by that user alone.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
@@ -50,12 +59,17 @@ function makeCredential(path: string): Credential | undefined {
   // The form of AWS's own: 20 letters and digits, and 40 characters that need no quoting in a shell.
   const accessKeyId = `GPT2${randomBytes(8).toString("hex").toUpperCase()}`;
   const credential = { accessKeyId, secretAccessKey: randomBytes(30).toString("base64url") };
+  let isOurs = false;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeFileSync(path, `${JSON.stringify(credential, null, 2)}\n`, { flag: "wx", mode: 0o600 });
+    closeSync(openSync(path, "wx", 0o600));
+    isOurs = true;
+    writeFileSync(path, `${JSON.stringify(credential, null, 2)}\n`);
     return credential;
   } catch (error) {
-    if (existsSync(path)) return undefined;
+    // What a full disk left of it would be in the way of the next start.
+    if (isOurs) rmSync(path, { force: true });
+    else if (existsSync(path)) return undefined;
     const message = `${path}: a key pair could not be stored (${messageOf(error)}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead`;
     throw new GptError("invalid_config", message, { cause: error });
   }

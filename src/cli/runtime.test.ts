@@ -58,3 +58,19 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
     await models.close();
   }
 });
+
+test("--request-deadline-ms is the time in which a model answers", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
+  const config = { ...DEFAULT_CONFIG, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
+  const models = new Models(config, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
+  const generator = await models.loading.get("a");
+  assert.ok(generator);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const late = generator.generate({ promptTokenIds: [1], decoding: someDecoding({ maxLength: 64 }) });
+  context.mock.timers.tick(1234);
+  context.mock.timers.reset();
+  await assert.rejects(late, { code: "timed_out", message: /within 1234 milliseconds/ });
+  await models.close();
+});

@@ -18,10 +18,25 @@ export interface Surroundings {
 /** Models by endpoint name, each loaded once however many endpoints serve it. */
 export class Models {
   readonly loading: ReadonlyMap<string, Promise<Generator>>;
+  /** Resolves when an engine is beyond help. */
+  readonly failed: Promise<GptError>;
   readonly #loaded = new Map<string, Generator>();
 
-  /** @throws GptError `invalid_checkpoint` when a model is nowhere to be found. */
+  /**
+   * `surroundings.onProblem` is told of an engine that died and is restarted.
+   * @throws GptError `invalid_checkpoint` when a model is nowhere to be found.
+   */
   constructor(config: Config, endpoints: readonly EndpointSetting[], surroundings: Surroundings) {
+    const { onProblem } = surroundings;
+    let fail: (error: GptError) => void = () => {};
+    this.failed = new Promise((resolve) => {
+      fail = resolve;
+    });
+    const onDeath = (name: string, error: GptError, isFatal: boolean): void => {
+      if (isFatal)
+        fail(new GptError("engine_failed", `The engine of ${name} failed twice: ${error.message}`));
+      else onProblem(`The engine of ${name} failed and is restarted: ${error.message}`);
+    };
     const directories = endpoints.map(({ name, model }) => ({
       name,
       directory: resolveModelDirectory(model),
@@ -29,7 +44,7 @@ export class Models {
     const byDirectory = new Map<string, Promise<Generator>>();
     this.loading = new Map(
       directories.map(({ name, directory }) => {
-        const promise = byDirectory.get(directory) ?? load(config, directory, surroundings);
+        const promise = byDirectory.get(directory) ?? load(config, directory, surroundings, onDeath);
         byDirectory.set(directory, promise);
         promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
         return [name, promise];
@@ -59,13 +74,21 @@ export class Models {
   }
 }
 
-function load(config: Config, directory: string, { env, onProblem }: Surroundings): Promise<Generator> {
+function load(
+  config: Config,
+  directory: string,
+  { env, onProblem }: Surroundings,
+  onDeath: (name: string, error: GptError, isFatal: boolean) => void,
+): Promise<Generator> {
   const weightCache = weightCacheOf(config, env);
-  const { precision, kvCacheMb, prefixCache, queueRequestsMax, queueTokensMax, threads } = config;
+  const { precision, kvCacheMb, prefixCache, queueRequestsMax, queueTokensMax, requestDeadlineMs, threads } =
+    config;
+  const name = modelName(directory);
   return loadGenerator({
-    ...{ model: directory, name: modelName(directory) },
-    ...{ precision, kvCacheMb, prefixCache: prefixCache === "on", queueRequestsMax, onProblem },
+    ...{ model: directory, name, precision, kvCacheMb, prefixCache: prefixCache === "on" },
+    ...{ queueRequestsMax, requestDeadlineMs, onProblem },
     ...(weightCache && { weightCache }),
+    onDeath: (error, isFatal) => onDeath(name, error, isFatal),
     ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
     ...(threads === 0 ? {} : { threads }),
   });
@@ -110,6 +133,8 @@ export interface Door {
  */
 export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
   const { app, models, config } = door;
+  // A disk that is full or a pipe that is closed takes the log away, not the service.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const stopped = stopSignal();
   const admin = await adminOf(door);
   const apps = admin === undefined ? [app] : [app, admin];
@@ -131,10 +156,10 @@ export async function run(door: Door, onReady: (baseUrl: string) => void): Promi
     throw error;
   }
   onReady(baseUrl(app, config));
-  const reason = await Promise.race([stopped, engineFailed(models)]);
+  const reason = await Promise.race([stopped, models.failed]);
   await drain(apps, models, config.drainTimeoutMs);
   if (reason === "stopped") return 0;
-  throw new GptError("engine_failed", `The engine of endpoint ${reason} failed and could not be restarted`);
+  throw reason;
 }
 
 /** Undefined without an admin port: nobody could read them. */
@@ -158,20 +183,6 @@ function stopSignal(): Promise<"stopped"> {
       resolve("stopped");
     };
     process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  });
-}
-
-const HEALTH_CHECK_MS = 500;
-
-/** Resolves with the name of an endpoint whose engine failed for good. */
-function engineFailed(models: Models): Promise<string> {
-  return new Promise((resolve) => {
-    const timer = setInterval(() => {
-      const failed = [...models.distinct()].find(([, { health }]) => health === "failed");
-      if (failed === undefined) return;
-      clearInterval(timer);
-      resolve(failed[0]);
-    }, HEALTH_CHECK_MS).unref();
   });
 }
 

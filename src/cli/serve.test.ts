@@ -1,7 +1,7 @@
 // The command itself, in a process of its own, on the embedded model.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -31,11 +31,12 @@ async function started(
   context: TestContext,
   changes: Record<string, string> = {},
   flags: readonly string[] = [],
+  nodeFlags: readonly string[] = [],
 ): Promise<Server> {
-  const argv = [MAIN, "serve", "--port", "0", "--log-level", "error", ...flags];
+  const argv = [...nodeFlags, MAIN, "serve", "--port", "0", "--log-level", "error", ...flags];
   const child = spawn(process.execPath, argv, {
     env: environment(context, changes),
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   context.after(() => child.kill("SIGKILL"));
   let greeting = "";
@@ -46,6 +47,18 @@ async function started(
   const url = /^# (http:\S+)$/m.exec(greeting)?.[1];
   assert.ok(url, greeting);
   return { process: child, greeting, url };
+}
+
+/** What the process wrote to standard error, once that holds `sentence`. */
+async function untilLogged(child: ChildProcess, sentence: RegExp): Promise<string> {
+  const { stderr } = child;
+  assert.ok(stderr);
+  let log = "";
+  for await (const chunk of on(stderr.setEncoding("utf8"), "data", { close: ["end"] })) {
+    log += chunk;
+    if (sentence.test(log)) return log;
+  }
+  assert.fail(`the process ended without ${sentence}: ${log}`);
 }
 
 /** A port that was free a moment ago. */
@@ -89,6 +102,44 @@ test("what is printed works: the address with the keys that were made; SIGTERM e
   assert.equal(second.status, 1);
   assert.match(second.stderr, /Cannot listen on 127\.0\.0\.1 port \d+: the port is in use/);
 
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+});
+
+/** Started with --import it ends the engine's thread at every SIGUSR2, as a crash does. */
+const KILLER = `
+  import { isMainThread } from "node:worker_threads";
+  let engine;
+  if (isMainThread) {
+    process.on("worker", (worker) => { engine = worker; });
+    process.on("SIGUSR2", () => engine.terminate());
+  }
+`;
+
+test("an engine that dies is restarted, and a second death ends the process, each with its sentence", async (context) => {
+  const env = { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" };
+  const node = ["--import", `data:text/javascript,${encodeURIComponent(KILLER)}`];
+  const { process: child, url } = await started(context, env, [], node);
+  child.kill("SIGUSR2");
+  await untilLogged(
+    child,
+    /"level":50,.*"The engine of tiny failed and is restarted: (the engine thread|a helper thread of the engine) ended"/,
+  );
+  assert.equal((await invoke(url, "ID", "secret")).status, 200);
+  child.kill("SIGUSR2");
+  await untilLogged(
+    child,
+    /^gpt2-api: The engine of tiny failed twice: (the engine thread|a helper thread of the engine) ended$/m,
+  );
+  assert.deepEqual(await once(child, "exit"), [1, null]);
+});
+
+test("a log that cannot be written does not stop the service", async (context) => {
+  const env = { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" };
+  const { process: child, url } = await started(context, env, ["--log-level", "info"]);
+  child.stderr?.destroy();
+  child.stdout?.destroy();
+  for (let i = 0; i < 3; i++) assert.equal((await invoke(url, "ID", "secret")).status, 200);
   child.kill("SIGTERM");
   assert.deepEqual(await once(child, "exit"), [0, null]);
 });

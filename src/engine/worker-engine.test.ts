@@ -18,11 +18,12 @@ const long = someDecoding({
   search: { kind: "sample", temperature: 1, topK: 0, topP: 1 },
 });
 
-/** Starts an engine that remembers its fatal errors. */
+/** Starts an engine that remembers its deaths. */
 async function start(name: string) {
   const fatal: GptError[] = [];
-  const onFatal = (error: GptError): void => void fatal.push(error);
-  return { ...(await startMortalEngine(join(directory.path, name), { onFatal })), fatal };
+  const restarted: GptError[] = [];
+  const onDeath = (error: GptError, isFatal: boolean): void => void (isFatal ? fatal : restarted).push(error);
+  return { ...(await startMortalEngine(join(directory.path, name), { onDeath })), fatal, restarted };
 }
 
 /** Ends a thread as if it had crashed. */
@@ -57,7 +58,7 @@ describe("an engine thread", () => {
   );
 
   it("that dies a second time is not replaced, and the caller is told once", LIMIT, async () => {
-    const { engine, threads, fatal } = await start("fatal");
+    const { engine, threads, fatal, restarted } = await start("fatal");
     await kill(threads[0]);
     await engine.submit([1], short);
     const { steps } = engine.stats();
@@ -68,8 +69,8 @@ describe("an engine thread", () => {
     assert.ok(engine.stats().steps >= steps, "the counts went back");
     assert.equal(threads.length, 2);
     assert.deepEqual(
-      fatal.map(({ code }) => code),
-      ["engine_failed"],
+      [restarted, fatal].map((deaths) => deaths.map(({ code }) => code)),
+      [["engine_failed"], ["engine_failed"]],
     );
     await assert.rejects(engine.submit([1], short), { code: "engine_failed" });
     await engine.close();
@@ -86,6 +87,25 @@ describe("an engine thread", () => {
     assert.equal(hypotheses[0]?.tokenIds.length, 8);
     assert.equal(engine.health, "ready");
     assert.equal(threads.length, 2);
+    await engine.close();
+  });
+
+  it("whose helper thread dies before the model is loaded does not start", LIMIT, async () => {
+    const message = "a helper thread of the engine ended";
+    await assert.rejects(startMortalEngine(join(directory.path, "stillborn"), { stillbornFrom: 0 }), {
+      ...{ code: "engine_failed", message },
+    });
+    const fatal: GptError[] = [];
+    const { engine, threads } = await startMortalEngine(join(directory.path, "stillborn successor"), {
+      ...{ stillbornFrom: 1, onDeath: (error, isFatal) => void (isFatal && fatal.push(error)) },
+    });
+    await kill(threads[0]);
+    await assert.rejects(engine.submit([1], short), { code: "engine_failed", message });
+    assert.equal(engine.health, "failed");
+    assert.deepEqual(
+      fatal.map((error) => error.message),
+      [message],
+    );
     await engine.close();
   });
 

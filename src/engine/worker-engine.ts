@@ -28,8 +28,8 @@ export interface WorkerEngineOptions {
   readonly requestDeadlineMs?: number;
   /** Is told what the operator should know. */
   readonly onProblem?: (message: string) => void;
-  /** Called once, after the second death. */
-  readonly onFatal?: (error: GptError) => void;
+  /** Called when the thread dies after its start; `isFatal`: it is not replaced any more. */
+  readonly onDeath?: (error: GptError, isFatal: boolean) => void;
   readonly clock?: Clock;
 }
 
@@ -167,17 +167,18 @@ export class WorkerEngine {
     this.#stats = { ...NO_STATS, pagesTotal: this.#stats.pagesTotal };
     const error = new GptError("engine_failed", cause.message, { cause });
     const restarts = wasReady && this.#restarts === 0 && !this.#failure;
+    const isTold = !this.#failure && (wasReady || this.#restarts > 0);
     if (restarts) {
       this.#health = "restarting";
       this.#restarts += 1;
     } else if (!this.#failure) {
       this.#health = "failed";
       this.#failure = error;
-      if (this.#restarts > 0) this.#options.onFatal?.(error);
     }
+    if (isTold) this.#options.onDeath?.(error, !restarts);
     this.#requests.rejectAll(error);
     await worker.terminate(); // The successor needs as much memory as it holds.
-    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onFatal`.
+    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onDeath`.
   }
 
   #post(message: ToEngine): void {

@@ -140,6 +140,8 @@ export function logitsScratchBytes(width: number): number {
 export interface Executor {
   readonly name: string;
   readonly memory: LinearMemory;
+  /** Resolves when all threads run; rejects when one ends before. */
+  readonly ready: Promise<void>;
   run(program: number): void;
   /** The row of logits that lies at a place, for everything that comes after the pass. */
   logitsRow(place: LogitsPlace): LogitsRow;

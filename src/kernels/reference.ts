@@ -30,6 +30,7 @@ export type Kernel = (memory: LinearMemory, instruction: Instruction) => void;
 export class ReferenceExecutor implements Executor {
   readonly name = "reference";
   readonly memory: LinearMemory;
+  readonly ready = Promise.resolve();
 
   constructor(memory: LinearMemory) {
     this.memory = memory;

@@ -6,6 +6,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { temporaryDirectory } from "../../test/support/checkpoints.ts";
+import { LinearMemory } from "./memory.ts";
+import { WasmExecutor } from "./wasm.ts";
 
 const directory = temporaryDirectory();
 after(() => directory.remove());
@@ -47,5 +49,10 @@ describe("threads", () => {
       assert.equal(signal, null, `the threads hang with ${flags}`);
       assert.equal(stdout, "[]", stderr);
     }
+  });
+
+  it("end when they are closed, even before they run", async () => {
+    const executor = WasmExecutor.start(new LinearMemory(65_536), 3);
+    await executor.close();
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import {
@@ -131,6 +131,14 @@ describe("half precision numbers", () => {
 describe("a wrong checkpoint gets one clear sentence", () => {
   const cases: [string, (path: string) => void, RegExp][] = [
     ["no config", (p) => rmSync(join(p, "config.json")), /config\.json: cannot be read/],
+    [
+      "a directory in the weights' place",
+      (p) => {
+        rmSync(join(p, "model.safetensors"));
+        mkdirSync(join(p, "model.safetensors"));
+      },
+      /model\.safetensors: (cannot be read \(EISDIR|is \d+ bytes long)/,
+    ],
     ["config is not JSON", (p) => writeFileSync(join(p, "config.json"), "{"), /config\.json: is not JSON/],
     [
       "config is a list",

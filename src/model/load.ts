@@ -45,6 +45,14 @@ const MAX_BATCH_TOKENS = 128;
 /** Rows of logits in one pass: the widest request (64 sequences) must fit. */
 const MAX_LOGIT_ROWS = 64;
 
+/** A model that has its memory and its threads, but no weights yet. */
+export interface PreparedModel {
+  /** Resolves when all threads run, so that the death of any is seen; rejects when one has ended. */
+  readonly ready: Promise<void>;
+  /** Fills in the weights, on all threads. To be called once. */
+  load(): LoadedModel;
+}
+
 /** @throws GptError `invalid_checkpoint` or `invalid_config`. */
 export function loadModel(directory: string, options: ModelOptions): LoadedModel {
   const checkpoint = Checkpoint.open(directory);
@@ -57,6 +65,11 @@ export function loadModel(directory: string, options: ModelOptions): LoadedModel
 
 /** A model in memory from any source of tensors. */
 export function buildModel(source: TensorSource, options: ModelOptions): LoadedModel {
+  return prepareModel(source, options).load();
+}
+
+/** The first half of `buildModel`, for who can wait between the two until a death of a thread would be seen. */
+export function prepareModel(source: TensorSource, options: ModelOptions): PreparedModel {
   const { config } = source;
   const capacity: Gpt2Capacity = {
     precision: options.precision,
@@ -70,14 +83,17 @@ export function buildModel(source: TensorSource, options: ModelOptions): LoadedM
   const layout = layoutGpt2(arena, config, capacity);
   const staging = allocateStaging(arena, config);
   const executor = startExecutor(new LinearMemory(arena.size), options);
-  try {
-    const kernels = new Kernels(executor, layout.program);
-    const saveWeights = fillWeights({ kernels, staging, weights: layout.weights }, source, options);
-    return { backend: new Gpt2(config, layout, capacity, executor), config, saveWeights };
-  } catch (error) {
-    void executor.close();
-    throw error;
-  }
+  const load = (): LoadedModel => {
+    try {
+      const kernels = new Kernels(executor, layout.program);
+      const saveWeights = fillWeights({ kernels, staging, weights: layout.weights }, source, options);
+      return { backend: new Gpt2(config, layout, capacity, executor), config, saveWeights };
+    } catch (error) {
+      void executor.close();
+      throw error;
+    }
+  };
+  return { ready: executor.ready, load };
 }
 
 function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {

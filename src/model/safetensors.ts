@@ -140,9 +140,17 @@ function parseHeader(path: string, header: Uint8Array, fileBytes: number): Map<s
 function readFully(path: string, fd: number, into: Uint8Array, position: number): void {
   let done = 0;
   while (done < into.length) {
-    const count = readSync(fd, into, done, into.length - done, position + done);
+    const count = readOnce(path, fd, into, done, position + done);
     if (count === 0) throw invalid(path, `ended at byte ${position + done} while it was read`);
     done += count;
+  }
+}
+
+function readOnce(path: string, fd: number, into: Uint8Array, offset: number, position: number): number {
+  try {
+    return readSync(fd, into, offset, into.length - offset, position);
+  } catch (error) {
+    throw invalid(path, `cannot be read (${messageOf(error)})`);
   }
 }
 

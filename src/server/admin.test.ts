@@ -44,7 +44,7 @@ test("/metrics counts requests by code, their times and tokens, and shows the en
   const lines = response.body.split("\n");
   const expected = [
     'gpt2_requests_total{operation="InvokeEndpoint",endpoint="gpt-2",code="200"} 1',
-    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="",code="424"} 1',
+    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="gpt-2",code="424"} 1',
     'gpt2_requests_total{operation="InvokeEndpoint",endpoint="",code="400"} 1',
     'gpt2_request_seconds_sum{endpoint="gpt-2"} 0.003',
     'gpt2_first_token_seconds_sum{endpoint="gpt-2"} 0.002',

@@ -1,11 +1,18 @@
 // The runtime front: SageMaker Runtime's operations on one or more endpoints. It holds the order of checks (size,
 // signature, permission, endpoint, rate, envelope, payload). It listens to nothing by itself and reads no environment;
 // tests call `inject`. The raw URL, headers and bytes stay as they came, because the signature is made over them.
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from "fastify";
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifyServerOptions,
+} from "fastify";
 import type { Config } from "../config.ts";
 import type { Generator } from "../service/generation.ts";
 import { pieceWriter, sendStream } from "./answer-stream.ts";
 import { type Authenticate, authorize, type Keys, makeAuthenticate } from "./authentication.ts";
+import { ClockWatch } from "./clock-watch.ts";
 import {
   ACCOUNT,
   checkEndpointName,
@@ -60,7 +67,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     methods: METHODS,
     toError: (error, request) => toAwsError(error, contextOf(request, config)),
   });
-  const front = new Front(options);
+  const front = new Front(options, app.log);
   app.get("/ping", async (_request, reply) => {
     const slots = [...front.slots];
     if (!slots.every(([, slot]) => slot.isReady)) {
@@ -96,18 +103,17 @@ class Front {
   readonly #config: Config;
   readonly #authenticate: Authenticate;
   readonly #limits: KeyLimits;
+  readonly #clock: ClockWatch;
   readonly #callers = new WeakMap<FastifyRequest, ReturnType<Authenticate>>();
 
-  constructor({
-    generators,
-    config,
-    keys,
-    now = () => new Date(),
-    elapsed = () => performance.now(),
-  }: AppOptions) {
+  constructor(
+    { generators, config, keys, now = () => new Date(), elapsed = () => performance.now() }: AppOptions,
+    log: FastifyBaseLogger,
+  ) {
     this.#config = config;
     this.#authenticate = makeAuthenticate(config, keys, now);
     this.#limits = new KeyLimits(config, elapsed);
+    this.#clock = new ClockWatch(now, elapsed, (message) => log.warn(message));
     const slots = new Map(
       [...new Set(generators.values())].map((each) => [each, new ModelSlot(each, config)]),
     );
@@ -116,6 +122,7 @@ class Front {
 
   /** @throws AwsError with the name, status and text of the first check of the caller that fails. */
   authenticate(request: FastifyRequest): void {
+    this.#clock.check();
     const caller = this.#authenticate(request);
     request.outcome.keyId = caller.keyId;
     this.#callers.set(request, caller);
@@ -171,13 +178,13 @@ class Front {
   ): Promise<T> {
     const { name } = request.params;
     checkEndpointName(name);
-    request.outcome.endpoint = name;
     const caller = this.#callers.get(request) as ReturnType<Authenticate>;
     authorize(caller, name, this.#config);
     const slot = this.slots.get(name);
     if (slot === undefined) {
       throw new AwsError("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
     }
+    request.outcome.endpoint = name;
     const leave = this.#limits.enter(caller.keyId);
     try {
       return await run(slot, name);

@@ -3,6 +3,7 @@
 // itself and knows neither endpoints nor keys.
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";
+import type { Context } from "@opentelemetry/api";
 import fastify, {
   type FastifyError,
   type FastifyHttpOptions,
@@ -21,10 +22,12 @@ import { AwsError, bodyTooLarge, renderError } from "./errors.ts";
 import { refuseUnsentBodies } from "./expect.ts";
 import { METHODS } from "./node-http.ts";
 import { renewCertificate, type TlsFiles } from "./tls.ts";
+import { traceContext, traceRequest } from "./tracing.ts";
 
 /** What the log line and the metrics of a request tell besides its status. */
 export interface Outcome {
   operation?: string;
+  /** One that is served: what callers make up is in the path alone, and is no label of metrics. */
   endpoint?: string;
   keyId?: string;
   inferenceId?: string;
@@ -41,7 +44,14 @@ export interface Outcome {
 declare module "fastify" {
   interface FastifyRequest {
     outcome: Outcome;
+    arrival: Arrival;
   }
+}
+
+interface Arrival {
+  readonly trace: Context;
+  /** On the system clock, as traces want it. */
+  readonly ms: number;
 }
 
 /** What is listened with and closed. */
@@ -76,8 +86,9 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.decorateRequest("outcome");
+  app.decorateRequest("arrival");
   app.addHook("onRequest", async (request, reply) => {
-    request.outcome = {};
+    arrive(request);
     reply.header("x-amzn-requestid", request.id);
     // Clients send all sorts of content types; one that does not parse would be refused before the signature is read.
     // The signature is checked over rawHeaders, which keep it.
@@ -123,7 +134,7 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
     // Requests that arrive on open connections during a stop are still answered.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      request.outcome = {};
+      arrive(request);
       sendError(error, request, reply, options);
       finish(request, options, reply.statusCode);
     },
@@ -131,6 +142,11 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
 }
 
 const CONNECTION_GRACE_MS = 30_000;
+
+function arrive(request: FastifyRequest): void {
+  request.outcome = {};
+  request.arrival = { trace: traceContext(request.headers), ms: Date.now() };
+}
 
 function notFound({ method, url }: FastifyRequest, { methods }: HttpOptions): AwsError {
   const path = pathOf(url);
@@ -189,7 +205,7 @@ function fromFramework(error: unknown, config: Config): unknown {
     : error;
 }
 
-/** One line a request. Neither texts nor signatures: a query string may hold one. */
+/** One line a request, and one span. Neither texts nor signatures: a query string may hold one. */
 function finish(
   request: FastifyRequest,
   { onFinished }: HttpOptions,
@@ -199,6 +215,11 @@ function finish(
   const { method, url, ip, outcome } = request;
   const duration = milliseconds === undefined ? {} : { ms: Math.round(milliseconds) };
   request.log.info({ method, path: pathOf(url), status, ip, ...duration, ...outcome }, "request");
+  if (method === "POST") {
+    const { operation: name = method, ...facts } = outcome;
+    const { ms: startedMs, trace } = request.arrival;
+    traceRequest({ name, method, path: pathOf(url), status, requestId: request.id, startedMs, facts }, trace);
+  }
   onFinished?.(outcome, status);
 }
 

@@ -1,10 +1,9 @@
-// One model behind one or more doors: a JSON object in, texts out, with a deadline, cancelled when the caller leaves.
+// One model behind one or more doors: a JSON object in, texts out, given up when the caller leaves.
 // The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
 import { randomInt } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Config } from "../config.ts";
-import { GptError } from "../errors.ts";
-import { type ParseOptions, parseGenerationParams, parseJsonBody } from "../params.ts";
+import { type ParseOptions, parseGenerationParams, parseJsonBody, refuseManyValues } from "../params.ts";
 import type { Generation, GenerationParams, Generator, TextPiece } from "../service/generation.ts";
 import { bodyOf } from "./http-app.ts";
 
@@ -44,21 +43,17 @@ export class ModelSlot {
 
   /** @throws GptError for a body that is refused. The slot must be filled. */
   parse(request: FastifyRequest): GenerationParams {
-    return parseGenerationParams(parseJsonBody(bodyOf(request)), this.#options as ParseOptions);
+    const body = bodyOf(request);
+    refuseManyValues(body);
+    return parseGenerationParams(parseJsonBody(body), this.#options as ParseOptions);
   }
 
   /**
    * Generates, and notes in the request's outcome what it cost.
-   * @throws GptError `timed_out` after the deadline, `cancelled` when the caller left, and what the generator throws.
+   * @throws GptError `cancelled` when the caller left, and what the generator throws.
    */
   async generate(params: GenerationParams, { request, reply, onPiece }: Exchange): Promise<Generation> {
-    const { requestDeadlineMs } = this.#config;
     const controller = new AbortController();
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      controller.abort();
-    }, requestDeadlineMs);
     const onClose = (): void => controller.abort();
     reply.raw.once("close", onClose);
     try {
@@ -70,15 +65,7 @@ export class ModelSlot {
       const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
       Object.assign(request.outcome, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
       return generation;
-    } catch (error) {
-      const isCancelled = error instanceof GptError && error.code === "cancelled";
-      if (!(isLate && isCancelled)) throw error;
-      throw new GptError(
-        "timed_out",
-        `The request was not answered within ${requestDeadlineMs} milliseconds`,
-      );
     } finally {
-      clearTimeout(timer);
       reply.raw.off("close", onClose);
     }
   }

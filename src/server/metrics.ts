@@ -88,10 +88,9 @@ export class Metrics {
     });
   }
 
-  /** Counts a finished request in. What never named a served endpoint has no label of its own. */
+  /** Counts a finished request in. */
   finished(outcome: Outcome, status: number | "aborted"): void {
-    const { operation = "other", endpoint: named = "", promptTokens, generatedTokens = 0 } = outcome;
-    const endpoint = promptTokens === undefined ? "" : named;
+    const { operation = "other", endpoint = "", generatedTokens = 0 } = outcome;
     this.#requests.inc({ operation, endpoint, code: String(status) });
     for (const { field, histogram } of this.#times) {
       const milliseconds = outcome[field];

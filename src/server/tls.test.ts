@@ -63,6 +63,37 @@ test("a certificate is renewed with the next connection, once certificate and ke
   await assert.rejects(invoke(port, "first"));
 });
 
+test("a certificate whose time is over, or has not come, is told about once, at the start and later", (context) => {
+  const { cert, key, use } = certificateFiles(context);
+  const problems: string[] = [];
+  let now = new Date("2030-01-01");
+  const open = () =>
+    new TlsFiles(
+      cert,
+      key,
+      (message) => problems.push(message),
+      () => now,
+    );
+  const files = open();
+  assert.deepEqual(problems, []);
+  now = new Date("2200-01-01");
+  files.read();
+  files.read();
+  assert.equal(problems.length, 1);
+  assert.match(
+    problems[0] ?? "",
+    /^the certificate of .*cert\.pem expired on Oct 30 .* 2126 GMT, so clients refuse it/,
+  );
+  use("cert", "second");
+  files.read();
+  assert.equal(problems.length, 2);
+  now = new Date("2020-01-01");
+  use("key", "second");
+  open().read();
+  assert.match(problems[2] ?? "", /cert\.pem is not valid before Nov 23 .* 2026 GMT, so clients refuse it/);
+  assert.equal(problems.length, 3);
+});
+
 test("files that are missing, or do not belong together, are refused by name", (context) => {
   const files = certificateFiles(context);
   files.use("key", "second");

@@ -1,12 +1,13 @@
-// Entry of the engine thread: loads the model, says so, and runs the engine until it is closed.
+// Entry of the engine thread: loads the model, says so when all its threads run, and runs the engine until it is closed.
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EngineCore } from "../engine/engine-core.ts";
 import type { FromEngine } from "../engine/messages.ts";
 import type { EngineOptions } from "../engine/scheduler.ts";
 import { runEngineLoop } from "../engine/worker-loop.ts";
 import { GptError, messageOf } from "../errors.ts";
+import { Checkpoint } from "../model/checkpoint.ts";
 import { countParameters, type Gpt2Config } from "../model/gpt2-config.ts";
-import { loadModel, type ModelOptions } from "../model/load.ts";
+import { type ModelOptions, prepareModel } from "../model/load.ts";
 
 export interface EngineThreadData {
   readonly directory: string;
@@ -27,7 +28,12 @@ const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message
 try {
   const { directory, options, lifelines } = workerData as EngineThreadData;
   const onProblem = (message: string): void => post({ type: "problem", message });
-  const { backend, config, saveWeights } = loadModel(directory, { ...options, lifelines, onProblem });
+  const checkpoint = Checkpoint.open(directory);
+  const model = prepareModel(checkpoint, { ...options, lifelines, onProblem });
+  // From here on the death of any thread is seen by whoever holds its lifeline.
+  await model.ready;
+  const { backend, config, saveWeights } = model.load();
+  checkpoint.close();
   const core = new EngineCore(backend, config.eosTokenIds, options);
   let saved: Promise<void> | undefined;
   runEngineLoop(core, port, () => saved);

@@ -89,13 +89,12 @@ export class TextGenerator implements Generator {
     return prompt;
   }
 
-  /** Refuses a text that is too long by its bytes alone, before any work goes into it. */
+  /** Refuses a text that is too long whatever its tokens are, before any work goes into it. */
   #encode(input: string): readonly number[] {
     const tokenizer = this.#tokenizer as Tokenizer;
-    const leastTokens = Math.ceil(Buffer.byteLength(input) / tokenizer.maxTokenBytes);
     const { contextLength } = this.model;
-    if (leastTokens > contextLength) {
-      const message = `input has at least ${leastTokens} tokens, and the model takes ${contextLength}`;
+    if (tokenizer.surelyExceeds(input, contextLength)) {
+      const message = `input has more than ${contextLength} tokens, and the model takes no more`;
       throw new GptError("prompt_too_long", message);
     }
     return tokenizer.encode(input);

@@ -119,6 +119,15 @@ describe("GPT-2's tokenizer", () => {
     assert.equal(tokenizer.isSpecial(50257), false);
   });
 
+  it("knows without encoding that some texts are too long, and is never wrong about it", () => {
+    for (const text of ["", "Hello", "😊 the the", "-".repeat(1000), "a".repeat(1000), " ".repeat(1000)]) {
+      assert.ok(!tokenizer.surelyExceeds(text, tokenizer.encode(text).length), text);
+    }
+    assert.ok(tokenizer.surelyExceeds("Hello", 0));
+    assert.ok(tokenizer.surelyExceeds("😊".repeat(1000), 200));
+    assert.ok(tokenizer.surelyExceeds("x".repeat(6e6), 6e6 / 128));
+  });
+
   it("gives the bytes of tokens", () => {
     assert.deepEqual([...(tokenizer.tokenBytes(995) as Uint8Array)], [...new TextEncoder().encode(" world")]);
     assert.deepEqual([...(tokenizer.tokenBytes(232) as Uint8Array)], [0x8a]);
@@ -140,6 +149,7 @@ describe("other vocabularies, as Hugging Face's tokenizers wrote and used them",
       const tokenizer = await loadTokenizer(join(FIXTURES, name));
       for (const { text, ids, decoded } of readCases(`${name}/cases.jsonl`)) {
         assert.deepEqual(tokenizer.encode(text), ids, JSON.stringify(text));
+        assert.ok(!tokenizer.surelyExceeds(text, ids.length), JSON.stringify(text));
         // The reference reads added tokens through the byte table, which spoils those that are not ASCII.
         const withoutSpaces = (string: string): string => string.replaceAll(" ", "");
         if (/日本/.test(text)) assert.equal(withoutSpaces(tokenizer.decode(ids)), withoutSpaces(text));

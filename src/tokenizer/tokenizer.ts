@@ -3,7 +3,7 @@
 // `\s` spelled out: JavaScript's own `\s` includes U+FEFF and lacks U+0085, unlike Python's and Rust's.
 import { type AddedToken, AddedTokens } from "./added-tokens.ts";
 import { Bpe, type BpeModel } from "./bpe.ts";
-import { bytesOfToken, isByteLevelToken } from "./byte-map.ts";
+import { bytesOfToken } from "./byte-map.ts";
 
 const PIECES =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
@@ -32,8 +32,10 @@ export class Tokenizer {
   readonly vocabSize: number;
   /** The token that ends a text, and starts one from nothing; undefined when the checkpoint names none. */
   readonly endOfTextId: number | undefined;
-  /** No token stands for more bytes of text than this; a text has at least its bytes over this many tokens. */
-  readonly maxTokenBytes: number;
+  /** No token stands for more bytes of a text than its own. */
+  readonly #hasLengths: boolean;
+  /** Bytes of the longest token that begins with a byte, found when it is first asked for. */
+  #longest: readonly number[] | undefined; // [256]
   readonly #bpe: Bpe;
   readonly #addedTokens: AddedTokens;
   readonly #addPrefixSpace: boolean;
@@ -43,20 +45,12 @@ export class Tokenizer {
 
   constructor(definition: TokenizerDefinition) {
     const { vocab, bpe, addedTokens, addPrefixSpace, endOfTextId } = definition;
-    let longest = 0;
-    for (const [token, id] of vocab) {
-      this.#tokens[id] = token;
-      longest = Math.max(longest, isByteLevelToken(token) ? token.length : utf8.encode(token).length);
-    }
-    for (const { content, id } of addedTokens) {
-      const bytes = utf8.encode(content); // Plain text, not byte table.
-      this.#bytes[id] = bytes;
-      longest = Math.max(longest, bytes.length);
-    }
+    for (const [token, id] of vocab) this.#tokens[id] = token;
+    for (const { content, id } of addedTokens) this.#bytes[id] = utf8.encode(content); // Plain text, not byte table.
     this.vocabSize = Math.max(this.#tokens.length, this.#bytes.length);
-    // A token that strips the spaces beside it stands for any number of them.
+    // Tokens that take in spaces beside them, or bytes that have no token, have no length of their own.
     const strips = addedTokens.some(({ lstrip, rstrip }) => lstrip || rstrip);
-    this.maxTokenBytes = strips ? Number.POSITIVE_INFINITY : longest;
+    this.#hasLengths = !strips && !bpe.byteIds.includes(undefined);
     this.#bpe = new Bpe(bpe);
     this.#addedTokens = new AddedTokens(addedTokens);
     this.#addPrefixSpace = addPrefixSpace;
@@ -75,6 +69,22 @@ export class Tokenizer {
       else this.#encodeOrdinary(part, ids);
     }
     return ids;
+  }
+
+  /** True for many of the texts that have more tokens than this, and for no other, at a fraction of the cost of `encode`. */
+  surelyExceeds(text: string, maxTokens: number): boolean {
+    if (!this.#hasLengths || 3 * text.length <= maxTokens) return false;
+    this.#longest ??= this.#longestByFirstByte();
+    const bytes = utf8.encode(text);
+    // Where `count` tokens can end at most, and where one more can.
+    let [count, end, reach] = [0, 0, 0];
+    for (let i = 0; i < bytes.length && count <= maxTokens; i++) {
+      reach = Math.max(reach, i + this.#longest[bytes[i]!]!);
+      if (i < end) continue;
+      count++;
+      end = reach;
+    }
+    return count > maxTokens;
   }
 
   #encodeOrdinary(text: string, ids: number[]): void {
@@ -114,6 +124,16 @@ export class Tokenizer {
     const bytes = bytesOfToken(token) ?? utf8.encode(token);
     this.#bytes[id] = bytes;
     return bytes;
+  }
+
+  #longestByFirstByte(): number[] {
+    const longest = new Array<number>(256).fill(1);
+    for (let id = 0; id < this.vocabSize; id++) {
+      const bytes = this.tokenBytes(id);
+      if (bytes?.length) longest[bytes[0]!] = Math.max(longest[bytes[0]!]!, bytes.length);
+    }
+    // The space put before a text is not in it, and any part of a text may have got one.
+    return this.#addPrefixSpace ? longest.fill(Math.max(...longest)) : longest;
   }
 
   isSpecial(id: number): boolean {

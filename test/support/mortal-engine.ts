@@ -10,18 +10,27 @@ export const FATAL_TOKEN = 13;
 const OPTIONS = { precision: "f32", kvCacheMb: 8, threads: 2, prefixCache: true } as const;
 const ENTRY = new URL("./mortal-engine-thread.js", import.meta.url);
 
+const STILLBORN = new URL("./stillborn-engine-thread.js", import.meta.url);
+
+export interface MortalEngineOptions extends Partial<WorkerEngineOptions> {
+  /** From this thread on, counted from 0, helper threads end while they start. */
+  readonly stillbornFrom?: number;
+}
+
 /** Writes the checkpoint to `directory`. No text of it ever ends before its length; `threads` are those started so far. */
-export async function startMortalEngine(directory: string, options: Partial<WorkerEngineOptions> = {}) {
+export async function startMortalEngine(directory: string, options: MortalEngineOptions = {}) {
+  const { stillbornFrom = Number.POSITIVE_INFINITY, ...others } = options;
   const model = writeCheckpoint(directory, { seed: 3, V: 61, P: 1024, config: { eos_token_id: null } });
   const threads: EngineThread[] = [];
   const { engine } = await WorkerEngine.start<EngineInfo>({
     spawn: () => {
-      const thread = spawnEngineThread(model, OPTIONS, ENTRY);
+      const entry = threads.length < stillbornFrom ? ENTRY : STILLBORN;
+      const thread = spawnEngineThread(model, OPTIONS, entry);
       threads.push(thread);
       return thread;
     },
     queueRequestsMax: 100,
-    ...options,
+    ...others,
   });
   return { engine, threads };
 }

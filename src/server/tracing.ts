@@ -1,0 +1,43 @@
+// Traces through OpenTelemetry's API, which does nothing unless the operator starts Node with an SDK. One span a request,
+// made when it is over: nothing is called on its behalf that would need to know of it. What the log tells of a request
+// stands in the span's attributes, and no more: neither texts nor signatures.
+import type { IncomingHttpHeaders } from "node:http";
+import { type Context, context, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+
+export interface TracedRequest {
+  readonly name: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number | "aborted";
+  readonly requestId: string;
+  readonly startedMs: number;
+  /** Become attributes, `firstTokenMs` for one `gpt2.first_token_ms`. */
+  readonly facts: Readonly<Record<string, string | number | undefined>>;
+}
+
+const tracer = trace.getTracer("gpt2-api");
+
+/** What a request belongs to: a span that is open here already, or the caller's, as its headers tell. */
+export function traceContext(headers: IncomingHttpHeaders): Context {
+  const active = context.active();
+  return trace.getSpan(active) === undefined ? propagation.extract(active, headers) : active;
+}
+
+/** Records a request that is over. */
+export function traceRequest(request: TracedRequest, parent: Context): void {
+  const { name, method, path, status, requestId, startedMs, facts } = request;
+  const attributes = {
+    "http.request.method": method,
+    "url.path": path,
+    "gpt2.request_id": requestId,
+    ...(status === "aborted" ? { "gpt2.aborted": true } : { "http.response.status_code": status }),
+    ...Object.fromEntries(Object.entries(facts).map(([fact, value]) => [attributeOf(fact), value])),
+  };
+  const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: startedMs, attributes }, parent);
+  if (typeof status === "number" && status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+}
+
+function attributeOf(fact: string): string {
+  return `gpt2.${fact.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+}
