@@ -1,15 +1,18 @@
-// A Hugging Face checkpoint directory: config.json and model.safetensors, or its shards, behind one `read(name, shape)`.
-// Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when present.
+// A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors or its shards behind one
+// `read(name, shape)`. Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when
+// present.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
-import { type Gpt2Config, parseGpt2Config } from "./gpt2-config.ts";
+import { type Gpt2Config, parseGenerationConfig, parseGpt2Config } from "./gpt2-config.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 const PREFIX = "transformer.";
+const EMBEDDING = "wte.weight";
+const HEAD = "lm_head.weight";
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 export class Checkpoint {
@@ -21,7 +24,6 @@ export class Checkpoint {
 
   private constructor(directory: string, files: readonly SafetensorsFile[], config: Gpt2Config) {
     this.directory = directory;
-    this.config = config;
     this.#files = files;
     for (const file of files) {
       for (const name of file.tensors.keys()) {
@@ -29,6 +31,7 @@ export class Checkpoint {
         this.#tensors.set(short, { file, name });
       }
     }
+    this.config = { ...config, tieWordEmbeddings: config.tieWordEmbeddings && this.#tie(config) };
   }
 
   /** @throws GptError `invalid_checkpoint`: one sentence that names the file and what was expected. */
@@ -37,7 +40,11 @@ export class Checkpoint {
       throw new GptError("invalid_checkpoint", `${directory}: no such directory`);
     }
     const configFile = join(directory, "config.json");
-    const config = parseGpt2Config(readJson(configFile), configFile);
+    const generationFile = join(directory, "generation_config.json");
+    const config = {
+      ...parseGpt2Config(readJson(configFile), configFile),
+      ...(existsSync(generationFile) ? parseGenerationConfig(readJson(generationFile), generationFile) : {}),
+    };
     const files: SafetensorsFile[] = [];
     try {
       for (const name of fileNames(directory)) files.push(SafetensorsFile.open(join(directory, name)));
@@ -60,6 +67,21 @@ export class Checkpoint {
       throw new GptError("invalid_checkpoint", `${where}: tensor ${name} of shape [${shape}] is missing`);
     }
     return found.file.read(found.name, shape);
+  }
+
+  /**
+   * Lets the token embedding and the output head stand for each other when one of them is missing. Both, with different
+   * values, are two tensors whatever config.json says; true unless they are. So does transformers since release 5.
+   */
+  #tie({ vocabSize, nEmbd }: Gpt2Config): boolean {
+    const head = this.#tensors.get(HEAD);
+    if (!head) return true;
+    if (!this.has(EMBEDDING)) {
+      this.#tensors.set(EMBEDDING, head);
+      return true;
+    }
+    const embedding = this.read(EMBEDDING, [vocabSize, nEmbd]);
+    return this.read(HEAD, [vocabSize, nEmbd]).every((value, i) => value === embedding[i]);
   }
 
   close(): void {
