@@ -2,6 +2,7 @@
 // order would keep other tokens.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { PlainLogitsRow } from "../kernels/logits-row.ts";
 import { makeStrategy } from "./strategy.ts";
 
 interface Filters {
@@ -16,7 +17,7 @@ function drawn({ temperature = 1, topK = 0, topP = 1, noRepeatNgramSize = 0 }: F
   const search = { kind: "sample", temperature, topK, topP } as const;
   const decoding = { maxLength: 2, numReturnSequences: 200, seed: 5, noRepeatNgramSize, search };
   const strategy = makeStrategy(decoding, { promptLength: 1, eosTokenIds: new Set() });
-  const row = Float32Array.from([0.5, 0.3, 0.15, 0.05], Math.log);
+  const row = new PlainLogitsRow(Float32Array.from([0.5, 0.3, 0.15, 0.05], Math.log));
   strategy.advance([{ index: 0, tokenIds: [0] }], [row]);
   return [...new Set(strategy.results().map(({ tokenIds }) => tokenIds[1] as number))].sort();
 }

@@ -231,6 +231,8 @@ const TESTS: {
         assert.ok((await drawn(digits, { temperature })).length >= 12, `temperature ${temperature}`);
       }
       assert.equal((await drawn(digits, { temperature: 100, top_k: 2 })).length, 2);
+      const ban = { temperature: 1e300, no_repeat_ngram_size: 1, top_k: 13 };
+      assert.equal((await drawn(digits, ban)).length, 10);
     },
   },
   num_beams: {
