@@ -23,6 +23,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   service: ["errors", "decoding", "engine", "kernels", "model", "tokenizer"],
   schema: ["errors"],
   params: ["errors", "schema", "config", "decoding", "service/generation"],
+  edges: ["params"],
   config: ["errors", "schema"],
   server: ["errors", "schema", "config", "params", "sigv4", "service", "decoding"],
   cli: [

@@ -10,6 +10,7 @@ const from =
   process.argv.find((argument) => argument.startsWith("--from="))?.slice("--from=".length) ?? "dist";
 const compiled = (file) => import(pathToFileURL(resolve(from, "src", file)).href);
 const { SETTINGS } = await compiled("config.js");
+const { EDGES } = await compiled("edges.js");
 const { ERRORS } = await compiled("errors.js");
 const { MODES, requestSchema } = await compiled("params.js");
 const { expectation, fieldsOf } = await compiled("schema.js");
@@ -62,6 +63,13 @@ function parameters() {
         help,
         reads.map(code).join(", ") || "none",
       ]),
+    ),
+    "## At the edges\n",
+    table(
+      ["Parameter", "Value", "Answer"],
+      Object.entries(EDGES).flatMap(([name, edges]) =>
+        Object.entries(edges).map(([value, answer]) => [code(name), value, answer]),
+      ),
     ),
   ].join("\n");
 }

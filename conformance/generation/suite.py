@@ -57,9 +57,10 @@ class Report:
 
 
 def compare_generation(report: Report, label: str, c: Checkpoint, case: Case, expected: Answer, answer: dict) -> None:
+    stops = [len(row) > len(case.prompt) and row[-1] in c.eos for row in expected.sequences]
     search = "beam ids" if case.num_beams > 1 else "greedy ids"
     ban = "with n-gram ban" if case.no_repeat_ngram_size else "no ban"
-    ends = "end of text" if any(row[-1] in c.eos for row in expected.sequences) else "full length"
+    ends = "end of text" if any(stops) else "full length"
     what = f"{search}, {ban}, {ends}"
     request = json.dumps(case.request)
     if "error" in answer:
@@ -71,7 +72,7 @@ def compare_generation(report: Report, label: str, c: Checkpoint, case: Case, ex
         scores = f"\n  got      {[s.get('score') for s in answer['sequences']]}\n  expected {expected.scores}"
         return report.other(kind, what, text + (scores if expected.scores else ""))
     report.passed(what)
-    finish = ["stop" if row[-1] in c.eos else "length" for row in sequences]
+    finish = ["stop" if stop else "length" for stop in stops]
     if finish != [s["finish_reason"] for s in answer["sequences"]]:
         report.other("failed", "finish reasons", f"{label} {request}")
     for got, score in zip(answer["sequences"], expected.scores):

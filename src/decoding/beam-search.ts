@@ -93,8 +93,6 @@ export class BeamSearch implements DecodingStrategy {
 
   /** Of the first `width` candidates, those that stop become hypotheses and compete with the older ones. */
   #finish(branches: readonly Branch[], candidates: readonly Candidate[], length: number): void {
-    const { search } = this.#params;
-    if (search.earlyStopping && this.#finished.length === this.width) return;
     const added = candidates.slice(0, this.width).filter((c) => c.stops);
     for (const { parent, tokenId, score } of added) {
       this.#finished.push({

@@ -97,6 +97,14 @@ describe("the filters", () => {
     );
   });
 
+  it("temperature beyond f32 leaves nearly equal logits, and banned tokens banned", () => {
+    for (const value of [1e39, 1e300, Number.MAX_VALUE]) {
+      const row = Float32Array.of(1, OUT, 3);
+      temperature(value)(new PlainLogitsRow(row), []);
+      assert.ok((row[2] as number) - (row[0] as number) < 1e-20 && row[1] === OUT, String(row));
+    }
+  });
+
   it("temperature next to 0 leaves the largest logit alone, without overflow", () => {
     for (const value of [1e-30, 1e-45, Number.MIN_VALUE]) {
       const row = Float32Array.of(-300, 250, 249.9999, OUT);

@@ -20,12 +20,16 @@ export function noRepeatNgram(n: number): LogitsProcessor {
   };
 }
 
-/** Below this the quotients could overflow f32, and two different logits are already too far apart to matter. */
+/**
+ * Beyond these the quotients or the temperature itself could leave f32, and nothing changes any more: below, different
+ * logits are too far apart, above, too near.
+ */
 const TEMPERATURE_MIN = 1e-30;
+const TEMPERATURE_MAX = 1e30;
 
 /** Divides by a temperature above 0; next to 0 only the largest logit is left with any probability. */
 export function temperature(value: number): LogitsProcessor {
-  const divisor = Math.max(value, TEMPERATURE_MIN);
+  const divisor = Math.min(Math.max(value, TEMPERATURE_MIN), TEMPERATURE_MAX);
   return (logits) => logits.divide(divisor);
 }
 

@@ -94,6 +94,76 @@ function widened(file: SafetensorsFile, name: string, width: number): number[] {
   return [...memory.floats(address, width)];
 }
 
+describe("the output head and the token embedding", async () => {
+  const tied = { tie_word_embeddings: true };
+  const plain = await lastLogits(write());
+  const untied = await lastLogits(write({ config: { tie_word_embeddings: false } }));
+
+  it("are two tensors when both are there and differ, whatever the config says", async () => {
+    const path = write({ config: { tie_word_embeddings: false }, prefix: "transformer." });
+    patch(tied)(path);
+    assert.deepEqual(await lastLogits(path), untied);
+  });
+
+  it("are one when both are there and equal", async () => {
+    const path = write();
+    editHeader(path, (header) => ({ ...header, "lm_head.weight": header["wte.weight"] }));
+    assert.ok(Checkpoint.open(path).config.tieWordEmbeddings);
+    assert.deepEqual(await lastLogits(path), plain);
+  });
+
+  it("are one when only the head is there", async () => {
+    const path = write();
+    editHeader(path, ({ "wte.weight": table, ...others }) => ({ ...others, "lm_head.weight": table }));
+    assert.deepEqual(await lastLogits(path), plain);
+    patch({ tie_word_embeddings: false })(path);
+    assert.throws(() => loadModel(path, { precision: "f32", kvCacheMb: 1, threads: 1 }), {
+      message: /tensor wte\.weight of shape \[61,16\] is missing/,
+    });
+  });
+});
+
+it("what ends a text stands in generation_config.json alone, where there is one", () => {
+  const path = write();
+  assert.deepEqual(Checkpoint.open(path).config.eosTokenIds, [60]);
+  const file = join(path, "generation_config.json");
+  for (const [json, expected] of [
+    [{ eos_token_id: 3, temperature: 0.5, eta_cutoff: "x" }, [3]],
+    [{ eos_token_id: [4, 70] }, [4, 70]],
+    [{ eos_token_id: null }, []],
+    [{ bos_token_id: 1 }, []],
+  ] as const) {
+    writeFileSync(file, JSON.stringify(json));
+    assert.deepEqual(Checkpoint.open(path).config.eosTokenIds, expected);
+  }
+  for (const [text, message] of [
+    ["[3]", /generation_config\.json: .*expected object/],
+    ['{"eos_token_id": "3"}', /generation_config\.json: eos_token_id: /],
+    ["{", /generation_config\.json: is not JSON/],
+  ] as const) {
+    writeFileSync(file, text);
+    assert.throws(() => Checkpoint.open(path), { code: "invalid_checkpoint", message });
+  }
+});
+
+function patch(fields: Record<string, unknown>): (path: string) => void {
+  return (path) => {
+    const file = join(path, "config.json");
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...fields }));
+  };
+}
+
+/** Rewrites the header of model.safetensors; offsets in it count from its end. */
+function editHeader(path: string, edit: (header: Record<string, object>) => object): void {
+  const file = join(path, "model.safetensors");
+  const bytes = readFileSync(file);
+  const end = 8 + Number(bytes.readBigUInt64LE());
+  const header = Buffer.from(JSON.stringify(edit(JSON.parse(bytes.toString("utf8", 8, end)))));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  writeFileSync(file, Buffer.concat([length, header, bytes.subarray(end)]));
+}
+
 describe("half precision numbers", () => {
   it("are read exactly: zeros, subnormals, the largest, infinities", () => {
     const file = join(directory.path, "halves.safetensors");
@@ -206,13 +276,6 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     ],
     ["a wrong size", (p) => retype(p, "F32", "F16"), /tensor wte\.weight takes 3904 bytes, expected 1952/],
   ];
-
-  function patch(fields: Record<string, unknown>): (path: string) => void {
-    return (path) => {
-      const file = join(path, "config.json");
-      writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...fields }));
-    };
-  }
 
   function retype(path: string, from: string, to: string): void {
     const file = join(path, "model.safetensors");

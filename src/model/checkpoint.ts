@@ -1,16 +1,19 @@
-// A Hugging Face checkpoint directory: config.json and model.safetensors, or its shards, behind one `tensor(name, shape)`.
-// Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when present.
+// A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors or its shards behind one
+// `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when
+// present.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
-import { type Gpt2Config, parseGpt2Config } from "./gpt2-config.ts";
+import { type Gpt2Config, parseGenerationConfig, parseGpt2Config } from "./gpt2-config.ts";
 import { identityOf } from "./identity.ts";
-import { SafetensorsFile, type Tensor } from "./safetensors.ts";
+import { NUMBER_BYTES, SafetensorsFile, type Tensor } from "./safetensors.ts";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 const PREFIX = "transformer.";
+const EMBEDDING = "wte.weight";
+const HEAD = "lm_head.weight";
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 export class Checkpoint {
@@ -22,7 +25,6 @@ export class Checkpoint {
 
   private constructor(directory: string, files: readonly SafetensorsFile[], config: Gpt2Config) {
     this.directory = directory;
-    this.config = config;
     this.#files = files;
     for (const file of files) {
       for (const name of file.tensors.keys()) {
@@ -30,6 +32,7 @@ export class Checkpoint {
         this.#tensors.set(short, { file, name });
       }
     }
+    this.config = { ...config, tieWordEmbeddings: config.tieWordEmbeddings && this.#tie(config) };
   }
 
   /** @throws GptError `invalid_checkpoint`: one sentence that names the file and what was expected. */
@@ -38,7 +41,11 @@ export class Checkpoint {
       throw new GptError("invalid_checkpoint", `${directory}: no such directory`);
     }
     const configFile = join(directory, "config.json");
-    const config = parseGpt2Config(readJson(configFile), configFile);
+    const generationFile = join(directory, "generation_config.json");
+    const config = {
+      ...parseGpt2Config(readJson(configFile), configFile),
+      ...(existsSync(generationFile) ? parseGenerationConfig(readJson(generationFile), generationFile) : {}),
+    };
     const files: SafetensorsFile[] = [];
     try {
       for (const name of fileNames(directory)) files.push(SafetensorsFile.open(join(directory, name)));
@@ -67,9 +74,39 @@ export class Checkpoint {
     return identityOf(this.#files, this.config);
   }
 
+  /**
+   * Lets the token embedding and the output head stand for each other when one of them is missing. Both, with different
+   * values, are two tensors whatever config.json says; true unless they are. So does transformers since release 5.
+   */
+  #tie({ vocabSize, nEmbd }: Gpt2Config): boolean {
+    const head = this.#tensors.get(HEAD);
+    if (!head) return true;
+    if (!this.has(EMBEDDING)) {
+      this.#tensors.set(EMBEDDING, head);
+      return true;
+    }
+    const shape = [vocabSize, nEmbd] as const;
+    return sameNumbers(this.tensor(EMBEDDING, shape), this.tensor(HEAD, shape), shape);
+  }
+
   close(): void {
     for (const file of this.#files) file.close();
   }
+}
+
+/** Whether two matrices are stored as the same numbers, row by row. */
+function sameNumbers(a: Tensor, b: Tensor, [rows, width]: readonly [number, number]): boolean {
+  if (a.dtype !== b.dtype) return false;
+  const [rowOfA, rowOfB] = [a, b].map(({ dtype }) => Buffer.alloc(NUMBER_BYTES[dtype] * width)) as [
+    Buffer,
+    Buffer,
+  ];
+  for (let row = 0; row < rows; row++) {
+    a.read(row * width, rowOfA);
+    b.read(row * width, rowOfB);
+    if (!rowOfA.equals(rowOfB)) return false;
+  }
+  return true;
 }
 
 function fileNames(directory: string): string[] {

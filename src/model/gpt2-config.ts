@@ -1,5 +1,6 @@
 // config.json of a Hugging Face GPT-2 checkpoint: the fields that change the computation, their aliases and defaults,
-// as `GPT2Config` of transformers has them. Everything else in the file is ignored, as transformers ignores it.
+// as `GPT2Config` of transformers has them; and the end-of-text tokens of generation_config.json. Everything else in the
+// files is ignored, the sampling defaults of the second one too: a request has its own.
 import { z } from "zod";
 import { GptError } from "../errors.ts";
 import { ACTIVATIONS, type Activation } from "../kernels/program.ts";
@@ -24,6 +25,7 @@ export interface Gpt2Config {
 
 const size = z.int().min(1).max(1_000_000);
 const tokenId = z.int().min(0);
+const eosTokenId = z.union([tokenId, z.array(tokenId)]).nullish();
 
 const schema = z.object({
   model_type: z.string().optional(),
@@ -44,20 +46,17 @@ const schema = z.object({
   tie_word_embeddings: z.boolean().default(true),
   add_cross_attention: z.boolean().default(false),
   bos_token_id: tokenId.nullish(),
-  eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
+  eos_token_id: eosTokenId,
 });
+
+const generationSchema = z.object({ eos_token_id: eosTokenId });
 
 /**
  * Checks and completes a parsed config.json. `file` is named in errors.
  * @throws GptError `invalid_checkpoint` naming the field, its value and what is supported.
  */
 export function parseGpt2Config(json: unknown, file: string): Gpt2Config {
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw invalid(file, `${issue?.path.join(".") || "the file"}: ${issue?.message}`);
-  }
-  const c = parsed.data;
+  const c = parse(schema, json, file);
   if (c.model_type !== undefined && c.model_type !== "gpt2") {
     throw invalid(file, `model_type is "${c.model_type}", and only "gpt2" can be loaded`);
   }
@@ -87,6 +86,21 @@ export function parseGpt2Config(json: unknown, file: string): Gpt2Config {
     bosTokenId: c.bos_token_id ?? 50256,
     eosTokenIds: eos === null ? [] : [eos].flat(),
   };
+}
+
+/**
+ * Where a checkpoint has a generation_config.json, that file alone says what ends a text, even if it says nothing.
+ * @throws GptError `invalid_checkpoint`
+ */
+export function parseGenerationConfig(json: unknown, file: string): Pick<Gpt2Config, "eosTokenIds"> {
+  return { eosTokenIds: [parse(generationSchema, json, file).eos_token_id ?? []].flat() };
+}
+
+function parse<T extends z.ZodType>(type: T, json: unknown, file: string): z.output<T> {
+  const parsed = type.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw invalid(file, `${issue?.path.join(".") || "the file"}: ${issue?.message}`);
 }
 
 function invalid(file: string, problem: string): GptError {

@@ -23,7 +23,7 @@ export interface TensorEntry {
 }
 
 /** Bytes of a number of each type that weights may have. */
-const NUMBER_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
+export const NUMBER_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
 type Dtype = keyof typeof NUMBER_BYTES;
 
 /** A tensor's numbers, row-major, wherever they come from. */
