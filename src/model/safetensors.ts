@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { z } from "zod";
 import { GptError, messageOf } from "../errors.ts";
+import { fromHalf } from "../kernels/half.ts";
 
 const entry = z.object({
   dtype: z.string(),
@@ -31,6 +32,32 @@ export interface Tensor {
   readonly dtype: Dtype;
   /** Fills `into` with the numbers from number `first` on, as they are stored, little-endian. */
   readonly read: (first: number, into: Uint8Array) => void;
+}
+
+/** `count` of a tensor's numbers from `first` on, as f32. */
+export function numbersOf({ dtype, read }: Tensor, first: number, count: number): Float32Array {
+  const numbers = new Float32Array(count);
+  if (dtype === "F32") {
+    read(first, new Uint8Array(numbers.buffer));
+    return numbers;
+  }
+  const stored = new Uint16Array(count);
+  read(first, new Uint8Array(stored.buffer));
+  if (dtype === "F16") return Float32Array.from(stored, fromHalf);
+  new Uint32Array(numbers.buffer).set(Uint32Array.from(stored, (bits) => bits << 16));
+  return numbers;
+}
+
+/** The tensor with every number changed as `change` says, given its index. */
+export function mapped(tensor: Tensor, change: (value: number, index: number) => number): Tensor {
+  return {
+    dtype: "F32",
+    read: (first, { buffer, byteOffset, length }) => {
+      const numbers = new Float32Array(buffer, byteOffset, length / 4);
+      numbers.set(numbersOf(tensor, first, numbers.length));
+      for (let i = 0; i < numbers.length; i++) numbers[i] = change(numbers[i] as number, first + i);
+    },
+  };
 }
 
 export class SafetensorsFile {

@@ -1,6 +1,7 @@
 // Log-probabilities of given texts: what the model thinks of every token, given all before it. Runs in the calling
 // thread, without an engine: nothing is generated.
 import { GptError } from "../errors.ts";
+import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { Backend } from "../model/backend.ts";
 import { loadModel } from "../model/load.ts";
 import type { Precision } from "../model/weights.ts";
@@ -13,8 +14,12 @@ export interface Score {
   readonly lastLogits: Float32Array;
 }
 
-/** @throws GptError `prompt_too_long`, `invalid_field` */
-export function score(backend: Backend, tokenIds: readonly number[]): Score {
+/**
+ * The logits after every token of a text, one row at a time: row i is [V] and predicts token i+1. A row holds
+ * until the next one is asked for.
+ * @throws GptError `prompt_too_long`, `invalid_field`
+ */
+export function* logitsOf(backend: Backend, tokenIds: readonly number[]): Generator<LogitsRow> {
   const { contextLength, vocabSize, pagePositions, maxLogitRows } = backend.limits;
   if (tokenIds.length === 0) throw new GptError("invalid_field", "the text to score has no tokens");
   if (tokenIds.length > contextLength) {
@@ -31,19 +36,24 @@ export function score(backend: Backend, tokenIds: readonly number[]): Score {
     );
   }
   const pages = Array.from({ length: Math.ceil(tokenIds.length / pagePositions) }, (_, page) => page);
-  const logprobs: number[] = [];
-  let lastLogits = new Float32Array(0);
   for (let position = 0; position < tokenIds.length; position += maxLogitRows) {
     const chunk = tokenIds.slice(position, position + maxLogitRows);
-    const rows = backend.forward({
+    yield* backend.forward({
       copies: [],
       chunks: [{ pages, position, tokenIds: chunk, logits: "all" }],
     });
-    for (const [i, row] of rows.entries()) {
-      const next = tokenIds[position + i + 1];
-      if (next === undefined) lastLogits = row.values.slice();
-      else logprobs.push((row.values[next] as number) - row.logSumExp());
-    }
+  }
+}
+
+/** @throws GptError `prompt_too_long`, `invalid_field` */
+export function score(backend: Backend, tokenIds: readonly number[]): Score {
+  const logprobs: number[] = [];
+  let lastLogits = new Float32Array(0);
+  let numRows = 0;
+  for (const row of logitsOf(backend, tokenIds)) {
+    const next = tokenIds[++numRows];
+    if (next === undefined) lastLogits = row.values.slice();
+    else logprobs.push((row.values[next] as number) - row.logSumExp());
   }
   return { logprobs, lastLogits };
 }

@@ -1,0 +1,136 @@
+// @ts-check
+// What 8-bit arithmetic costs: perplexity, KL divergence, agreement and logit error against f32, on a checkpoint and on
+// copies of it with planted outlier channels. `node bench/quality/quality.js [--model DIR] [--windows N] [--threads N]
+// [--variant NAME]… [--json FILE] [--from dist] [TEXT…]`, after `npm run build`. It measures no speed.
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { basename, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    model: { type: "string", default: "tiny" },
+    windows: { type: "string" },
+    threads: { type: "string", default: String(availableParallelism()) },
+    variant: { type: "string", multiple: true },
+    json: { type: "string" },
+    from: { type: "string", default: "dist" },
+  },
+});
+/** @param {string} path */
+const load = (path) => import(pathToFileURL(resolve(values.from, "src", path)).href);
+const { AgreementMeter } = await load("bench/agreement.js");
+const { PLANTINGS, plantOutliers } = await load("bench/outliers.js");
+const { Checkpoint } = await load("model/checkpoint.js");
+const { buildModel } = await load("model/load.js");
+const { resolveModelDirectory } = await load("service/model-directory.js");
+const { logitsOf } = await load("service/score.js");
+const { loadTokenizer } = await load("tokenizer/tokenizer-files.js");
+
+/** The bars that int8 must hold to be the default, wherever f32 computes the checkpoint's own function. */
+const BARS = { perplexity: 0.0015, kl: 0.0006, top1: 0.98 };
+const AS_IT_IS = "as it is";
+const SEPARATOR = "<|endoftext|>";
+const HELD_OUT = ["books.txt", "docs.txt"].map((name) =>
+  fileURLToPath(new URL(`heldout/${name}`, import.meta.url)),
+);
+
+/**
+ * All documents of a text in one row of ids, each led by <|endoftext|>, cut into windows that begin with the last id of
+ * the one before: every id but the first is predicted once (the convention of training/evaluate.py). A .jsonl file is
+ * taken as such windows, as `training/evaluate.py --export` writes them.
+ * @param {string} path
+ * @param {number} contextLength
+ * @returns {number[][]}
+ */
+function windowsOf(path, contextLength) {
+  const text = readFileSync(path, "utf8");
+  const lines = text.split("\n").filter((line) => line !== "");
+  if (path.endsWith(".jsonl")) return lines.map((line) => JSON.parse(line).prompt_token_ids);
+  const documents = text.split(SEPARATOR).map((piece) => piece.replace(/^[\r\n]+|[\r\n]+$/g, ""));
+  const ids = documents.filter(Boolean).flatMap((document) => tokenizer.encode(SEPARATOR + document));
+  const windows = [];
+  for (let begin = 0; begin < ids.length - 1; begin += contextLength - 1) {
+    windows.push(ids.slice(begin, begin + contextLength));
+  }
+  return windows;
+}
+
+/**
+ * `count` of a list, evenly spaced.
+ * @template T
+ * @param {T[]} list
+ * @param {number} count
+ */
+function spread(list, count) {
+  if (count >= list.length) return list;
+  return Array.from({ length: count }, (_, i) => list[Math.floor(((i + 0.5) * list.length) / count)]);
+}
+
+/**
+ * Both precisions of one model over all windows, position by position.
+ * @param {object} source
+ * @param {number[][]} windows
+ */
+async function compare(source, windows) {
+  const options = { kvCacheMb: 1, threads: Number(values.threads) };
+  const { backend: reference } = buildModel(source, { ...options, precision: "f32" });
+  const { backend: candidate } = buildModel(source, { ...options, precision: "int8" });
+  const meter = new AgreementMeter();
+  for (const window of windows) {
+    const candidateRows = logitsOf(candidate, window);
+    let position = 0;
+    for (const row of logitsOf(reference, window)) {
+      meter.add(row, candidateRows.next().value, window[++position]);
+    }
+  }
+  await Promise.all([reference.close(), candidate.close()]);
+  return meter.result();
+}
+
+/** @param {string[]} cells */
+const print = (cells) => process.stdout.write(`| ${cells.join(" | ")} |\n`);
+/** @param {number} share */
+const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)} %`;
+/** @param {number} share */
+const change = (share) => `${share < 0 ? "−" : "+"}${percent(Math.abs(share), 3)}`;
+
+/** @param {string} text @param {string} variant */
+async function measure(text, variant) {
+  const windows = windowsOf(text, checkpoint.config.contextLength);
+  const source = variant === AS_IT_IS ? checkpoint : plantOutliers(checkpoint, variant);
+  const found = await compare(source, spread(windows, Number(values.windows ?? windows.length)));
+  const perplexityChange = found.perplexity / found.referencePerplexity - 1;
+  const isHeld = perplexityChange <= BARS.perplexity && found.kl <= BARS.kl && found.top1 >= BARS.top1;
+  const verdict = variant === "residual" ? "none" : isHeld ? "held" : "missed";
+  print([
+    ...[basename(text), variant, found.predicted.toLocaleString("en"), found.referencePerplexity.toFixed(3)],
+    ...[found.perplexity.toFixed(3), change(perplexityChange), found.kl.toFixed(6), percent(found.top1)],
+    ...[found.maxLogitError.toPrecision(3), verdict],
+  ]);
+  return { text: basename(text), variant, ...found, perplexityChange, bars: verdict };
+}
+
+const directory = resolveModelDirectory(values.model);
+const checkpoint = Checkpoint.open(directory);
+const tokenizer = await loadTokenizer(directory);
+const columns = ["text", "weights", "predicted", "perplexity, f32", "int8", "change", "mean KL", "top-1"];
+print([...columns, "max logit error", "bars"]);
+print(Array(columns.length + 2).fill("---"));
+print([
+  ...["bar", "", "", "", "", `≤ +${percent(BARS.perplexity)}`, `≤ ${BARS.kl}`, `≥ ${percent(BARS.top1, 0)}`],
+  ...["", ""],
+]);
+const results = [];
+for (const variant of values.variant ?? [AS_IT_IS, ...PLANTINGS]) {
+  for (const text of positionals.length > 0 ? positionals : HELD_OUT) {
+    results.push(await measure(text, variant));
+  }
+}
+checkpoint.close();
+if (values.json !== undefined) {
+  writeFileSync(values.json, `${JSON.stringify({ model: values.model, bars: BARS, results }, null, 1)}\n`);
+}
+process.exitCode = results.some(({ bars }) => bars === "missed") ? 1 : 0;
