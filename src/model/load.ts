@@ -5,6 +5,7 @@ import { DIGEST_BYTES, DIGESTED_BYTES, type Executor, Kernels } from "../kernels
 import { ReferenceExecutor } from "../kernels/reference.ts";
 import { type Lifeline, WasmExecutor } from "../kernels/wasm.ts";
 import { Checkpoint } from "./checkpoint.ts";
+import { equalized } from "./equalize.ts";
 import { assertAddressable, pagesFor } from "./footprint.ts";
 import { Gpt2, type Gpt2Capacity, layoutGpt2 } from "./gpt2.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
@@ -110,8 +111,9 @@ interface Place {
 /** Fills the weights from the cache or, failing that, from the source; then returns what keeps them, if they may be kept. */
 function fillWeights(place: Place, source: TensorSource, options: ModelOptions): LoadedModel["saveWeights"] {
   const { kernels, staging, weights } = place;
-  const pack = (): void => loadWeights(new Packer(kernels, staging), weights, source);
   const { precision, weightCache, onProblem = () => {} } = options;
+  const pack = (): void =>
+    loadWeights(new Packer(kernels, staging), weights, precision === "int8" ? equalized(source) : source);
   // In f32 there is nothing to save: the packed weights are as large as the checkpoint, and quickly made.
   const identity = weightCache && precision === "int8" ? source.identity?.() : undefined;
   if (!weightCache || identity === undefined) {
