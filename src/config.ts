@@ -18,7 +18,12 @@ export const configSchema = z.strictObject({
     .min(1)
     .default("tiny")
     .describe("Checkpoint to load: a directory, or the name of a model that is shipped."),
-  precision: z.enum(["int8", "f32"]).default("f32").describe("Number format of the computation."),
+  precision: z
+    .enum(["int8", "f32"])
+    .default("int8")
+    .describe(
+      "Number format of the computation: int8 is fast and small, f32 gives the token ids of transformers.",
+    ),
   kvCacheMb: z
     .int()
     .min(1)
