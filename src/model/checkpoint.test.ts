@@ -19,7 +19,7 @@ import type { Gpt2Capacity } from "./gpt2.ts";
 import { type Gpt2Config, parseGpt2Config } from "./gpt2-config.ts";
 import { buildModel, loadModel } from "./load.ts";
 import { allocateStaging, Packer } from "./packing.ts";
-import { SafetensorsFile } from "./safetensors.ts";
+import { numbersOf, SafetensorsFile } from "./safetensors.ts";
 
 const directory = temporaryDirectory();
 after(() => directory.remove());
@@ -90,8 +90,11 @@ function widened(file: SafetensorsFile, name: string, width: number): number[] {
   const address = arena.floats(width);
   const memory = new LinearMemory(arena.size);
   const packer = new Packer(new Kernels(WasmExecutor.start(memory, 1), program), staging);
-  packer.rows(address, file.tensor(name, [width]), [1, width]);
-  return [...memory.floats(address, width)];
+  const tensor = file.tensor(name, [width]);
+  packer.rows(address, tensor, [1, width]);
+  const values = [...memory.floats(address, width)];
+  assert.deepEqual([...numbersOf(tensor, 0, width)], values);
+  return values;
 }
 
 describe("the output head and the token embedding", async () => {

@@ -43,8 +43,11 @@ export function numbersOf({ dtype, read }: Tensor, first: number, count: number)
   }
   const stored = new Uint16Array(count);
   read(first, new Uint8Array(stored.buffer));
-  if (dtype === "F16") return Float32Array.from(stored, fromHalf);
-  new Uint32Array(numbers.buffer).set(Uint32Array.from(stored, (bits) => bits << 16));
+  const bits = new Uint32Array(numbers.buffer);
+  for (let i = 0; i < count; i++) {
+    if (dtype === "F16") numbers[i] = fromHalf(stored[i] as number);
+    else bits[i] = (stored[i] as number) << 16;
+  }
   return numbers;
 }
 
