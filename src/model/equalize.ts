@@ -62,7 +62,9 @@ class Factors {
       const [gains, biases] = ["weight", "bias"].map((part) =>
         numbersOf(this.#source.tensor(`${norm}.${part}`, [nEmbd]), 0, nEmbd),
       ) as [Float32Array, Float32Array];
-      const activations = gains.map((g, k) => Math.hypot(g, biases[k] as number)); // √E[(g·x̂ + b)²] if E[x̂²] = 1
+      const activations = gains.map((g, k) =>
+        Math.sqrt(g * g + (biases[k] as number) * (biases[k] as number)),
+      ); // √E[(g·x̂ + b)²] if E[x̂²] = 1
       return commonFactors(activations, () => {
         if (norm === "ln_f") return columnNorms(this.#source, this.head, [vocabSize, nEmbd]);
         return norm.endsWith("1")
@@ -99,15 +101,24 @@ export function commonFactors(
   weightsOf: () => ArrayLike<number>,
 ): Float32Array {
   const activation = median(activations);
-  const excesses = Float64Array.from(activations, (value) => Math.log2(value / activation));
-  if (!excesses.some((excess) => Math.abs(excess) >= 1)) return new Float32Array(excesses.length).fill(1);
+  const excesses = Float64Array.from(activations, (value) => value / activation);
+  if (!excesses.some((excess) => excess >= 2 || excess <= 0.5))
+    return new Float32Array(excesses.length).fill(1);
   const weights = weightsOf();
   const weight = median(weights);
   return Float32Array.from(excesses, (excess, k) => {
-    const shortfall = Math.log2(weight / (weights[k] as number));
-    if (!(Number.isFinite(excess) && Number.isFinite(shortfall) && excess * shortfall > 0)) return 1;
-    return 2 ** (Math.sign(excess) * Math.floor(Math.min(Math.abs(excess), Math.abs(shortfall))));
+    const shortfall = weight / (weights[k] as number);
+    if (excess === 0 || shortfall === Number.POSITIVE_INFINITY) return 1; // a channel of zeros
+    if (excess > 1 && shortfall > 1) return powerOfTwo(Math.min(excess, shortfall));
+    if (excess < 1 && shortfall < 1) return 1 / powerOfTwo(Math.min(1 / excess, 1 / shortfall));
+    return 1;
   });
+}
+
+/** The largest power of two that is not above `ratio`, from its bits: logarithms may differ between machines. */
+function powerOfTwo(ratio: number): number {
+  const [, high = 0] = new Uint32Array(Float64Array.of(ratio).buffer);
+  return 2 ** ((high >>> 20) - 1023);
 }
 
 function median(values: ArrayLike<number>): number {
@@ -125,7 +136,7 @@ function rowNorms(source: TensorSource, name: string, shape: readonly [number, n
   return Float64Array.from({ length: rows }, (_, row) => {
     const numbers = numbersOf(tensor, row * width, width);
     let sum = 0;
-    for (let i = row % step; i < width; i += step) sum += (numbers[i] as number) ** 2;
+    for (let i = row % step; i < width; i += step) sum += (numbers[i] as number) * (numbers[i] as number);
     return Math.sqrt(sum);
   });
 }
@@ -137,7 +148,8 @@ function columnNorms(source: TensorSource, name: string, shape: readonly [number
   const sums = new Float64Array(width);
   for (let row = 0; row < rows; row += Math.ceil(rows / SAMPLED)) {
     const numbers = numbersOf(tensor, row * width, width);
-    for (let k = 0; k < width; k++) sums[k] = (sums[k] as number) + (numbers[k] as number) ** 2;
+    for (let k = 0; k < width; k++)
+      sums[k] = (sums[k] as number) + (numbers[k] as number) * (numbers[k] as number);
   }
   return sums.map(Math.sqrt);
 }
