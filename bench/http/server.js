@@ -18,7 +18,7 @@ const { engine } = await WorkerEngine.start({
   spawn: () =>
     spawnEngineThread(
       directory,
-      { precision: "f32", kvCacheMb: 1, threads: 1 },
+      { precision: "f32", kvCacheMb: 1, threads: 1, prefixCache: true },
       new URL("./free-engine.js", import.meta.url),
     ),
   queueRequestsMax: 1024,
