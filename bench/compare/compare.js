@@ -44,7 +44,7 @@ if (unknown !== undefined) throw new Error(`--peers knows ${PEERS.join(", ")}, a
 /** @type {Entrant[]} */
 const entrants = CONTESTANTS.filter(({ peer }, i) => i === 0 || chosen.includes(peer)).map((contestant) => {
   const { name, noServer } = contestant;
-  return { contestant, result: { name, ...(noServer && { noServer }), batches: [], loads: [] } };
+  return { contestant, result: { name, ...(noServer && { noServer }), batches: [], loads: [], remarks: [] } };
 });
 
 /**
@@ -92,6 +92,8 @@ for (let round = 1; round <= rounds; round++) {
       const server = await serve();
       try {
         result.loads.push(await measureServer(server, plan));
+        const remark = await server.remark?.();
+        if (remark !== undefined) result.remarks.push(remark);
       } finally {
         await server.stop();
       }

@@ -33,6 +33,7 @@ import {
  * @typedef {object} Server
  * @property {(prompt: string) => Promise<unknown>} send the default request
  * @property {() => Promise<unknown>} stop
+ * @property {() => Promise<string>} [remark] on how the server fared under this load
  */
 
 /**
@@ -124,8 +125,15 @@ const gpt2Api = (precision) => ({
           args: [peer("gpt2-api-jobs.js"), model, String(threads), precision],
         }),
       async serve() {
-        const { origin, stop } = await startServer(MAIN, [...flags, ...SERVER_FLAGS]);
-        return { send: (prompt) => invoke(origin, { input: prompt }), stop };
+        const { origin, stop, metric } = await startServer(MAIN, [...flags, ...SERVER_FLAGS]);
+        return {
+          send: (prompt) => invoke(origin, { input: prompt }),
+          stop,
+          async remark() {
+            const seconds = await metric("nodejs_eventloop_lag_p99_seconds");
+            return `event-loop delay p99 ${(1000 * seconds).toFixed(1)} ms`;
+          },
+        };
       },
     };
   },

@@ -19,9 +19,9 @@ import { median } from "../support/stats.js";
 export const FULL = {
   ...{ rows: [1, 3, 16, 48], context: 16, newTokens: 64, prompts: [128, 900], repeats: 3 },
   loads: [
-    { clients: 1, requests: 3 },
+    { clients: 1, requests: 2 },
     { clients: 4, requests: 8 },
-    { clients: 16, requests: 32 },
+    { clients: 16, requests: 16 },
   ],
 };
 
@@ -35,7 +35,7 @@ export const QUICK = {
 };
 
 /** After this time nothing is repeated any more. */
-const ENOUGH_SECONDS = 6;
+const ENOUGH_SECONDS = 3;
 
 /** @param {number} repeats @param {() => Promise<number>} measure */
 async function repeated(repeats, measure) {

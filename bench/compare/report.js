@@ -13,6 +13,7 @@ import { DEFAULT_REQUEST } from "./batches.js";
  * @property {string} [noServer]
  * @property {Record<string, number>[]} batches
  * @property {Record<string, import("../support/load.js").Load>[]} loads
+ * @property {string[]} remarks
  */
 
 const TOKENS = DEFAULT_REQUEST.n * (DEFAULT_REQUEST.maxLength - DEFAULT_REQUEST.promptTokens);
@@ -88,8 +89,8 @@ const ratio = (above, below) =>
 
 /** @param {readonly Result[]} results */
 function notes(results) {
-  return results.flatMap(({ name, version, failed, noServer }) => [
-    ...(version === undefined ? [] : [`- ${name}: ${version}`]),
+  return results.flatMap(({ name, version, failed, noServer, remarks }) => [
+    ...(version === undefined ? [] : [`- ${name}: ${[version, ...remarks].join("; ")}`]),
     ...(failed === undefined ? [] : [`- ${name} was not measured${version ? " to the end" : ""}: ${failed}`]),
     ...(noServer === undefined ? [] : [`- ${name} is not measured over HTTP: ${noServer}`]),
   ]);
