@@ -82,8 +82,9 @@ async function environment(name) {
     mkdirSync(WORK, { recursive: true });
     await step(`venv-${name}`, "python3", ["-m", "venv", path]);
     await step(`pip-${name}`, join(path, "bin/pip"), ["install", "--quiet", "--requirement", requirements]);
-    // One made for CUDA comes along and does not go with a PyTorch for the CPU; nobody here looks at pictures.
-    await step(`pip-${name}-less`, join(path, "bin/pip"), ["uninstall", "--yes", "torchvision"]);
+    // Those made for CUDA come along and do not go with a PyTorch for the CPU; nobody here sees or hears.
+    const less = ["torchvision", "torchaudio", "torchcodec"];
+    await step(`pip-${name}-less`, join(path, "bin/pip"), ["uninstall", "--yes", ...less]);
     writeFileSync(installed, wanted);
   }
   return (program) => join(path, "bin", program);
@@ -192,5 +193,5 @@ export const transformersJs = shared("transformers-js", () =>
 /** A folder as transformers.js wants it: the files of the tokenizer, and onnx/model_quantized.onnx. */
 export const onnxModel = shared("onnx-model", async () => {
   const [bin, model] = [await onnxEnvironment(), await checkpoint()];
-  return made("onnx", (path) => step("onnx", bin("python"), [peer("onnx_model.py"), model, path]));
+  return made("onnx", (path) => step("onnx", bin("python"), [peer("export_onnx.py"), model, path]));
 });

@@ -12,16 +12,17 @@ from collections.abc import Callable
 
 DEFAULT_SEED = 1
 
+# What libraries print must not come between the answers; import this file before them.
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
 
 def run(version: str, generate: Callable[[list[list[int]], int, dict | None], int]) -> None:
     """Answers jobs until there are no more. `generate` returns the number of new tokens of all sequences."""
-    # What libraries print must not come between the answers.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    print(json.dumps({"version": version}), file=answers, flush=True)
+    print(json.dumps({"version": version}), file=ANSWERS, flush=True)
     for line in sys.stdin:
         job = json.loads(line)
         start = time.perf_counter()
         tokens = generate(job["prompts"], job["newTokens"], job["sample"])
         seconds = time.perf_counter() - start
-        print(json.dumps({"seconds": seconds, "tokens": tokens}), file=answers, flush=True)
+        print(json.dumps({"seconds": seconds, "tokens": tokens}), file=ANSWERS, flush=True)

@@ -1,4 +1,4 @@
-"""Exports the checkpoint for ONNX Runtime, with 8-bit weights: `onnx_model.py CHECKPOINT DIRECTORY`."""
+"""Exports the checkpoint for ONNX Runtime, with 8-bit weights: `export_onnx.py CHECKPOINT DIRECTORY`."""
 
 import sys
 from pathlib import Path
