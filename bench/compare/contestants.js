@@ -23,6 +23,7 @@ import {
   transformersJs,
   vllmEnvironment,
 } from "./install.js";
+import { lastWords } from "./jobs.js";
 
 /**
  * @typedef {import("./jobs.js").Command} Command
@@ -82,7 +83,11 @@ async function servePeer(command, { path, health, fields = {} }) {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const { program, args, env = {} } = command(port);
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: "ignore" });
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const words = lastWords(child.stderr);
   const exited = once(child, "exit");
   const stop = () => {
     child.kill("SIGTERM");
@@ -95,7 +100,7 @@ async function servePeer(command, { path, health, fields = {} }) {
       () => false,
     );
   while (!(await isWell())) {
-    if (child.exitCode !== null) throw new Error(`its server ended with exit code ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`its server ended: ${words()}`);
     if (Date.now() > deadline) {
       await stop();
       throw new Error(`its server was not ready within ${READY_MS / 1000} s`);
@@ -223,18 +228,10 @@ const vllm = {
       serve: () =>
         servePeer(
           (port) => ({
-            program: bin("vllm"),
+            program: bin("python"), // Its command looks for a package of another name.
             args: [
-              ...[
-                "serve",
-                model,
-                "--served-model-name",
-                "gpt2",
-                "--dtype",
-                "float32",
-                "--port",
-                String(port),
-              ],
+              ...["-m", "vllm.entrypoints.openai.api_server", "--model", model, "--dtype", "float32"],
+              ...["--served-model-name", "gpt2", "--port", String(port)],
               ...["--max-model-len", "1024", "--no-enable-prefix-caching"],
             ],
             env,

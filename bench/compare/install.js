@@ -17,6 +17,7 @@ import {
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { lastLine } from "./jobs.js";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const WORK = join(HERE, ".work");
@@ -46,10 +47,7 @@ async function step(name, program, args) {
   closeSync(log);
   const [code] = await once(child, "close");
   if (code === 0) return;
-  const said = readFileSync(path, "utf8")
-    .split(/[\r\n]+/)
-    .filter((line) => line.trim() !== "");
-  throw new Error(`${name} failed: ${(said.at(-1) ?? `exit code ${code}`).trim().slice(0, 200)}`);
+  throw new Error(`${name} failed: ${lastLine(readFileSync(path, "utf8"))}`);
 }
 
 /**

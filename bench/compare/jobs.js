@@ -15,20 +15,40 @@ import { createInterface } from "node:readline";
 
 /** @typedef {{ program: string, args: readonly string[], env?: Readonly<Record<string, string>> }} Command */
 
+/**
+ * The last line that is not empty, short enough for a report.
+ * @param {string} text
+ */
+export function lastLine(text) {
+  const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== "");
+  return (lines.at(-1) ?? "without a word").trim().slice(0, 200);
+}
+
+/**
+ * What a process says on its way out, for the reason in a report.
+ * @param {import("node:stream").Readable} stream
+ * @returns {() => string}
+ */
+export function lastWords(stream) {
+  let said = "";
+  stream.setEncoding("utf8").on("data", (text) => {
+    said = (said + text).slice(-4000);
+  });
+  return () => lastLine(said);
+}
+
 /** A contestant's process. */
 export class JobProcess {
   #child;
   #lines;
-  #errors = "";
+  #lastWords;
   /** What the contestant says it is. */
   version = "";
 
   /** @param {Command} command */
   constructor({ program, args, env = {} }) {
     this.#child = spawn(program, args, { env: { ...process.env, ...env }, stdio: "pipe" });
-    this.#child.stderr.setEncoding("utf8").on("data", (text) => {
-      this.#errors = (this.#errors + text).slice(-4000);
-    });
+    this.#lastWords = lastWords(this.#child.stderr);
     this.#child.stdin.on("error", () => {}); // It has ended, which the next answer tells.
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
@@ -55,8 +75,7 @@ export class JobProcess {
   async #answer() {
     const { value } = await this.#lines.next();
     if (value !== undefined) return JSON.parse(value);
-    const said = this.#errors.split(/[\r\n]+/).filter((line) => line.trim() !== "");
-    throw new Error(`its process ended: ${(said.at(-1) ?? "without a word").trim().slice(0, 200)}`);
+    throw new Error(`its process ended: ${this.#lastWords()}`);
   }
 
   async stop() {
