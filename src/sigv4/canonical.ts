@@ -1,7 +1,7 @@
 // Stage 1 of AWS Signature Version 4: the canonical request, made from what stood on the wire. It reads the raw request
 // target and the raw header lines, because every decoded or merged form has lost something that was signed. Strings
 // carry one byte per character (Latin-1), as Node delivers them. Nothing here decides whether a request is genuine.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** A request as it was received, before any decoding. */
 export interface RawRequest {
@@ -114,7 +114,7 @@ export function foldHeaders(rawHeaders: readonly string[]): Map<string, string> 
 
 /** SHA-256 in lower-case hex. */
 export function sha256Hex(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes, "hex");
 }
 
 /**

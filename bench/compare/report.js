@@ -1,0 +1,97 @@
+// The rounds of all contestants as one table: the better of the rounds, latencies of all of them, and after each figure
+// how many times as fast as the first contestant it is.
+// @ts-check
+import { percentile } from "../support/stats.js";
+import { DEFAULT_REQUEST } from "./batches.js";
+
+/**
+ * All that was measured of a contestant, a list entry a round.
+ * @typedef {object} Result
+ * @property {string} name
+ * @property {string} [version]
+ * @property {string} [failed] why there is nothing, or no more
+ * @property {string} [noServer]
+ * @property {Record<string, number>[]} batches
+ * @property {Record<string, import("../support/load.js").Load>[]} loads
+ * @property {string[]} remarks
+ */
+
+const TOKENS = DEFAULT_REQUEST.n * (DEFAULT_REQUEST.maxLength - DEFAULT_REQUEST.promptTokens);
+
+/**
+ * @typedef {object} Summary
+ * @property {string} name
+ * @property {Record<string, number>} figures
+ * @property {Record<string, { tokensPerSecond: number, p50Ms: number, p99Ms: number }>} loads
+ */
+
+/** @param {Result} result @returns {Summary} */
+export function summarize({ name, batches, loads }) {
+  const keys = new Set(batches.flatMap((round) => Object.keys(round)));
+  const figures = [...keys].map((key) => {
+    const rounds = batches.flatMap((round) => round[key] ?? []);
+    return [key, key.endsWith(" s") ? Math.min(...rounds) : Math.max(...rounds)];
+  });
+  const counts = new Set(loads.flatMap((round) => Object.keys(round)));
+  const summaries = [...counts].map((key) => {
+    const rounds = loads.flatMap((round) => round[key] ?? []);
+    const latencies = rounds.flatMap((load) => load.latencies);
+    const rates = rounds.map((load) => (load.latencies.length * TOKENS) / load.seconds);
+    return [
+      key,
+      {
+        tokensPerSecond: Math.max(...rates),
+        p50Ms: percentile(latencies, 0.5),
+        p99Ms: percentile(latencies, 0.99),
+      },
+    ];
+  });
+  return { name, figures: Object.fromEntries(figures), loads: Object.fromEntries(summaries) };
+}
+
+/** @param {readonly Result[]} results */
+export function markdown(results) {
+  const summaries = results.map(summarize);
+  const [first] = summaries;
+  const figures = Object.keys(first?.figures ?? {});
+  const loads = Object.keys(first?.loads ?? {});
+  const head = ["", ...figures, ...loads.map((key) => `HTTP, ${key}`)];
+  const rows = summaries.map(({ name, figures: mine, loads: served }) => [
+    name,
+    ...figures.map((key) => figureCell(key, mine[key], first?.figures[key])),
+    ...loads.map((key) => loadCell(served[key], first?.loads[key])),
+  ]);
+  return [
+    ...[head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`),
+    "",
+    ...notes(results),
+  ].join("\n");
+}
+
+/** @type {(key: string, figure: number | undefined, base: number | undefined) => string} */
+function figureCell(key, figure, base) {
+  if (figure === undefined) return "–";
+  const isTime = key.endsWith(" s");
+  return isTime ? `${figure.toFixed(2)}${ratio(base, figure)}` : `${figure.toFixed(0)}${ratio(figure, base)}`;
+}
+
+/** @type {(load: Summary["loads"][string] | undefined, base: Summary["loads"][string] | undefined) => string} */
+function loadCell(load, base) {
+  if (load === undefined) return "–";
+  const { tokensPerSecond, p50Ms, p99Ms } = load;
+  const times = `${(p50Ms / 1000).toFixed(2)} / ${(p99Ms / 1000).toFixed(2)} s`;
+  return `${tokensPerSecond.toFixed(0)}${ratio(tokensPerSecond, base?.tokensPerSecond)}, ${times}`;
+}
+
+/** @type {(above: number | undefined, below: number | undefined) => string} */
+const ratio = (above, below) =>
+  above === undefined || below === undefined ? "" : ` (${(above / below).toFixed(2)}×)`;
+
+/** @param {readonly Result[]} results */
+function notes(results) {
+  return results.flatMap(({ name, version, failed, noServer, remarks }) => [
+    ...(version === undefined ? [] : [`- ${name}: ${[version, ...remarks].join("; ")}`]),
+    ...(failed === undefined ? [] : [`- ${name} was not measured${version ? " to the end" : ""}: ${failed}`]),
+    ...(noServer === undefined ? [] : [`- ${name} is not measured over HTTP: ${noServer}`]),
+  ]);
+}

@@ -1,0 +1,53 @@
+// The server of `bench/http/bench.js`, a process of its own: the runtime front as `serve` builds it, with SigV4, log
+// and metrics, in front of an engine whose model costs nothing. It tells its parent its port, and when asked how much
+// processor time it took and how late its event loop ran.
+// @ts-check
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { KEY } from "../../conformance/server.js";
+import { resolveConfig } from "../../dist/src/config.js";
+import { WorkerEngine } from "../../dist/src/engine/worker-engine.js";
+import { createApp } from "../../dist/src/server/app.js";
+import { Metrics } from "../../dist/src/server/metrics.js";
+import { spawnEngineThread } from "../../dist/src/service/load.js";
+import { resolveModelDirectory } from "../../dist/src/service/model-directory.js";
+import { TextGenerator } from "../../dist/src/service/text-generator.js";
+import { loadTokenizer } from "../../dist/src/tokenizer/tokenizer-files.js";
+
+const directory = resolveModelDirectory("tiny"); // Only its tokenizer is read.
+const { engine } = await WorkerEngine.start({
+  spawn: () =>
+    spawnEngineThread(
+      directory,
+      { precision: "f32", kvCacheMb: 1, threads: 1, prefixCache: true },
+      new URL("./free-engine.js", import.meta.url),
+    ),
+  queueRequestsMax: 1024,
+});
+const facts = { name: "free", precision: "f32", parameters: 0, vocabSize: 50257, contextLength: 1024 };
+const generator = new TextGenerator(engine, facts, await loadTokenizer(directory), 50256);
+
+const config = resolveConfig({ flags: {}, env: {} });
+const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
+const app = createApp({
+  generators: new Map([["gpt-2", generator]]),
+  config,
+  keys: { keyPair: (id) => (id === KEY.accessKeyId ? KEY : undefined), apiKey: () => undefined },
+  logger: { level: config.logLevel, stream: process.stderr },
+  onFinished: (outcome, status) => metrics.finished(outcome, status),
+});
+await app.listen({ host: "127.0.0.1", port: 0 });
+
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
+let usage = process.cpuUsage();
+process.on("message", (message) => {
+  if (message === "reset") {
+    delay.reset();
+    usage = process.cpuUsage();
+    return;
+  }
+  const { user, system } = process.cpuUsage(usage); // Of all threads, in microseconds.
+  process.send?.({ loopDelayP99Ms: delay.percentile(99) / 1e6, cpuMs: (user + system) / 1000 });
+});
+process.on("disconnect", () => process.exit());
+process.send?.({ port: /** @type {import("node:net").AddressInfo} */ (app.server.address()).port });
