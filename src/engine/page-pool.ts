@@ -107,7 +107,10 @@ export class PagePool {
   /** To be called when no request runs: every page must be free or idle, without owners and promised to nobody. */
   assertAllHome(): void {
     assert(this.inUse === 0, `${this.inUse} pages are in use by nobody`);
-    assert(new Set([...this.#free, ...this.#idle]).size === this.size, "a page is free twice");
+    const seen = new Uint8Array(this.size);
+    for (const page of this.#free) seen[page] = 1;
+    for (const page of this.#idle) seen[page] = 1;
+    assert(!seen.includes(0), "a page is free twice");
     assert(this.#promised === 0, `${this.#promised} pages are promised to nobody`);
     assert(
       this.#owners.every((owners) => owners === 0),
