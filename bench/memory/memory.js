@@ -1,7 +1,7 @@
 // @ts-check
 // How much memory a server holds, beside what it should need: weights, keys and values, and a fixed allowance. It starts
 // the built command on loopback, answers requests until every page has been used once, and reads the process's own count.
-// `node bench/memory/memory.js [--model DIR] [--precision int8] [--kv-cache-mb 256] [--requests 64]`; Linux only.
+// `node bench/memory/memory.js [--model DIR] [--precision int8] [--kv-cache-mb 256] [--requests 8]`; Linux only.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -13,7 +13,7 @@ const { values } = parseArgs({
     model: { type: "string", default: "models/tiny" },
     precision: { type: "string", default: "int8" },
     "kv-cache-mb": { type: "string", default: "256" },
-    requests: { type: "string", default: "64" },
+    requests: { type: "string", default: "8" },
     from: { type: "string", default: "dist" },
   },
 });
