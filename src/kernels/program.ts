@@ -35,10 +35,15 @@ export const INSTRUCTION_WORDS = 16;
 export const PANEL = 16;
 export const PAGE_POSITIONS = 16;
 
-/** 8-bit weights: values that share a scale, outputs of one block, and its bytes: 4 × 64 weights, 4 scales. */
+/** 8-bit weights: values that share a scale, outputs of one block, and its bytes: 16 × 64 weights, 16 scales. */
 export const GROUP = 64;
-export const BLOCK = 4;
+export const BLOCK = 16;
 export const BLOCK_BYTES = BLOCK * GROUP + 4 * BLOCK;
+
+/** Where the weight of the k-th value of a group and of an output (`lane`) lies in a block: [16][16 outputs][4 k]. */
+export function blockByte(k: number, lane: number): number {
+  return ((k >> 2) * BLOCK + lane) * 4 + (k & 3);
+}
 
 /** The largest quantised weight (8 bits) and activation (14 bits). */
 export const WEIGHT_MAX = 127;
@@ -76,7 +81,7 @@ export interface Embedding {
   readonly address: number;
 }
 
-/** y = x·W + b: f32 weights in panels of 16 outputs, or 8-bit weights in blocks of 4 outputs by a group of 64. */
+/** y = x·W + b: f32 weights in panels of 16 outputs, or 8-bit weights in blocks of 16 outputs by a group of 64. */
 export interface Linear {
   readonly kind: "f32" | "int8";
   readonly weight: number;

@@ -2,7 +2,7 @@
 // to f32; groups are added in ascending order to one f32 accumulator.
 import { fromHalf } from "./half.ts";
 import { type LinearMemory, rowStride } from "./memory.ts";
-import { ACTIVATION_MAX, BLOCK, BLOCK_BYTES, GROUP } from "./program.ts";
+import { ACTIVATION_MAX, BLOCK, BLOCK_BYTES, blockByte, GROUP } from "./program.ts";
 import type { Instruction } from "./reference.ts";
 import { epilogueOf } from "./reference-math.ts";
 
@@ -57,7 +57,7 @@ export function matmulInt8({ f32, wasm }: LinearMemory, a: Instruction): void {
         const lane = n % BLOCK;
         let isum = 0;
         for (let i = 0; i < GROUP; i++) {
-          const w = weights[block + lane * GROUP + i] as number;
+          const w = weights[block + blockByte(i, lane)] as number;
           isum += w * (activations[q * 2 + (row * groups + group) * GROUP + i] as number);
         }
         const weightScale = f32[(block + BLOCK * GROUP) / 4 + lane] as number;

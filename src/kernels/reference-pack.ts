@@ -1,9 +1,9 @@
 // The kernels that pack weights, in plain TypeScript: the definition of their bits. f32 goes into panels of 16 outputs,
-// [N/16][K][16]; 8-bit weights into blocks of four outputs by a group of 64 along k, [N/4][K/64], each 4 × 64 weights and
-// then the four scales. What lies beyond a matrix's edges is not written, and is 0 in fresh memory.
+// [N/16][K][16]; 8-bit weights into blocks of 16 outputs by a group of 64 along k, [N/16][K/64], each [16][16 outputs][4 k]
+// weights and then the 16 scales. What lies beyond a matrix's edges is not written, and is 0 in fresh memory.
 import { fromHalf, HALF_MAX, toHalf } from "./half.ts";
 import type { LinearMemory } from "./memory.ts";
-import { BLOCK, BLOCK_BYTES, DIGESTED_BYTES, GROUP, OP, PANEL, WEIGHT_MAX } from "./program.ts";
+import { BLOCK, BLOCK_BYTES, blockByte, DIGESTED_BYTES, GROUP, OP, PANEL, WEIGHT_MAX } from "./program.ts";
 import type { Instruction, Kernel } from "./reference.ts";
 
 /** Where element (k, n) of a piece stands in linear memory, as an index of floats. */
@@ -40,7 +40,8 @@ function packBlocks(memory: LinearMemory, weight: number, { inWidth, k, n }: Reg
       }
       const inverse = largest > 0 ? WEIGHT_MAX / largest : 0;
       for (let i = first; i < last; i++) {
-        bytes[block + lane * GROUP + i - first] = Math.round((f32[at(i, output)] as number) * inverse);
+        const to = block + blockByte(i - first, lane);
+        bytes[to] = Math.round((f32[at(i, output)] as number) * inverse);
       }
       f32[(block + BLOCK * GROUP) / 4 + lane] = largest / WEIGHT_MAX;
     }

@@ -12,7 +12,7 @@ export const PRECISIONS = ["int8", "f32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
 /** To be raised whenever packed weights get another layout or other bits: cached ones are then of no use. */
-export const WEIGHT_FORMAT = 2;
+export const WEIGHT_FORMAT = 3;
 
 /** Where tensors come from: a checkpoint, or whatever has its shape. */
 export interface TensorSource {

@@ -1,7 +1,13 @@
 // One group of 64 with relaxed SIMD, for processors that add four products of bytes in one instruction (AVX-VNNI, Arm's
 // dot product). A 14-bit activation is x = 128·(h − 64) + l with two halves of 7 bits, 0 … 127, for which the relaxed dot
 // product is exact everywhere: Σ w·x = ((Σ w·h − 64·Σ w) · 128) + Σ w·l, the same integer as `int8-words.ts` finds.
+// Sixteen weights are four of each of four outputs, so that a vector holds the sums of four outputs.
 import { addGroup } from "./int8-sums";
+
+const QUAD: usize = 64; // bytes from four weights of an output to its next four
+const SCALES: usize = 1024;
+const ROW_SUMS: usize = 64; // bytes of a row's 16 sums
+const HIGH: usize = 64; // bytes from l to h
 
 /** Stores eight activations, given as words, as number `i` to `i + 7` of the group at `q`: 64 bytes l, 64 bytes h. */
 // @ts-ignore: decorator
@@ -23,96 +29,95 @@ export function storeActivation(q: usize, i: i32, value: i32): void {
 
 // @ts-ignore: decorator
 @inline
-function dot(sum: v128, w: usize, x: v128): v128 {
-  return i32x4.relaxed_dot_i8x16_i7x16_add_s(v128.load(w), x, sum);
+function dot(sum: v128, w: v128, x: v128): v128 {
+  return i32x4.relaxed_dot_i8x16_i7x16_add_s(w, x, sum);
 }
 
-/** −64 · Σ w over the four quarters of one output's 64 weights. */
+/** (Σ w·h − 64·Σ w) · 128 + Σ w·l */
 // @ts-ignore: decorator
 @inline
-function minusOffset(w: usize): v128 {
-  const offset = i8x16.splat(64);
-  return i32x4.neg(dot(dot(dot(dot(i32x4.splat(0), w, offset), w + 16, offset), w + 32, offset), w + 48, offset));
+function combine(low: v128, high: v128, offset: v128): v128 {
+  return i32x4.add(i32x4.shl(i32x4.sub(high, offset), 7), low);
 }
 
-// The upper halves come first and are shifted up, with the offset, when the lower ones are added.
-
-/** Adds one group of one row against one block to its sums at `acc`. */
+/** Adds one group of one row against one block to its sums at `acc`: three sums of an output run beside each other. */
 // @ts-ignore: decorator
 @inline
 export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
-  let a0 = minusOffset(w);
-  let b0 = minusOffset(w + 64);
-  let c0 = minusOffset(w + 128);
-  let d0 = minusOffset(w + 192);
-  for (let half = 1; half >= 0; half--) {
-    const shift = half ? 0 : 7;
-    a0 = i32x4.shl(a0, shift);
-    b0 = i32x4.shl(b0, shift);
-    c0 = i32x4.shl(c0, shift);
-    d0 = i32x4.shl(d0, shift);
-    const x = q + (<usize>half << 6);
-    for (let i: usize = 0; i < 64; i += 16) {
-      const x0 = v128.load(x + i);
-      a0 = dot(a0, w + i, x0);
-      b0 = dot(b0, w + i + 64, x0);
-      c0 = dot(c0, w + i + 128, x0);
-      d0 = dot(d0, w + i + 192, x0);
-    }
+  let aLow = i32x4.splat(0);
+  let aHigh = aLow;
+  let aOffset = aLow;
+  let bLow = aLow;
+  let bHigh = aLow;
+  let bOffset = aLow;
+  let cLow = aLow;
+  let cHigh = aLow;
+  let cOffset = aLow;
+  let dLow = aLow;
+  let dHigh = aLow;
+  let dOffset = aLow;
+  const offset = i8x16.splat(64);
+  const end = w + SCALES;
+  for (; w < end; w += QUAD, q += 4) {
+    const low = v128.load32_splat(q);
+    const high = v128.load32_splat(q, HIGH);
+    let v = v128.load(w);
+    aLow = dot(aLow, v, low);
+    aHigh = dot(aHigh, v, high);
+    aOffset = dot(aOffset, v, offset);
+    v = v128.load(w, 16);
+    bLow = dot(bLow, v, low);
+    bHigh = dot(bHigh, v, high);
+    bOffset = dot(bOffset, v, offset);
+    v = v128.load(w, 32);
+    cLow = dot(cLow, v, low);
+    cHigh = dot(cHigh, v, high);
+    cOffset = dot(cOffset, v, offset);
+    v = v128.load(w, 48);
+    dLow = dot(dLow, v, low);
+    dHigh = dot(dHigh, v, high);
+    dOffset = dot(dOffset, v, offset);
   }
-  const weightScales = v128.load(w, 256);
-  v128.store(acc, addGroup(v128.load(acc), a0, b0, c0, d0, weightScales, scale));
+  const a = combine(aLow, aHigh, aOffset);
+  const b = combine(bLow, bHigh, bOffset);
+  const c = combine(cLow, cHigh, cOffset);
+  const d = combine(dLow, dHigh, dOffset);
+  add16(acc, a, b, c, d, end, scale);
 }
 
-/** Two rows against one block. */
+/** −64 · Σ w of four outputs. */
 // @ts-ignore: decorator
 @inline
-export function group2(acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize): void {
-  let a0 = minusOffset(w);
-  let b0 = minusOffset(w + 64);
-  let c0 = minusOffset(w + 128);
-  let d0 = minusOffset(w + 192);
-  let a1 = a0;
-  let b1 = b0;
-  let c1 = c0;
-  let d1 = d0;
-  for (let half = 1; half >= 0; half--) {
-    const shift = half ? 0 : 7;
-    a0 = i32x4.shl(a0, shift);
-    b0 = i32x4.shl(b0, shift);
-    c0 = i32x4.shl(c0, shift);
-    d0 = i32x4.shl(d0, shift);
-    a1 = i32x4.shl(a1, shift);
-    b1 = i32x4.shl(b1, shift);
-    c1 = i32x4.shl(c1, shift);
-    d1 = i32x4.shl(d1, shift);
-    const x = q + (<usize>half << 6);
-    for (let i: usize = 0; i < 64; i += 16) {
-      const x0 = v128.load(x + i);
-      const x1 = v128.load(x + qStride + i);
-      a0 = dot(a0, w + i, x0);
-      a1 = dot(a1, w + i, x1);
-      b0 = dot(b0, w + i + 64, x0);
-      b1 = dot(b1, w + i + 64, x1);
-      c0 = dot(c0, w + i + 128, x0);
-      c1 = dot(c1, w + i + 128, x1);
-      d0 = dot(d0, w + i + 192, x0);
-      d1 = dot(d1, w + i + 192, x1);
-    }
-  }
-  const weightScales = v128.load(w, 256);
-  v128.store(acc, addGroup(v128.load(acc), a0, b0, c0, d0, weightScales, scale));
-  v128.store(acc, addGroup(v128.load(acc, 16), a1, b1, c1, d1, weightScales, scale + scaleStride), 16);
+function minusOffset(w: usize): v128 {
+  let sum = i32x4.splat(0);
+  for (const end = w + SCALES; w < end; w += QUAD) sum = dot(sum, v128.load(w), i8x16.splat(64));
+  return i32x4.neg(sum);
 }
 
-/** Three rows against one block: the most rows whose twelve group sums stay in registers. */
+/** Adds the group sums of one row. */
 // @ts-ignore: decorator
 @inline
-export function group3(acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize): void {
+function add16(acc: usize, a: v128, b: v128, c: v128, d: v128, scales: usize, scale: usize): void {
+  const xScale = v128.load32_splat(scale);
+  addGroup(acc, a, v128.load(scales), xScale);
+  addGroup(acc + 16, b, v128.load(scales, 16), xScale);
+  addGroup(acc + 32, c, v128.load(scales, 32), xScale);
+  addGroup(acc + 48, d, v128.load(scales, 48), xScale);
+}
+
+/**
+ * Two or three rows (a constant): the most whose sums stay in registers. The upper halves come first and are shifted
+ * up, with the offset, when the lower ones are added.
+ */
+// @ts-ignore: decorator
+@inline
+export function groups(
+  acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize, rows: i32,
+): void {
   let a0 = minusOffset(w);
-  let b0 = minusOffset(w + 64);
-  let c0 = minusOffset(w + 128);
-  let d0 = minusOffset(w + 192);
+  let b0 = minusOffset(w + 16);
+  let c0 = minusOffset(w + 32);
+  let d0 = minusOffset(w + 48);
   let a1 = a0;
   let b1 = b0;
   let c1 = c0;
@@ -135,27 +140,30 @@ export function group3(acc: usize, q: usize, qStride: usize, scale: usize, scale
     b2 = i32x4.shl(b2, shift);
     c2 = i32x4.shl(c2, shift);
     d2 = i32x4.shl(d2, shift);
-    const x = q + (<usize>half << 6);
-    for (let i: usize = 0; i < 64; i += 16) {
-      const x0 = v128.load(x + i);
-      const x1 = v128.load(x + qStride + i);
-      const x2 = v128.load(x + qStride * 2 + i);
-      a0 = dot(a0, w + i, x0);
-      a1 = dot(a1, w + i, x1);
-      a2 = dot(a2, w + i, x2);
-      b0 = dot(b0, w + i + 64, x0);
-      b1 = dot(b1, w + i + 64, x1);
-      b2 = dot(b2, w + i + 64, x2);
-      c0 = dot(c0, w + i + 128, x0);
-      c1 = dot(c1, w + i + 128, x1);
-      c2 = dot(c2, w + i + 128, x2);
-      d0 = dot(d0, w + i + 192, x0);
-      d1 = dot(d1, w + i + 192, x1);
-      d2 = dot(d2, w + i + 192, x2);
+    let x = half ? q + HIGH : q;
+    for (let at = w; at < w + SCALES; at += QUAD, x += 4) {
+      const x0 = v128.load32_splat(x);
+      const x1 = v128.load32_splat(x + qStride);
+      const x2 = rows > 2 ? v128.load32_splat(x + qStride * 2) : x1;
+      let v = v128.load(at);
+      a0 = dot(a0, v, x0);
+      a1 = dot(a1, v, x1);
+      if (rows > 2) a2 = dot(a2, v, x2);
+      v = v128.load(at, 16);
+      b0 = dot(b0, v, x0);
+      b1 = dot(b1, v, x1);
+      if (rows > 2) b2 = dot(b2, v, x2);
+      v = v128.load(at, 32);
+      c0 = dot(c0, v, x0);
+      c1 = dot(c1, v, x1);
+      if (rows > 2) c2 = dot(c2, v, x2);
+      v = v128.load(at, 48);
+      d0 = dot(d0, v, x0);
+      d1 = dot(d1, v, x1);
+      if (rows > 2) d2 = dot(d2, v, x2);
     }
   }
-  const weightScales = v128.load(w, 256);
-  v128.store(acc, addGroup(v128.load(acc), a0, b0, c0, d0, weightScales, scale));
-  v128.store(acc, addGroup(v128.load(acc, 16), a1, b1, c1, d1, weightScales, scale + scaleStride), 16);
-  v128.store(acc, addGroup(v128.load(acc, 32), a2, b2, c2, d2, weightScales, scale + scaleStride * 2), 32);
+  add16(acc, a0, b0, c0, d0, w + SCALES, scale);
+  add16(acc + ROW_SUMS, a1, b1, c1, d1, w + SCALES, scale + scaleStride);
+  if (rows > 2) add16(acc + 2 * ROW_SUMS, a2, b2, c2, d2, w + SCALES, scale + scaleStride * 2);
 }

@@ -1,6 +1,11 @@
 // One group of 64 with plain SIMD: activations are 16-bit words, weights are widened to words, and pairs of products
-// are added by `dot_i16x8_s`.
+// are added by `dot_i16x8_s`. Eight weights are four of one output and four of the next, so that a vector holds two
+// sums of each of two outputs, which are added at the end of the group.
 import { addGroup } from "./int8-sums";
+
+const QUAD: usize = 64; // bytes from four weights of an output to its next four
+const SCALES: usize = 1024;
+const ROW_SUMS: usize = 64; // bytes of a row's 16 sums
 
 /** Stores eight activations, given as words, as number `i` to `i + 7` of the group at `q`. */
 // @ts-ignore: decorator
@@ -21,6 +26,13 @@ function madd(sum: v128, w: v128, x: v128): v128 {
   return i32x4.add(sum, i32x4.dot_i16x8_s(w, x));
 }
 
+/** The sums of outputs 0 and 1 in `a`, 2 and 3 in `b`. */
+// @ts-ignore: decorator
+@inline
+function addPairs(a: v128, b: v128): v128 {
+  return i32x4.add(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7));
+}
+
 /** Adds one group of one row against one block to its sums at `acc`. */
 // @ts-ignore: decorator
 @inline
@@ -29,56 +41,46 @@ export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
   let b = a;
   let c = a;
   let d = a;
-  const end = w + 64;
-  for (; w < end; w += 16, q += 32) {
-    const x0 = v128.load(q);
-    const x1 = v128.load(q, 16);
-    a = madd(madd(a, v128.load8x8_s(w), x0), v128.load8x8_s(w, 8), x1);
-    b = madd(madd(b, v128.load8x8_s(w, 64), x0), v128.load8x8_s(w, 72), x1);
-    c = madd(madd(c, v128.load8x8_s(w, 128), x0), v128.load8x8_s(w, 136), x1);
-    d = madd(madd(d, v128.load8x8_s(w, 192), x0), v128.load8x8_s(w, 200), x1);
+  let e = a;
+  let f = a;
+  let g = a;
+  let h = a;
+  const end = w + SCALES;
+  for (; w < end; w += QUAD, q += 8) {
+    const x = v128.load64_splat(q);
+    a = madd(a, v128.load8x8_s(w), x);
+    b = madd(b, v128.load8x8_s(w, 8), x);
+    c = madd(c, v128.load8x8_s(w, 16), x);
+    d = madd(d, v128.load8x8_s(w, 24), x);
+    e = madd(e, v128.load8x8_s(w, 32), x);
+    f = madd(f, v128.load8x8_s(w, 40), x);
+    g = madd(g, v128.load8x8_s(w, 48), x);
+    h = madd(h, v128.load8x8_s(w, 56), x);
   }
-  v128.store(acc, addGroup(v128.load(acc), a, b, c, d, v128.load(end, 192), scale));
+  const xScale = v128.load32_splat(scale);
+  addGroup(acc, addPairs(a, b), v128.load(end), xScale);
+  addGroup(acc + 16, addPairs(c, d), v128.load(end, 16), xScale);
+  addGroup(acc + 32, addPairs(e, f), v128.load(end, 32), xScale);
+  addGroup(acc + 48, addPairs(g, h), v128.load(end, 48), xScale);
 }
 
-/** Two rows against one block: a weight is widened once for both. */
+/** Two or three rows (a constant): eight outputs at a time, so that all sums stay in registers. */
 // @ts-ignore: decorator
 @inline
-export function group2(acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize): void {
-  let a0 = i32x4.splat(0);
-  let b0 = a0;
-  let c0 = a0;
-  let d0 = a0;
-  let a1 = a0;
-  let b1 = a0;
-  let c1 = a0;
-  let d1 = a0;
-  const end = w + 64;
-  for (; w < end; w += 8, q += 16) {
-    const x0 = v128.load(q);
-    const x1 = v128.load(q + qStride);
-    let v = v128.load8x8_s(w);
-    a0 = madd(a0, v, x0);
-    a1 = madd(a1, v, x1);
-    v = v128.load8x8_s(w, 64);
-    b0 = madd(b0, v, x0);
-    b1 = madd(b1, v, x1);
-    v = v128.load8x8_s(w, 128);
-    c0 = madd(c0, v, x0);
-    c1 = madd(c1, v, x1);
-    v = v128.load8x8_s(w, 192);
-    d0 = madd(d0, v, x0);
-    d1 = madd(d1, v, x1);
+export function groups(
+  acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize, rows: i32,
+): void {
+  for (let half: usize = 0; half < 64; half += 32) {
+    eight(acc + half, q, qStride, scale, scaleStride, w + half, rows);
   }
-  const weightScales = v128.load(end, 192);
-  v128.store(acc, addGroup(v128.load(acc), a0, b0, c0, d0, weightScales, scale));
-  v128.store(acc, addGroup(v128.load(acc, 16), a1, b1, c1, d1, weightScales, scale + scaleStride), 16);
 }
 
-/** Three rows against one block: the most rows whose twelve group sums stay in registers. */
+/** Two or three rows against eight outputs. */
 // @ts-ignore: decorator
 @inline
-export function group3(acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize): void {
+function eight(
+  acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize, rows: i32,
+): void {
   let a0 = i32x4.splat(0);
   let b0 = a0;
   let c0 = a0;
@@ -92,30 +94,38 @@ export function group3(acc: usize, q: usize, qStride: usize, scale: usize, scale
   let c2 = a0;
   let d2 = a0;
   const q2 = qStride * 2;
-  const end = w + 64;
-  for (; w < end; w += 8, q += 16) {
-    const x0 = v128.load(q);
-    const x1 = v128.load(q + qStride);
-    const x2 = v128.load(q + q2);
+  const end = w + SCALES; // the half's scales: the same 32 bytes on as its weights
+  for (; w < end; w += QUAD, q += 8) {
+    const x0 = v128.load64_splat(q);
+    const x1 = v128.load64_splat(q + qStride);
+    const x2 = rows > 2 ? v128.load64_splat(q + q2) : x1;
     let v = v128.load8x8_s(w);
     a0 = madd(a0, v, x0);
     a1 = madd(a1, v, x1);
-    a2 = madd(a2, v, x2);
-    v = v128.load8x8_s(w, 64);
+    if (rows > 2) a2 = madd(a2, v, x2);
+    v = v128.load8x8_s(w, 8);
     b0 = madd(b0, v, x0);
     b1 = madd(b1, v, x1);
-    b2 = madd(b2, v, x2);
-    v = v128.load8x8_s(w, 128);
+    if (rows > 2) b2 = madd(b2, v, x2);
+    v = v128.load8x8_s(w, 16);
     c0 = madd(c0, v, x0);
     c1 = madd(c1, v, x1);
-    c2 = madd(c2, v, x2);
-    v = v128.load8x8_s(w, 192);
+    if (rows > 2) c2 = madd(c2, v, x2);
+    v = v128.load8x8_s(w, 24);
     d0 = madd(d0, v, x0);
     d1 = madd(d1, v, x1);
-    d2 = madd(d2, v, x2);
+    if (rows > 2) d2 = madd(d2, v, x2);
   }
-  const weightScales = v128.load(end, 192);
-  v128.store(acc, addGroup(v128.load(acc), a0, b0, c0, d0, weightScales, scale));
-  v128.store(acc, addGroup(v128.load(acc, 16), a1, b1, c1, d1, weightScales, scale + scaleStride), 16);
-  v128.store(acc, addGroup(v128.load(acc, 32), a2, b2, c2, d2, weightScales, scale + scaleStride * 2), 32);
+  add8(acc, a0, b0, c0, d0, end, scale);
+  add8(acc + ROW_SUMS, a1, b1, c1, d1, end, scale + scaleStride);
+  if (rows > 2) add8(acc + 2 * ROW_SUMS, a2, b2, c2, d2, end, scale + scaleStride * 2);
+}
+
+/** Adds the group sums of one row and eight outputs. */
+// @ts-ignore: decorator
+@inline
+function add8(acc: usize, a: v128, b: v128, c: v128, d: v128, scales: usize, scale: usize): void {
+  const xScale = v128.load32_splat(scale);
+  addGroup(acc, addPairs(a, b), v128.load(scales), xScale);
+  addGroup(acc + 16, addPairs(c, d), v128.load(scales, 16), xScale);
 }

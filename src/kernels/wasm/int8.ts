@@ -1,15 +1,17 @@
 // y = x·W + b with 8-bit weights and 14-bit activations, each with one scale a group of 64 along k. The sum of a group
 // is an exact integer; groups are added in ascending order to one f32 accumulator an output:
 //   acc = acc + f32(isum) · (weight scale · activation scale)
-// so that the bits depend neither on tiling nor on the width of the machine's vectors. Weights lie in blocks of four
-// outputs by one group, 4 × 64 bytes and then the four scales, [N/4][K/64], so that a thread reads ascending streams.
+// so that the bits depend neither on tiling nor on the width of the machine's vectors. Weights lie in blocks of 16 outputs
+// by one group, [N/16][K/64], so that a thread reads ascending streams: [16][16 outputs][4 k] bytes, whose lanes are
+// outputs in vectors of any width, and then the 16 scales.
 import { widen } from "./half";
 import * as halves from "./int8-halves";
 import * as words from "./int8-words";
 import { finish, STREAMS } from "./matmul";
 
-const BLOCK_BYTES: usize = 272; // 4 outputs × 64 weights, 4 scales
-const SUM_BYTES: usize = 48; // sums of three rows against one block
+const BLOCK_BYTES: usize = 1088; // 16 outputs × 64 weights, 16 scales
+const OUT_BYTES: usize = 64; // 16 outputs of 4 bytes
+const SUM_BYTES: usize = 3 * OUT_BYTES; // sums of three rows against one block
 const LARGEST: f32 = 8191; // 14 bits with sign
 
 /** Items are rows: x[rows, K] → q[rows, K'] (int16, K' = K rounded up to 64, zero-padded) and scales[rows, K'/64]. */
@@ -64,7 +66,7 @@ function quantizeGroup(q: usize, x: usize, count: i32): f32 {
 
 /**
  * `rows` (1 to 3) rows against one block of each of `streams` streams, which begin `weightStep` bytes apart and give
- * outputs `outStep` bytes apart. `sums`: room for three vectors a stream.
+ * outputs `outStep` bytes apart. `sums`: room for three rows of 16 outputs a stream.
  */
 function tile(
   out: usize,
@@ -90,12 +92,12 @@ function tile(
     for (let acc = sums; acc < end; acc += SUM_BYTES, block += weightStep) {
       if (ASC_FEATURE_RELAXED_SIMD) {
         if (rows == 1) halves.group1(acc, q, scale, block);
-        else if (rows == 2) halves.group2(acc, q, qStride, scale, scaleStride, block);
-        else halves.group3(acc, q, qStride, scale, scaleStride, block);
+        else if (rows == 2) halves.groups(acc, q, qStride, scale, scaleStride, block, 2);
+        else halves.groups(acc, q, qStride, scale, scaleStride, block, 3);
       } else {
         if (rows == 1) words.group1(acc, q, scale, block);
-        else if (rows == 2) words.group2(acc, q, qStride, scale, scaleStride, block);
-        else words.group3(acc, q, qStride, scale, scaleStride, block);
+        else if (rows == 2) words.groups(acc, q, qStride, scale, scaleStride, block, 2);
+        else words.groups(acc, q, qStride, scale, scaleStride, block, 3);
       }
     }
     w += BLOCK_BYTES;
@@ -103,15 +105,18 @@ function tile(
     scale += 4;
   }
   for (let acc = sums; acc < end; acc += SUM_BYTES, out += outStep) {
-    for (let row = 0; row < rows; row++) {
-      finish(out + <usize>row * outStride, v128.load(acc + (<usize>row << 4)), bias, epilogue);
+    for (let row: usize = 0; row < <usize>rows; row++) {
+      for (let at: usize = 0; at < OUT_BYTES; at += 16) {
+        const sum = v128.load(acc + row * OUT_BYTES + at);
+        finish(out + row * outStride + at, sum, bias ? bias + at : 0, epilogue);
+      }
     }
     if (bias) bias += outStep;
   }
 }
 
 /**
- * Blocks of four outputs `first` to `last` of y[rows, N] from q[rows, K'] and its scales; `bias` 0 means none.
+ * Blocks of 16 outputs `first` to `last` of y[rows, N] from q[rows, K'] and its scales; `bias` 0 means none.
  * With few rows memory is the limit, and one ascending stream does not reach it: the processor fetches ahead of each
  * of several streams. So the blocks are cut into runs that are walked side by side.
  */
@@ -138,15 +143,16 @@ export function matmulInt8(
     const isRun = block < first + run;
     const streams = isRun ? STREAMS : 1;
     const w = weight + <usize>block * blockBytes;
-    const b = bias ? bias + (<usize>block << 4) : 0;
-    let y = out + (<usize>block << 4);
+    const at = <usize>block * OUT_BYTES;
+    const b = bias ? bias + at : 0;
+    let y = out + at;
     let x = q;
     let s = scales;
     for (let left = rows; left > 0; ) {
       const count = left == 4 ? 2 : min(left, 3); // 4 rows are two pairs
       tile(
         y, outStride, x, <usize>groups << 7, s, <usize>groups << 2, w, b, groups, epilogue,
-        count, streams, <usize>run * blockBytes, <usize>run << 4, sums,
+        count, streams, <usize>run * blockBytes, <usize>run * OUT_BYTES, sums,
       );
       y += outStride * count;
       x += (<usize>groups << 7) * count;

@@ -3,7 +3,8 @@
 // f64, as JavaScript's numbers are; the layouts are described in `../program.ts`.
 import { narrow, widen } from "./half";
 
-const BLOCK_BYTES: usize = 272; // 4 outputs × 64 weights, 4 scales
+const BLOCK_BYTES: usize = 1088; // 16 outputs × 64 weights, 16 scales
+const SCALES: usize = 1024; // where a block's scales begin
 const LARGEST: f64 = 127;
 const HALF_MAX: f32 = 65504;
 
@@ -49,8 +50,15 @@ function scalesOf(largest: v128): v128 {
   return i64x2.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
-/** The group of one output, value by value, `stride` bytes apart; for the edges of a matrix. */
-function quantizeOne(to: usize, scale: usize, x: usize, stride: usize, count: i32): void {
+/** Where the weights of an output (`lane`) begin: four of them, and 64 bytes on the next four. */
+// @ts-ignore: decorator
+@inline
+function laneOf(block: usize, lane: i32): usize {
+  return block + (<usize>lane << 2);
+}
+
+/** The group of one output, value by value, `stride` bytes apart; for the edges of a matrix. `to`: see `laneOf`. */
+function quantizeOne(to: usize, x: usize, stride: usize, count: i32): void {
   let largest: f32 = 0;
   for (let i = 0; i < count; i++) {
     const magnitude = abs(load<f32>(x + <usize>i * stride));
@@ -60,31 +68,35 @@ function quantizeOne(to: usize, scale: usize, x: usize, stride: usize, count: i3
   const inverse = inverseOf(splat);
   for (let i = 0; i < count; i++) {
     const value = quantize4(f32x4.splat(load<f32>(x + <usize>i * stride)), inverse, inverse);
-    store<i8>(to + <usize>i, <i8>i32x4.extract_lane(value, 0));
+    store<i8>(to + (<usize>(i >> 2) << 6) + <usize>(i & 3), <i8>i32x4.extract_lane(value, 0));
   }
-  store<f32>(scale, f32x4.extract_lane(scalesOf(splat), 0));
+  store<f32>(to, f32x4.extract_lane(scalesOf(splat), 0), SCALES);
 }
 
 /** 64 values that lie side by side. */
-function quantizeRow(to: usize, scale: usize, x: usize): void {
+function quantizeRow(to: usize, x: usize): void {
   let m = f32x4.splat(0);
   for (let i: usize = 0; i < 256; i += 16) m = f32x4.pmax(m, f32x4.abs(v128.load(x + i)));
   m = f32x4.pmax(m, i32x4.shuffle(m, m, 2, 3, 0, 1));
   m = f32x4.pmax(m, i32x4.shuffle(m, m, 1, 0, 3, 2));
   const inverse = inverseOf(m);
-  for (let i: usize = 0; i < 64; i += 16) {
-    const at = x + (i << 2);
+  let out = to;
+  for (let at = x; at < x + 256; at += 64, out += 256) {
     const a = quantize4(v128.load(at), inverse, inverse);
     const b = quantize4(v128.load(at, 16), inverse, inverse);
     const c = quantize4(v128.load(at, 32), inverse, inverse);
     const d = quantize4(v128.load(at, 48), inverse, inverse);
-    v128.store(to + i, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d)));
+    const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+    v128.store32_lane(out, bytes, 0);
+    v128.store32_lane(out, bytes, 1, 64);
+    v128.store32_lane(out, bytes, 2, 128);
+    v128.store32_lane(out, bytes, 3, 192);
   }
-  store<f32>(scale, f32x4.extract_lane(scalesOf(m), 0));
+  store<f32>(to, f32x4.extract_lane(scalesOf(m), 0), SCALES);
 }
 
-/** A group of four outputs that lie side by side, `count` rows of `stride` bytes. */
-function quantizeColumns(block: usize, x: usize, stride: usize, count: i32): void {
+/** A group of four outputs that lie side by side, `count` rows of `stride` bytes. `to`: of the first, see `laneOf`. */
+function quantizeColumns(to: usize, x: usize, stride: usize, count: i32): void {
   let m = f32x4.splat(0);
   for (let k = 0; k < count; k++) m = f32x4.pmax(m, f32x4.abs(v128.load(x + <usize>k * stride)));
   const low = inverseOf(m);
@@ -98,21 +110,17 @@ function quantizeColumns(block: usize, x: usize, stride: usize, count: i32): voi
     const d = quantize4(v128.load(at + stride * 3), low, high);
     const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
     const turned = i8x16.shuffle(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const to = block + <usize>k;
-    v128.store_lane<i32>(to, turned, 0);
-    v128.store_lane<i32>(to, turned, 1, 64);
-    v128.store_lane<i32>(to, turned, 2, 128);
-    v128.store_lane<i32>(to, turned, 3, 192);
+    v128.store(to + (<usize>k << 4), turned);
   }
   for (; k < count; k++) {
     const value = quantize4(v128.load(x + <usize>k * stride), low, high);
-    const to = block + <usize>k;
-    store<i8>(to, <i8>i32x4.extract_lane(value, 0));
-    store<i8>(to, <i8>i32x4.extract_lane(value, 1), 64);
-    store<i8>(to, <i8>i32x4.extract_lane(value, 2), 128);
-    store<i8>(to, <i8>i32x4.extract_lane(value, 3), 192);
+    const out = to + (<usize>(k >> 2) << 6) + <usize>(k & 3);
+    store<i8>(out, <i8>i32x4.extract_lane(value, 0));
+    store<i8>(out, <i8>i32x4.extract_lane(value, 1), 4);
+    store<i8>(out, <i8>i32x4.extract_lane(value, 2), 8);
+    store<i8>(out, <i8>i32x4.extract_lane(value, 3), 12);
   }
-  v128.store(block, scalesOf(m), 256);
+  v128.store(to, scalesOf(m), SCALES);
 }
 
 /**
@@ -124,20 +132,18 @@ export function packInOutInt8(
 ): void {
   const groups = <usize>((inWidth + 63) >> 6);
   const stride = <usize>outWidth << 2;
-  const end = min(last << 4, outWidth);
   for (let done = 0; done < count; done += 64) {
     const group = <usize>((begin + done) >> 6);
     const rows = min(64, count - done);
-    const from = x + <usize>done * stride;
-    let n = first << 4;
-    for (; n + 4 <= end; n += 4) {
-      const block = weight + (<usize>(n >> 2) * groups + group) * BLOCK_BYTES;
-      quantizeColumns(block, from + (<usize>n << 2), stride, rows);
-    }
-    for (; n < end; n++) {
-      const block = weight + (<usize>(n >> 2) * groups + group) * BLOCK_BYTES;
-      const lane = <usize>(n & 3);
-      quantizeOne(block + (lane << 6), block + 256 + (lane << 2), from + (<usize>n << 2), stride, rows);
+    for (let panel = first; panel < last; panel++) {
+      const block = weight + (<usize>panel * groups + group) * BLOCK_BYTES;
+      const from = x + <usize>done * stride + (<usize>panel << 6);
+      const outputs = min(16, outWidth - (panel << 4));
+      let lane = 0;
+      for (; lane + 4 <= outputs; lane += 4) {
+        quantizeColumns(laneOf(block, lane), from + (<usize>lane << 2), stride, rows);
+      }
+      for (; lane < outputs; lane++) quantizeOne(laneOf(block, lane), from + (<usize>lane << 2), stride, rows);
     }
   }
 }
@@ -147,16 +153,11 @@ export function packOutInInt8(weight: usize, x: usize, inWidth: i32, begin: i32,
   const groups = <usize>((inWidth + 63) >> 6);
   for (let row = first; row < last; row++) {
     const n = begin + row;
-    const lane = <usize>(n & 3);
-    let block = weight + <usize>(n >> 2) * groups * BLOCK_BYTES;
+    let to = laneOf(weight + <usize>(n >> 4) * groups * BLOCK_BYTES, n & 15);
     let from = x + <usize>row * (<usize>inWidth << 2);
-    for (let k = 0; k < inWidth; k += 64) {
-      const to = block + (lane << 6);
-      const scale = block + 256 + (lane << 2);
-      if (k + 64 <= inWidth) quantizeRow(to, scale, from);
-      else quantizeOne(to, scale, from, 4, inWidth - k);
-      block += BLOCK_BYTES;
-      from += 256;
+    for (let k = 0; k < inWidth; k += 64, to += BLOCK_BYTES, from += 256) {
+      if (k + 64 <= inWidth) quantizeRow(to, from);
+      else quantizeOne(to, from, 4, inWidth - k);
     }
   }
 }
