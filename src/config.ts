@@ -52,6 +52,13 @@ export const configSchema = z.strictObject({
     .max(256)
     .default(0)
     .describe("Threads that compute for one model; 0: as many as the machine has cores."),
+  kernels: z
+    .enum(["auto", "wasm"])
+    .default("auto")
+    .describe(
+      "Machine code to compute with: auto takes the native kernels where they were built and the processor has their " +
+        "instructions, wasm stays inside WebAssembly. The answers are the same, the speed is not.",
+    ),
   endpoint: z
     .array(z.string().regex(ENDPOINT))
     .min(1)

@@ -73,7 +73,7 @@ if (values.prepare) process.exit();
 
 const plan = values.quick ? QUICK : FULL;
 const rounds = values.quick ? 1 : 2;
-const { bandwidth } = await measureMachine("f32", threads);
+const { bandwidth } = await measureMachine({ precision: "f32", kernels: "auto", threads });
 for (let round = 1; round <= rounds; round++) {
   for (const entrant of entrants) {
     const { ready, result } = entrant;

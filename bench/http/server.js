@@ -23,7 +23,14 @@ const { engine } = await WorkerEngine.start({
     ),
   queueRequestsMax: 1024,
 });
-const facts = { name: "free", precision: "f32", parameters: 0, vocabSize: 50257, contextLength: 1024 };
+const facts = {
+  name: "free",
+  precision: "f32",
+  kernels: "none",
+  parameters: 0,
+  vocabSize: 50257,
+  contextLength: 1024,
+};
 const generator = new TextGenerator(engine, facts, await loadTokenizer(directory), 50256);
 
 const config = resolveConfig({ flags: {}, env: {} });

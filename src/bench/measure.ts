@@ -4,6 +4,7 @@ import { performance } from "node:perf_hooks";
 import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
 import { allocateProgram, GROUP, Kernels, type Linear } from "../kernels/program.ts";
 import { WasmExecutor } from "../kernels/wasm.ts";
+import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/wasm-build.ts";
 import type { ForwardChunk } from "../model/backend.ts";
 import type { Gpt2 } from "../model/gpt2.ts";
 import { countParameters, type Gpt2Config } from "../model/gpt2-config.ts";
@@ -47,7 +48,14 @@ function time(run: () => void, repeats: number): number {
   return median(times);
 }
 
-export async function measureMachine(precision: Precision, threads: number): Promise<Machine> {
+/** What is measured with. */
+export interface Setting {
+  readonly precision: Precision;
+  readonly kernels: KernelChoice;
+  readonly threads: number;
+}
+
+export async function measureMachine({ precision, kernels: choice, threads }: Setting): Promise<Machine> {
   const { rows, inWidth, outWidth, repeats } = CACHED;
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: repeats + 2, contextLength: 64, threads });
@@ -59,7 +67,10 @@ export async function measureMachine(precision: Precision, threads: number): Pro
   const region = arena.allocate(BANDWIDTH_BYTES);
   const memory = new LinearMemory(arena.size);
   for (let i = x >>> 2; i < (region + BANDWIDTH_BYTES) >>> 2; i++) memory.f32[i] = 1 + (i % 7) / 8;
-  const kernels = new Kernels(WasmExecutor.start(memory, threads), space);
+  const kernels = new Kernels(
+    WasmExecutor.start(memory, threads, [], compileKernels(chooseBuild(choice))),
+    space,
+  );
   const readMs = time(() => {
     kernels.readMemory(region, BANDWIDTH_BYTES);
     kernels.run();

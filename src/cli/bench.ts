@@ -6,6 +6,7 @@ import {
   measureDecode,
   measureMachine,
   measurePrefill,
+  type Setting,
   type Shape,
 } from "../bench/measure.ts";
 import { randomTensors, SHAPE_NAMES, shapeConfig } from "../bench/random-model.ts";
@@ -27,7 +28,7 @@ const PREFILLS = [16, 128, 900];
 export const bench: Command = {
   summary: "Measures the speed of a model on this machine, beside the machine's limits.",
   options: {
-    ...settingOptions(["model", "precision"]),
+    ...settingOptions(["model", "precision", "kernels"]),
     shape: {
       type: "string",
       value: SHAPE_NAMES.join("|"),
@@ -38,7 +39,7 @@ export const bench: Command = {
   },
   async run(argv) {
     const { values } = parseFlags(argv, bench);
-    const { model, precision } = resolveConfig({ flags: values, env: process.env });
+    const { model, precision, kernels } = resolveConfig({ flags: values, env: process.env });
     const threads = values.threads === undefined ? availableParallelism() : Number(values.threads);
     if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
       throw new GptError(
@@ -47,13 +48,14 @@ export const bench: Command = {
       );
     }
     const name = typeof values.shape === "string" ? values.shape : model;
-    const loaded = load(name, typeof values.shape === "string", precision, threads);
-    const machine = await measureMachine(precision, threads);
+    const loaded = load(name, typeof values.shape === "string", { precision, kernels, threads });
+    const machine = await measureMachine({ precision, kernels, threads });
     const rows = measure(loaded, machine, precision);
     await loaded.backend.close();
     const facts = {
       model: name,
       precision,
+      kernels: loaded.backend.kernels,
       threads,
       cpu: cpus()[0]?.model ?? "unknown",
       node: process.version,
@@ -71,12 +73,12 @@ interface Loaded {
 }
 
 /** With pages for the most rows at the longest context. */
-function load(name: string, isShape: boolean, precision: Precision, threads: number): Loaded {
-  if (!isShape) return loadModel(resolveModelDirectory(name), { precision, threads, kvCacheMb: 256 });
+function load(name: string, isShape: boolean, setting: Setting): Loaded {
+  if (!isShape) return loadModel(resolveModelDirectory(name), { ...setting, kvCacheMb: 256 });
   const config = shapeConfig(name);
   const pages = 64 * Math.ceil((Math.max(...CONTEXTS) + 1) / 16);
   const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config)) / 2 ** 20));
-  return buildModel(randomTensors(config), { precision, threads, kvCacheMb });
+  return buildModel(randomTensors(config), { ...setting, kvCacheMb });
 }
 
 function measure({ backend, config }: Loaded, machine: Machine, precision: Precision): Measurement[] {

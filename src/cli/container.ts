@@ -17,7 +17,7 @@ const MODEL_DIRECTORY = "/opt/ml/model";
 /** Settings that mean something without keys and endpoint names. */
 const SETTING_NAMES = [
   ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache", "bodyBytesMax"] as const),
-  ...(["queueRequestsMax", "queueTokensMax", "threads", "weightCacheMb"] as const),
+  ...(["queueRequestsMax", "queueTokensMax", "threads", "kernels", "weightCacheMb"] as const),
   ...(["maxNumReturnSequences", "maxNumBeams", "headersTimeoutMs", "requestTimeoutMs"] as const),
   ...(["keepAliveTimeoutMs", "requestDeadlineMs", "drainTimeoutMs", "connectionsMax", "logLevel"] as const),
   ...(["adminHost", "adminPort"] as const),

@@ -17,6 +17,7 @@ const SETTING_NAMES = [
   "model",
   "precision",
   "kvCacheMb",
+  "kernels",
   "weightCacheMb",
   "maxNumReturnSequences",
   "maxNumBeams",
@@ -74,12 +75,12 @@ export const generate: Command = {
 };
 
 function load(config: Config): Promise<Generator> {
-  const { precision, kvCacheMb } = config;
+  const { precision, kvCacheMb, kernels } = config;
   const directory = resolveModelDirectory(config.model);
   const weightCache = weightCacheOf(config, process.env);
   return loadGenerator({
     ...{ model: directory, name: modelName(directory) },
-    ...{ precision, kvCacheMb, queueRequestsMax: REQUESTS_AT_ONCE },
+    ...{ precision, kvCacheMb, kernels, queueRequestsMax: REQUESTS_AT_ONCE },
     ...(weightCache && { weightCache }),
     onProblem: (message) => process.stderr.write(`gpt2-api: ${message}\n`),
   });

@@ -81,11 +81,11 @@ function load(
   onDeath: (name: string, error: GptError, isFatal: boolean) => void,
 ): Promise<Generator> {
   const weightCache = weightCacheOf(config, env);
-  const { precision, kvCacheMb, prefixCache, queueRequestsMax, queueTokensMax, requestDeadlineMs, threads } =
-    config;
+  const { precision, kvCacheMb, prefixCache, kernels, threads } = config;
+  const { queueRequestsMax, queueTokensMax, requestDeadlineMs } = config;
   const name = modelName(directory);
   return loadGenerator({
-    ...{ model: directory, name, precision, kvCacheMb, prefixCache: prefixCache === "on" },
+    ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
     ...{ queueRequestsMax, requestDeadlineMs, onProblem },
     ...(weightCache && { weightCache }),
     onDeath: (error, isFatal) => onDeath(name, error, isFatal),

@@ -72,7 +72,7 @@ function greeting(
   own: LoadedCredential | undefined,
 ): string {
   const models = served.flatMap(({ name, model }) => [
-    `# ${model.name} (${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}) is served at`,
+    `# ${model.name} (${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}, ${model.kernels} kernels) is served at`,
     `# ${invocationUrl({ ...target, endpoint: name })}`,
   ]);
   const commands = examples(target).flatMap(({ client, command }) => ["", `# ${client}`, command]);

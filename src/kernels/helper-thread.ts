@@ -1,7 +1,7 @@
 // Entry of a helper thread: runs its part of every kernel program until the engine stops.
 import { workerData } from "node:worker_threads";
 import type { HelperData } from "./wasm.ts";
+import { instantiateKernels } from "./wasm-build.ts";
 
-const { module, memory, part } = workerData as HelperData;
-const instance = new WebAssembly.Instance(module, { env: { memory } });
-(instance.exports as unknown as { help(part: number): void }).help(part);
+const { kernels, memory, part } = workerData as HelperData;
+instantiateKernels<{ help(part: number): void }>(kernels, memory).help(part);

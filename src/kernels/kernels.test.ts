@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { uniform } from "../decoding/random.ts";
 import { fromHalf, toHalf } from "./half.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
+import { nativeSets } from "./native.ts";
 import {
   ACTIVATIONS,
   type Activation,
@@ -22,11 +23,13 @@ import { WasmExecutor } from "./wasm.ts";
 import { compileKernels, preferredBuild } from "./wasm-build.ts";
 
 const THREADS = 3;
-const BUILDS = [compileKernels("plain"), compileKernels("relaxed")];
+const BUILDS = (["plain", "relaxed", ...nativeSets()] as const).map(compileKernels);
 
 /** Reserves operands in an arena and records kernels over them. */
 interface Case {
   readonly name: string;
+  /** One number in so many is special: not a number, infinite, a negative zero, tiny or huge. */
+  readonly rare?: number;
   readonly build: (arena: Arena, own: Private[]) => (kernels: Kernels, memory: LinearMemory) => void;
 }
 
@@ -44,23 +47,34 @@ async function imageAfter(test: Case, start: (memory: LinearMemory) => Executor)
   const own: Private[] = [];
   const record = test.build(arena, own);
   const memory = new LinearMemory(arena.size);
-  for (let i = dataStart >>> 2; i < arena.size >>> 2; i++) memory.f32[i] = 4 * uniform(5, 0, i) - 2;
+  for (let i = dataStart >>> 2; i < arena.size >>> 2; i++) memory.f32[i] = valueAt(i, test.rare ?? 0);
   const executor = start(memory);
   const kernels = new Kernels(executor, space);
   record(kernels, memory);
   kernels.run();
   await executor.close();
   for (const { address, bytes } of own) memory.ints(address, bytes / 4).fill(0);
+  // Numbers that are not have many bit patterns, and which one an operation gives is the processor's choice.
+  for (let i = dataStart >>> 2; i < arena.size >>> 2; i++) {
+    if (Number.isNaN(memory.f32[i])) memory.f32[i] = Number.NaN;
+  }
   return memory.i32.slice(dataStart >>> 2, arena.size >>> 2);
 }
 
-async function assertSameBits(test: Case): Promise<void> {
+/** Numbers of both signs; one in `rare`, if that is not 0, is a special one. */
+function valueAt(i: number, rare: number): number {
+  const specials = [Number.NaN, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e-40, -3e38];
+  if (rare > 0 && uniform(7, 0, i) < 1 / rare) return specials[i % specials.length] as number;
+  return 4 * uniform(5, 0, i) - 2;
+}
+
+async function assertSameBits(test: Case, threadsMax = THREADS): Promise<void> {
   const expected = await imageAfter(test, (memory) => new ReferenceExecutor(memory));
-  for (let threads = 1; threads <= THREADS; threads++) {
+  for (let threads = 1; threads <= threadsMax; threads++) {
     for (const kernels of BUILDS) {
       const actual = await imageAfter(test, (memory) => WasmExecutor.start(memory, threads, [], kernels));
       const at = actual.findIndex((word, i) => word !== expected[i]);
-      const where = `${test.name}, ${kernels.build} SIMD, ${threads} threads`;
+      const where = `${test.name}, ${kernels.build}, ${threads} threads`;
       assert.equal(at, -1, `${where}: word ${at} is ${actual[at]}, not ${expected[at]}`);
     }
   }
@@ -104,6 +118,7 @@ function int8Case(
       const weight = arena.allocate(Math.ceil(outWidth / BLOCK) * groups * BLOCK_BYTES);
       const bias = epilogue === "store" ? 0 : arena.floats(rowStride(outWidth));
       own.push({ address: quantized.values, bytes: 2 * GROUP * rows * groups });
+      own.push({ address: quantized.scales, bytes: 4 * rows * groups });
       return (k, memory) => {
         memory.floats(x, inWidth).fill(0, 0, Math.min(GROUP, inWidth - 1));
         for (let i = 0; i < inWidth; i++)
@@ -115,39 +130,52 @@ function int8Case(
   };
 }
 
-/** Rows of several sequences at several positions, their pages scattered. */
-function attentionCase(heads: number, headSize: number): Case {
-  const positions = [0, 3, 15, 16, 40];
+/** Sequences whose rows are positions one after the other; their pages are scattered. */
+interface Sequence {
+  readonly from: number;
+  readonly rows: number;
+}
+
+const PAGES_EACH = 4;
+
+function attentionCase(heads: number, headSize: number, sequences: readonly Sequence[]): Case {
+  const positions = sequences.flatMap(({ from, rows }) => Array.from({ length: rows }, (_, i) => from + i));
+  const owners = sequences.flatMap(({ rows }, sequence) => new Array<number>(rows).fill(sequence));
   const width = heads * headSize;
+  const rows = positions.length;
   return {
-    name: `attention with ${heads} heads of ${headSize}`,
+    name: `attention with ${heads} heads of ${headSize}, positions ${positions}`,
     build: (arena) => {
-      const rows = positions.length;
-      const table = {
-        ...{
-          tokens: arena.floats(rows),
-          positions: arena.floats(rows),
-          pageTables: arena.floats(rows),
-          rows,
-        },
-      };
-      const pageNumbers = arena.floats(rows * 3);
+      const [tokens, places, pageTables] = [arena.floats(rows), arena.floats(rows), arena.floats(rows)];
+      const table = { tokens, positions: places, pageTables, rows };
+      const numPages = sequences.length * PAGES_EACH;
+      const pageNumbers = arena.floats(numPages);
       const qkv = arena.floats(rows * rowStride(3 * width));
       const out = arena.floats(rows * rowStride(width));
       const pageBytes = 4 * heads * headFloats(headSize);
-      const kv = { address: arena.allocate(pageBytes * rows * 3), pageBytes, heads, headSize };
+      const kv = { address: arena.allocate(pageBytes * numPages), pageBytes, heads, headSize };
       return (k, memory) => {
-        memory.ints(table.positions, rows).set(positions);
-        memory.ints(table.pageTables, rows).set(positions.map((_, row) => pageNumbers + 12 * row));
+        memory.ints(places, rows).set(positions);
+        memory.ints(pageTables, rows).set(owners.map((owner) => pageNumbers + 4 * PAGES_EACH * owner));
         memory
-          .ints(pageNumbers, rows * 3)
-          .set(Array.from({ length: rows * 3 }, (_, i) => (i * 7) % (rows * 3)));
+          .ints(pageNumbers, numPages)
+          .set(Array.from({ length: numPages }, (_, i) => (i * 7) % numPages));
         k.storeKv(qkv, table, kv);
         k.attention(out, qkv, table, kv, 0.3);
       };
     },
   };
 }
+
+/** One row each, as in decoding; and prompts, whole and in part, with rows of others before, between and after. */
+const DECODING: readonly Sequence[] = [0, 3, 15, 16, 40].map((from) => ({ from, rows: 1 }));
+const PROMPTS: readonly Sequence[] = [
+  { from: 5, rows: 1 },
+  { from: 0, rows: 23 },
+  { from: 30, rows: 2 },
+  { from: 13, rows: 9 },
+  { from: 47, rows: 1 },
+];
 
 const rowCases: Case[] = [
   {
@@ -211,7 +239,15 @@ describe("WebAssembly kernels give the reference's bits", () => {
     matmulCase(rows, 130, 300, "gelu_new"),
   ]);
   const activations = (Object.keys(ACTIVATIONS) as Activation[]).map((name) => matmulCase(3, 8, 40, name));
-  const attentions = [attentionCase(1, 1), attentionCase(3, 10), attentionCase(2, 16), attentionCase(5, 64)];
+  const attentions = (
+    [
+      [1, 1],
+      [3, 10],
+      [2, 16],
+      [3, 37],
+      [5, 64],
+    ] as const
+  ).flatMap(([heads, size]) => [attentionCase(heads, size, DECODING), attentionCase(heads, size, PROMPTS)]);
   const int8 = [1, 2, 3, 4, 5, 7, 8].flatMap((rows) => [
     int8Case(rows, 128, 12, "add"),
     int8Case(rows, 70, 6, "store"),
@@ -220,6 +256,11 @@ describe("WebAssembly kernels give the reference's bits", () => {
   ]);
   for (const test of [...shapes, ...int8, ...activations, ...attentions, ...rowCases]) {
     it(test.name, () => assertSameBits(test));
+  }
+  for (const rare of [9, 200]) {
+    for (const test of [...activations, matmulCase(7, 40, 50, "add"), ...attentions, ...int8.slice(0, 12)]) {
+      it(`${test.name}, one in ${rare} special`, () => assertSameBits({ ...test, rare }, 1));
+    }
   }
 });
 

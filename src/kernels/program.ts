@@ -166,12 +166,15 @@ export interface ProgramSpace {
 /** Sums of a matmul: 3 rows by a panel of outputs in each of 8 streams. */
 const MATMUL_SCRATCH_BYTES = 4 * 3 * PANEL * 8;
 
+/** Rows whose scores one thread may hold at a time. */
+const ATTENTION_ROWS = 4;
+
 /** Lays out a program buffer and the threads' scratch: scores of one head over the whole context, sums of a matmul. */
 export function allocateProgram(
   arena: Arena,
   limits: { maxInstructions: number; contextLength: number; threads: number },
 ): ProgramSpace {
-  const scratchBytes = Math.max(MATMUL_SCRATCH_BYTES, 4 * rowStride(limits.contextLength));
+  const scratchBytes = Math.max(MATMUL_SCRATCH_BYTES, 4 * ATTENTION_ROWS * rowStride(limits.contextLength));
   return {
     address: arena.allocate(limits.maxInstructions * INSTRUCTION_WORDS * 4),
     maxInstructions: limits.maxInstructions,

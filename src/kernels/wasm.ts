@@ -4,7 +4,7 @@ import { GptError } from "../errors.ts";
 import type { LogitsRow } from "./logits-row.ts";
 import type { LinearMemory } from "./memory.ts";
 import { CONTROL, type Executor, type LogitsPlace } from "./program.ts";
-import { compileKernels } from "./wasm-build.ts";
+import { type CompiledKernels, compileKernels, instantiateKernels } from "./wasm-build.ts";
 import { type LogitsExports, WasmLogitsRow } from "./wasm-logits-row.ts";
 
 interface KernelExports extends LogitsExports {
@@ -13,7 +13,7 @@ interface KernelExports extends LogitsExports {
 
 /** What a helper thread is started with. */
 export interface HelperData {
-  readonly module: WebAssembly.Module;
+  readonly kernels: CompiledKernels;
   readonly memory: WebAssembly.Memory;
   readonly part: number;
   /** Held while the thread lives. */
@@ -54,22 +54,17 @@ export class WasmExecutor implements Executor {
     memory: LinearMemory,
     threads: number,
     lifelines: readonly Lifeline[] = [],
-    { module, build } = compileKernels(),
+    kernels = compileKernels(),
   ): WasmExecutor {
-    const instance = new WebAssembly.Instance(module, { env: { memory: memory.wasm } });
+    const exports = instantiateKernels<KernelExports>(kernels, memory.wasm);
     const helpers = Array.from({ length: threads - 1 }, (_, i) => {
       const lifeline = lifelines[i];
-      const workerData: HelperData = { module, memory: memory.wasm, part: i + 1, lifeline };
+      const workerData: HelperData = { kernels, memory: memory.wasm, part: i + 1, lifeline };
       const transferList = lifeline ? [lifeline] : [];
       const entry = new URL("./helper-thread.js", import.meta.url);
       return new Worker(entry, { workerData, transferList, stdin: false });
     });
-    return new WasmExecutor(
-      `wasm, ${build} SIMD`,
-      memory,
-      instance.exports as unknown as KernelExports,
-      helpers,
-    );
+    return new WasmExecutor(kernels.build, memory, exports, helpers);
   }
 
   run(program: number): void {

@@ -140,6 +140,11 @@ export class Gpt2 implements Backend {
     );
   }
 
+  /** What computes. */
+  get kernels(): string {
+    return this.#executor.name;
+  }
+
   close(): Promise<void> {
     return this.#executor.close();
   }

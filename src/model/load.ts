@@ -4,6 +4,7 @@ import { Arena, LinearMemory } from "../kernels/memory.ts";
 import { DIGEST_BYTES, DIGESTED_BYTES, type Executor, Kernels } from "../kernels/program.ts";
 import { ReferenceExecutor } from "../kernels/reference.ts";
 import { type Lifeline, WasmExecutor } from "../kernels/wasm.ts";
+import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/wasm-build.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { equalized } from "./equalize.ts";
 import { assertAddressable, pagesFor } from "./footprint.ts";
@@ -24,8 +25,8 @@ export interface ModelOptions {
   /** Memory for keys and values, in MiB; at least one full context is always kept. */
   readonly kvCacheMb: number;
   readonly threads: number;
-  /** `reference`: the plain TypeScript kernels, for tests. */
-  readonly kernels?: "wasm" | "reference";
+  /** Default: auto. `reference`: the plain TypeScript kernels, for tests. */
+  readonly kernels?: KernelChoice | "reference";
   /** One for each thread but the first; its other end tells when the thread dies. */
   readonly lifelines?: readonly Lifeline[];
   /** Where packed int8 weights are kept between starts. Default: nowhere. */
@@ -98,8 +99,9 @@ export function prepareModel(source: TensorSource, options: ModelOptions): Prepa
 }
 
 function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {
-  if (options.kernels === "reference") return new ReferenceExecutor(memory);
-  return WasmExecutor.start(memory, options.threads, options.lifelines);
+  const { kernels = "auto", threads, lifelines } = options;
+  if (kernels === "reference") return new ReferenceExecutor(memory);
+  return WasmExecutor.start(memory, threads, lifelines, compileKernels(chooseBuild(kernels)));
 }
 
 interface Place {

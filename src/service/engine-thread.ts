@@ -19,6 +19,8 @@ export interface EngineThreadData {
 export interface EngineInfo {
   readonly config: Gpt2Config;
   readonly parameters: number;
+  /** What computes: see `KernelBuild`. */
+  readonly kernels: string;
 }
 
 const port = parentPort;
@@ -37,7 +39,8 @@ try {
   const core = new EngineCore(backend, config.eosTokenIds, options);
   let saved: Promise<void> | undefined;
   runEngineLoop(core, port, () => saved);
-  post({ type: "ready", info: { config, parameters: countParameters(config) }, stats: core.stats() });
+  const info = { config, parameters: countParameters(config), kernels: backend.kernels };
+  post({ type: "ready", info, stats: core.stats() });
   saved = saveWeights?.();
 } catch (error) {
   const code = error instanceof GptError ? error.code : "engine_failed";

@@ -95,6 +95,8 @@ export interface Generator {
 export interface ModelInfo {
   readonly name: string;
   readonly precision: string;
+  /** The instruction set of the native kernels, or the build of the WebAssembly ones. */
+  readonly kernels: string;
   readonly parameters: number;
   readonly vocabSize: number;
   /** n_positions: the cap of `max_length`. */

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/worker-engine.ts";
+import type { KernelChoice } from "../kernels/wasm-build.ts";
 import type { WeightCacheSettings } from "../model/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
@@ -17,6 +18,8 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
   readonly kvCacheMb: number;
   /** 0, the default: as many as the machine has cores. */
   readonly threads?: number;
+  /** Default: auto. */
+  readonly kernels?: KernelChoice;
   /** Default: true. */
   readonly prefixCache?: boolean;
   /** Where packed int8 weights are kept between starts. Default: nowhere. */
@@ -46,11 +49,15 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     precision,
     kvCacheMb,
     threads = availableParallelism(),
+    kernels = "auto",
     prefixCache = true,
     weightCache,
     ...others
   } = options;
-  const modelOptions = { precision, kvCacheMb, threads, prefixCache, ...(weightCache && { weightCache }) };
+  const modelOptions = {
+    ...{ precision, kvCacheMb, threads, kernels, prefixCache },
+    ...(weightCache && { weightCache }),
+  };
   const starting = WorkerEngine.start<EngineInfo>({
     spawn: () => spawnEngineThread(directory, modelOptions),
     ...others,
@@ -60,8 +67,9 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
     const { engine, info } = await starting;
+    const { parameters, kernels: build } = info;
     const { vocabSize, contextLength, bosTokenId } = info.config;
-    const facts = { name, precision, parameters: info.parameters, vocabSize, contextLength };
+    const facts = { name, precision, kernels: build, parameters, vocabSize, contextLength };
     return new TextGenerator(engine, facts, tokenizer, bosTokenId);
   } catch (error) {
     // One error is reported: the first.

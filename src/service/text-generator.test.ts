@@ -13,7 +13,14 @@ const decoding: DecodingParams = {
   ...{ maxLength: 12, numReturnSequences: 2, seed: 5, noRepeatNgramSize: 0 },
   search: { kind: "sample", temperature: 1, topK: 50, topP: 0.92 },
 };
-const facts = { name: "tiny", precision: "f32", parameters: 1, vocabSize: 50257, contextLength: 256 };
+const facts = {
+  name: "tiny",
+  precision: "f32",
+  kernels: "none",
+  parameters: 1,
+  vocabSize: 50257,
+  contextLength: 256,
+};
 
 /** A generator whose engine answers with the prompt and some tokens more, and remembers what it was asked. */
 async function withEcho(added: readonly number[]) {

@@ -35,6 +35,10 @@ const DIGEST: i32 = 39;
 
 const INSTRUCTION_BYTES: usize = 64;
 
+/** The instructions that native kernels run in place of these, as bits by their numbers, and how they are called. */
+@external("env", "nativeOps") declare const nativeOps: i32;
+@external("env", "native") declare function native(instruction: usize, part: i32, first: i32, last: i32): void;
+
 // @ts-ignore: decorator
 @inline
 function pointer(instruction: usize, argument: i32): usize {
@@ -66,7 +70,9 @@ function execute(i: usize, part: i32, parts: i32): void {
   const first = share(int(i, 1), part, parts);
   const last = share(int(i, 1), part + 1, parts);
   if (first == last) return;
-  if (op == MATMUL) {
+  if (op < 32 && (nativeOps >> op) & 1) {
+    native(i, part, first, last);
+  } else if (op == MATMUL) {
     matmul(
       pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5),
       int(i, 6), int(i, 7), int(i, 8), int(i, 9), pointer(i, 10) + <usize>part * pointer(i, 11), first, last,

@@ -1,0 +1,175 @@
+// Causal attention over pages of 16 positions, as `../wasm/attention.ts` defines it: scores with d ascending, outputs with
+// positions ascending, one accumulator each. Rows that follow each other in one sequence are taken together.
+#ifndef GPT2_ATTENTION_H
+#define GPT2_ATTENTION_H
+
+/** Where the keys [d][16] and values [16][d4] of one head lie, and what its rows have in common. */
+struct head {
+  const uint8_t *keys;
+  const uint8_t *values;
+  size_t page_bytes;
+  const int32_t *table;
+  int size;
+};
+
+/** Scores of `rows` queries for `pages` pages: Σ q[i]·k[i][16], i ascending, times `scale`. */
+INLINE void score_pages(const int rows, const int pages, float *scores, size_t stride, const float *q, size_t q_stride,
+                        const struct head *head, int page, float scale) {
+  vf sum[ATTENTION_ROWS][4][VECTORS];
+  const float *keys[4];
+  for (int p = 0; p < pages; p++) {
+    keys[p] = (const float *)(head->keys + (size_t)head->table[page + p] * head->page_bytes);
+    for (int r = 0; r < rows; r++) {
+      for (int v = 0; v < VECTORS; v++) sum[r][p][v] = splat(0.0f);
+    }
+  }
+  for (int i = 0; i < head->size; i++) {
+    for (int p = 0; p < pages; p++) {
+      for (int v = 0; v < VECTORS; v++) {
+        const vf key = load(keys[p] + i * 16 + v * LANES);
+        for (int r = 0; r < rows; r++) sum[r][p][v] = sum[r][p][v] + splat(q[(size_t)r * q_stride + (size_t)i]) * key;
+      }
+    }
+  }
+  for (int r = 0; r < rows; r++) {
+    for (int p = 0; p < pages; p++) {
+      float *to = scores + (size_t)r * stride + (page + p) * 16;
+      for (int v = 0; v < VECTORS; v++) store(to + v * LANES, sum[r][p][v] * splat(scale));
+    }
+  }
+}
+
+/** Turns `count` scores into e^(score − largest), pads to 16 with zeros, and returns their sum. */
+static float softmax_weights(float *scores, int count) {
+  const int padded = (count + 15) & ~15;
+  for (int i = count; i < padded; i++) scores[i] = -__builtin_inff();
+  vf largest = load(scores);
+  for (int i = LANES; i < padded; i += LANES) largest = max_of(largest, load(scores + i));
+  float lanes[16];
+  store(lanes, largest);
+  float top = lanes[0];
+  for (int i = 1; i < LANES; i++) top = top != top || top > lanes[i] ? top : lanes[i];
+  vf sums[VECTORS];
+  for (int v = 0; v < VECTORS; v++) sums[v] = splat(0.0f);
+  for (int i = 0; i < padded; i += 16) {
+    for (int v = 0; v < VECTORS; v++) {
+      const vf e = exp_of(load(scores + i + v * LANES) - splat(top));
+      store(scores + i + v * LANES, e);
+      sums[v] = sums[v] + e;
+    }
+  }
+  for (int v = 0; v < VECTORS; v++) store(lanes + v * LANES, sums[v]);
+  return sum16(lanes);
+}
+
+/** Columns of `rows` outputs: Σ_j w[j]·v[j], j ascending, divided by the row's total. Row r has `count + r` positions. */
+INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t out_stride, const float *weights,
+                          size_t stride, const float *totals, const struct head *head, int column, int count) {
+  vf sum[ATTENTION_ROWS][4];
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < vectors; v++) sum[r][v] = splat(0.0f);
+  }
+  const size_t padded = (size_t)((head->size + 3) & ~3);
+  for (int j = 0; j < count + rows - 1; j++) {
+    const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
+    const float *value = page + (size_t)(j & 15) * padded + column;
+    for (int r = 0; r < rows; r++) {
+      if (r < rows - 1 && j >= count + r) continue;
+      const vf weight = splat(weights[(size_t)r * stride + (size_t)j]);
+      for (int v = 0; v < vectors; v++) sum[r][v] = sum[r][v] + weight * load(value + v * LANES);
+    }
+  }
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < vectors; v++) {
+      store(out + (size_t)r * out_stride + column + v * LANES, sum[r][v] / splat(totals[r]));
+    }
+  }
+}
+
+/** One column of one row: what whole vectors leave over. */
+static float weigh_column(const float *weights, float total, const struct head *head, int column, int count) {
+  const size_t padded = (size_t)((head->size + 3) & ~3);
+  float sum = 0.0f;
+  for (int j = 0; j < count; j++) {
+    const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
+    sum = sum + weights[j] * page[(size_t)(j & 15) * padded + (size_t)column];
+  }
+  return sum / total;
+}
+
+/** `rows` rows of one sequence, the first of which sees `count` positions. `scores`: `stride` floats a row. */
+INLINE void attend(const int rows, float *out, size_t out_stride, const float *q, size_t q_stride,
+                   const struct head *head, int count, float scale, float *scores, size_t stride) {
+  const int pages = (count + rows - 1 + 15) >> 4;
+  const int together = rows == 1 ? 4 : 2;
+  int page = 0;
+  for (; page + together <= pages; page += together) {
+    score_pages(rows, together, scores, stride, q, q_stride, head, page, scale);
+  }
+  for (; page < pages; page++) score_pages(rows, 1, scores, stride, q, q_stride, head, page, scale);
+  float totals[ATTENTION_ROWS];
+  for (int r = 0; r < rows; r++) totals[r] = softmax_weights(scores + (size_t)r * stride, count + r);
+  int column = 0;
+  for (; column + 4 * LANES <= head->size; column += 4 * LANES) {
+    weigh_columns(rows, 4, out, out_stride, scores, stride, totals, head, column, count);
+  }
+  for (; column + LANES <= head->size; column += LANES) {
+    weigh_columns(rows, 1, out, out_stride, scores, stride, totals, head, column, count);
+  }
+  for (; column < head->size; column++) {
+    for (int r = 0; r < rows; r++) {
+      out[(size_t)r * out_stride + (size_t)column] =
+          weigh_column(scores + (size_t)r * stride, totals[r], head, column, count + r);
+    }
+  }
+}
+
+static void attend_one(float *out, const float *q, const struct head *head, int count, float scale, float *scores) {
+  attend(1, out, 0, q, 0, head, count, scale, scores, 0);
+}
+
+static void attend_some(float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head,
+                        int count, float scale, float *scores, size_t stride) {
+  attend(ATTENTION_ROWS, out, out_stride, q, q_stride, head, count, scale, scores, stride);
+}
+
+/** Whether rows `row` and on are `ATTENTION_ROWS` positions of one sequence, one after the other. */
+static int follow(const int32_t *tables, const int32_t *positions, int row, int end) {
+  if (row + ATTENTION_ROWS > end) return 0;
+  for (int r = 1; r < ATTENTION_ROWS; r++) {
+    if (tables[row + r] != tables[row] || positions[row + r] != positions[row] + r) return 0;
+  }
+  return 1;
+}
+
+/** Items `first` to `last` of rows × heads. `tables`: addresses in `memory`; `scratch`: `ATTENTION_ROWS` rows of scores. */
+static void attention(uint8_t *memory, float *out, const float *qkv, const int32_t *positions, const int32_t *tables,
+                      int heads, int size, float scale, const uint8_t *pages, size_t page_bytes, float *scratch,
+                      size_t scratch_floats, int first, int last) {
+  const int width = heads * size;
+  const size_t qkv_stride = (size_t)((3 * width + 15) & ~15);
+  const size_t out_stride = (size_t)((width + 15) & ~15);
+  const size_t key_bytes = (size_t)size * 64;
+  const size_t head_bytes = key_bytes + (size_t)((size + 3) & ~3) * 64;
+  for (int h = 0; h < heads; h++) {
+    // The rows whose item of this head is one of first … last − 1.
+    int row = (first - h + heads - 1) / heads;
+    const int end = (last - h + heads - 1) / heads;
+    struct head head = {pages + (size_t)h * head_bytes, pages + (size_t)h * head_bytes + key_bytes, page_bytes, 0, size};
+    while (row < end) {
+      head.table = (const int32_t *)(memory + (uint32_t)tables[row]);
+      const float *q = qkv + (size_t)row * qkv_stride + h * size;
+      float *to = out + (size_t)row * out_stride + h * size;
+      const int count = positions[row] + 1;
+      if (follow(tables, positions, row, end)) {
+        attend_some(to, out_stride, q, qkv_stride, &head, count, scale, scratch, scratch_floats / ATTENTION_ROWS);
+        row += ATTENTION_ROWS;
+      } else {
+        attend_one(to, q, &head, count, scale, scratch);
+        row += 1;
+      }
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,51 @@
+// Reads the arguments of an instruction and calls its kernel. Included once for each instruction set, after its vectors.
+#include <stddef.h>
+#include <string.h>
+
+#include "kernels.h"
+
+/** How far ahead of their use weights are asked for, and how many of them stay in the cache while rows pass over them. */
+#define AHEAD_BYTES 4096
+#define CACHED_BYTES (256 * 1024)
+
+#define VECTORS (16 / LANES) // of a panel of 16 outputs
+#define PANELS_1 (64 / LANES) // panels of one row
+
+#include "vector-math.h"
+
+#include "attention.h"
+#include "int8.h"
+#include "matmul.h"
+
+// The same numbers as `OP` in `../program.ts`; NATIVE_OPS in `../native.ts` names those that come here.
+enum { MATMUL = 3, ATTENTION = 5, QUANTIZE = 8, MATMUL_INT8 = 9 };
+
+union argument {
+  uint32_t address;
+  int32_t number;
+  float real;
+};
+
+static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int first, int last) {
+  const union argument *a = (const union argument *)(memory + instruction);
+#define AT(i) ((void *)(memory + a[i].address))
+#define AT_OR_NONE(i) (a[i].address ? AT(i) : NULL)
+  switch (a[0].number) {
+    case MATMUL:
+      matmul(AT(2), AT(3), AT(4), AT_OR_NONE(5), a[6].number, a[7].number, a[8].number, a[9].number, first, last);
+      break;
+    case ATTENTION: {
+      float *scratch = (float *)(memory + a[11].address + (size_t)part * a[12].address);
+      attention(memory, AT(2), AT(3), AT(4), AT(5), a[6].number, a[7].number, a[8].real, AT(9), a[10].address, scratch,
+                a[12].address / sizeof(float), first, last);
+      break;
+    }
+    case QUANTIZE:
+      quantize(AT(2), AT(3), AT(4), a[5].number, a[1].number, first, last);
+      break;
+    case MATMUL_INT8:
+      matmul_int8(AT(2), AT(3), AT(4), AT(5), AT_OR_NONE(6), a[7].number, a[8].number, a[9].number, a[10].number, first,
+                  last);
+      break;
+  }
+}

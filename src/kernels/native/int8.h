@@ -1,0 +1,136 @@
+// y = x·W + b with 8-bit weights and 14-bit activations, as `../wasm/int8.ts` defines it. A vector's lanes are outputs.
+// Activations lie as tiles of rows want them, so that one register reaches them all: the rows of a tile side by side,
+// [K'/4][rows][4] words and [K'/64][rows] scales, tile after tile. Layout of the weights: see `../program.ts`.
+#ifndef GPT2_INT8_H
+#define GPT2_INT8_H
+
+#define BLOCK_BYTES 1088 // 16 outputs × 64 weights, 16 scales
+#define QUADS 16         // of k in a group
+#define LARGEST 8191.0f  // 14 bits with sign
+
+/** Rows of a tile when `rows` are cut into as few tiles as possible, of about the same size. */
+INLINE int tile_rows(int rows) {
+  const int tiles = (rows + INT8_ROWS - 1) / INT8_ROWS;
+  return (rows + tiles - 1) / tiles;
+}
+
+/** A group of at most 64 values of one row, to its words of every quad, `stride` words apart. Returns its scale. */
+static float quantize_group(int16_t *q, size_t stride, const float *x, int count) {
+  float values[64] = {0};
+  memcpy(values, x, (size_t)count * sizeof(float));
+  vf largest = splat(0.0f);
+  for (int i = 0; i < 64; i += LANES) largest = max_of(largest, absolute(load(values + i)));
+  float lanes[LANES];
+  store(lanes, largest);
+  float top = lanes[0];
+  for (int i = 1; i < LANES; i++) top = top != top || top > lanes[i] ? top : lanes[i];
+  const vf inverse = splat(top > 0.0f ? LARGEST / top : 0.0f);
+  int32_t rounded[64];
+  for (int i = 0; i < 64; i += LANES) {
+    const vf scaled = load(values + i) * inverse;
+    store_rounded(rounded + i, if_nan(scaled, splat(0.0f), scaled));
+  }
+  for (int quad = 0; quad < QUADS; quad++) {
+    for (int i = 0; i < 4; i++) q[quad * stride + i] = (int16_t)rounded[4 * quad + i];
+  }
+  return top / LARGEST;
+}
+
+/** Rows `first` to `last` of x[rows, K], to tiles of words and scales. */
+static void quantize(int16_t *q, float *scales, const float *x, int width, int rows, int first, int last) {
+  const size_t groups = (size_t)(width + 63) >> 6;
+  const size_t stride = (size_t)((width + 15) & ~15);
+  const int tile = tile_rows(rows);
+  for (int row = first; row < last; row++) {
+    const int start = row - row % tile;
+    const size_t count = (size_t)(rows - start < tile ? rows - start : tile);
+    int16_t *to = q + (size_t)start * (groups << 6) + (size_t)(row - start) * 4;
+    float *scale = scales + (size_t)start * groups + (size_t)(row - start);
+    for (size_t group = 0; group < groups; group++) {
+      const int left = width - (int)(group << 6);
+      scale[group * count] =
+          quantize_group(to + (group << 6) * count, 4 * count, x + row * stride + (group << 6), left < 64 ? left : 64);
+    }
+  }
+}
+
+/** Adds one group of `rows` rows against one block to their sums, [rows][16]. */
+INLINE void add_group(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block) {
+  for (int h = 0; h < 16; h += LANES) {
+    vi a[INT8_ROWS], b[INT8_ROWS];
+    for (int r = 0; r < rows; r++) a[r] = b[r] = zero();
+#pragma GCC unroll 4
+    for (int quad = 0; quad < QUADS; quad++) {
+      const int8_t *w = block + quad * 64 + h * 4;
+      const vi low = widen(w);
+      const vi high = widen(w + 2 * LANES);
+      for (int r = 0; r < rows; r++) {
+        const vi x = splat4(q + (quad * rows + r) * 4);
+        a[r] = dot(a[r], low, x);
+        b[r] = dot(b[r], high, x);
+      }
+    }
+    const vf weight_scales = load((const float *)(block + 1024) + h);
+    for (int r = 0; r < rows; r++) {
+      float *sum = sums + r * 16 + h;
+      store(sum, load(sum) + to_float(add_pairs(a[r], b[r])) * (weight_scales * splat(scales[r])));
+    }
+  }
+}
+
+/** All groups of a tile of rows against the blocks of 16 outputs. */
+INLINE void add_groups(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block,
+                       int groups) {
+  for (int r = 0; r < rows; r++) {
+    for (int h = 0; h < 16; h += LANES) store(sums + r * 16 + h, splat(0.0f));
+  }
+  for (int group = 0; group < groups; group++) {
+    for (int line = 0; line < BLOCK_BYTES; line += 64) __builtin_prefetch(block + AHEAD_BYTES + line);
+    add_group(rows, sums, q, scales, block);
+    q += 64 * rows;
+    scales += rows;
+    block += BLOCK_BYTES;
+  }
+}
+
+static void multiply_tile(int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block,
+                          int groups) {
+  switch (rows) {
+#define ROWS(n) \
+  case n: \
+    add_groups(n, sums, q, scales, block, groups); \
+    break;
+    ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
+#if INT8_ROWS > 6
+    ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+#endif
+#undef ROWS
+  }
+}
+
+/** Blocks `first` to `last` of y[rows, N]. A run of blocks stays in the cache while all tiles of rows pass over it. */
+static void matmul_int8(float *out, const int16_t *q, const float *scales, const int8_t *weight, const float *bias,
+                        int rows, int in_width, int out_width, int epilogue, int first, int last) {
+  const int groups = (in_width + 63) >> 6;
+  const size_t block_bytes = (size_t)groups * BLOCK_BYTES;
+  const size_t out_stride = (size_t)((out_width + 15) & ~15);
+  const int tile = tile_rows(rows);
+  const int run = block_bytes < CACHED_BYTES ? (int)(CACHED_BYTES / block_bytes) : 1;
+  float sums[INT8_ROWS * 16];
+  for (int begin = first; begin < last; begin += run) {
+    const int end = begin + run < last ? begin + run : last;
+    for (int row = 0; row < rows; row += tile) {
+      const int count = rows - row < tile ? rows - row : tile;
+      const int16_t *x = q + (size_t)row * (size_t)groups * 64;
+      for (int block = begin; block < end; block++) {
+        multiply_tile(count, sums, x, scales + row * groups, weight + (size_t)block * block_bytes, groups);
+        for (int r = 0; r < count; r++) {
+          float *y = out + (size_t)(row + r) * out_stride + block * 16;
+          finish(y, sums + r * 16, bias ? bias + block * 16 : 0, epilogue);
+        }
+      }
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,73 @@
+// y = x·W + b in f32, as `../wasm/matmul.ts` defines it: one accumulator an output, k ascending, multiplied and then
+// added. A vector's lanes are outputs; weights lie in panels of 16 of them, [N/16][K][16].
+#ifndef GPT2_MATMUL_H
+#define GPT2_MATMUL_H
+
+
+/** `rows` rows against `panels` panels, to sums [panels][rows][16]. */
+INLINE void sum_products(const int rows, const int panels, float *sums, const float *x, size_t x_stride,
+                         const float *w, size_t panel_floats, int in_width) {
+  vf sum[F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1][VECTORS];
+  for (int i = 0; i < rows * panels; i++) {
+    for (int v = 0; v < VECTORS; v++) sum[i][v] = splat(0.0f);
+  }
+  for (int k = 0; k < in_width; k++) {
+    for (int p = 0; p < panels; p++) {
+      const float *at = w + (size_t)p * panel_floats + (size_t)k * 16;
+      vf weight[VECTORS];
+      for (int v = 0; v < VECTORS; v++) weight[v] = load(at + v * LANES);
+      if (rows < 4) __builtin_prefetch(at + AHEAD_BYTES / 4);
+      for (int r = 0; r < rows; r++) {
+        const vf value = splat(x[(size_t)r * x_stride + (size_t)k]);
+        for (int v = 0; v < VECTORS; v++) sum[p * rows + r][v] = sum[p * rows + r][v] + value * weight[v];
+      }
+    }
+  }
+  for (int i = 0; i < rows * panels; i++) {
+    for (int v = 0; v < VECTORS; v++) store(sums + i * 16 + v * LANES, sum[i][v]);
+  }
+}
+
+static void multiply_panel(int rows, float *sums, const float *x, size_t x_stride, const float *w, size_t panel_floats,
+                           int in_width) {
+  switch (rows) {
+#define ROWS(n) \
+  case n: \
+    sum_products(n, 1, sums, x, x_stride, w, panel_floats, in_width); \
+    break;
+    ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5)
+#if F32_ROWS > 5
+    ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+#endif
+#undef ROWS
+  }
+}
+
+/** Panels `first` to `last` of y[rows, N]; a panel stays in the cache while all rows pass over it. */
+static void matmul(float *out, const float *x, const float *weight, const float *bias, int rows, int in_width,
+                   int out_width, int epilogue, int first, int last) {
+  const size_t x_stride = (size_t)((in_width + 15) & ~15);
+  const size_t out_stride = (size_t)((out_width + 15) & ~15);
+  const size_t panel_floats = (size_t)in_width * 16;
+  const int tiles = (rows + F32_ROWS - 1) / F32_ROWS;
+  const int tile = (rows + tiles - 1) / tiles;
+  float sums[(F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1) * 16];
+  for (int panel = first; panel < last;) {
+    // One row has too few sums to hide the latency of the addition: it takes several panels.
+    const int panels = rows == 1 && panel + PANELS_1 <= last ? PANELS_1 : 1;
+    const float *w = weight + (size_t)panel * panel_floats;
+    for (int row = 0; row < rows; row += tile) {
+      const int count = rows - row < tile ? rows - row : tile;
+      if (panels > 1) sum_products(1, PANELS_1, sums, x, x_stride, w, panel_floats, in_width);
+      else multiply_panel(count, sums, x + (size_t)row * x_stride, x_stride, w, panel_floats, in_width);
+      for (int i = 0; i < count * panels; i++) {
+        const int column = (panel + i / count) * 16;
+        float *y = out + (size_t)(row + i % count) * out_stride + column;
+        finish(y, sums + i * 16, bias ? bias + column : 0, epilogue);
+      }
+    }
+    panel += panels;
+  }
+}
+
+#endif

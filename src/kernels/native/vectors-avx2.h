@@ -1,0 +1,58 @@
+// Vectors of 8 floats, for processors with AVX2. `vectors-avx512.h` has the same names with 16 lanes; the kernels are
+// written once in terms of them.
+#ifndef GPT2_VECTORS_H
+#define GPT2_VECTORS_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define LANES 8
+/** The most rows whose sums stay in the 16 registers: of 8-bit weights, of f32, of attention. */
+#define INT8_ROWS 6
+#define F32_ROWS 5
+#define ATTENTION_ROWS 2
+
+typedef __m256 vf;
+typedef __m256i vi;
+
+static inline vf load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+static inline vf splat(float x) { return _mm256_set1_ps(x); }
+
+/** Where either is not a number, the result is `b`. */
+static inline vf min_or_b(vf a, vf b) { return _mm256_min_ps(a, b); }
+static inline vf max_or_b(vf a, vf b) { return _mm256_max_ps(a, b); }
+
+/** `yes` where x is not a number, else `no`. */
+static inline vf if_nan(vf x, vf yes, vf no) { return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, x, _CMP_UNORD_Q)); }
+
+/** y where x ≥ bound, else 0. */
+static inline vf if_at_least(vf x, vf bound, vf y) { return _mm256_and_ps(y, _mm256_cmp_ps(x, bound, _CMP_GE_OQ)); }
+
+/** 2^n for whole n from −126 to 127. */
+static inline vf power_of_two(vf n) {
+  const vi exponent = _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+
+static inline vf absolute(vf x) { return _mm256_andnot_ps(splat(-0.0f), x); }
+
+/** The nearest whole numbers, to the even one on a tie. */
+static inline void store_rounded(int32_t *p, vf x) { _mm256_storeu_si256((__m256i *)p, _mm256_cvtps_epi32(x)); }
+
+static inline vi zero(void) { return _mm256_setzero_si256(); }
+static inline vf to_float(vi x) { return _mm256_cvtepi32_ps(x); }
+
+/** Bytes of weights, of half as many outputs as lanes by four k, as words. */
+static inline vi widen(const int8_t *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+
+/** Four activations, again and again. */
+static inline vi splat4(const int16_t *p) { return _mm256_set1_epi64x(*(const int64_t *)p); }
+
+/** Adds the products of words, two to a lane. */
+static inline vi dot(vi sum, vi w, vi x) { return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x)); }
+
+/** Sums of neighbouring lanes: those of a, then those of b. */
+static inline vi add_pairs(vi a, vi b) { return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8); }
+
+#endif

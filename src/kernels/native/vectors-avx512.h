@@ -1,0 +1,65 @@
+// Vectors of 16 floats, for processors with AVX-512 and its dot products of words (VNNI). See `vectors-avx2.h`.
+#ifndef GPT2_VECTORS_H
+#define GPT2_VECTORS_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define LANES 16
+/** The most rows whose sums stay in the 32 registers: of 8-bit weights, of f32, of attention. */
+#define INT8_ROWS 12
+#define F32_ROWS 12
+#define ATTENTION_ROWS 4
+
+typedef __m512 vf;
+typedef __m512i vi;
+
+static inline vf load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+static inline vf splat(float x) { return _mm512_set1_ps(x); }
+
+/** Where either is not a number, the result is `b`. */
+static inline vf min_or_b(vf a, vf b) { return _mm512_min_ps(a, b); }
+static inline vf max_or_b(vf a, vf b) { return _mm512_max_ps(a, b); }
+
+/** `yes` where x is not a number, else `no`. */
+static inline vf if_nan(vf x, vf yes, vf no) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), no, yes);
+}
+
+/** y where x ≥ bound, else 0. */
+static inline vf if_at_least(vf x, vf bound, vf y) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), y);
+}
+
+/** 2^n for whole n from −126 to 127. */
+static inline vf power_of_two(vf n) {
+  const vi exponent = _mm512_add_epi32(_mm512_cvttps_epi32(n), _mm512_set1_epi32(127));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+}
+
+static inline vf absolute(vf x) { return _mm512_abs_ps(x); }
+
+/** The nearest whole numbers, to the even one on a tie. */
+static inline void store_rounded(int32_t *p, vf x) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(x)); }
+
+static inline vi zero(void) { return _mm512_setzero_si512(); }
+static inline vf to_float(vi x) { return _mm512_cvtepi32_ps(x); }
+
+/** Bytes of weights, of half as many outputs as lanes by four k, as words. */
+static inline vi widen(const int8_t *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
+
+/** Four activations, again and again. */
+static inline vi splat4(const int16_t *p) { return _mm512_set1_epi64(*(const int64_t *)p); }
+
+/** Adds the products of words, two to a lane. */
+static inline vi dot(vi sum, vi w, vi x) { return _mm512_dpwssd_epi32(sum, w, x); }
+
+/** Sums of neighbouring lanes: those of a, then those of b. */
+static inline vi add_pairs(vi a, vi b) {
+  const vi even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  const vi odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  return _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b));
+}
+
+#endif

@@ -1,0 +1,67 @@
+// Compiles the native kernels to dist/src/kernels/kernels.node, where there is a C compiler and they are worth it: for
+// x86-64, whose vectors are two and four times as wide as WebAssembly's. Anywhere else WebAssembly does all the work.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { include_dir as include } from "node-api-headers";
+
+const SOURCES = "src/kernels/native";
+const FOLDER = "dist/src/kernels";
+const OUTPUT = `${FOLDER}/kernels.node`;
+
+/** Each instruction set has its own file, and only that one may use its instructions. */
+const FILES = [
+  { name: "binding", flags: [] },
+  { name: "avx2", flags: ["-mavx2"] },
+  {
+    name: "avx512",
+    flags: ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512"],
+  },
+];
+
+// Products are not fused with sums, which would round once where the kernels' definition rounds twice.
+const FLAGS = [
+  "-std=c11",
+  "-O3",
+  "-ffp-contract=off",
+  "-fno-strict-aliasing",
+  "-fPIC",
+  "-fvisibility=hidden",
+];
+
+const LINK_FLAGS = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
+
+mkdirSync(FOLDER, { recursive: true });
+rmSync(OUTPUT, { force: true });
+const reason = build();
+console.log(reason ? `No native kernels: ${reason}.` : `Native kernels: ${OUTPUT}.`);
+
+/** Returns why there are none, or undefined. */
+function build() {
+  if (process.arch !== "x64") return `there are none for ${process.arch}`;
+  const compiler = process.env.CC || "cc";
+  const objects = FILES.map(({ name }) => `${FOLDER}/${name}.o`);
+  try {
+    for (const [i, { name, flags }] of FILES.entries()) {
+      const failed = run(compiler, [
+        ...FLAGS,
+        ...flags,
+        "-I",
+        include,
+        "-c",
+        `${SOURCES}/${name}.c`,
+        "-o",
+        objects[i],
+      ]);
+      if (failed) return failed;
+    }
+    return run(compiler, [...LINK_FLAGS, ...objects, "-o", OUTPUT]);
+  } finally {
+    for (const object of objects) rmSync(object, { force: true });
+  }
+}
+
+function run(command, args) {
+  const { error, status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  if (error) return `${command} cannot be run (${error.code})`;
+  return status === 0 ? undefined : `${command} failed: ${stderr.trim().slice(0, 2000)}`;
+}
