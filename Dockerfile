@@ -1,7 +1,8 @@
 # The inference container: `docker build -t gpt2-api .`, then `docker run -p 8080:8080 gpt2-api serve`, as SageMaker
 # starts it. The entry point is the exec form, so that SIGTERM reaches the server, which answers what is open and ends.
 # It writes nothing: `docker run --read-only` works too.
-FROM node:24-bookworm-slim AS build
+# The full image has the C compiler that makes the native kernels.
+FROM node:24-bookworm AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts

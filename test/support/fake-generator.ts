@@ -17,6 +17,7 @@ export class FakeGenerator implements Generator {
   readonly model: ModelInfo = {
     name: "fake",
     precision: "f32",
+    kernels: "none",
     parameters: 1_000_000,
     vocabSize: 100,
     contextLength: 256,

@@ -1,5 +1,5 @@
-// The control block in shared memory and the barrier between kernels. Waiting spins for some microseconds, since the
-// next kernel usually starts that soon, and then sleeps, so that an idle engine costs nothing.
+// The control block in shared memory and the barrier between kernels. Waiting spins, since the next kernel usually starts
+// within microseconds, and then sleeps, so that an idle engine costs nothing.
 // Offsets: the same as `CONTROL` in `../program.ts`.
 
 const GENERATION: usize = 64; // raised by the leader for every program; helpers wait for it
@@ -8,17 +8,40 @@ const PARTS: usize = 72;
 const STOP: usize = 76;
 const ARRIVED: usize = 128; // threads that reached the barrier
 const PHASE: usize = 192; // raised when all have arrived
+const SLEEPERS: usize = 256; // threads that sleep, or are about to
 
-const SPINS: i32 = 4000;
+// Waking a thread takes some 40 µs. Who sleeps before that is over makes the others wait, sleep and be woken in turn, at
+// every kernel; so a thread spins for some 200 µs. Where threads are more than cores that only keeps the one waited for
+// from running: after a spin in vain come some short ones.
+const SPINS: i32 = 400000;
+const SHORT_SPINS: i32 = 4000;
+const SHORT_WAITS: i32 = 32;
+
+/** Waits left for which this thread spins shortly. */
+let shortWaits: i32 = 0;
 
 /** Blocks until the word at `address` differs from `seen`. */
 // @ts-ignore: decorator
 @inline
 function waitForChange(address: usize, seen: i32): void {
-  for (let i = 0; i < SPINS; i++) {
-    if (atomic.load<i32>(address) != seen) return;
+  const spins = shortWaits > 0 ? SHORT_SPINS : SPINS;
+  for (let i = 0; i < spins; i++) {
+    if (atomic.load<i32>(address) != seen) {
+      if (shortWaits > 0) shortWaits--;
+      return;
+    }
   }
+  shortWaits = shortWaits > 0 ? shortWaits - 1 : SHORT_WAITS;
+  atomic.add<i32>(SLEEPERS, 1);
   while (atomic.load<i32>(address) == seen) atomic.wait<i32>(address, seen, -1);
+  atomic.sub<i32>(SLEEPERS, 1);
+}
+
+/** Wakes who waits for a change at `address`, after it: a thread that is not counted yet will see the change. */
+// @ts-ignore: decorator
+@inline
+function wake(address: usize): void {
+  if (atomic.load<i32>(SLEEPERS) > 0) atomic.notify(address, -1);
 }
 
 /** Returns when all `parts` threads have called it; what they wrote before is visible to all. */
@@ -28,7 +51,7 @@ export function barrier(parts: i32): void {
   if (atomic.add<i32>(ARRIVED, 1) == parts - 1) {
     atomic.store<i32>(ARRIVED, 0);
     atomic.add<i32>(PHASE, 1);
-    atomic.notify(PHASE, -1);
+    wake(PHASE);
   } else {
     waitForChange(PHASE, phase);
   }
@@ -40,7 +63,7 @@ export function publish(program: usize, parts: i32): void {
   atomic.store<i32>(PROGRAM, <i32>program);
   atomic.store<i32>(PARTS, parts);
   atomic.add<i32>(GENERATION, 1);
-  atomic.notify(GENERATION, -1);
+  wake(GENERATION);
 }
 
 /** The helper's side: waits for a program after number `seen`. Returns its number, or −1 when the engine stops. */
