@@ -247,7 +247,7 @@ export class Kernels {
   /** Writes the keys and values of qkv[rows, 3C] to the rows' pages. */
   storeKv(qkv: number, rows: RowTable, kv: KvLayer): void {
     const args = [qkv, rows.positions, rows.pageTables, kv.heads, kv.headSize, kv.address, kv.pageBytes];
-    this.#record(OP.storeKv, rows.rows, args);
+    this.#record(OP.storeKv, rows.rows * kv.heads, args);
   }
 
   /** out[rows, C] = softmax(q·Kᵀ·scale)·V over positions 0 … position of the row. */

@@ -148,18 +148,17 @@ function storeKv(memory: LinearMemory, a: Instruction): void {
   const kv = { pages: a.address(5), pageFloats: a.address(6), headSize };
   const width = heads * headSize;
   const padded = (headSize + 3) & ~3;
-  for (let row = 0; row < a.items; row++) {
+  for (let item = 0; item < a.items; item++) {
+    const [row, head] = [Math.floor(item / heads), item % heads];
     const position = i32[positions + row] as number;
     const slot = position % PAGE_POSITIONS;
-    const k = qkv + row * rowStride(3 * width) + width;
-    for (let head = 0; head < heads; head++) {
-      const keys = headInPage(memory, i32[tables + row] as number, position, head, kv);
-      const values = keys + headSize * PAGE_POSITIONS + slot * padded;
-      for (let i = 0; i < padded; i++) {
-        const inHead = i < headSize;
-        if (inHead) f32[keys + i * PAGE_POSITIONS + slot] = f32[k + head * headSize + i] as number;
-        f32[values + i] = inHead ? (f32[k + width + head * headSize + i] as number) : 0;
-      }
+    const k = qkv + row * rowStride(3 * width) + width + head * headSize;
+    const keys = headInPage(memory, i32[tables + row] as number, position, head, kv);
+    const values = keys + headSize * PAGE_POSITIONS + slot * padded;
+    for (let i = 0; i < padded; i++) {
+      const inHead = i < headSize;
+      if (inHead) f32[keys + i * PAGE_POSITIONS + slot] = f32[k + i] as number;
+      f32[values + i] = inHead ? (f32[k + width + i] as number) : 0;
     }
   }
 }

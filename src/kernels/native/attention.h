@@ -101,12 +101,13 @@ static float weigh_column(const float *weights, float total, const struct head *
 INLINE void attend(const int rows, float *out, size_t out_stride, const float *q, size_t q_stride,
                    const struct head *head, int count, float scale, float *scores, size_t stride) {
   const int pages = (count + rows - 1 + 15) >> 4;
-  const int together = rows == 1 ? 4 : 2;
   int page = 0;
-  for (; page + together <= pages; page += together) {
-    score_pages(rows, together, scores, stride, q, q_stride, head, page, scale);
+  // Several pages at a time keep several sums in flight.
+  if (rows == 1) {
+    for (; page + 4 <= pages; page += 4) score_pages(rows, 4, scores, stride, q, q_stride, head, page, scale);
   }
-  for (; page < pages; page++) score_pages(rows, 1, scores, stride, q, q_stride, head, page, scale);
+  for (; page + 2 <= pages; page += 2) score_pages(rows, 2, scores, stride, q, q_stride, head, page, scale);
+  if (page < pages) score_pages(rows, 1, scores, stride, q, q_stride, head, page, scale);
   float totals[ATTENTION_ROWS];
   for (int r = 0; r < rows; r++) totals[r] = softmax_weights(scores + (size_t)r * stride, count + r);
   int column = 0;
@@ -142,33 +143,34 @@ static int follow(const int32_t *tables, const int32_t *positions, int row, int 
   return 1;
 }
 
-/** Items `first` to `last` of rows × heads. `tables`: addresses in `memory`; `scratch`: `ATTENTION_ROWS` rows of scores. */
+/**
+ * Items `first` to `last` of rows × heads; a row's heads lie side by side in memory and are taken in that order.
+ * `tables`: addresses in `memory`; `scratch`: `ATTENTION_ROWS` rows of scores, `stride` floats each.
+ */
 static void attention(uint8_t *memory, float *out, const float *qkv, const int32_t *positions, const int32_t *tables,
                       int heads, int size, float scale, const uint8_t *pages, size_t page_bytes, float *scratch,
-                      size_t scratch_floats, int first, int last) {
+                      size_t stride, int first, int last) {
   const int width = heads * size;
   const size_t qkv_stride = (size_t)((3 * width + 15) & ~15);
   const size_t out_stride = (size_t)((width + 15) & ~15);
   const size_t key_bytes = (size_t)size * 64;
   const size_t head_bytes = key_bytes + (size_t)((size + 3) & ~3) * 64;
-  for (int h = 0; h < heads; h++) {
-    // The rows whose item of this head is one of first … last − 1.
-    int row = (first - h + heads - 1) / heads;
-    const int end = (last - h + heads - 1) / heads;
-    struct head head = {pages + (size_t)h * head_bytes, pages + (size_t)h * head_bytes + key_bytes, page_bytes, 0, size};
-    while (row < end) {
-      head.table = (const int32_t *)(memory + (uint32_t)tables[row]);
+  while (first < last) {
+    const int row = first / heads;
+    const int is_tile = first % heads == 0 && follow(tables, positions, row, last / heads);
+    const int end = (row + 1) * heads < last ? (row + 1) * heads : last;
+    const int count = positions[row] + 1;
+    const int32_t *table = (const int32_t *)(memory + (uint32_t)tables[row]);
+    for (int item = first; item < end; item++) {
+      const int h = item % heads;
+      const uint8_t *keys = pages + (size_t)h * head_bytes;
+      const struct head head = {keys, keys + key_bytes, page_bytes, table, size};
       const float *q = qkv + (size_t)row * qkv_stride + h * size;
       float *to = out + (size_t)row * out_stride + h * size;
-      const int count = positions[row] + 1;
-      if (follow(tables, positions, row, end)) {
-        attend_some(to, out_stride, q, qkv_stride, &head, count, scale, scratch, scratch_floats / ATTENTION_ROWS);
-        row += ATTENTION_ROWS;
-      } else {
-        attend_one(to, q, &head, count, scale, scratch);
-        row += 1;
-      }
+      if (is_tile) attend_some(to, out_stride, q, qkv_stride, &head, count, scale, scratch, stride);
+      else attend_one(to, q, &head, count, scale, scratch);
     }
+    first = is_tile ? first + ATTENTION_ROWS * heads : end;
   }
 }
 

@@ -1,8 +1,12 @@
 // What Node.js sees of the kernels: `sets`, the names of the instruction sets that this processor has, the best first,
 // and `bind(set, bytes)`, which gives the function that runs an instruction in the memory behind `bytes`, a Uint8Array:
 // `run(instruction, part, first, last)`. Nothing is checked there: the caller is `wasm/index.ts`.
+#define _DEFAULT_SOURCE
 #include <node_api.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "kernels.h"
 
@@ -43,10 +47,15 @@ static napi_value bind(napi_env env, napi_callback_info info) {
   size_t count = 2;
   napi_value argv[2];
   char name[16];
+  size_t bytes;
   void *memory;
   TRY(napi_get_cb_info(env, info, &count, argv, NULL, NULL));
   TRY(napi_get_value_string_utf8(env, argv[0], name, sizeof(name), NULL));
-  TRY(napi_get_typedarray_info(env, argv[1], NULL, NULL, &memory, NULL, NULL));
+  TRY(napi_get_typedarray_info(env, argv[1], NULL, &bytes, &memory, NULL, NULL));
+#ifdef MADV_HUGEPAGE
+  // With small pages, looking up their places takes a third of the memory's bandwidth. It is advice: failing is no harm.
+  madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
   for (size_t i = 0; i < SET_COUNT; i++) {
     if (strcmp(SETS[i].name, name) != 0 || !SETS[i].is_here()) continue;
     napi_value function;

@@ -4,10 +4,6 @@
 
 #include "kernels.h"
 
-/** How far ahead of their use weights are asked for, and how many of them stay in the cache while rows pass over them. */
-#define AHEAD_BYTES 4096
-#define CACHED_BYTES (256 * 1024)
-
 #define VECTORS (16 / LANES) // of a panel of 16 outputs
 #define PANELS_1 (64 / LANES) // panels of one row
 
@@ -16,9 +12,10 @@
 #include "attention.h"
 #include "int8.h"
 #include "matmul.h"
+#include "rows.h"
 
 // The same numbers as `OP` in `../program.ts`; NATIVE_OPS in `../native.ts` names those that come here.
-enum { MATMUL = 3, ATTENTION = 5, QUANTIZE = 8, MATMUL_INT8 = 9 };
+enum { LAYER_NORM = 2, MATMUL = 3, STORE_KV = 4, ATTENTION = 5, QUANTIZE = 8, MATMUL_INT8 = 9 };
 
 union argument {
   uint32_t address;
@@ -37,9 +34,15 @@ static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int
     case ATTENTION: {
       float *scratch = (float *)(memory + a[11].address + (size_t)part * a[12].address);
       attention(memory, AT(2), AT(3), AT(4), AT(5), a[6].number, a[7].number, a[8].real, AT(9), a[10].address, scratch,
-                a[12].address / sizeof(float), first, last);
+                a[12].address / sizeof(float) / ATTENTION_ROWS, first, last);
       break;
     }
+    case LAYER_NORM:
+      layer_norm(AT(2), AT(3), AT(4), AT(5), a[6].number, a[7].real, first, last);
+      break;
+    case STORE_KV:
+      store_kv(memory, AT(2), AT(3), AT(4), a[5].number, a[6].number, AT(7), a[8].address, first, last);
+      break;
     case QUANTIZE:
       quantize(AT(2), AT(3), AT(4), a[5].number, a[1].number, first, last);
       break;

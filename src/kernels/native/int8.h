@@ -17,22 +17,20 @@ INLINE int tile_rows(int rows) {
 /** A group of at most 64 values of one row, to its words of every quad, `stride` words apart. Returns its scale. */
 static float quantize_group(int16_t *q, size_t stride, const float *x, int count) {
   float values[64] = {0};
-  memcpy(values, x, (size_t)count * sizeof(float));
-  vf largest = splat(0.0f);
-  for (int i = 0; i < 64; i += LANES) largest = max_of(largest, absolute(load(values + i)));
-  float lanes[LANES];
-  store(lanes, largest);
-  float top = lanes[0];
-  for (int i = 1; i < LANES; i++) top = top != top || top > lanes[i] ? top : lanes[i];
+  if (count < 64) {
+    memcpy(values, x, (size_t)count * sizeof(float));
+    x = values;
+  }
+  vi largest = zero();
+  for (int i = 0; i < 64; i += LANES) largest = larger_bits(largest, absolute(load(x + i)));
+  const float top = largest_of_bits(largest);
   const vf inverse = splat(top > 0.0f ? LARGEST / top : 0.0f);
-  int32_t rounded[64];
+  int16_t words[64];
   for (int i = 0; i < 64; i += LANES) {
-    const vf scaled = load(values + i) * inverse;
-    store_rounded(rounded + i, if_nan(scaled, splat(0.0f), scaled));
+    const vf scaled = load(x + i) * inverse;
+    store_words(words + i, if_nan(scaled, splat(0.0f), scaled));
   }
-  for (int quad = 0; quad < QUADS; quad++) {
-    for (int i = 0; i < 4; i++) q[quad * stride + i] = (int16_t)rounded[4 * quad + i];
-  }
+  for (int quad = 0; quad < QUADS; quad++) memcpy(q + quad * stride, words + 4 * quad, 4 * sizeof(int16_t));
   return top / LARGEST;
 }
 
@@ -78,14 +76,21 @@ INLINE void add_group(const int rows, float *sums, const int16_t *q, const float
   }
 }
 
-/** All groups of a tile of rows against the blocks of 16 outputs. */
+/** A part of the weights that come next, to be fetched from memory a little with each group of those at hand. */
+struct ahead {
+  const int8_t *at;
+  size_t step;
+};
+
+/** All groups of a tile of rows against a block of 16 outputs. */
 INLINE void add_groups(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block,
-                       int groups) {
+                       int groups, struct ahead *ahead) {
   for (int r = 0; r < rows; r++) {
     for (int h = 0; h < 16; h += LANES) store(sums + r * 16 + h, splat(0.0f));
   }
   for (int group = 0; group < groups; group++) {
-    for (int line = 0; line < BLOCK_BYTES; line += 64) __builtin_prefetch(block + AHEAD_BYTES + line);
+    for (size_t byte = 0; byte < ahead->step; byte += 64) __builtin_prefetch(ahead->at + byte, 0, 2);
+    ahead->at += ahead->step;
     add_group(rows, sums, q, scales, block);
     q += 64 * rows;
     scales += rows;
@@ -93,12 +98,12 @@ INLINE void add_groups(const int rows, float *sums, const int16_t *q, const floa
   }
 }
 
-static void multiply_tile(int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block,
-                          int groups) {
+static void multiply_tile(int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block, int groups,
+                          struct ahead *ahead) {
   switch (rows) {
 #define ROWS(n) \
   case n: \
-    add_groups(n, sums, q, scales, block, groups); \
+    add_groups(n, sums, q, scales, block, groups, ahead); \
     break;
     ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
 #if INT8_ROWS > 6
@@ -108,26 +113,28 @@ static void multiply_tile(int rows, float *sums, const int16_t *q, const float *
   }
 }
 
-/** Blocks `first` to `last` of y[rows, N]. A run of blocks stays in the cache while all tiles of rows pass over it. */
+/**
+ * Blocks `first` to `last` of y[rows, N]. All tiles of rows pass over a block while it is in the cache, and meanwhile the
+ * next block is fetched.
+ */
 static void matmul_int8(float *out, const int16_t *q, const float *scales, const int8_t *weight, const float *bias,
                         int rows, int in_width, int out_width, int epilogue, int first, int last) {
   const int groups = (in_width + 63) >> 6;
   const size_t block_bytes = (size_t)groups * BLOCK_BYTES;
   const size_t out_stride = (size_t)((out_width + 15) & ~15);
   const int tile = tile_rows(rows);
-  const int run = block_bytes < CACHED_BYTES ? (int)(CACHED_BYTES / block_bytes) : 1;
+  const size_t tiles = (size_t)((rows + tile - 1) / tile);
+  const size_t step = (BLOCK_BYTES / 64 + tiles - 1) / tiles * 64;
   float sums[INT8_ROWS * 16];
-  for (int begin = first; begin < last; begin += run) {
-    const int end = begin + run < last ? begin + run : last;
+  for (int block = first; block < last; block++) {
+    const int8_t *w = weight + (size_t)block * block_bytes;
+    struct ahead ahead = {w + block_bytes, step};
     for (int row = 0; row < rows; row += tile) {
       const int count = rows - row < tile ? rows - row : tile;
-      const int16_t *x = q + (size_t)row * (size_t)groups * 64;
-      for (int block = begin; block < end; block++) {
-        multiply_tile(count, sums, x, scales + row * groups, weight + (size_t)block * block_bytes, groups);
-        for (int r = 0; r < count; r++) {
-          float *y = out + (size_t)(row + r) * out_stride + block * 16;
-          finish(y, sums + r * 16, bias ? bias + block * 16 : 0, epilogue);
-        }
+      multiply_tile(count, sums, q + (size_t)row * (size_t)groups * 64, scales + row * groups, w, groups, &ahead);
+      for (int r = 0; r < count; r++) {
+        float *y = out + (size_t)(row + r) * out_stride + block * 16;
+        finish(y, sums + r * 16, bias ? bias + block * 16 : 0, epilogue);
       }
     }
   }

@@ -16,7 +16,7 @@ INLINE void sum_products(const int rows, const int panels, float *sums, const fl
       const float *at = w + (size_t)p * panel_floats + (size_t)k * 16;
       vf weight[VECTORS];
       for (int v = 0; v < VECTORS; v++) weight[v] = load(at + v * LANES);
-      if (rows < 4) __builtin_prefetch(at + AHEAD_BYTES / 4);
+      if (rows < 4) __builtin_prefetch(at + 1024);
       for (int r = 0; r < rows; r++) {
         const vf value = splat(x[(size_t)r * x_stride + (size_t)k]);
         for (int v = 0; v < VECTORS; v++) sum[p * rows + r][v] = sum[p * rows + r][v] + value * weight[v];

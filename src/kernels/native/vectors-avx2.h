@@ -37,8 +37,21 @@ static inline vf power_of_two(vf n) {
 
 static inline vf absolute(vf x) { return _mm256_andnot_ps(splat(-0.0f), x); }
 
-/** The nearest whole numbers, to the even one on a tie. */
-static inline void store_rounded(int32_t *p, vf x) { _mm256_storeu_si256((__m256i *)p, _mm256_cvtps_epi32(x)); }
+// Numbers without a sign are ordered as their bits are, and what is no number is above all others.
+static inline vi larger_bits(vi a, vf b) { return _mm256_max_epi32(a, _mm256_castps_si256(b)); }
+static inline float largest_of_bits(vi x) {
+  __m128i m = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+  m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
+  return _mm_cvtss_f32(_mm_castsi128_ps(m));
+}
+
+/** The nearest whole numbers, to the even one on a tie, as words. */
+static inline void store_words(int16_t *p, vf x) {
+  const vi whole = _mm256_cvtps_epi32(x);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  _mm_storeu_si128((__m128i *)p, words);
+}
 
 static inline vi zero(void) { return _mm256_setzero_si256(); }
 static inline vf to_float(vi x) { return _mm256_cvtepi32_ps(x); }

@@ -40,8 +40,19 @@ static inline vf power_of_two(vf n) {
 
 static inline vf absolute(vf x) { return _mm512_abs_ps(x); }
 
-/** The nearest whole numbers, to the even one on a tie. */
-static inline void store_rounded(int32_t *p, vf x) { _mm512_storeu_si512(p, _mm512_cvtps_epi32(x)); }
+// Numbers without a sign are ordered as their bits are, and what is no number is above all others.
+static inline vi larger_bits(vi a, vf b) { return _mm512_max_epi32(a, _mm512_castps_si512(b)); }
+static inline float largest_of_bits(vi x) {
+  const int32_t bits = _mm512_reduce_max_epi32(x);
+  float largest;
+  __builtin_memcpy(&largest, &bits, sizeof(largest));
+  return largest;
+}
+
+/** The nearest whole numbers, to the even one on a tie, as words. */
+static inline void store_words(int16_t *p, vf x) {
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
+}
 
 static inline vi zero(void) { return _mm512_setzero_si512(); }
 static inline vf to_float(vi x) { return _mm512_cvtepi32_ps(x); }

@@ -9,7 +9,7 @@ function headBytes(headSize: i32): usize {
   return <usize>(headSize + ((headSize + 3) & ~3)) << 6; // keys and values of 16 positions
 }
 
-/** Writes the keys and values of each row into its page. qkv is [rows, 3·heads·headSize]. */
+/** Items `first` to `last` of rows × heads: writes keys and values into the row's page. qkv is [rows, 3·heads·headSize]. */
 export function storeKv(
   qkv: usize,
   positions: usize,
@@ -24,23 +24,22 @@ export function storeKv(
   const width = heads * headSize;
   const stride = <usize>((3 * width + 15) & ~15) << 2;
   const padded = (headSize + 3) & ~3;
-  for (let row = first; row < last; row++) {
-    const position = load<i32>(positions + (<usize>row << 2));
-    const table = <usize>load<i32>(tables + (<usize>row << 2));
+  for (let item = first; item < last; item++) {
+    const row = <usize>(item / heads);
+    const head = item % heads;
+    const position = load<i32>(positions + (row << 2));
+    const table = <usize>load<i32>(tables + (row << 2));
     const page = pages + <usize>load<i32>(table + (<usize>(position >> 4) << 2)) * pageBytes;
     const slot = <usize>(position & 15);
-    const k = qkv + <usize>row * stride + (<usize>width << 2);
+    const k = qkv + row * stride + (<usize>(width + head * headSize) << 2);
     const v = k + (<usize>width << 2);
-    for (let head = 0; head < heads; head++) {
-      const keys = page + <usize>head * headBytes(headSize) + (slot << 2);
-      const values = page + <usize>head * headBytes(headSize) + (<usize>headSize << 6) + slot * (<usize>padded << 2);
-      const from = <usize>(head * headSize) << 2;
-      for (let i: usize = 0; i < <usize>headSize; i++) {
-        store<f32>(keys + (i << 6), load<f32>(k + from + (i << 2)));
-        store<f32>(values + (i << 2), load<f32>(v + from + (i << 2)));
-      }
-      for (let i = <usize>headSize; i < <usize>padded; i++) store<f32>(values + (i << 2), 0);
+    const keys = page + <usize>head * headBytes(headSize) + (slot << 2);
+    const values = page + <usize>head * headBytes(headSize) + (<usize>headSize << 6) + slot * (<usize>padded << 2);
+    for (let i: usize = 0; i < <usize>headSize; i++) {
+      store<f32>(keys + (i << 6), load<f32>(k + (i << 2)));
+      store<f32>(values + (i << 2), load<f32>(v + (i << 2)));
     }
+    for (let i = <usize>headSize; i < <usize>padded; i++) store<f32>(values + (i << 2), 0);
   }
 }
 

@@ -1,0 +1,72 @@
+// What is done to each row by itself, as `../wasm/rows.ts` and `../wasm/attention.ts` define it.
+#ifndef GPT2_ROWS_H
+#define GPT2_ROWS_H
+
+/** Σ x or, with `squared`, Σ (x − mean)², over one row: 16 partial sums (index mod 16) in one fixed tree. */
+INLINE float sum_row(const float *x, int width, float mean, const int squared) {
+  vf sums[VECTORS];
+  float lanes[16];
+  for (int v = 0; v < VECTORS; v++) sums[v] = splat(0.0f);
+  int i = 0;
+  for (; i + 16 <= width; i += 16) {
+    for (int v = 0; v < VECTORS; v++) {
+      vf value = load(x + i + v * LANES);
+      if (squared) value = (value - splat(mean)) * (value - splat(mean));
+      sums[v] = sums[v] + value;
+    }
+  }
+  for (int v = 0; v < VECTORS; v++) store(lanes + v * LANES, sums[v]);
+  for (int lane = 0; i < width; i++, lane++) {
+    const float centred = x[i] - mean;
+    lanes[lane] = lanes[lane] + (squared ? centred * centred : x[i]);
+  }
+  return sum16(lanes);
+}
+
+/** Rows `first` to `last`: (x − mean) / √(variance + ε) · weight + bias. */
+static void layer_norm(float *out, const float *x, const float *weight, const float *bias, int width, float epsilon,
+                       int first, int last) {
+  const size_t stride = (size_t)((width + 15) & ~15);
+  for (int row = first; row < last; row++) {
+    const float *from = x + (size_t)row * stride;
+    float *to = out + (size_t)row * stride;
+    const float mean = sum_row(from, width, 0.0f, 0) / (float)width;
+    const float variance = sum_row(from, width, mean, 1) / (float)width;
+    const float scale = 1.0f / __builtin_sqrtf(variance + epsilon);
+    for (size_t i = 0; i < stride; i += LANES) {
+      store(to + i, ((load(from + i) - splat(mean)) * splat(scale)) * load(weight + i) + load(bias + i));
+    }
+  }
+}
+
+/** Items `first` to `last` of rows × heads: keys and values of qkv[rows, 3·heads·size] into the rows' pages. */
+static void store_kv(const uint8_t *memory, const float *qkv, const int32_t *positions, const int32_t *tables, int heads,
+                     int size, uint8_t *pages, size_t page_bytes, int first, int last) {
+  const int width = heads * size;
+  const size_t stride = (size_t)((3 * width + 15) & ~15);
+  const int padded = (size + 3) & ~3;
+  const size_t head_floats = (size_t)(size + padded) * 16;
+  float *next = 0;
+  for (int item = last - 1; item >= first - 1; item--) {
+    // A key's line is in no cache when it was last written sixteen positions ago: the next item's are fetched meanwhile.
+    float *keys = next;
+    const int ahead = item;
+    if (ahead >= first) {
+      const int32_t *table = (const int32_t *)(memory + (uint32_t)tables[ahead / heads]);
+      const int position = positions[ahead / heads];
+      float *page = (float *)(pages + (size_t)table[position >> 4] * page_bytes);
+      next = page + (size_t)(ahead % heads) * head_floats + (position & 15);
+      for (int i = 0; i < size; i++) __builtin_prefetch(next + i * 16, 1);
+    }
+    if (!keys) continue;
+    const int row = (item + 1) / heads;
+    const int slot = positions[row] & 15;
+    const float *k = qkv + (size_t)row * stride + width + (item + 1) % heads * size;
+    float *values = keys - slot + (size_t)size * 16 + slot * padded;
+    for (int i = 0; i < size; i++) keys[i * 16] = k[i];
+    for (int i = 0; i < size; i++) values[i] = k[width + i];
+    for (int i = size; i < padded; i++) values[i] = 0.0f;
+  }
+}
+
+#endif
