@@ -17,14 +17,16 @@ interface Binding {
 }
 
 /** The instructions that `native/execute.h` runs, as bits by their numbers. */
-export const NATIVE_OPS = [
-  OP.layerNorm,
-  OP.matmul,
-  OP.storeKv,
-  OP.attention,
-  OP.quantize,
-  OP.matmulInt8,
-].reduce((bits, op) => bits | (1 << op), 0);
+const NATIVE = [
+  "layerNorm",
+  "matmul",
+  "storeKv",
+  "attention",
+  "quantize",
+  "matmulInt8",
+  "readMemory",
+] as const;
+export const NATIVE_OPS = NATIVE.reduce((bits, name) => bits | (1 << OP[name]), 0);
 
 /** Those of the instruction sets that can run here, the best first; none where the kernels are not built. */
 export function nativeSets(): readonly InstructionSet[] {

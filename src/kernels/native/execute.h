@@ -15,7 +15,7 @@
 #include "rows.h"
 
 // The same numbers as `OP` in `../program.ts`; NATIVE_OPS in `../native.ts` names those that come here.
-enum { LAYER_NORM = 2, MATMUL = 3, STORE_KV = 4, ATTENTION = 5, QUANTIZE = 8, MATMUL_INT8 = 9 };
+enum { LAYER_NORM = 2, MATMUL = 3, STORE_KV = 4, ATTENTION = 5, QUANTIZE = 8, MATMUL_INT8 = 9, READ_MEMORY = 11 };
 
 union argument {
   uint32_t address;
@@ -42,6 +42,9 @@ static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int
       break;
     case STORE_KV:
       store_kv(memory, AT(2), AT(3), AT(4), a[5].number, a[6].number, AT(7), a[8].address, first, last);
+      break;
+    case READ_MEMORY:
+      read_memory(AT(2), (int32_t *)(memory + a[3].address + (size_t)part * a[4].address), first, last);
       break;
     case QUANTIZE:
       quantize(AT(2), AT(3), AT(4), a[5].number, a[1].number, first, last);

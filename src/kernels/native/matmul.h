@@ -4,19 +4,27 @@
 #define GPT2_MATMUL_H
 
 
+/** Panels that lie side by side, and how many bytes of those that come next are fetched from memory with each k. */
+struct panels {
+  const float *weight;
+  const uint8_t *next;
+  size_t next_step;
+  size_t floats;
+};
+
 /** `rows` rows against `panels` panels, to sums [panels][rows][16]. */
 INLINE void sum_products(const int rows, const int panels, float *sums, const float *x, size_t x_stride,
-                         const float *w, size_t panel_floats, int in_width) {
+                         const struct panels *w, int in_width) {
   vf sum[F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1][VECTORS];
   for (int i = 0; i < rows * panels; i++) {
     for (int v = 0; v < VECTORS; v++) sum[i][v] = splat(0.0f);
   }
   for (int k = 0; k < in_width; k++) {
     for (int p = 0; p < panels; p++) {
-      const float *at = w + (size_t)p * panel_floats + (size_t)k * 16;
+      const float *at = w->weight + (size_t)p * w->floats + (size_t)k * 16;
+      __builtin_prefetch(w->next + (size_t)p * w->floats * 4 + (size_t)k * w->next_step, 0, 2);
       vf weight[VECTORS];
       for (int v = 0; v < VECTORS; v++) weight[v] = load(at + v * LANES);
-      if (rows < 4) __builtin_prefetch(at + 1024);
       for (int r = 0; r < rows; r++) {
         const vf value = splat(x[(size_t)r * x_stride + (size_t)k]);
         for (int v = 0; v < VECTORS; v++) sum[p * rows + r][v] = sum[p * rows + r][v] + value * weight[v];
@@ -28,12 +36,12 @@ INLINE void sum_products(const int rows, const int panels, float *sums, const fl
   }
 }
 
-static void multiply_panel(int rows, float *sums, const float *x, size_t x_stride, const float *w, size_t panel_floats,
+static void multiply_panel(int rows, float *sums, const float *x, size_t x_stride, const struct panels *w,
                            int in_width) {
   switch (rows) {
 #define ROWS(n) \
   case n: \
-    sum_products(n, 1, sums, x, x_stride, w, panel_floats, in_width); \
+    sum_products(n, 1, sums, x, x_stride, w, in_width); \
     break;
     ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5)
 #if F32_ROWS > 5
@@ -43,7 +51,10 @@ static void multiply_panel(int rows, float *sums, const float *x, size_t x_strid
   }
 }
 
-/** Panels `first` to `last` of y[rows, N]; a panel stays in the cache while all rows pass over it. */
+/**
+ * Panels `first` to `last` of y[rows, N]. All tiles of rows pass over a panel while it is in the cache, and meanwhile the
+ * next one is fetched.
+ */
 static void matmul(float *out, const float *x, const float *weight, const float *bias, int rows, int in_width,
                    int out_width, int epilogue, int first, int last) {
   const size_t x_stride = (size_t)((in_width + 15) & ~15);
@@ -55,11 +66,14 @@ static void matmul(float *out, const float *x, const float *weight, const float 
   for (int panel = first; panel < last;) {
     // One row has too few sums to hide the latency of the addition: it takes several panels.
     const int panels = rows == 1 && panel + PANELS_1 <= last ? PANELS_1 : 1;
-    const float *w = weight + (size_t)panel * panel_floats;
+    const float *at = weight + (size_t)panel * panel_floats;
+    const size_t step = 64 / (size_t)tiles;
+    struct panels w = {at, (const uint8_t *)(at + (size_t)panels * panel_floats), step, panel_floats};
     for (int row = 0; row < rows; row += tile) {
       const int count = rows - row < tile ? rows - row : tile;
-      if (panels > 1) sum_products(1, PANELS_1, sums, x, x_stride, w, panel_floats, in_width);
-      else multiply_panel(count, sums, x + (size_t)row * x_stride, x_stride, w, panel_floats, in_width);
+      if (panels > 1) sum_products(1, PANELS_1, sums, x, x_stride, &w, in_width);
+      else multiply_panel(count, sums, x + (size_t)row * x_stride, x_stride, &w, in_width);
+      w.next += (size_t)in_width * step;
       for (int i = 0; i < count * panels; i++) {
         const int column = (panel + i / count) * 16;
         float *y = out + (size_t)(row + i % count) * out_stride + column;

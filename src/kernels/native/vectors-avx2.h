@@ -53,6 +53,7 @@ static inline void store_words(int16_t *p, vf x) {
   _mm_storeu_si128((__m128i *)p, words);
 }
 
+static inline vi load_bits(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline vi zero(void) { return _mm256_setzero_si256(); }
 static inline vf to_float(vi x) { return _mm256_cvtepi32_ps(x); }
 

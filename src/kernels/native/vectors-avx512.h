@@ -54,6 +54,7 @@ static inline void store_words(int16_t *p, vf x) {
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
 }
 
+static inline vi load_bits(const void *p) { return _mm512_loadu_si512(p); }
 static inline vi zero(void) { return _mm512_setzero_si512(); }
 static inline vf to_float(vi x) { return _mm512_cvtepi32_ps(x); }
 
