@@ -1,6 +1,7 @@
 // The seam between the model and its compute: a dozen kernels, recorded as a program in shared memory and run as a
 // whole, each thread doing its share of every kernel. An instruction is 16 words: the kernel's number, the number of
-// items that may be shared out, then the arguments. `wasm/index.ts` and `reference.ts` read the same layout.
+// items that may be shared out, then the arguments; in the last word threads count the items that are taken.
+// `wasm/index.ts` and `reference.ts` read the same layout.
 import type { LogitsRow } from "./logits-row.ts";
 import type { Arena, LinearMemory } from "./memory.ts";
 import { rowStride } from "./memory.ts";
@@ -230,7 +231,9 @@ export class Kernels {
 
   /** x[rows, width] as 14-bit integers with a scale for each group of 64. */
   quantize(to: Quantized, x: number, shape: { rows: number; width: number }): void {
-    this.#record(OP.quantize, shape.rows, [to.values, to.scales, x, shape.width]);
+    this.#record(OP.quantize, Math.ceil(shape.width / GROUP), [
+      ...[to.values, to.scales, x, shape.width, shape.rows],
+    ]);
   }
 
   /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights and quantised x. */
@@ -322,9 +325,13 @@ export class Kernels {
     const index = this.#count;
     this.#count += 1;
     if (this.#count >= this.#space.maxInstructions) throw new Error("the kernel program is full");
-    this.#word(index, 0, op);
-    this.#word(index, 1, items);
-    for (const [i, argument] of args.entries()) this.#word(index, i + 2, argument);
+    // A pass records some hundred and fifty of these: plain stores, since iterators would take as long as a layer.
+    const { i32 } = this.memory;
+    const at = (this.#space.address >>> 2) + index * INSTRUCTION_WORDS;
+    i32[at] = op;
+    i32[at + 1] = items;
+    for (let i = 0; i < args.length; i++) i32[at + 2 + i] = args[i] as number;
+    i32[at + INSTRUCTION_WORDS - 1] = 0;
     return index;
   }
 

@@ -19,9 +19,8 @@ function nearest(x: number): number {
 export function quantize({ f32, wasm }: LinearMemory, a: Instruction): void {
   const values = new Int16Array(wasm.buffer);
   const [q, scales, x] = [a.address(0) * 2, a.address(1), a.address(2)] as [number, number, number];
-  const width = a.int(3);
-  const groups = Math.ceil(width / GROUP);
-  for (let row = 0; row < a.items; row++) {
+  const [width, rows, groups] = [a.int(3), a.int(4), a.items];
+  for (let row = 0; row < rows; row++) {
     for (let group = 0; group < groups; group++) {
       const at = (i: number): number => {
         const k = group * GROUP + i;

@@ -70,11 +70,23 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
     for (int v = 0; v < vectors; v++) sum[r][v] = splat(0.0f);
   }
   const size_t padded = (size_t)((head->size + 3) & ~3);
-  for (int j = 0; j < count + rows - 1; j++) {
-    const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
-    const float *value = page + (size_t)(j & 15) * padded + column;
-    for (int r = 0; r < rows; r++) {
-      if (r < rows - 1 && j >= count + r) continue;
+  for (int begin = 0; begin < count; begin += 16) {
+    const int end = begin + 16 < count ? begin + 16 : count;
+    const float *value = (const float *)(head->values + (size_t)head->table[begin >> 4] * head->page_bytes) + column;
+    for (int j = begin; j < end; j++, value += padded) {
+      vf values[4];
+      for (int v = 0; v < vectors; v++) values[v] = load(value + v * LANES);
+      for (int r = 0; r < rows; r++) {
+        const vf weight = splat(weights[(size_t)r * stride + (size_t)j]);
+        for (int v = 0; v < vectors; v++) sum[r][v] = sum[r][v] + weight * values[v];
+      }
+    }
+  }
+  // The later a row, the more positions it has of its own.
+  for (int r = 1; r < rows; r++) {
+    for (int j = count; j < count + r; j++) {
+      const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
+      const float *value = page + (size_t)(j & 15) * padded + column;
       const vf weight = splat(weights[(size_t)r * stride + (size_t)j]);
       for (int v = 0; v < vectors; v++) sum[r][v] = sum[r][v] + weight * load(value + v * LANES);
     }

@@ -47,7 +47,7 @@ static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int
       read_memory(AT(2), (int32_t *)(memory + a[3].address + (size_t)part * a[4].address), first, last);
       break;
     case QUANTIZE:
-      quantize(AT(2), AT(3), AT(4), a[5].number, a[1].number, first, last);
+      quantize(AT(2), AT(3), AT(4), a[5].number, a[6].number, first, last);
       break;
     case MATMUL_INT8:
       matmul_int8(AT(2), AT(3), AT(4), AT(5), AT_OR_NONE(6), a[7].number, a[8].number, a[9].number, a[10].number, first,

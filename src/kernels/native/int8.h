@@ -34,20 +34,23 @@ static float quantize_group(int16_t *q, size_t stride, const float *x, int count
   return top / LARGEST;
 }
 
-/** Rows `first` to `last` of x[rows, K], to tiles of words and scales. */
+/** Groups `first` to `last` of all rows of x[rows, K], to tiles of words and scales. */
 static void quantize(int16_t *q, float *scales, const float *x, int width, int rows, int first, int last) {
   const size_t groups = (size_t)(width + 63) >> 6;
   const size_t stride = (size_t)((width + 15) & ~15);
   const int tile = tile_rows(rows);
-  for (int row = first; row < last; row++) {
-    const int start = row - row % tile;
+  for (int start = 0; start < rows; start += tile) {
     const size_t count = (size_t)(rows - start < tile ? rows - start : tile);
-    int16_t *to = q + (size_t)start * (groups << 6) + (size_t)(row - start) * 4;
-    float *scale = scales + (size_t)start * groups + (size_t)(row - start);
-    for (size_t group = 0; group < groups; group++) {
-      const int left = width - (int)(group << 6);
-      scale[group * count] =
-          quantize_group(to + (group << 6) * count, 4 * count, x + row * stride + (group << 6), left < 64 ? left : 64);
+    int16_t *words = q + (size_t)start * (groups << 6);
+    float *scale = scales + (size_t)start * groups;
+    for (int group = first; group < last; group++) {
+      const size_t at = (size_t)group << 6;
+      const int left = width - (int)at;
+      for (size_t r = 0; r < count; r++) {
+        const float *from = x + ((size_t)start + r) * stride + at;
+        scale[(size_t)group * count + r] =
+            quantize_group(words + at * count + 4 * r, 4 * count, from, left < 64 ? left : 64);
+      }
     }
   }
 }

@@ -34,6 +34,7 @@ const WIDEN_BF16: i32 = 38;
 const DIGEST: i32 = 39;
 
 const INSTRUCTION_BYTES: usize = 64;
+const CURSOR: usize = 60; // the last word of an instruction: the first item that no thread has taken
 
 /** The instructions that native kernels run in place of these, as bits by their numbers, and how they are called. */
 @external("env", "nativeOps") declare const nativeOps: i32;
@@ -64,15 +65,35 @@ function share(count: i32, part: i32, parts: i32): i32 {
   return <i32>((<i64>count * part) / parts);
 }
 
+/**
+ * Native kernels are handed items by and by, large portions first, so that a thread whose core is slowed down by others
+ * does not make the rest wait. How items are portioned changes no bits.
+ */
+function executeNative(i: usize, part: i32, parts: i32): void {
+  const items = int(i, 1);
+  if (parts == 1) {
+    native(i, part, 0, items);
+    return;
+  }
+  const cursor = i + CURSOR;
+  const least = max(1, items / (16 * parts));
+  for (let first = atomic.load<i32>(cursor); first < items; first = atomic.load<i32>(cursor)) {
+    const last = min(items, first + max(least, (items - first) / (2 * parts)));
+    if (atomic.cmpxchg<i32>(cursor, first, last) == first) native(i, part, first, last);
+  }
+}
+
 function execute(i: usize, part: i32, parts: i32): void {
   const op = int(i, 0);
+  if (op < 32 && (nativeOps >> op) & 1) {
+    executeNative(i, part, parts);
+    return;
+  }
   // Argument 1 of every instruction is the number of items that are shared out among the threads.
   const first = share(int(i, 1), part, parts);
   const last = share(int(i, 1), part + 1, parts);
   if (first == last) return;
-  if (op < 32 && (nativeOps >> op) & 1) {
-    native(i, part, first, last);
-  } else if (op == MATMUL) {
+  if (op == MATMUL) {
     matmul(
       pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5),
       int(i, 6), int(i, 7), int(i, 8), int(i, 9), pointer(i, 10) + <usize>part * pointer(i, 11), first, last,
@@ -89,7 +110,7 @@ function execute(i: usize, part: i32, parts: i32): void {
       int(i, 7), int(i, 8), int(i, 9), int(i, 10), pointer(i, 11) + <usize>part * pointer(i, 12), first, last,
     );
   } else if (op == QUANTIZE) {
-    quantize(pointer(i, 2), pointer(i, 3), pointer(i, 4), int(i, 5), first, last);
+    quantize(pointer(i, 2), pointer(i, 3), pointer(i, 4), int(i, 5), int(i, 6), first, last);
   } else if (op == LAYER_NORM) {
     const scratch = pointer(i, 8) + <usize>part * pointer(i, 9);
     layerNorm(pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5), int(i, 6), float(i, 7), scratch, first, last);

@@ -14,15 +14,15 @@ const OUT_BYTES: usize = 64; // 16 outputs of 4 bytes
 const SUM_BYTES: usize = 3 * OUT_BYTES; // sums of three rows against one block
 const LARGEST: f32 = 8191; // 14 bits with sign
 
-/** Items are rows: x[rows, K] → q[rows, K'] (int16, K' = K rounded up to 64, zero-padded) and scales[rows, K'/64]. */
-export function quantize(q: usize, scales: usize, x: usize, width: i32, first: i32, last: i32): void {
+/** Items are groups: x[rows, K] → q[rows, K'] (int16, K' = K rounded up to 64, zero-padded) and scales[rows, K'/64]. */
+export function quantize(q: usize, scales: usize, x: usize, width: i32, rows: i32, first: i32, last: i32): void {
   const groups = (width + 63) >> 6;
   const stride = <usize>((width + 15) & ~15) << 2;
-  for (let row = first; row < last; row++) {
+  for (let row = 0; row < rows; row++) {
     const from = x + <usize>row * stride;
     const to = q + <usize>row * (<usize>groups << 7);
     const scale = scales + <usize>row * (<usize>groups << 2);
-    for (let group = 0; group < groups; group++) {
+    for (let group = first; group < last; group++) {
       const count = min(64, width - (group << 6));
       const at = <usize>group << 6;
       store<f32>(scale + (<usize>group << 2), quantizeGroup(to + (at << 1), from + (at << 2), count));
