@@ -85,6 +85,17 @@ const OPERATIONS: readonly (readonly [name: string, run: (row: LogitsRow) => unk
       return copyOf(row);
     },
   ],
+  [
+    "tokens are taken away between the filters",
+    (row) => {
+      row.keepTopK(40);
+      for (const { tokenId } of row.topK(3)) row.values[tokenId] = Number.NEGATIVE_INFINITY;
+      row.keepTopK(30);
+      for (let i = 0; i < row.values.length; i += 3) row.values[i] = Number.NEGATIVE_INFINITY;
+      row.keepTopP(0.7);
+      return [copyOf(row), copyOf(row)];
+    },
+  ],
 ];
 
 function copyOf(row: LogitsRow): unknown {
@@ -99,6 +110,27 @@ describe("a row in WebAssembly", () => {
   const scratch = arena.allocate(logitsScratchBytes(width));
   const memory = new LinearMemory(arena.size);
   const executor = WasmExecutor.start(memory, 1);
+
+  it("does not take another row's tokens for its own", () => {
+    const other = arena.floats(rowStride(width));
+    const shared = new LinearMemory(arena.size);
+    const both = WasmExecutor.start(shared, 1);
+    const sources = ROWS.filter(([name]) => name === "smooth" || name === "grid of 1000").map(
+      ([, values]) => values,
+    );
+    const rows = sources.map((values, i) => {
+      const place = { address: i === 0 ? address : other, width: values.length, scratch };
+      shared.floats(place.address, values.length).set(values);
+      return both.logitsRow(place);
+    });
+    const plain = sources.map((values) => new PlainLogitsRow(values.slice()));
+    const results = [rows, plain].map((pair) => {
+      for (const row of pair) row.keepTopK(20);
+      for (const row of pair) row.keepTopP(0.8);
+      return pair.map(copyOf);
+    });
+    assert.deepEqual(results[0], results[1]);
+  });
 
   for (const [name, values] of ROWS) {
     it(`has the plain row's bits: ${name}`, () => {

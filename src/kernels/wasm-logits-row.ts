@@ -14,10 +14,22 @@ export interface LogitsExports {
   divide(row: number, stride: number, divisor: number): void;
   kthLargest(row: number, stride: number, k: number, heap: number): number;
   collect(row: number, stride: number, threshold: number, ids: number): number;
-  keepFrom(row: number, stride: number, threshold: number): void;
-  keepTopP(row: number, stride: number, p: number, scratch: number): void;
-  distribution(row: number, stride: number, scratch: number): number;
+  keepFrom(row: number, stride: number, threshold: number, scratch: number): number;
+  keepTopP(row: number, stride: number, p: number, scratch: number, known: number): number;
+  distribution(row: number, stride: number, scratch: number, known: number): number;
 }
+
+/**
+ * Whose ids lie in the scratch that rows share, and how many: after top-k a row knows its tokens, and what follows need
+ * not search the whole vocabulary for them.
+ */
+export interface ScratchContents {
+  owner: WasmLogitsRow | undefined;
+  count: number;
+}
+
+/** None, for the kernels. */
+const UNKNOWN = -1;
 
 export class WasmLogitsRow implements LogitsRow {
   readonly values: Float32Array;
@@ -26,8 +38,15 @@ export class WasmLogitsRow implements LogitsRow {
   readonly #row: number;
   readonly #stride: number;
   readonly #scratch: number;
+  readonly #contents: ScratchContents;
 
-  constructor(memory: LinearMemory, kernels: LogitsExports, { address, width, scratch }: LogitsPlace) {
+  constructor(
+    memory: LinearMemory,
+    kernels: LogitsExports,
+    contents: ScratchContents,
+    { address, width, scratch }: LogitsPlace,
+  ) {
+    this.#contents = contents;
     this.#memory = memory;
     this.#kernels = kernels;
     this.#row = address;
@@ -56,26 +75,39 @@ export class WasmLogitsRow implements LogitsRow {
   }
 
   topK(k: number): ScoredToken[] {
+    this.#contents.owner = undefined;
     const count = this.#kernels.collect(this.#row, this.#stride, this.#kthLargest(k), this.#scratch);
     const ids = this.#memory.ints(this.#scratch, count).filter((id) => id < this.values.length);
     return ranked(this.values, ids, k);
   }
 
   keepTopK(k: number): void {
-    this.#kernels.keepFrom(this.#row, this.#stride, this.#kthLargest(k));
+    const threshold = this.#kthLargest(k);
+    this.#remember(this.#kernels.keepFrom(this.#row, this.#stride, threshold, this.#scratch));
   }
 
   keepTopP(p: number): void {
-    this.#kernels.keepTopP(this.#row, this.#stride, p, this.#scratch);
+    this.#remember(this.#kernels.keepTopP(this.#row, this.#stride, p, this.#scratch, this.#known()));
   }
 
   distribution(): Distribution {
-    const count = this.#kernels.distribution(this.#row, this.#stride, this.#scratch);
+    const count = this.#kernels.distribution(this.#row, this.#stride, this.#scratch, this.#known());
+    this.#remember(count);
     const ids = this.#scratch + 4 * this.#stride;
     return {
       tokenIds: this.#memory.ints(ids, count),
       cumulative: this.#memory.doubles(ids + 4 * this.#stride, count),
     };
+  }
+
+  /** How many ids in the scratch this row's tokens are among. */
+  #known(): number {
+    return this.#contents.owner === this ? this.#contents.count : UNKNOWN;
+  }
+
+  #remember(count: number): void {
+    this.#contents.owner = this;
+    this.#contents.count = count;
   }
 
   #kthLargest(k: number): number {

@@ -164,25 +164,49 @@ export function collect(row: usize, stride: i32, threshold: f32, ids: usize): i3
   return count;
 }
 
-/** Takes away what is below `threshold`. */
-export function keepFrom(row: usize, stride: i32, threshold: f32): void {
+/** Takes away what is below `threshold`; the ids of what is left go to `scratch`, and their number is returned. */
+export function keepFrom(row: usize, stride: i32, threshold: f32, scratch: usize): i32 {
+  const ids = scratch + (<usize>stride << 2);
   const t = f32x4.splat(threshold);
   const never = f32x4.splat(NEVER);
-  for (const end = row + (<usize>stride << 2); row < end; row += 16) {
-    const v = v128.load(row);
-    v128.store(row, v128.bitselect(v, never, f32x4.ge(v, t)));
+  let count = 0;
+  for (let i = 0; i < stride; i += 4) {
+    const at = row + (<usize>i << 2);
+    const v = v128.load(at);
+    const isIn = f32x4.ge(v, t);
+    v128.store(at, v128.bitselect(v, never, isIn));
+    for (let found = i32x4.bitmask(isIn); found != 0; found &= found - 1) {
+      store<i32>(ids + (<usize>count << 2), i + ctz<i32>(found));
+      count += 1;
+    }
   }
+  return count;
 }
 
-/** Values, ids and weights of the tokens that are left, padded to 8 with weights of 0; returns their number. */
-function candidates(row: usize, stride: i32, values: usize, ids: usize, masses: usize): i32 {
-  const count = collect(row, stride, -f32.MAX_VALUE, ids);
+/** Of `count` ids in order, those whose tokens are left; returns their number. */
+function collectAgain(row: usize, ids: usize, count: i32): i32 {
+  let left = 0;
+  for (let i = 0; i < count; i++) {
+    const id = load<i32>(ids + (<usize>i << 2));
+    if (!(load<f32>(row + (<usize>id << 2)) >= -f32.MAX_VALUE)) continue;
+    store<i32>(ids + (<usize>left << 2), id);
+    left += 1;
+  }
+  return left;
+}
+
+/**
+ * Values, ids and weights of the tokens that are left, padded to 8 with weights of 0; returns their number. `known`: so
+ * many ids are there, and all tokens that are left are among them; −1: none are.
+ */
+function candidates(row: usize, stride: i32, values: usize, ids: usize, masses: usize, known: i32): i32 {
+  const count = known < 0 ? collect(row, stride, -f32.MAX_VALUE, ids) : collectAgain(row, ids, known);
   const padded = (count + 7) & ~7;
   for (let i = 0; i < padded; i++) {
     const value = i < count ? load<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2)) : NEVER;
     store<f32>(values + (<usize>i << 2), value);
   }
-  const m = f64x2.splat(<f64>largestLogit(row, stride));
+  const m = f64x2.splat(<f64>largestLogit(values, padded));
   for (let i = 0; i < padded; i += 2) {
     v128.store(masses + (<usize>i << 3), weights(values + (<usize>i << 2), m));
   }
@@ -212,15 +236,18 @@ function ordered(bits: i32): i32 {
   return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
-/** Top-p: the threshold is found by bisection over the floats, at most 32 sums, without a sort. */
-export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize): void {
+/**
+ * Top-p: the threshold is found by bisection over the floats, at most 32 sums, without a sort. `known`: as for
+ * `candidates`; returns how many ids are known after.
+ */
+export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize, known: i32): i32 {
   const ids = scratch + (<usize>stride << 2);
   const masses = scratch + (<usize>stride << 3);
-  const count = candidates(row, stride, scratch, ids, masses);
-  if (count == 0) return;
+  const count = candidates(row, stride, scratch, ids, masses, known);
+  if (count == 0) return 0;
   const goal = p * weightAbove(scratch, masses, count, NEVER);
   let low = ordered(reinterpret<i32>(-f32.MAX_VALUE));
-  let high = ordered(reinterpret<i32>(largestLogit(row, stride)));
+  let high = ordered(reinterpret<i32>(largestLogit(scratch, (count + 7) & ~7)));
   while (low < high) {
     const middle = <i32>((<i64>low + <i64>high) >> 1);
     if (weightAbove(scratch, masses, count, reinterpret<f32>(ordered(middle))) < goal) high = middle;
@@ -239,12 +266,13 @@ export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize): void 
     }
     if (!isIn) store<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2), NEVER);
   }
+  return count;
 }
 
 /** Ids and cumulative weights of the tokens that are left, in the scratch; returns their number. */
-export function distribution(row: usize, stride: i32, scratch: usize): i32 {
+export function distribution(row: usize, stride: i32, scratch: usize, known: i32): i32 {
   const masses = scratch + (<usize>stride << 3);
-  const count = candidates(row, stride, scratch, scratch + (<usize>stride << 2), masses);
+  const count = candidates(row, stride, scratch, scratch + (<usize>stride << 2), masses, known);
   let sum: f64 = 0;
   for (let i = 0; i < count; i++) {
     sum += load<f64>(masses + (<usize>i << 3));
