@@ -1,10 +1,10 @@
 // Times passes of a model against what the machine can give: the memory bandwidth and the kernels' own speed on data in
 // cache, both measured in the same run. Everything is a median.
 import { performance } from "node:perf_hooks";
+import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/kernel-build.ts";
 import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
 import { allocateProgram, GROUP, Kernels, type Linear } from "../kernels/program.ts";
 import { WasmExecutor } from "../kernels/wasm.ts";
-import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/wasm-build.ts";
 import type { ForwardChunk } from "../model/backend.ts";
 import type { Gpt2 } from "../model/gpt2.ts";
 import { countParameters, type Gpt2Config } from "../model/gpt2-config.ts";

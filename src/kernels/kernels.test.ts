@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { uniform } from "../decoding/random.ts";
 import { fromHalf, toHalf } from "./half.ts";
+import { compileKernels, preferredBuild } from "./kernel-build.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
 import { nativeSets } from "./native.ts";
 import {
@@ -20,7 +21,6 @@ import {
 import { ReferenceExecutor } from "./reference.ts";
 import { ACTIVATE } from "./reference-math.ts";
 import { WasmExecutor } from "./wasm.ts";
-import { compileKernels, preferredBuild } from "./wasm-build.ts";
 
 const THREADS = 3;
 const BUILDS = (["plain", "relaxed", ...nativeSets()] as const).map(compileKernels);

@@ -1,9 +1,11 @@
-// The plain row against sorts and sums, and the row in WebAssembly against the plain one, bit for bit.
+// The plain row against sorts and sums, and the rows of all builds of the kernels against the plain one, bit for bit.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { uniform } from "../decoding/random.ts";
+import { compileKernels } from "./kernel-build.ts";
 import { type LogitsRow, PlainLogitsRow } from "./logits-row.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
+import { nativeSets } from "./native.ts";
 import { type LogitsPlace, logitsScratchBytes } from "./program.ts";
 import { WasmExecutor } from "./wasm.ts";
 
@@ -103,48 +105,50 @@ function copyOf(row: LogitsRow): unknown {
   return [[...tokenIds], [...cumulative]];
 }
 
-describe("a row in WebAssembly", () => {
-  const width = Math.max(...ROWS.map(([, values]) => values.length));
-  const arena = new Arena();
-  const address = arena.floats(rowStride(width));
-  const scratch = arena.allocate(logitsScratchBytes(width));
-  const memory = new LinearMemory(arena.size);
-  const executor = WasmExecutor.start(memory, 1);
+for (const build of ["plain", "relaxed", ...nativeSets()] as const)
+  describe(`a row with ${build} kernels`, () => {
+    const width = Math.max(...ROWS.map(([, values]) => values.length));
+    const arena = new Arena();
+    const address = arena.floats(rowStride(width));
+    const scratch = arena.allocate(logitsScratchBytes(width));
+    const memory = new LinearMemory(arena.size);
+    const kernels = compileKernels(build);
+    const executor = WasmExecutor.start(memory, 1, [], kernels);
 
-  it("does not take another row's tokens for its own", () => {
-    const other = arena.floats(rowStride(width));
-    const shared = new LinearMemory(arena.size);
-    const both = WasmExecutor.start(shared, 1);
-    const sources = ROWS.filter(([name]) => name === "smooth" || name === "grid of 1000").map(
-      ([, values]) => values,
-    );
-    const rows = sources.map((values, i) => {
-      const place = { address: i === 0 ? address : other, width: values.length, scratch };
-      shared.floats(place.address, values.length).set(values);
-      return both.logitsRow(place);
+    it("does not take another row's tokens for its own", () => {
+      const other = arena.floats(rowStride(width));
+      const shared = new LinearMemory(arena.size);
+      const both = WasmExecutor.start(shared, 1, [], kernels);
+      const sources = ROWS.filter(([name]) => name === "smooth" || name === "grid of 1000").map(
+        ([, values]) => values,
+      );
+      const rows = sources.map((values, i) => {
+        const place = { address: i === 0 ? address : other, width: values.length, scratch };
+        shared.floats(place.address, values.length).set(values);
+        return both.logitsRow(place);
+      });
+      const plain = sources.map((values) => new PlainLogitsRow(values.slice()));
+      const results = [rows, plain].map((pair) => {
+        for (const row of pair) row.keepTopK(20);
+        for (const row of pair) row.keepTopP(0.8);
+        return pair.map(copyOf);
+      });
+      assert.deepEqual(results[0], results[1]);
     });
-    const plain = sources.map((values) => new PlainLogitsRow(values.slice()));
-    const results = [rows, plain].map((pair) => {
-      for (const row of pair) row.keepTopK(20);
-      for (const row of pair) row.keepTopP(0.8);
-      return pair.map(copyOf);
-    });
-    assert.deepEqual(results[0], results[1]);
+
+    for (const [name, values] of ROWS) {
+      it(`has the plain row's bits: ${name}`, () => {
+        const place: LogitsPlace = { address, width: values.length, scratch };
+        for (const [operation, run] of OPERATIONS) {
+          const plain = new PlainLogitsRow(values.slice());
+          memory.f32.fill(7); // what lay there before, padding and scratch included
+          memory.floats(address, values.length).set(values);
+          const row = executor.logitsRow(place);
+          assert.ok(JSON.stringify(run(row)) === JSON.stringify(run(plain)), `${operation}: another result`);
+          const [found, expected] = [row, plain].map(({ values }) => new Int32Array(values.slice().buffer));
+          const at = expected?.findIndex((word, i) => word !== found?.[i]);
+          assert.equal(at, -1, `${operation}: value ${at} is ${row.values[at as number]}`);
+        }
+      });
+    }
   });
-
-  for (const [name, values] of ROWS) {
-    it(`has the plain row's bits: ${name}`, () => {
-      const place: LogitsPlace = { address, width: values.length, scratch };
-      for (const [operation, run] of OPERATIONS) {
-        const plain = new PlainLogitsRow(values.slice());
-        memory.f32.fill(7); // what lay there before, padding and scratch included
-        memory.floats(address, values.length).set(values);
-        const row = executor.logitsRow(place);
-        assert.ok(JSON.stringify(run(row)) === JSON.stringify(run(plain)), `${operation}: another result`);
-        const [found, expected] = [row, plain].map(({ values }) => new Int32Array(values.slice().buffer));
-        const at = expected?.findIndex((word, i) => word !== found?.[i]);
-        assert.equal(at, -1, `${operation}: value ${at} is ${row.values[at as number]}`);
-      }
-    });
-  }
-});

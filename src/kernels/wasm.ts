@@ -1,10 +1,10 @@
 // Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
 import { type MessagePort, Worker } from "node:worker_threads";
 import { GptError } from "../errors.ts";
+import { type CompiledKernels, compileKernels, instantiateKernels } from "./kernel-build.ts";
 import type { LogitsRow } from "./logits-row.ts";
 import type { LinearMemory } from "./memory.ts";
 import { CONTROL, type Executor, type LogitsPlace } from "./program.ts";
-import { type CompiledKernels, compileKernels, instantiateKernels } from "./wasm-build.ts";
 import { type LogitsExports, type ScratchContents, WasmLogitsRow } from "./wasm-logits-row.ts";
 
 interface KernelExports extends LogitsExports {

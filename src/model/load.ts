@@ -1,10 +1,10 @@
 // From a checkpoint directory to a model in memory.
 import { createHash } from "node:crypto";
+import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/kernel-build.ts";
 import { Arena, LinearMemory } from "../kernels/memory.ts";
 import { DIGEST_BYTES, DIGESTED_BYTES, type Executor, Kernels } from "../kernels/program.ts";
 import { ReferenceExecutor } from "../kernels/reference.ts";
 import { type Lifeline, WasmExecutor } from "../kernels/wasm.ts";
-import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/wasm-build.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { equalized } from "./equalize.ts";
 import { assertAddressable, pagesFor } from "./footprint.ts";

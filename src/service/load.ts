@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/worker-engine.ts";
-import type { KernelChoice } from "../kernels/wasm-build.ts";
+import type { KernelChoice } from "../kernels/kernel-build.ts";
 import type { WeightCacheSettings } from "../model/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";

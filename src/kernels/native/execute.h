@@ -11,17 +11,23 @@
 
 #include "attention.h"
 #include "int8.h"
+#include "logits.h"
 #include "matmul.h"
 #include "rows.h"
 
 // The same numbers as `OP` in `../program.ts`; NATIVE_OPS in `../native.ts` names those that come here.
 enum { LAYER_NORM = 2, MATMUL = 3, STORE_KV = 4, ATTENTION = 5, QUANTIZE = 8, MATMUL_INT8 = 9, READ_MEMORY = 11 };
+// The same as in `../wasm/native.ts`: sums over a row of logits, asked for by `../wasm/logits.ts`.
+enum { WEIGH = 12, SUM_EXP = 13, MASS_ABOVE = 14 };
 
 union argument {
   uint32_t address;
   int32_t number;
   float real;
 };
+
+/** Doubles take two arguments; the last two hold what comes back. */
+enum { BOUND = 4, RESULT = 6 };
 
 static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int first, int last) {
   const union argument *a = (const union argument *)(memory + instruction);
@@ -45,6 +51,16 @@ static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int
       break;
     case READ_MEMORY:
       read_memory(AT(2), (int32_t *)(memory + a[3].address + (size_t)part * a[4].address), first, last);
+      break;
+    case WEIGH:
+      weigh(AT(2), AT(3), *(const double *)&a[BOUND], last);
+      break;
+    case SUM_EXP:
+      *(double *)(memory + instruction + RESULT * sizeof(*a)) = sum_exp(AT(3), *(const double *)&a[BOUND], last);
+      break;
+    case MASS_ABOVE:
+      *(double *)(memory + instruction + RESULT * sizeof(*a)) =
+          mass_above(AT(2), AT(3), *(const double *)&a[BOUND], last);
       break;
     case QUANTIZE:
       quantize(AT(2), AT(3), AT(4), a[5].number, a[6].number, first, last);

@@ -14,6 +14,7 @@
 
 typedef __m256 vf;
 typedef __m256i vi;
+typedef __m256d vd;
 
 static inline vf load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void store(float *p, vf x) { _mm256_storeu_ps(p, x); }
@@ -68,5 +69,22 @@ static inline vi dot(vi sum, vi w, vi x) { return _mm256_add_epi32(sum, _mm256_m
 
 /** Sums of neighbouring lanes: those of a, then those of b. */
 static inline vi add_pairs(vi a, vi b) { return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8); }
+
+// Doubles, half as many.
+static inline vd splat_double(double x) { return _mm256_set1_pd(x); }
+static inline vd read_doubles(const double *p) { return _mm256_loadu_pd(p); }
+static inline void store_doubles(double *p, vd x) { _mm256_storeu_pd(p, x); }
+
+/** From floats. */
+static inline vd load_doubles(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+
+/** y where x > bound, else 0. */
+static inline vd if_above(vd x, vd bound, vd y) { return _mm256_and_pd(y, _mm256_cmp_pd(x, bound, _CMP_GT_OQ)); }
+
+/** 2^n for the whole n that stands in the low bits of n + 1.5 · 2^52. */
+static inline vd power_of_shifted(vd shifted) {
+  const vi bias = _mm256_set1_epi64x(1023LL << 52);
+  return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52), bias));
+}
 
 #endif

@@ -13,6 +13,7 @@
 
 typedef __m512 vf;
 typedef __m512i vi;
+typedef __m512d vd;
 
 static inline vf load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void store(float *p, vf x) { _mm512_storeu_ps(p, x); }
@@ -72,6 +73,25 @@ static inline vi add_pairs(vi a, vi b) {
   const vi even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
   const vi odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
   return _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b));
+}
+
+// Doubles, half as many.
+static inline vd splat_double(double x) { return _mm512_set1_pd(x); }
+static inline vd read_doubles(const double *p) { return _mm512_loadu_pd(p); }
+static inline void store_doubles(double *p, vd x) { _mm512_storeu_pd(p, x); }
+
+/** From floats. */
+static inline vd load_doubles(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+
+/** y where x > bound, else 0. */
+static inline vd if_above(vd x, vd bound, vd y) {
+  return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x, bound, _CMP_GT_OQ), y);
+}
+
+/** 2^n for the whole n that stands in the low bits of n + 1.5 · 2^52. */
+static inline vd power_of_shifted(vd shifted) {
+  const vi bias = _mm512_set1_epi64(1023LL << 52);
+  return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_slli_epi64(_mm512_castpd_si512(shifted), 52), bias));
 }
 
 #endif

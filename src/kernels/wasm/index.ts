@@ -3,6 +3,7 @@
 import { attention, storeKv } from "./attention";
 import { embedHalf, matmulInt8, quantize } from "./int8";
 import { matmul } from "./matmul";
+import { isNative, native } from "./native";
 import {
   digest, narrowHalves, packInOut, packInOutInt8, packOutIn, packOutInInt8, widenBf16, widenHalves,
 } from "./pack";
@@ -35,10 +36,6 @@ const DIGEST: i32 = 39;
 
 const INSTRUCTION_BYTES: usize = 64;
 const CURSOR: usize = 60; // the last word of an instruction: the first item that no thread has taken
-
-/** The instructions that native kernels run in place of these, as bits by their numbers, and how they are called. */
-@external("env", "nativeOps") declare const nativeOps: i32;
-@external("env", "native") declare function native(instruction: usize, part: i32, first: i32, last: i32): void;
 
 // @ts-ignore: decorator
 @inline
@@ -85,7 +82,7 @@ function executeNative(i: usize, part: i32, parts: i32): void {
 
 function execute(i: usize, part: i32, parts: i32): void {
   const op = int(i, 0);
-  if (op < 32 && (nativeOps >> op) & 1) {
+  if (isNative(op)) {
     executeNative(i, part, parts);
     return;
   }

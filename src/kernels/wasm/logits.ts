@@ -2,6 +2,8 @@
 // exponentials. Weights of tokens are doubles. The definition of every number is in `../logits-row.ts`.
 // A row's scratch holds, for the tokens that are left: values (f32), ids (i32), weights (f64), each for a whole row.
 
+import { isNative, MASS_ABOVE, overRow, SUM_EXP, WEIGH } from "./native";
+
 const NEVER: f32 = -Infinity;
 
 /** The largest value, −∞ of none. */
@@ -78,6 +80,7 @@ function sum8(a: v128, b: v128, c: v128, d: v128): f64 {
 
 /** Σ e^(value − largest) */
 export function sumExp(row: usize, stride: i32, largest: f64): f64 {
+  if (isNative(SUM_EXP)) return overRow(SUM_EXP, 0, row, largest, stride);
   const m = f64x2.splat(largest);
   let a = f64x2.splat(0);
   let b = a;
@@ -206,7 +209,12 @@ function candidates(row: usize, stride: i32, values: usize, ids: usize, masses: 
     const value = i < count ? load<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2)) : NEVER;
     store<f32>(values + (<usize>i << 2), value);
   }
-  const m = f64x2.splat(<f64>largestLogit(values, padded));
+  const largest = <f64>largestLogit(values, padded);
+  if (isNative(WEIGH)) {
+    overRow(WEIGH, masses, values, largest, padded);
+    return count;
+  }
+  const m = f64x2.splat(largest);
   for (let i = 0; i < padded; i += 2) {
     v128.store(masses + (<usize>i << 3), weights(values + (<usize>i << 2), m));
   }
@@ -215,6 +223,7 @@ function candidates(row: usize, stride: i32, values: usize, ids: usize, masses: 
 
 /** Σ of the weights of candidates above `threshold`. */
 function weightAbove(values: usize, masses: usize, count: i32, threshold: f32): f64 {
+  if (isNative(MASS_ABOVE)) return overRow(MASS_ABOVE, masses, values, <f64>threshold, (count + 7) & ~7);
   const t = f64x2.splat(<f64>threshold);
   let a = f64x2.splat(0);
   let b = a;
