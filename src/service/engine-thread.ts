@@ -1,4 +1,5 @@
 // Entry of the engine thread: loads the model, says so when all its threads run, and runs the engine until it is closed.
+import { getPriority, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { EngineCore } from "../engine/engine-core.ts";
 import type { FromEngine } from "../engine/messages.ts";
@@ -26,6 +27,11 @@ export interface EngineInfo {
 const port = parentPort;
 if (!port) throw new Error("this file is the entry of a worker thread");
 const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message);
+
+/** Niceness of the threads that compute: enough that the one that answers the network gets a core at once when it wakes. */
+const NICENESS = 5;
+// Linux knows a niceness for each thread, and helpers inherit it; elsewhere it would be the whole process's.
+if (process.platform === "linux" && getPriority(0) < NICENESS) setPriority(0, NICENESS);
 
 try {
   const { directory, options, lifelines } = workerData as EngineThreadData;
