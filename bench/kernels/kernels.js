@@ -1,0 +1,68 @@
+// @ts-check
+// The 8-bit matrix kernel in every build and instruction set that this machine runs, on data in cache: a product so small
+// that its time is that of a call and a barrier, and one that shows the kernel's own speed.
+// `node bench/kernels/kernels.js [--threads 2]`. The software must be built.
+import { availableParallelism } from "node:os";
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { compileKernels } from "../../dist/src/kernels/kernel-build.js";
+import { Arena, LinearMemory } from "../../dist/src/kernels/memory.js";
+import { nativeSets } from "../../dist/src/kernels/native.js";
+import { allocateProgram, BLOCK, BLOCK_BYTES, GROUP, Kernels } from "../../dist/src/kernels/program.js";
+import { WasmExecutor } from "../../dist/src/kernels/wasm.js";
+import { machineLine } from "../support/machine.js";
+import { median } from "../support/stats.js";
+
+const { values } = parseArgs({ options: { threads: { type: "string" } } });
+const threadsMax = Number(values.threads ?? availableParallelism());
+const SMALL = { rows: 1, inWidth: 64, outWidth: 64 };
+const LARGE = { rows: 16, inWidth: 768, outWidth: 512 };
+const PRODUCTS = 40;
+const RUNS = 300;
+
+/**
+ * Microseconds of one product.
+ * @param {import("../../dist/src/kernels/kernel-build.js").KernelBuild} build
+ * @param {number} threads
+ * @param {typeof SMALL} shape
+ */
+async function time(build, threads, { rows, inWidth, outWidth }) {
+  const arena = new Arena();
+  const space = allocateProgram(arena, { maxInstructions: PRODUCTS + 2, contextLength: 64, threads });
+  const groups = inWidth / GROUP;
+  const x = arena.floats(rows * inWidth);
+  const quantized = { values: arena.allocate(2 * rows * inWidth), scales: arena.floats(rows * groups) };
+  const out = arena.floats(rows * outWidth);
+  const weight = arena.allocate((outWidth / BLOCK) * groups * BLOCK_BYTES);
+  const memory = new LinearMemory(arena.size);
+  const kernels = new Kernels(WasmExecutor.start(memory, threads, [], compileKernels(build)), space);
+  /** @type {import("../../dist/src/kernels/program.js").Linear} */
+  const linear = { kind: "int8", weight, bias: 0, inWidth, outWidth };
+  const times = [];
+  for (let run = 0; run < RUNS; run++) {
+    const start = performance.now();
+    kernels.quantize(quantized, x, { rows, width: inWidth });
+    for (let i = 0; i < PRODUCTS; i++) kernels.matmulInt8(out, quantized, linear, rows, "store");
+    kernels.run();
+    times.push(performance.now() - start);
+  }
+  await kernels.close();
+  return (median(times) * 1000) / PRODUCTS;
+}
+
+const table = [];
+for (const build of /** @type {const} */ (["plain", "relaxed", ...nativeSets()])) {
+  if (compileKernels(build).build !== build) continue; // Node.js 20 has no relaxed SIMD.
+  for (const threads of new Set([1, threadsMax])) {
+    const small = await time(build, threads, SMALL);
+    const large = await time(build, threads, LARGE);
+    const macs = LARGE.rows * LARGE.inWidth * LARGE.outWidth;
+    table.push({
+      ...{ build, threads },
+      "64 × 64, µs": Number(small.toFixed(2)),
+      "16 rows, G multiply-adds/s": Number((macs / large / 1000).toFixed(1)),
+    });
+  }
+}
+console.log(machineLine());
+console.table(table);
