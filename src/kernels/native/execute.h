@@ -4,8 +4,8 @@
 
 #include "kernels.h"
 
-#define VECTORS (16 / LANES) // of a panel of 16 outputs
-#define PANELS_1 (64 / LANES) // panels of one row
+#define VECTORS (16 / LANES)  // of a panel of 16 outputs
+#define PANELS_1 (64 / LANES) // that one row takes at a time
 
 #include "vector-math.h"
 

@@ -3,8 +3,8 @@
 #ifndef GPT2_LOGITS_H
 #define GPT2_LOGITS_H
 
-#define DOUBLES (LANES / 2)    // of a vector
-#define PARTS (8 / DOUBLES)    // vectors of eight partial sums
+#define DOUBLES (LANES / 2) // of a vector
+#define PARTS (8 / DOUBLES) // vectors of eight partial sums
 
 /** e^x for x ≤ 0, 0 below −708. */
 INLINE vd exp_double(vd x) {

@@ -3,7 +3,6 @@
 #ifndef GPT2_MATMUL_H
 #define GPT2_MATMUL_H
 
-
 /** Panels that lie side by side, and how many bytes of those that come next are fetched from memory with each k. */
 struct panels {
   const float *weight;

@@ -17,24 +17,20 @@ const SPINS: i32 = 400000;
 const SHORT_SPINS: i32 = 4000;
 const SHORT_WAITS: i32 = 32;
 
-/** Waits left for which this thread spins shortly. */
+/** Waits at a barrier that are left for which this thread spins shortly. */
 let shortWaits: i32 = 0;
 
-/** Blocks until the word at `address` differs from `seen`. */
+/** Blocks until the word at `address` differs from `seen`; returns whether `spins` looks at it were enough. */
 // @ts-ignore: decorator
 @inline
-function waitForChange(address: usize, seen: i32): void {
-  const spins = shortWaits > 0 ? SHORT_SPINS : SPINS;
+function waitForChange(address: usize, seen: i32, spins: i32): bool {
   for (let i = 0; i < spins; i++) {
-    if (atomic.load<i32>(address) != seen) {
-      if (shortWaits > 0) shortWaits--;
-      return;
-    }
+    if (atomic.load<i32>(address) != seen) return true;
   }
-  shortWaits = shortWaits > 0 ? shortWaits - 1 : SHORT_WAITS;
   atomic.add<i32>(SLEEPERS, 1);
   while (atomic.load<i32>(address) == seen) atomic.wait<i32>(address, seen, -1);
   atomic.sub<i32>(SLEEPERS, 1);
+  return false;
 }
 
 /** Wakes who waits for a change at `address`, after it: a thread that is not counted yet will see the change. */
@@ -52,8 +48,11 @@ export function barrier(parts: i32): void {
     atomic.store<i32>(ARRIVED, 0);
     atomic.add<i32>(PHASE, 1);
     wake(PHASE);
-  } else {
-    waitForChange(PHASE, phase);
+  } else if (shortWaits > 0) {
+    shortWaits--;
+    waitForChange(PHASE, phase, SHORT_SPINS);
+  } else if (!waitForChange(PHASE, phase, SPINS)) {
+    shortWaits = SHORT_WAITS;
   }
 }
 
@@ -68,7 +67,7 @@ export function publish(program: usize, parts: i32): void {
 
 /** The helper's side: waits for a program after number `seen`. Returns its number, or −1 when the engine stops. */
 export function nextProgram(seen: i32): i32 {
-  waitForChange(GENERATION, seen);
+  waitForChange(GENERATION, seen, SPINS);
   if (atomic.load<i32>(STOP)) return -1;
   return atomic.load<i32>(GENERATION);
 }
