@@ -15,22 +15,13 @@ interface Binding {
   bind(set: InstructionSet, memory: Uint8Array): RunInstruction;
 }
 
-/** The instructions that `native/execute.h` runs, as bits by their numbers. */
 const NATIVE = [
-  "layerNorm",
-  "matmul",
-  "storeKv",
-  "attention",
-  "quantize",
-  "matmulInt8",
-  "readMemory",
-] as const;
-/** Sums over a row of logits, which only `wasm/native.ts` knows by number. */
-const ROW_SUMS = [12, 13, 14];
-export const NATIVE_OPS = [...NATIVE.map((name) => OP[name]), ...ROW_SUMS].reduce(
-  (bits, op) => bits | (1 << op),
-  0,
-);
+  ...(["layerNorm", "matmul", "storeKv", "attention", "quantize", "matmulInt8", "readMemory"] as const),
+  ...(["weigh", "sumExp", "massAbove"] as const),
+];
+
+/** The instructions that `native/execute.h` runs, as bits by their numbers. */
+export const NATIVE_OPS = NATIVE.reduce((bits, name) => bits | (1 << OP[name]), 0);
 
 /** Those of the instruction sets that can run here, the best first; none where the kernels are not built. */
 export function nativeSets(): readonly InstructionSet[] {

@@ -19,6 +19,10 @@ export const OP = {
   matmulInt8: 9,
   embedHalf: 10,
   readMemory: 11,
+  // Sums over a row of logits, for native kernels; in no program: `wasm/native.ts` asks for them.
+  weigh: 12,
+  sumExp: 13,
+  massAbove: 14,
   // While a model is loaded; see `reference-pack.ts`.
   packInOut: 32,
   packOutIn: 33,
@@ -231,9 +235,8 @@ export class Kernels {
 
   /** x[rows, width] as 14-bit integers with a scale for each group of 64. */
   quantize(to: Quantized, x: number, shape: { rows: number; width: number }): void {
-    this.#record(OP.quantize, Math.ceil(shape.width / GROUP), [
-      ...[to.values, to.scales, x, shape.width, shape.rows],
-    ]);
+    const args = [to.values, to.scales, x, shape.width, shape.rows];
+    this.#record(OP.quantize, Math.ceil(shape.width / GROUP), args);
   }
 
   /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights and quantised x. */

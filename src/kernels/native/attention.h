@@ -12,6 +12,15 @@ struct head {
   int size;
 };
 
+/** Floats from the values of one position to those of the next. */
+INLINE size_t value_stride(int size) { return (size_t)((size + 3) & ~3); }
+
+/** The values of position `j`. */
+INLINE const float *values_at(const struct head *head, int j) {
+  const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
+  return page + (size_t)(j & 15) * value_stride(head->size);
+}
+
 /** Scores of `rows` queries for `pages` pages: Σ q[i]·k[i][16], i ascending, times `scale`. */
 INLINE void score_pages(const int rows, const int pages, float *scores, size_t stride, const float *q, size_t q_stride,
                         const struct head *head, int page, float scale) {
@@ -69,11 +78,10 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < vectors; v++) sum[r][v] = splat(0.0f);
   }
-  const size_t padded = (size_t)((head->size + 3) & ~3);
   for (int begin = 0; begin < count; begin += 16) {
-    const int end = begin + 16 < count ? begin + 16 : count;
-    const float *value = (const float *)(head->values + (size_t)head->table[begin >> 4] * head->page_bytes) + column;
-    for (int j = begin; j < end; j++, value += padded) {
+    const int end = smaller(begin + 16, count);
+    const float *value = values_at(head, begin) + column;
+    for (int j = begin; j < end; j++, value += value_stride(head->size)) {
       vf values[4];
       for (int v = 0; v < vectors; v++) values[v] = load(value + v * LANES);
       for (int r = 0; r < rows; r++) {
@@ -85,8 +93,7 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
   // The later a row, the more positions it has of its own.
   for (int r = 1; r < rows; r++) {
     for (int j = count; j < count + r; j++) {
-      const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
-      const float *value = page + (size_t)(j & 15) * padded + column;
+      const float *value = values_at(head, j) + column;
       const vf weight = splat(weights[(size_t)r * stride + (size_t)j]);
       for (int v = 0; v < vectors; v++) sum[r][v] = sum[r][v] + weight * load(value + v * LANES);
     }
@@ -100,12 +107,8 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
 
 /** One column of one row: what whole vectors leave over. */
 static float weigh_column(const float *weights, float total, const struct head *head, int column, int count) {
-  const size_t padded = (size_t)((head->size + 3) & ~3);
   float sum = 0.0f;
-  for (int j = 0; j < count; j++) {
-    const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
-    sum = sum + weights[j] * page[(size_t)(j & 15) * padded + (size_t)column];
-  }
+  for (int j = 0; j < count; j++) sum = sum + weights[j] * values_at(head, j)[column];
   return sum / total;
 }
 
@@ -163,14 +166,14 @@ static void attention(uint8_t *memory, float *out, const float *qkv, const int32
                       int heads, int size, float scale, const uint8_t *pages, size_t page_bytes, float *scratch,
                       size_t stride, int first, int last) {
   const int width = heads * size;
-  const size_t qkv_stride = (size_t)((3 * width + 15) & ~15);
-  const size_t out_stride = (size_t)((width + 15) & ~15);
+  const size_t qkv_stride = row_stride(3 * width);
+  const size_t out_stride = row_stride(width);
   const size_t key_bytes = (size_t)size * 64;
-  const size_t head_bytes = key_bytes + (size_t)((size + 3) & ~3) * 64;
+  const size_t head_bytes = key_bytes + value_stride(size) * 64;
   while (first < last) {
     const int row = first / heads;
     const int is_tile = first % heads == 0 && follow(tables, positions, row, last / heads);
-    const int end = (row + 1) * heads < last ? (row + 1) * heads : last;
+    const int end = smaller((row + 1) * heads, last);
     const int count = positions[row] + 1;
     const int32_t *table = (const int32_t *)(memory + (uint32_t)tables[row]);
     for (int item = first; item < end; item++) {

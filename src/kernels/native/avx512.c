@@ -3,7 +3,6 @@
 
 #include "execute.h"
 
-execute execute_avx512;
 void execute_avx512(uint8_t *memory, uint32_t instruction, int part, int first, int last) {
   run_instruction(memory, instruction, part, first, last);
 }

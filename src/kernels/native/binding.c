@@ -53,7 +53,7 @@ static napi_value bind(napi_env env, napi_callback_info info) {
   TRY(napi_get_value_string_utf8(env, argv[0], name, sizeof(name), NULL));
   TRY(napi_get_typedarray_info(env, argv[1], NULL, &bytes, &memory, NULL, NULL));
 #ifdef MADV_HUGEPAGE
-  // With small pages, looking up their places takes a third of the memory's bandwidth. It is advice: failing is no harm.
+  // With small pages, looking up their places costs bandwidth. It is advice: failing is no harm.
   madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
   for (size_t i = 0; i < SET_COUNT; i++) {

@@ -1,12 +1,9 @@
 // Reads the arguments of an instruction and calls its kernel. Included once for each instruction set, after its vectors.
-#include <stddef.h>
 #include <string.h>
 
 #include "kernels.h"
 
-#define VECTORS (16 / LANES)  // of a panel of 16 outputs
-#define PANELS_1 (64 / LANES) // that one row takes at a time
-
+#include "shapes.h"
 #include "vector-math.h"
 
 #include "attention.h"
@@ -17,7 +14,6 @@
 
 // The same numbers as `OP` in `../program.ts`; NATIVE_OPS in `../native.ts` names those that come here.
 enum { LAYER_NORM = 2, MATMUL = 3, STORE_KV = 4, ATTENTION = 5, QUANTIZE = 8, MATMUL_INT8 = 9, READ_MEMORY = 11 };
-// The same as in `../wasm/native.ts`: sums over a row of logits, asked for by `../wasm/logits.ts`.
 enum { WEIGH = 12, SUM_EXP = 13, MASS_ABOVE = 14 };
 
 union argument {
@@ -46,9 +42,11 @@ static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int
     case LAYER_NORM:
       layer_norm(AT(2), AT(3), AT(4), AT(5), a[6].number, a[7].real, first, last);
       break;
-    case STORE_KV:
-      store_kv(memory, AT(2), AT(3), AT(4), a[5].number, a[6].number, AT(7), a[8].address, first, last);
+    case STORE_KV: {
+      const struct pages pages = {memory, AT(3), AT(4), AT(7), a[8].address};
+      store_kv(&pages, AT(2), a[5].number, a[6].number, first, last);
       break;
+    }
     case READ_MEMORY:
       read_memory(AT(2), (int32_t *)(memory + a[3].address + (size_t)part * a[4].address), first, last);
       break;

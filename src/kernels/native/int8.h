@@ -8,12 +8,6 @@
 #define QUADS 16         // of k in a group
 #define LARGEST 8191.0f  // 14 bits with sign
 
-/** Rows of a tile when `rows` are cut into as few tiles as possible, of about the same size. */
-INLINE int tile_rows(int rows) {
-  const int tiles = (rows + INT8_ROWS - 1) / INT8_ROWS;
-  return (rows + tiles - 1) / tiles;
-}
-
 /** A group of at most 64 values of one row, to its words of every quad, `stride` words apart. Returns its scale. */
 static float quantize_group(int16_t *q, size_t stride, const float *x, int count) {
   float values[64] = {0};
@@ -37,19 +31,18 @@ static float quantize_group(int16_t *q, size_t stride, const float *x, int count
 /** Groups `first` to `last` of all rows of x[rows, K], to tiles of words and scales. */
 static void quantize(int16_t *q, float *scales, const float *x, int width, int rows, int first, int last) {
   const size_t groups = (size_t)(width + 63) >> 6;
-  const size_t stride = (size_t)((width + 15) & ~15);
-  const int tile = tile_rows(rows);
+  const size_t stride = row_stride(width);
+  const int tile = tile_rows(rows, INT8_ROWS);
   for (int start = 0; start < rows; start += tile) {
-    const size_t count = (size_t)(rows - start < tile ? rows - start : tile);
+    const size_t count = (size_t)smaller(rows - start, tile);
     int16_t *words = q + (size_t)start * (groups << 6);
     float *scale = scales + (size_t)start * groups;
     for (int group = first; group < last; group++) {
       const size_t at = (size_t)group << 6;
-      const int left = width - (int)at;
+      const int values = smaller(width - (int)at, 64);
       for (size_t r = 0; r < count; r++) {
         const float *from = x + ((size_t)start + r) * stride + at;
-        scale[(size_t)group * count + r] =
-            quantize_group(words + at * count + 4 * r, 4 * count, from, left < 64 ? left : 64);
+        scale[(size_t)group * count + r] = quantize_group(words + at * count + 4 * r, 4 * count, from, values);
       }
     }
   }
@@ -124,16 +117,16 @@ static void matmul_int8(float *out, const int16_t *q, const float *scales, const
                         int rows, int in_width, int out_width, int epilogue, int first, int last) {
   const int groups = (in_width + 63) >> 6;
   const size_t block_bytes = (size_t)groups * BLOCK_BYTES;
-  const size_t out_stride = (size_t)((out_width + 15) & ~15);
-  const int tile = tile_rows(rows);
-  const size_t tiles = (size_t)((rows + tile - 1) / tile);
+  const size_t out_stride = row_stride(out_width);
+  const int tile = tile_rows(rows, INT8_ROWS);
+  const size_t tiles = (size_t)count_tiles(rows, tile);
   const size_t step = (BLOCK_BYTES / 64 + tiles - 1) / tiles * 64;
   float sums[INT8_ROWS * 16];
   for (int block = first; block < last; block++) {
     const int8_t *w = weight + (size_t)block * block_bytes;
     struct ahead ahead = {w + block_bytes, step};
     for (int row = 0; row < rows; row += tile) {
-      const int count = rows - row < tile ? rows - row : tile;
+      const int count = smaller(rows - row, tile);
       multiply_tile(count, sums, q + (size_t)row * (size_t)groups * 64, scales + row * groups, w, groups, &ahead);
       for (int r = 0; r < count; r++) {
         float *y = out + (size_t)(row + r) * out_stride + block * 16;

@@ -3,6 +3,8 @@
 #ifndef GPT2_MATMUL_H
 #define GPT2_MATMUL_H
 
+#define PANELS_1 (64 / LANES) // that one row takes at a time
+
 /** Panels that lie side by side, and how many bytes of those that come next are fetched from memory with each k. */
 struct panels {
   const float *weight;
@@ -56,20 +58,19 @@ static void multiply_panel(int rows, float *sums, const float *x, size_t x_strid
  */
 static void matmul(float *out, const float *x, const float *weight, const float *bias, int rows, int in_width,
                    int out_width, int epilogue, int first, int last) {
-  const size_t x_stride = (size_t)((in_width + 15) & ~15);
-  const size_t out_stride = (size_t)((out_width + 15) & ~15);
+  const size_t x_stride = row_stride(in_width);
+  const size_t out_stride = row_stride(out_width);
   const size_t panel_floats = (size_t)in_width * 16;
-  const int tiles = (rows + F32_ROWS - 1) / F32_ROWS;
-  const int tile = (rows + tiles - 1) / tiles;
+  const int tile = tile_rows(rows, F32_ROWS);
+  const size_t step = 64 / (size_t)count_tiles(rows, tile);
   float sums[(F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1) * 16];
   for (int panel = first; panel < last;) {
     // One row has too few sums to hide the latency of the addition: it takes several panels.
     const int panels = rows == 1 && panel + PANELS_1 <= last ? PANELS_1 : 1;
     const float *at = weight + (size_t)panel * panel_floats;
-    const size_t step = 64 / (size_t)tiles;
     struct panels w = {at, (const uint8_t *)(at + (size_t)panels * panel_floats), step, panel_floats};
     for (int row = 0; row < rows; row += tile) {
-      const int count = rows - row < tile ? rows - row : tile;
+      const int count = smaller(rows - row, tile);
       if (panels > 1) sum_products(1, PANELS_1, sums, x, x_stride, &w, in_width);
       else multiply_panel(count, sums, x + (size_t)row * x_stride, x_stride, &w, in_width);
       w.next += (size_t)in_width * step;

@@ -26,7 +26,7 @@ INLINE float sum_row(const float *x, int width, float mean, const int squared) {
 /** Rows `first` to `last`: (x − mean) / √(variance + ε) · weight + bias. */
 static void layer_norm(float *out, const float *x, const float *weight, const float *bias, int width, float epsilon,
                        int first, int last) {
-  const size_t stride = (size_t)((width + 15) & ~15);
+  const size_t stride = row_stride(width);
   for (int row = first; row < last; row++) {
     const float *from = x + (size_t)row * stride;
     float *to = out + (size_t)row * stride;
@@ -53,31 +53,41 @@ static void read_memory(const uint8_t *memory, int32_t *result, int first, int l
   memcpy(result, &all, sizeof(int32_t));
 }
 
+/** Where keys and values of rows go. `tables`: addresses in `memory`. */
+struct pages {
+  const uint8_t *memory;
+  const int32_t *positions;
+  const int32_t *tables;
+  uint8_t *first;
+  size_t bytes;
+};
+
+/** The head of an item of rows × heads, in the page of its row. */
+INLINE float *head_in_page(const struct pages *pages, int item, int heads, size_t head_floats) {
+  const int row = item / heads;
+  const int32_t *table = (const int32_t *)(pages->memory + (uint32_t)pages->tables[row]);
+  uint8_t *page = pages->first + (size_t)table[pages->positions[row] >> 4] * pages->bytes;
+  return (float *)page + (size_t)(item % heads) * head_floats;
+}
+
 /** Items `first` to `last` of rows × heads: keys and values of qkv[rows, 3·heads·size] into the rows' pages. */
-static void store_kv(const uint8_t *memory, const float *qkv, const int32_t *positions, const int32_t *tables, int heads,
-                     int size, uint8_t *pages, size_t page_bytes, int first, int last) {
+static void store_kv(const struct pages *pages, const float *qkv, int heads, int size, int first, int last) {
   const int width = heads * size;
-  const size_t stride = (size_t)((3 * width + 15) & ~15);
+  const size_t stride = row_stride(3 * width);
   const int padded = (size + 3) & ~3;
   const size_t head_floats = (size_t)(size + padded) * 16;
-  float *next = 0;
-  for (int item = last - 1; item >= first - 1; item--) {
-    // A key's line is in no cache when it was last written sixteen positions ago: the next item's are fetched meanwhile.
-    float *keys = next;
-    const int ahead = item;
-    if (ahead >= first) {
-      const int32_t *table = (const int32_t *)(memory + (uint32_t)tables[ahead / heads]);
-      const int position = positions[ahead / heads];
-      float *page = (float *)(pages + (size_t)table[position >> 4] * page_bytes);
-      next = page + (size_t)(ahead % heads) * head_floats + (position & 15);
+  for (int item = first; item < last; item++) {
+    if (item + 1 < last) {
+      // A key's line, last written a position ago, is in no cache: the next item's are fetched meanwhile.
+      const float *next = head_in_page(pages, item + 1, heads, head_floats);
       for (int i = 0; i < size; i++) __builtin_prefetch(next + i * 16, 1);
     }
-    if (!keys) continue;
-    const int row = (item + 1) / heads;
-    const int slot = positions[row] & 15;
-    const float *k = qkv + (size_t)row * stride + width + (item + 1) % heads * size;
-    float *values = keys - slot + (size_t)size * 16 + slot * padded;
-    for (int i = 0; i < size; i++) keys[i * 16] = k[i];
+    const int row = item / heads;
+    const int slot = pages->positions[row] & 15;
+    const float *k = qkv + (size_t)row * stride + width + item % heads * size;
+    float *keys = head_in_page(pages, item, heads, head_floats);
+    float *values = keys + size * 16 + slot * padded;
+    for (int i = 0; i < size; i++) keys[i * 16 + slot] = k[i];
     for (int i = 0; i < size; i++) values[i] = k[width + i];
     for (int i = size; i < padded; i++) values[i] = 0.0f;
   }

@@ -3,8 +3,6 @@
 #ifndef GPT2_VECTOR_MATH_H
 #define GPT2_VECTOR_MATH_H
 
-#define INLINE static inline __attribute__((always_inline))
-
 /** The larger one; not a number where either is not. */
 INLINE vf max_of(vf a, vf b) { return if_nan(a, a, max_or_b(a, b)); }
 

@@ -10,9 +10,9 @@ const ARRIVED: usize = 128; // threads that reached the barrier
 const PHASE: usize = 192; // raised when all have arrived
 const SLEEPERS: usize = 256; // threads that sleep, or are about to
 
-// Waking a thread takes some 40 µs. Who sleeps before that is over makes the others wait, sleep and be woken in turn, at
-// every kernel; so a thread spins for some 200 µs. Where threads are more than cores that only keeps the one waited for
-// from running: after a spin in vain come some short ones.
+// Waking a thread takes longer than most kernels run. Who sleeps before a wake-up could be over makes the others wait, sleep
+// and be woken in turn, at every kernel. Where threads are more than cores, a long spin only keeps the one waited for from
+// running: after a spin in vain come some short ones.
 const SPINS: i32 = 400000;
 const SHORT_SPINS: i32 = 4000;
 const SHORT_WAITS: i32 = 32;
