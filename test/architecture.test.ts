@@ -4,57 +4,84 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { packageRoot } from "../src/service/model-directory.ts";
+import { packageRoot } from "../src/generator/model-directory.ts";
 
 const ROOT = packageRoot();
 const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 60;
 
-/** Folder or file of `src/` → what of ours it may import. Types may flow the same way only. */
+/** Room of `src/` → what of ours it may import: rooms, or single files of one. Types may flow the same way only. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
-  kernels: ["errors"],
+  wording: [],
+  settings: ["errors", "wording"],
+  files: ["errors", "settings"],
+  sigv4: [],
   tokenizer: ["errors"],
-  decoding: ["errors", "kernels/logits-row"],
-  sigv4: ["errors"],
+  kernels: ["errors"],
+  "kernels/reference": ["kernels"],
+  "kernels/host": ["errors", "kernels", "kernels/reference"],
+  decoding: ["kernels/logits-row"],
   model: ["errors", "kernels"],
+  "model/loading": ["errors", "kernels", "kernels/host", "kernels/reference", "model"],
   engine: ["errors", "decoding", "kernels/logits-row", "model/backend"],
-  bench: ["errors", "kernels", "model"],
-  service: ["errors", "decoding", "engine", "kernels", "model", "tokenizer"],
-  schema: ["errors"],
-  params: ["errors", "schema", "config", "decoding", "service/generation"],
-  edges: ["params"],
-  config: ["errors", "schema"],
-  server: ["errors", "schema", "config", "params", "sigv4", "service", "decoding"],
+  "engine/thread": ["errors", "decoding", "engine", "model", "model/loading"],
+  request: ["errors", "wording", "settings", "decoding", "engine/thread"],
+  generator: [
+    "errors",
+    "request",
+    "decoding/strategy",
+    "tokenizer",
+    "engine/thread",
+    "kernels/host/kernel-build",
+    "model/weights",
+    "model/loading/weight-cache",
+  ],
+  offline: [
+    "errors",
+    "decoding",
+    "engine/engine-core",
+    "kernels",
+    "kernels/host",
+    "model",
+    "model/loading",
+    "tokenizer",
+  ],
+  "server/http": ["errors", "wording", "settings", "files", "request/generation"],
+  "server/access": ["errors", "settings", "files", "sigv4", "server/http"],
+  "server/doors": ["errors", "wording", "settings", "request", "server/http", "server/access"],
+  server: ["errors", "settings", "files", "request/generation", "generator", "server/http", "server/doors"],
   cli: [
     "errors",
-    "schema",
-    "config",
-    "params",
+    "wording",
+    "settings",
+    "files",
     "sigv4",
-    "service",
-    "server",
+    "request",
+    "generator",
+    "offline",
     "model",
-    "decoding",
-    "tokenizer",
-    "bench",
+    "model/loading",
+    "server",
+    "server/http",
+    "server/access",
+    "server/doors",
   ],
-  index: ["errors", "config", "params", "sigv4", "service", "server", "tokenizer", "decoding"],
 };
 
 /** What only some places may touch. */
 const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; readonly what: string }[] = [
   { pattern: /process\.(env|argv)/, places: /^cli\//, what: "the environment and the command line" },
-  { pattern: /from "(fastify|node:https?)"/, places: /^server\/|^cli\/serve/, what: "HTTP" },
+  { pattern: /from "(fastify|node:https?)"/, places: /^server\/(http|access|doors)\//, what: "HTTP" },
   {
     pattern: /from "node:worker_threads"/,
-    places: /^(engine\/worker-|service\/(load|engine-thread)|kernels\/(wasm|helper-thread))/,
+    places: /^(engine\/thread|generator\/load-generator|kernels\/host)/,
     what: "threads",
   },
   { pattern: /Math\.random|randomBytes|randomInt/, places: /^(cli|server)\//, what: "fresh randomness" },
   {
     pattern: /Date\.now|new Date\(\)/,
-    places: /^(cli|server|sigv4)\/|^model\/(identity|weight-cache)/,
+    places: /^(cli|server|sigv4)\/|^model\/loading\/(identity|weight-cache)/,
     what: "the clock",
   },
   { pattern: /console\.|process\.std(out|err)/, places: /^cli\//, what: "the terminal" },
@@ -70,51 +97,80 @@ function sourceFiles(folder: string, endings: RegExp): string[] {
 const sources = sourceFiles("src", /\.ts$/).filter(
   (file) => !file.startsWith("kernels/wasm/") && !file.endsWith(".d.ts"),
 );
+/** Without the tests. */
+const code = sources.filter((file) => !file.endsWith(".test.ts"));
 const text = (file: string): string => readFileSync(join(ROOT, "src", file), "utf8");
-const unit = (file: string): string =>
-  file.includes("/") ? (file.split("/")[0] as string) : file.replace(/\.ts$/, "");
+/** The room of a file or path under src/: its folder as far as the table knows it, or the file itself. */
+function roomOf(path: string): string {
+  const folders = path.split("/").slice(0, -1);
+  for (let depth = folders.length; depth > 0; depth--) {
+    const room = folders.slice(0, depth).join("/");
+    if (room in MAY_IMPORT) return room;
+  }
+  return folders[0] ?? path.replace(/(\.test)?\.ts$/, "");
+}
 
 /** Paths under src/ that a file imports, without the ending. */
 function imports(file: string): string[] {
   const folder = file.includes("/") ? file.slice(0, file.lastIndexOf("/") + 1) : "";
-  return [...text(file).matchAll(/(?:from|import) "(\.[^"]+)"/g)].map(([, path]) =>
+  return [...text(file).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, path]) =>
     new URL(path as string, `file:///${folder}`).pathname.slice(1).replace(/\.(ts|js)$/, ""),
   );
 }
 
 describe("architecture", () => {
-  it("knows every folder", () => {
+  it("knows every room", () => {
     assert.deepEqual(
-      [...new Set(sources.map(unit))]
-        .map((name) => name.replace(".test", ""))
-        .filter((name) => !(name in MAY_IMPORT)),
+      [...new Set(sources.map(roomOf))].filter((room) => !(room in MAY_IMPORT)),
       [],
     );
   });
 
-  it("imports go one way", () => {
-    const tests = /\.test\.ts$/;
-    for (const file of sources.filter((name) => !tests.test(name))) {
-      const own = unit(file);
+  it("imports go one way, and every permission is used", () => {
+    const unused = new Set(
+      Object.entries(MAY_IMPORT).flatMap(([room, entries]) => entries.map((entry) => `${room} → ${entry}`)),
+    );
+    for (const file of code) {
+      const own = roomOf(file);
       for (const path of imports(file)) {
-        if (unit(`${path}.ts`) === own) continue;
-        const allowed = (MAY_IMPORT[own] ?? []).some(
-          (entry) => path === entry || path.startsWith(`${entry}/`),
-        );
-        assert.ok(
-          allowed,
-          `src/${file} imports ${path}: ${own} may import ${MAY_IMPORT[own]?.join(", ") || "nothing"}`,
-        );
+        const target = roomOf(`${path}.ts`);
+        if (target === own) continue;
+        const entry = MAY_IMPORT[own]?.find((name) => name === target || name === path);
+        const allowed = MAY_IMPORT[own]?.join(", ") || "nothing";
+        assert.ok(entry, `src/${file} imports ${path}: ${own} may import ${allowed}`);
+        unused.delete(`${own} → ${entry}`);
       }
     }
+    assert.deepEqual([...unused], [], "permissions that nobody uses");
+  });
+
+  it("no file is part of a circle of imports, not even of types", () => {
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      assert.ok(!path.includes(file), `a circle of imports: ${[...path, file].join(" → ")}`);
+      if (done.has(file)) return;
+      for (const next of imports(file)) visit(`${next}.ts`, [...path, file]);
+      done.add(file);
+    };
+    for (const file of code) visit(file, []);
+  });
+
+  it("rooms are not part of a circle either", () => {
+    const visit = (room: string, path: readonly string[]): void => {
+      assert.ok(!path.includes(room), `a circle of rooms: ${[...path, room].join(" → ")}`);
+      for (const entry of MAY_IMPORT[room] ?? []) {
+        visit(entry in MAY_IMPORT ? entry : roomOf(`${entry}.ts`), [...path, room]);
+      }
+    };
+    for (const room of Object.keys(MAY_IMPORT)) visit(room, []);
   });
 
   it("the outside world is touched in its places only", () => {
-    for (const file of sources.filter((name) => !name.endsWith(".test.ts"))) {
+    for (const file of code) {
       for (const { pattern, places, what } of ONLY_IN) {
-        const code = text(file).replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
+        const statements = text(file).replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
         assert.ok(
-          !pattern.test(code) || places.test(file),
+          !pattern.test(statements) || places.test(file),
           `src/${file} touches ${what}, allowed in ${places}`,
         );
       }

@@ -1,11 +1,11 @@
-// Compiles the native kernels to dist/src/kernels/kernels.node, where there is a C compiler and they are worth it: for
+// Compiles the native kernels to dist/src/kernels/host/kernels.node, where there is a C compiler and they are worth it: for
 // x86-64, whose vectors are two and four times as wide as WebAssembly's. Anywhere else WebAssembly does all the work.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { include_dir as include } from "node-api-headers";
 
 const SOURCES = "src/kernels/native";
-const FOLDER = "dist/src/kernels";
+const FOLDER = "dist/src/kernels/host";
 const OUTPUT = `${FOLDER}/kernels.node`;
 
 /** Each instruction set has its own file, and only that one may use its instructions. */

@@ -1,10 +1,10 @@
-// Compiles the AssemblyScript kernels to dist/src/kernels, twice from the same sources: with plain SIMD, and with relaxed
+// Compiles the AssemblyScript kernels to dist/src/kernels/host, twice from the same sources: with plain SIMD, and with relaxed
 // SIMD for processors that have dot products of bytes. The modules bring no memory, data or runtime of their own: they
 // work on the shared memory that the engine hands to every thread.
 import { mkdirSync } from "node:fs";
 import asc from "assemblyscript/asc";
 
-const FOLDER = "dist/src/kernels";
+const FOLDER = "dist/src/kernels/host";
 mkdirSync(FOLDER, { recursive: true });
 await compile("kernels.wasm", "simd,threads,bulk-memory");
 await compile("kernels-relaxed.wasm", "simd,relaxed-simd,threads,bulk-memory");

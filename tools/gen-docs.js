@@ -8,14 +8,14 @@ import { pathToFileURL } from "node:url";
 
 const from =
   process.argv.find((argument) => argument.startsWith("--from="))?.slice("--from=".length) ?? "dist";
-const compiled = (file) => import(pathToFileURL(resolve(from, "src", file)).href);
-const { SETTINGS } = await compiled("config.js");
-const { EDGES } = await compiled("edges.js");
-const { ERRORS } = await compiled("errors.js");
-const { MODES, requestSchema } = await compiled("params.js");
-const { expectation, fieldsOf } = await compiled("schema.js");
-const { STATUS, TREATMENTS } = await compiled("server/errors.js");
-const { openApi } = await compiled("server/openapi.js");
+const compiled = (file) => import(pathToFileURL(resolve(from, file)).href);
+const { SETTINGS } = await compiled("src/settings.js");
+const { EDGES } = await compiled("test/parameters/edges.js");
+const { ERRORS } = await compiled("src/errors.js");
+const { MODES, requestSchema } = await compiled("src/request/params.js");
+const { expectation, fieldsOf } = await compiled("src/wording.js");
+const { STATUS, TREATMENTS } = await compiled("src/server/http/http-errors.js");
+const { openApi } = await compiled("src/server/doors/openapi.js");
 
 /** The positions of every GPT-2 that OpenAI released. */
 const CONTEXT_LENGTH = 1024;

@@ -2,7 +2,7 @@
 // @ts-check
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { randomFrom } from "../../conformance/server.js";
+import { randomFrom } from "../support/server-under-test.js";
 import { JobProcess } from "./jobs.js";
 
 /** The default request of the contract: sample-top-p with three sequences of 100 tokens, the prompt's included. */

@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { measureMachine } from "../../dist/src/bench/measure.js";
+import { measureMachine } from "../../dist/src/offline/measure.js";
 import { describeMachine, machineLine } from "../support/machine.js";
 import { CONTESTANTS } from "./contestants.js";
 import { FULL, measureBatches, measureServer, QUICK } from "./measure.js";

@@ -7,8 +7,8 @@ import { createServer } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { startServer } from "../../conformance/server.js";
 import { invoke, postJson } from "../support/invoke.js";
+import { startServer } from "../support/server-under-test.js";
 import { DEFAULT_REQUEST, jobBatches, llamaBatches } from "./batches.js";
 import {
   checkpoint,

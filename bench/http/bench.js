@@ -4,10 +4,10 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
-import { KEY } from "../../conformance/server.js";
 import { signRequest } from "../../dist/src/sigv4/index.js";
 import { runLoad } from "../support/load.js";
 import { describeMachine, machineLine } from "../support/machine.js";
+import { KEY } from "../support/server-under-test.js";
 import { percentile } from "../support/stats.js";
 import { Connection } from "./connection.js";
 

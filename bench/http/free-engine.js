@@ -3,7 +3,7 @@
 // @ts-check
 import { parentPort } from "node:worker_threads";
 import { EngineCore } from "../../dist/src/engine/engine-core.js";
-import { runEngineLoop } from "../../dist/src/engine/worker-loop.js";
+import { runEngineLoop } from "../../dist/src/engine/thread/worker-loop.js";
 
 /** @type {import("../../dist/src/model/backend.js").BackendLimits} */
 const limits = {

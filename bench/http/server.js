@@ -3,15 +3,15 @@
 // processor time it took and how late its event loop ran.
 // @ts-check
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { KEY } from "../../conformance/server.js";
-import { resolveConfig } from "../../dist/src/config.js";
-import { WorkerEngine } from "../../dist/src/engine/worker-engine.js";
-import { createApp } from "../../dist/src/server/app.js";
-import { Metrics } from "../../dist/src/server/metrics.js";
-import { spawnEngineThread } from "../../dist/src/service/load.js";
-import { resolveModelDirectory } from "../../dist/src/service/model-directory.js";
-import { TextGenerator } from "../../dist/src/service/text-generator.js";
+import { WorkerEngine } from "../../dist/src/engine/thread/worker-engine.js";
+import { spawnEngineThread } from "../../dist/src/generator/load-generator.js";
+import { resolveModelDirectory } from "../../dist/src/generator/model-directory.js";
+import { TextGenerator } from "../../dist/src/generator/text-generator.js";
+import { createApp } from "../../dist/src/server/doors/runtime.js";
+import { Metrics } from "../../dist/src/server/http/metrics.js";
+import { resolveConfig } from "../../dist/src/settings.js";
 import { loadTokenizer } from "../../dist/src/tokenizer/tokenizer-files.js";
+import { KEY } from "../support/server-under-test.js";
 
 const directory = resolveModelDirectory("tiny"); // Only its tokenizer is read.
 const { engine } = await WorkerEngine.start({

@@ -5,11 +5,11 @@
 import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
-import { compileKernels } from "../../dist/src/kernels/kernel-build.js";
+import { WasmExecutor } from "../../dist/src/kernels/host/executor.js";
+import { compileKernels } from "../../dist/src/kernels/host/kernel-build.js";
+import { nativeSets } from "../../dist/src/kernels/host/native-binding.js";
 import { Arena, LinearMemory } from "../../dist/src/kernels/memory.js";
-import { nativeSets } from "../../dist/src/kernels/native.js";
 import { allocateProgram, BLOCK, BLOCK_BYTES, GROUP, Kernels } from "../../dist/src/kernels/program.js";
-import { WasmExecutor } from "../../dist/src/kernels/wasm.js";
 import { machineLine } from "../support/machine.js";
 import { median } from "../support/stats.js";
 
@@ -22,7 +22,7 @@ const RUNS = 300;
 
 /**
  * Microseconds of one product.
- * @param {import("../../dist/src/kernels/kernel-build.js").KernelBuild} build
+ * @param {import("../../dist/src/kernels/host/kernel-build.js").KernelBuild} build
  * @param {number} threads
  * @param {typeof SMALL} shape
  */

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { KEY, startServer } from "../../conformance/server.js";
+import { KEY, startServer } from "../support/server-under-test.js";
 
 const { values } = parseArgs({
   options: {

@@ -5,9 +5,9 @@ import { basename } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { startServer } from "../../conformance/server.js";
 import { invoke } from "../support/invoke.js";
 import { describeMachine, machineLine } from "../support/machine.js";
+import { startServer } from "../support/server-under-test.js";
 import { median } from "../support/stats.js";
 
 const { values } = parseArgs({

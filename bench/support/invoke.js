@@ -1,7 +1,8 @@
-// One signed request to a server that `conformance/server.js` has started.
+// One signed request to a server that `server-under-test.js` has started.
 // @ts-check
-import { KEY } from "../../conformance/server.js";
+
 import { signRequest } from "../../dist/src/sigv4/index.js";
+import { KEY } from "./server-under-test.js";
 
 /**
  * @param {string} origin

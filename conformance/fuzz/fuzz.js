@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { KEY, randomFrom, startServer } from "../server.js";
+import { KEY, randomFrom, startServer } from "../../bench/support/server-under-test.js";
 
 const { values } = parseArgs({
   options: {

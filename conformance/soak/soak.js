@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { KEY, randomFrom, startServer } from "../server.js";
+import { KEY, randomFrom, startServer } from "../../bench/support/server-under-test.js";
 
 const { values } = parseArgs({
   options: {

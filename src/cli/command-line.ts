@@ -3,20 +3,20 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GptError } from "../errors.ts";
-import { nearest, quoted } from "../schema.ts";
-import { packageRoot } from "../service/model-directory.ts";
+import { packageRoot } from "../generator/model-directory.ts";
+import { nearest, quoted } from "../wording.ts";
 import type { Command } from "./command.ts";
 import { helpText } from "./flags.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import("./serve.ts")).serve,
-  container: async () => (await import("./container.ts")).container,
-  generate: async () => (await import("./generate.ts")).generate,
-  score: async () => (await import("./score.ts")).score,
-  verify: async () => (await import("./verify.ts")).verify,
-  bench: async () => (await import("./bench.ts")).bench,
-  sign: async () => (await import("./sign.ts")).sign,
-  "api-key": async () => (await import("./api-key.ts")).apiKey,
+  serve: async () => (await import("./commands/serve.ts")).serve,
+  container: async () => (await import("./commands/container.ts")).container,
+  generate: async () => (await import("./commands/generate.ts")).generate,
+  score: async () => (await import("./commands/score.ts")).score,
+  verify: async () => (await import("./commands/verify.ts")).verify,
+  bench: async () => (await import("./commands/bench.ts")).bench,
+  sign: async () => (await import("./commands/sign.ts")).sign,
+  "api-key": async () => (await import("./commands/api-key.ts")).apiKey,
 };
 
 const HELP_FLAGS = ["--help", "-h"];

@@ -4,9 +4,9 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DEFAULT_CONFIG, explainConfig } from "../config.ts";
-import { containerPresets } from "./container.ts";
-import { isLoopback, loadKeys } from "./keys.ts";
+import { isLoopback, loadKeys } from "../server/access/load-keys.ts";
+import { DEFAULT_CONFIG, explainConfig } from "../settings.ts";
+import { containerPresets } from "./commands/container.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 const KEY = {

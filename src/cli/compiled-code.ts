@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import * as module from "node:module";
 import { join } from "node:path";
-import { cacheDirectory, type Environment } from "./cache-directory.ts";
+import { cacheDirectory, type Environment } from "../files/cache-folders.ts";
 
 /** To be called before other modules are loaded; Node 22 and later. */
 export function keepCompiledCode(env: Environment): void {

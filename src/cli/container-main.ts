@@ -2,8 +2,8 @@
 // The entry point of a container image: the platform runs `IMAGE serve`, and whoever tries it out may add flags. Every
 // other word is refused, so that a mistyped command does not start a server.
 import { GptError } from "../errors.ts";
-import { quoted } from "../schema.ts";
-import { container } from "./container.ts";
+import { quoted } from "../wording.ts";
+import { container } from "./commands/container.ts";
 import { report } from "./report.ts";
 
 async function main([word = "serve", ...argv]: readonly string[]): Promise<number> {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { resolveModelDirectory } from "../service/model-directory.ts";
+import { resolveModelDirectory } from "../generator/model-directory.ts";
 
 const ENTRY = fileURLToPath(new URL("./container-main.js", import.meta.url));
 

@@ -1,7 +1,7 @@
 // The commands that `serve` prints: complete ones for each client, with the real address, to be pasted into a shell in
 // which the two AWS_ variables are set.
 
-import type { Config } from "../config.ts";
+import type { Config } from "../settings.ts";
 
 export interface ExampleTarget {
   /** Scheme, host and port, without a path. */

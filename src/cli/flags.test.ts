@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SETTINGS } from "../config.ts";
+import { SETTINGS } from "../settings.ts";
 import { helpText, parseFlags, settingOptions } from "./flags.ts";
 
 const FLAGS_ONLY = {

@@ -1,8 +1,8 @@
 // Flags: settings as options of `util.parseArgs`, parsing with one clear sentence for whatever is wrong, help text.
 import { parseArgs } from "node:util";
-import { SETTINGS, type SettingName } from "../config.ts";
 import { GptError } from "../errors.ts";
-import { nearest, quoted } from "../schema.ts";
+import { SETTINGS, type SettingName } from "../settings.ts";
+import { nearest, quoted } from "../wording.ts";
 import type { Command, Options } from "./command.ts";
 
 /** The options for some settings, or for all. */

@@ -1,6 +1,6 @@
 // `--print-config`: every setting with its value and where that comes from. No setting holds a secret; those stand in
 // files and in the AWS_ variables.
-import { type ResolvedConfig, SETTINGS } from "../config.ts";
+import { type ResolvedConfig, SETTINGS } from "../settings.ts";
 
 export function configText({ config, origins }: ResolvedConfig): string {
   const rows = SETTINGS.map(

@@ -8,3 +8,8 @@ export function report(error: unknown): number {
   process.stderr.write(`gpt2-api: ${text}\n`);
   return error instanceof GptError && error.code === "invalid_config" ? 2 : 1;
 }
+
+/** For servers: a disk that is full or a pipe that is closed takes the log away, not the service. */
+export function outliveOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+}

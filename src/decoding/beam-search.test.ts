@@ -2,10 +2,11 @@
 // a second implementation that keeps every candidate of every step in one list.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { PlainLogitsRow } from "../kernels/logits-row.ts";
-import type { DecodingParams } from "./params.ts";
+import { PlainLogitsRow } from "../kernels/reference/plain-logits-row.ts";
+import type { DecodingParams } from "./decoding-params.ts";
+import { makeStrategy } from "./make-strategy.ts";
 import { uniform } from "./random.ts";
-import { type Hypothesis, makeStrategy } from "./strategy.ts";
+import type { Hypothesis } from "./strategy.ts";
 
 /** Logits after a sequence. */
 type Model = (tokenIds: readonly number[]) => readonly number[];

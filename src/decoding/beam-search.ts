@@ -2,8 +2,8 @@
 // scores are sums of f32 log-probabilities, a finished hypothesis keeps its end-of-text token, and its value is the
 // sum over the number of new tokens to the power of the length penalty.
 import { descending, type LogitsRow, type ScoredToken } from "../kernels/logits-row.ts";
+import type { DecodingParams, Search } from "./decoding-params.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import type { DecodingParams, Search } from "./params.ts";
 import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
 
 type BeamParams = DecodingParams & { readonly search: Extract<Search, { kind: "beam" }> };

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { ruleValues } from "../../test/support/checkpoints.ts";
-import { PlainLogitsRow } from "../kernels/logits-row.ts";
-import { packageRoot } from "../service/model-directory.ts";
+import { packageRoot } from "../generator/model-directory.ts";
+import { PlainLogitsRow } from "../kernels/reference/plain-logits-row.ts";
 import { type LogitsProcessor, noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
 
 const OUT = Number.NEGATIVE_INFINITY;

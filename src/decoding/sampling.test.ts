@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ruleValues } from "../../test/support/checkpoints.ts";
 import { chiSquareTail, fitTail, independenceTail, UNLIKELY } from "../../test/support/statistics.ts";
-import { PlainLogitsRow } from "../kernels/logits-row.ts";
-import { parseGenerationParams } from "../params.ts";
-import type { DecodingParams } from "./params.ts";
+import { PlainLogitsRow } from "../kernels/reference/plain-logits-row.ts";
+import { parseGenerationParams } from "../request/params.ts";
+import type { DecodingParams } from "./decoding-params.ts";
+import { makeStrategy } from "./make-strategy.ts";
 import { uniform } from "./random.ts";
 import { draw as drawFrom } from "./sampling.ts";
-import { type Hypothesis, makeStrategy } from "./strategy.ts";
+import type { Hypothesis } from "./strategy.ts";
 
 const OUT = Number.NEGATIVE_INFINITY;
 const PROMPT = [1, 2, 3];

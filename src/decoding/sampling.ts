@@ -1,43 +1,10 @@
-// One token at a time for each sequence: the most likely one, or one drawn from the filtered distribution.
+// Sampling: each sequence goes on with a token that is drawn from its filtered distribution.
 import type { Distribution, LogitsRow } from "../kernels/logits-row.ts";
+import type { DecodingParams } from "./decoding-params.ts";
+import { finished } from "./finished.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import type { DecodingParams } from "./params.ts";
 import { uniform } from "./random.ts";
 import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
-
-/** One deterministic sequence, computed once and returned as often as asked for. */
-export class GreedySearch implements DecodingStrategy {
-  readonly width = 1;
-  readonly #params: DecodingParams;
-  readonly #processors: readonly LogitsProcessor[];
-  readonly #eos: ReadonlySet<number>;
-  #result: Hypothesis | undefined;
-
-  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], context: SearchContext) {
-    this.#params = params;
-    this.#processors = processors;
-    this.#eos = context.eosTokenIds;
-  }
-
-  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[] {
-    const branch = branches[0] as Branch;
-    const row = rows[0] as LogitsRow;
-    for (const process of this.#processors) process(row, branch.tokenIds);
-    const tokenId = row.argmax();
-    this.#result = finished(branch.tokenIds, tokenId, this.#eos, this.#params.maxLength);
-    return this.#result ? [] : [{ parent: 0, index: 0, tokenId }];
-  }
-
-  settled(branches: readonly Branch[]): (readonly number[])[] {
-    const { numReturnSequences } = this.#params;
-    return new Array(numReturnSequences).fill((branches[0] as Branch).tokenIds);
-  }
-
-  results(): Hypothesis[] {
-    const { numReturnSequences } = this.#params;
-    return Array.from({ length: numReturnSequences }, () => this.#result as Hypothesis);
-  }
-}
 
 /** `numReturnSequences` sequences, drawn independently of each other. */
 export class MultinomialSampling implements DecodingStrategy {
@@ -85,18 +52,6 @@ export class MultinomialSampling implements DecodingStrategy {
   results(): Hypothesis[] {
     return this.#results;
   }
-}
-
-/** The hypothesis that ends with `tokenId`, if the sequence ends with it. */
-function finished(
-  tokenIds: readonly number[],
-  tokenId: number,
-  eos: ReadonlySet<number>,
-  maxLength: number,
-): Hypothesis | undefined {
-  if (eos.has(tokenId)) return { tokenIds: [...tokenIds, tokenId], finishReason: "stop" };
-  if (tokenIds.length + 1 >= maxLength) return { tokenIds: [...tokenIds, tokenId], finishReason: "length" };
-  return undefined;
 }
 
 /**

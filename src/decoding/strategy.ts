@@ -2,10 +2,7 @@
 // sequence continues itself, the first step of n samples continues parent 0 n times, beams come from any parent. The
 // scheduler and the KV cache never learn which strategy runs.
 import type { LogitsRow } from "../kernels/logits-row.ts";
-import { BeamSearch } from "./beam-search.ts";
-import { type LogitsProcessor, noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
-import type { DecodingParams, FinishReason } from "./params.ts";
-import { GreedySearch, MultinomialSampling } from "./sampling.ts";
+import type { FinishReason } from "./decoding-params.ts";
 
 /** What a strategy sees of a live sequence. */
 export interface Branch {
@@ -48,18 +45,4 @@ export interface DecodingStrategy {
 export interface SearchContext {
   readonly promptLength: number;
   readonly eosTokenIds: ReadonlySet<number>;
-}
-
-/** Turns parameters into parts, once; nothing in the loop looks at the mode. */
-export function makeStrategy(params: DecodingParams, context: SearchContext): DecodingStrategy {
-  const { search, noRepeatNgramSize } = params;
-  const processors: LogitsProcessor[] = noRepeatNgramSize > 0 ? [noRepeatNgram(noRepeatNgramSize)] : [];
-  if (search.kind === "greedy" || (search.kind === "beam" && search.numBeams === 1)) {
-    return new GreedySearch(params, processors, context);
-  }
-  if (search.kind === "beam") return new BeamSearch({ ...params, search }, processors, context);
-  if (search.temperature !== 1) processors.push(temperature(search.temperature));
-  if (search.topK > 0) processors.push(topK(search.topK));
-  if (search.topP < 1) processors.push(topP(search.topP));
-  return new MultinomialSampling(params, processors, context);
 }

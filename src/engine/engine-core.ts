@@ -1,5 +1,5 @@
 // The engine's three verbs: schedule, forward, update. Synchronous; who calls `step` and when is decided elsewhere.
-import { makeStrategy } from "../decoding/strategy.ts";
+import { makeStrategy } from "../decoding/make-strategy.ts";
 import type { Backend } from "../model/backend.ts";
 import { type EngineOptions, type Outcome, Scheduler } from "./scheduler.ts";
 import type { GenerationRequest } from "./sequence.ts";

@@ -1,5 +1,5 @@
 // The state of a request inside the engine. It is born with the request and dies with it.
-import type { DecodingParams } from "../decoding/params.ts";
+import type { DecodingParams } from "../decoding/decoding-params.ts";
 import type { DecodingStrategy } from "../decoding/strategy.ts";
 import type { PageCopy } from "../model/backend.ts";
 

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { uniform } from "../decoding/random.ts";
-import { fromHalf, toHalf } from "./half.ts";
-import { compileKernels, preferredBuild } from "./kernel-build.ts";
+import { WasmExecutor } from "./host/executor.ts";
+import { compileKernels, preferredBuild } from "./host/kernel-build.ts";
+import { nativeSets } from "./host/native-binding.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
-import { nativeSets } from "./native.ts";
 import {
   ACTIVATIONS,
   type Activation,
@@ -18,9 +18,9 @@ import {
   headFloats,
   Kernels,
 } from "./program.ts";
-import { ReferenceExecutor } from "./reference.ts";
-import { ACTIVATE } from "./reference-math.ts";
-import { WasmExecutor } from "./wasm.ts";
+import { fromHalf, toHalf } from "./reference/half.ts";
+import { ReferenceExecutor } from "./reference/kernels.ts";
+import { ACTIVATE } from "./reference/math.ts";
 
 const THREADS = 3;
 const BUILDS = (["plain", "relaxed", ...nativeSets()] as const).map(compileKernels);

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { uniform } from "../decoding/random.ts";
-import { compileKernels } from "./kernel-build.ts";
-import { type LogitsRow, PlainLogitsRow } from "./logits-row.ts";
+import { WasmExecutor } from "./host/executor.ts";
+import { compileKernels } from "./host/kernel-build.ts";
+import { nativeSets } from "./host/native-binding.ts";
+import type { LogitsRow } from "./logits-row.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
-import { nativeSets } from "./native.ts";
 import { type LogitsPlace, logitsScratchBytes } from "./program.ts";
-import { WasmExecutor } from "./wasm.ts";
+import { PlainLogitsRow } from "./reference/plain-logits-row.ts";
 
 const OUT = Number.NEGATIVE_INFINITY;
 

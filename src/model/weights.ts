@@ -1,26 +1,18 @@
-// Where the weights lie in linear memory, and how they get there. In f32, matrices are packed into panels of 16 outputs
-// (`packing.ts`), and the token embedding once for both its uses, as a look-up table and as the output head. In int8,
+// Where the weights lie in linear memory. In f32, matrices are packed into panels of 16 outputs
+// (`loading/packing.ts`), and the token embedding once for both its uses, as a look-up table and as the output head. In int8,
 // matrices and the head are quantised; the embedding is kept in half precision for looking up; norms, biases and
 // positions stay f32.
 import { type Arena, rowStride } from "../kernels/memory.ts";
-import type { Embedding, Linear } from "../kernels/program.ts";
+import { BLOCK, BLOCK_BYTES, type Embedding, GROUP, type Linear } from "../kernels/program.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
-import { linearBytes, type Packer } from "./packing.ts";
-import type { Tensor } from "./safetensors.ts";
 
 export const PRECISIONS = ["int8", "f32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
-/** To be raised whenever packed weights get another layout or other bits: cached ones are then of no use. */
-export const WEIGHT_FORMAT = 3;
-
-/** Where tensors come from: a checkpoint, or whatever has its shape. */
-export interface TensorSource {
-  readonly config: Gpt2Config;
-  /** A tensor of this shape; names without the `transformer.` prefix. */
-  tensor(name: string, shape: readonly number[]): Tensor;
-  /** Another one whenever the tensors may be others; undefined: cannot be told. */
-  identity?(): string | undefined;
+/** Bytes of a packed matrix. */
+export function linearBytes(precision: Precision, inWidth: number, outWidth: number): number {
+  if (precision === "f32") return 4 * inWidth * rowStride(outWidth);
+  return Math.ceil(outWidth / BLOCK) * Math.ceil(inWidth / GROUP) * BLOCK_BYTES;
 }
 
 export interface Norm {
@@ -82,42 +74,4 @@ export function allocateWeights(arena: Arena, config: Gpt2Config, precision: Pre
   const wpe = arena.floats(contextLength * rowStride(nEmbd));
   const lnF = norm();
   return { wte, wpe, blocks, lnF, head, region: { address, bytes: arena.allocate(0) - address } };
-}
-
-/**
- * Reads every tensor, piece by piece, and packs it into its place.
- * @throws GptError `invalid_checkpoint` naming the file and the tensor.
- */
-export function loadWeights(packer: Packer, weights: Gpt2Weights, source: TensorSource): void {
-  const { vocabSize, contextLength, nEmbd, tieWordEmbeddings } = source.config;
-  const vector = (address: number, name: string, width: number): void => {
-    packer.rows(address, source.tensor(name, [width]), [1, width]);
-  };
-  const norm = (target: Norm, name: string): void => {
-    vector(target.weight, `${name}.weight`, nEmbd);
-    vector(target.bias, `${name}.bias`, nEmbd);
-  };
-  // Conv1D weights are stored [in, out], a Linear's [out, in].
-  const conv1d = (target: Linear, name: string): void => {
-    const { inWidth, outWidth } = target;
-    packer.inOut(target, source.tensor(`${name}.weight`, [inWidth, outWidth]));
-    vector(target.bias, `${name}.bias`, outWidth);
-  };
-  const { wte, head } = weights;
-  const shape = [vocabSize, nEmbd] as const;
-  const lookedUp: Linear[] = wte.kind === "half" ? [] : [{ ...head, weight: wte.address }];
-  const heads = tieWordEmbeddings && head.weight !== wte.address ? [head] : [];
-  const halves = wte.kind === "half" ? wte.address : 0;
-  packer.outIn([...lookedUp, ...heads], source.tensor("wte.weight", shape), shape, halves);
-  if (!tieWordEmbeddings) packer.outIn([head], source.tensor("lm_head.weight", shape), shape);
-  packer.rows(weights.wpe, source.tensor("wpe.weight", [contextLength, nEmbd]), [contextLength, nEmbd]);
-  for (const [l, block] of weights.blocks.entries()) {
-    norm(block.ln1, `h.${l}.ln_1`);
-    conv1d(block.cAttn, `h.${l}.attn.c_attn`);
-    conv1d(block.attnProj, `h.${l}.attn.c_proj`);
-    norm(block.ln2, `h.${l}.ln_2`);
-    conv1d(block.cFc, `h.${l}.mlp.c_fc`);
-    conv1d(block.mlpProj, `h.${l}.mlp.c_proj`);
-  }
-  norm(weights.lnF, "ln_f");
 }

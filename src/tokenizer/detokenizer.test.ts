@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { Dice } from "../../test/support/crowd.ts";
-import { packageRoot } from "../service/model-directory.ts";
+import { packageRoot } from "../generator/model-directory.ts";
 import { Detokenizer } from "./detokenizer.ts";
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 import { loadTokenizer } from "./tokenizer-files.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { GptError } from "../errors.ts";
-import { packageRoot } from "../service/model-directory.ts";
+import { packageRoot } from "../generator/model-directory.ts";
 import { hasTokenizerFiles, loadTokenizer } from "./tokenizer-files.ts";
 
 const SMALL = join(packageRoot(), "test", "fixtures", "tokenizer", "small", "tokenizer.json");

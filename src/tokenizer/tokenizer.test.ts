@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
-import { packageRoot } from "../service/model-directory.ts";
+import { packageRoot } from "../generator/model-directory.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { loadTokenizer } from "./tokenizer-files.ts";
 

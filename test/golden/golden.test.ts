@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import type { Search } from "../../src/decoding/decoding-params.ts";
 import {
   type LogitsProcessor,
   noRepeatNgram,
@@ -12,11 +13,10 @@ import {
   topK,
   topP,
 } from "../../src/decoding/logits-processors.ts";
-import type { Search } from "../../src/decoding/params.ts";
-import { PlainLogitsRow } from "../../src/kernels/logits-row.ts";
+import { PlainLogitsRow } from "../../src/kernels/reference/plain-logits-row.ts";
 import type { Backend } from "../../src/model/backend.ts";
-import { loadModel } from "../../src/model/load.ts";
-import { score } from "../../src/service/score.ts";
+import { loadModel } from "../../src/model/loading/load-model.ts";
+import { score } from "../../src/offline/score.ts";
 import { type CheckpointOptions, temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
 import { beams, generateIds, someDecoding } from "../support/inline-engine.ts";
 

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import type { DecodingParams } from "../../src/decoding/params.ts";
-import { loadModel } from "../../src/model/load.ts";
-import { packageRoot } from "../../src/service/model-directory.ts";
-import { score } from "../../src/service/score.ts";
+import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
+import { packageRoot } from "../../src/generator/model-directory.ts";
+import { loadModel } from "../../src/model/loading/load-model.ts";
+import { score } from "../../src/offline/score.ts";
 import { type CheckpointOptions, temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
 import { beams, generateAll, someDecoding } from "../support/inline-engine.ts";
 

@@ -1,16 +1,16 @@
-// The edges of the parameters: what the table of src/edges.ts says happens, happens. Every line of it has its test.
+// The edges of the parameters: what the table of edges.ts says happens, happens. Every line of it has its test.
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import type { EDGES } from "../../src/edges.ts";
-import { parseGenerationParams } from "../../src/params.ts";
-import type { Generation } from "../../src/service/generation.ts";
-import { packageRoot } from "../../src/service/model-directory.ts";
-import type { TextGenerator } from "../../src/service/text-generator.ts";
+import { packageRoot } from "../../src/generator/model-directory.ts";
+import type { TextGenerator } from "../../src/generator/text-generator.ts";
+import type { Generation } from "../../src/request/generation.ts";
+import { parseGenerationParams } from "../../src/request/params.ts";
 import { loadTokenizer } from "../../src/tokenizer/tokenizer-files.ts";
 import { type CheckpointOptions, temporaryDirectory } from "../support/checkpoints.ts";
 import { makeGenerator } from "../support/inline-generator.ts";
+import type { EDGES } from "./edges.ts";
 
 const END = 50256;
 const MODES = ["sample-top-p", "sample-top-k", "sample", "beam", "greedy"];

@@ -10,7 +10,7 @@ import {
   type ParseOptions,
   parseGenerationParams,
   requestSchema,
-} from "../../src/params.ts";
+} from "../../src/request/params.ts";
 import { temporaryDirectory } from "../support/checkpoints.ts";
 import { makeGenerator } from "../support/inline-generator.ts";
 

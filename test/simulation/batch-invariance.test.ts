@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import { EngineCore } from "../../src/engine/engine-core.ts";
 import type { LogitsRow } from "../../src/kernels/logits-row.ts";
 import type { Backend } from "../../src/model/backend.ts";
-import { loadModel } from "../../src/model/load.ts";
+import { loadModel } from "../../src/model/loading/load-model.ts";
 import { temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
 import { type CrowdRequest, Dice, randomRequest, runCrowd } from "../support/crowd.ts";
 import { generateAll } from "../support/inline-engine.ts";

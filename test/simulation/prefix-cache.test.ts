@@ -1,7 +1,7 @@
 // What the prefix cache spares: rows of passes, counted by a backend that remembers. Pages hold 4 positions.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { DecodingParams } from "../../src/decoding/params.ts";
+import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
 import { FakeBackend } from "../support/fake-backend.ts";
 import { beams, someDecoding } from "../support/inline-engine.ts";

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EngineCore } from "../../src/engine/engine-core.ts";
-import type { TextPiece } from "../../src/service/generation.ts";
-import { TextStream } from "../../src/service/text-stream.ts";
+import { TextStream } from "../../src/generator/text-stream.ts";
+import type { TextPiece } from "../../src/request/generation.ts";
 import { BYTE_TO_CHAR } from "../../src/tokenizer/byte-map.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { Dice, randomRequest } from "../support/crowd.ts";

@@ -1,6 +1,6 @@
 // Seeded crowds of requests of all modes, and their run through an engine.
 import assert from "node:assert/strict";
-import type { DecodingParams, Search } from "../../src/decoding/params.ts";
+import type { DecodingParams, Search } from "../../src/decoding/decoding-params.ts";
 import { uniform } from "../../src/decoding/random.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import type { EngineCore } from "../../src/engine/engine-core.ts";

@@ -1,8 +1,8 @@
 // Engines for tests of what stands on an engine: the answer is any function, and nothing else happens.
-import type { DecodingParams } from "../../src/decoding/params.ts";
+import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { NO_COUNTS } from "../../src/engine/engine-core.ts";
-import type { Engine } from "../../src/service/text-generator.ts";
+import type { Engine } from "../../src/generator/text-generator.ts";
 
 const NO_TIMING = { queueMs: 0, firstTokenMs: 0, totalMs: 0 };
 const NO_STATS: ReturnType<Engine["stats"]> = {

@@ -3,7 +3,8 @@
 // assertion.
 import assert from "node:assert/strict";
 import { uniform } from "../../src/decoding/random.ts";
-import { type LogitsRow, PlainLogitsRow } from "../../src/kernels/logits-row.ts";
+import type { LogitsRow } from "../../src/kernels/logits-row.ts";
+import { PlainLogitsRow } from "../../src/kernels/reference/plain-logits-row.ts";
 import type { Backend, BackendLimits, ForwardBatch, ForwardChunk } from "../../src/model/backend.ts";
 
 /** What is remembered of a position: a hash of all tokens up to it, and the last of them. */

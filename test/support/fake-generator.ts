@@ -11,7 +11,7 @@ import type {
   GeneratorStats,
   ModelInfo,
   TextPiece,
-} from "../../src/service/generation.ts";
+} from "../../src/request/generation.ts";
 
 export class FakeGenerator implements Generator {
   readonly model: ModelInfo = {

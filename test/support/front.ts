@@ -1,7 +1,7 @@
 // The runtime front on a fake generator, with a signed request to start from. Nothing listens unless a test says so.
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
-import { type Config, DEFAULT_CONFIG } from "../../src/config.ts";
-import { type AppOptions, createApp } from "../../src/server/app.ts";
+import { type AppOptions, createApp } from "../../src/server/doors/runtime.ts";
+import { type Config, DEFAULT_CONFIG } from "../../src/settings.ts";
 import { type Credential, signRequest } from "../../src/sigv4/index.ts";
 import { FakeGenerator } from "./fake-generator.ts";
 

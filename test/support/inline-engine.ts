@@ -1,5 +1,5 @@
 // Runs requests through the engine's core in the calling thread.
-import type { DecodingParams, Search } from "../../src/decoding/params.ts";
+import type { DecodingParams, Search } from "../../src/decoding/decoding-params.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
 import type { Backend } from "../../src/model/backend.ts";

@@ -1,6 +1,7 @@
 // A `TextGenerator` whose engine runs in the calling thread, on a small checkpoint made by the public rule.
-import { loadModel } from "../../src/model/load.ts";
-import { TextGenerator } from "../../src/service/text-generator.ts";
+
+import { TextGenerator } from "../../src/generator/text-generator.ts";
+import { loadModel } from "../../src/model/loading/load-model.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { type CheckpointOptions, writeCheckpoint } from "./checkpoints.ts";
 import { anEngine } from "./engines.ts";

@@ -14,4 +14,4 @@ EngineCore.prototype.add = function (this: EngineCore, request: GenerationReques
   add.call(this, request);
 };
 
-await import("../../src/service/engine-thread.ts");
+await import("../../src/engine/thread/entry.ts");

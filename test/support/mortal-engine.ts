@@ -1,7 +1,12 @@
 // An engine in a thread of its own, on a small checkpoint, whose threads can be killed.
-import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../../src/engine/worker-engine.ts";
-import type { EngineInfo } from "../../src/service/engine-thread.ts";
-import { spawnEngineThread } from "../../src/service/load.ts";
+
+import type { EngineInfo } from "../../src/engine/thread/entry.ts";
+import {
+  type EngineThread,
+  WorkerEngine,
+  type WorkerEngineOptions,
+} from "../../src/engine/thread/worker-engine.ts";
+import { spawnEngineThread } from "../../src/generator/load-generator.ts";
 import { writeCheckpoint } from "./checkpoints.ts";
 
 /** Alone in a prompt it kills a helper thread of the engine. */

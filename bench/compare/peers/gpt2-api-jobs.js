@@ -2,7 +2,7 @@
 // @ts-check
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { loadGenerator } from "../../../dist/src/service/load.js";
+import { loadGenerator } from "../../../dist/src/generator/load-generator.js";
 import { answerJobs } from "../jobs.js";
 
 const [directory = "", threads, precision] = process.argv.slice(2);
@@ -23,7 +23,7 @@ function commit() {
 const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
 await answerJobs(`gpt2-api ${version} (${commit()}), Node ${process.version}`, async (job) => {
   const { prompts, newTokens, sample } = job;
-  /** @type {import("../../../dist/src/decoding/params.js").Search} */
+  /** @type {import("../../../dist/src/decoding/decoding-params.js").Search} */
   const search = sample
     ? { kind: "sample", temperature: 1, topK: sample.topK, topP: sample.topP }
     : { kind: "greedy" };

@@ -1,0 +1,58 @@
+// How far one way of computing a model's logits is from another: what `bench/quality` reports and the tests hold. It
+// sees rows of logits only, never the models they come from.
+import type { LogitsRow } from "../../src/kernels/logits-row.ts";
+
+export interface Agreement {
+  /** Rows compared. */
+  readonly positions: number;
+  /** Rows whose next token is known, which the perplexities are over. */
+  readonly predicted: number;
+  readonly referencePerplexity: number;
+  readonly perplexity: number;
+  /** Mean of KL(reference || candidate) over all rows, in nats. */
+  readonly kl: number;
+  /** Share of rows whose most probable token is the reference's. */
+  readonly top1: number;
+  /** Largest |difference| of two logits. */
+  readonly maxLogitError: number;
+}
+
+export class AgreementMeter {
+  #positions = 0;
+  #predicted = 0;
+  #referenceLoss = 0;
+  #loss = 0;
+  #kl = 0;
+  #numAgreed = 0;
+  #maxLogitError = 0;
+
+  /** Two rows of logits for the same position, and the token that follows there, if one does. */
+  add(reference: LogitsRow, candidate: LogitsRow, next: number | undefined): void {
+    const [referenceTotal, total] = [reference.logSumExp(), candidate.logSumExp()];
+    let kl = total - referenceTotal; // KL = Σ p (ln p − ln q), and ln p = logit − ln Σ e^logit
+    for (const [i, logit] of reference.values.entries()) {
+      const difference = logit - (candidate.values[i] as number);
+      kl += Math.exp(logit - referenceTotal) * difference;
+      this.#maxLogitError = Math.max(this.#maxLogitError, Math.abs(difference));
+    }
+    this.#kl += kl;
+    this.#positions += 1;
+    if (reference.argmax() === candidate.argmax()) this.#numAgreed += 1;
+    if (next === undefined) return;
+    this.#predicted += 1;
+    this.#referenceLoss += referenceTotal - (reference.values[next] as number);
+    this.#loss += total - (candidate.values[next] as number);
+  }
+
+  result(): Agreement {
+    return {
+      positions: this.#positions,
+      predicted: this.#predicted,
+      referencePerplexity: Math.exp(this.#referenceLoss / this.#predicted),
+      perplexity: Math.exp(this.#loss / this.#predicted),
+      kl: this.#kl / this.#positions,
+      top1: this.#numAgreed / this.#positions,
+      maxLogitError: this.#maxLogitError,
+    };
+  }
+}

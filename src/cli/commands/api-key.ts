@@ -1,0 +1,40 @@
+// `gpt2-api api-key`: makes an API key for --auth bearer. The key is shown once, on standard error; what is stored is
+// its hash, printed on standard output as an entry of the file that --api-keys-file names.
+import { createHash, randomBytes } from "node:crypto";
+import { GptError } from "../../errors.ts";
+import type { Command } from "../command.ts";
+import { parseFlags } from "../flags.ts";
+
+const KEY_BYTES = 32;
+
+export const apiKey: Command = {
+  summary: "Makes an API key and its hashed entry for --api-keys-file.",
+  operands: "ID",
+  options: {
+    endpoint: {
+      type: "string",
+      value: "NAME",
+      multiple: true,
+      help: "Endpoint that the key may invoke; may be repeated. Default: all.",
+    },
+  },
+  async run(argv) {
+    const { values, operands } = parseFlags(argv, apiKey);
+    const [id, surplus] = operands;
+    if (id === undefined || surplus !== undefined) {
+      throw new GptError(
+        "invalid_config",
+        `One ID must be given, the name of whoever gets the key, got ${operands.length}`,
+      );
+    }
+    const key = `gpt2_${randomBytes(KEY_BYTES).toString("base64url")}`;
+    const entry = {
+      id,
+      sha256: createHash("sha256").update(key).digest("hex"),
+      ...(values.endpoint === undefined ? {} : { endpoints: values.endpoint }),
+    };
+    process.stdout.write(`${JSON.stringify(entry)}\n`);
+    process.stderr.write(`The key of ${id}, which is shown only now: ${key}\n`);
+    return 0;
+  },
+};

@@ -1,0 +1,122 @@
+// `gpt2-api bench`: how fast this machine runs a model, beside how fast it could.
+import { availableParallelism, cpus } from "node:os";
+import { GptError } from "../../errors.ts";
+import { resolveModelDirectory } from "../../generator/model-directory.ts";
+import type { Gpt2 } from "../../model/gpt2.ts";
+import { pageBytes } from "../../model/gpt2.ts";
+import type { Gpt2Config } from "../../model/gpt2-config.ts";
+import { buildModel, loadModel } from "../../model/loading/load-model.ts";
+import type { Precision } from "../../model/weights.ts";
+import {
+  type Machine,
+  type Measurement,
+  measureDecode,
+  measureMachine,
+  measurePrefill,
+  type Setting,
+  type Shape,
+} from "../../offline/measure.ts";
+import { randomTensors, SHAPE_NAMES, shapeConfig } from "../../offline/random-model.ts";
+import { resolveConfig } from "../../settings.ts";
+import type { Command } from "../command.ts";
+import { parseFlags, settingOptions } from "../flags.ts";
+
+const ROWS = [1, 3, 5, 8, 16, 48];
+const CONTEXTS = [32, 256, 900];
+const PREFILLS = [16, 128, 900];
+
+export const bench: Command = {
+  summary: "Measures the speed of a model on this machine, beside the machine's limits.",
+  options: {
+    ...settingOptions(["model", "precision", "kernels"]),
+    shape: {
+      type: "string",
+      value: SHAPE_NAMES.join("|"),
+      help: "Random weights of this shape in place of a model.",
+    },
+    threads: { type: "string", value: "N", help: "Threads, 1 to 256. Default: the cores of the machine." },
+    json: { type: "boolean", help: "Prints JSON in place of a table." },
+  },
+  async run(argv) {
+    const { values } = parseFlags(argv, bench);
+    const { model, precision, kernels } = resolveConfig({ flags: values, env: process.env });
+    const threads = values.threads === undefined ? availableParallelism() : Number(values.threads);
+    if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
+      throw new GptError(
+        "invalid_config",
+        `--threads must be an integer from 1 to 256, got "${values.threads}"`,
+      );
+    }
+    const name = typeof values.shape === "string" ? values.shape : model;
+    const loaded = load(name, typeof values.shape === "string", { precision, kernels, threads });
+    const machine = await measureMachine({ precision, kernels, threads });
+    const rows = measure(loaded, machine, precision);
+    await loaded.backend.close();
+    const facts = {
+      model: name,
+      precision,
+      kernels: loaded.backend.kernels,
+      threads,
+      cpu: cpus()[0]?.model ?? "unknown",
+      node: process.version,
+    };
+    process.stdout.write(
+      values.json ? `${JSON.stringify({ ...facts, ...machine, rows })}\n` : table(facts, machine, rows),
+    );
+    return 0;
+  },
+};
+
+interface Loaded {
+  readonly backend: Gpt2;
+  readonly config: Gpt2Config;
+}
+
+/** With pages for the most rows at the longest context. */
+function load(name: string, isShape: boolean, setting: Setting): Loaded {
+  if (!isShape) return loadModel(resolveModelDirectory(name), { ...setting, kvCacheMb: 256 });
+  const config = shapeConfig(name);
+  const pages = 64 * Math.ceil((Math.max(...CONTEXTS) + 1) / 16);
+  const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config)) / 2 ** 20));
+  return buildModel(randomTensors(config), { ...setting, kvCacheMb });
+}
+
+function measure({ backend, config }: Loaded, machine: Machine, precision: Precision): Measurement[] {
+  const shape = (rows: number, context: number): Shape => ({ precision, rows, context });
+  const decodes = ROWS.flatMap((rows) =>
+    CONTEXTS.filter((context) => context < config.contextLength).map((context) =>
+      measureDecode(backend, config, machine, shape(rows, context)),
+    ),
+  );
+  const prefills = PREFILLS.filter((rows) => rows <= config.contextLength).map((rows) =>
+    measurePrefill(backend, config, machine, shape(rows, 0)),
+  );
+  return [...decodes, ...prefills];
+}
+
+function table(
+  facts: Record<string, unknown>,
+  { bandwidth, ceiling }: Machine,
+  rows: readonly Measurement[],
+): string {
+  const lines = rows.map(({ name, context, ms, tokensPerSecond, limitMs }) =>
+    [
+      name.padEnd(12),
+      String(context).padStart(7),
+      ms.toFixed(2).padStart(9),
+      tokensPerSecond.toFixed(0).padStart(9),
+      limitMs.toFixed(2).padStart(9),
+      (ms / limitMs).toFixed(2).padStart(7),
+    ].join(" "),
+  );
+  return [
+    Object.entries(facts)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(", "),
+    `memory ${(bandwidth / 1e9).toFixed(1)} GB/s, kernel in cache ${(ceiling / 1e9).toFixed(1)} G multiply-adds/s`,
+    "",
+    "pass         context        ms  tokens/s  limit ms  ratio",
+    ...lines,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,112 @@
+// `gpt2-api container`: the inference-container contract of SageMaker, which is also what an image of this software
+// runs when it is started with the argument `serve`. Settings come from the usual flags and variables, and from those
+// variables of SageMaker's own that mean something here.
+
+import { GptError } from "../../errors.ts";
+import type { Environment } from "../../server/access/own-key-pair.ts";
+import { createContainerApp } from "../../server/doors/container.ts";
+import type { ResponseType } from "../../server/doors/envelope.ts";
+import { Models, metricsOf, run } from "../../server/lifecycle.ts";
+import { type ConfigSources, explainConfig } from "../../settings.ts";
+import { quoted } from "../../wording.ts";
+import type { Command } from "../command.ts";
+import { parseFlags, settingOptions } from "../flags.ts";
+import { configText, PRINT_CONFIG } from "../print-config.ts";
+import { outliveOutput } from "../report.ts";
+
+const MODEL_DIRECTORY = "/opt/ml/model";
+
+/** Settings that mean something without keys and endpoint names. */
+const SETTING_NAMES = [
+  ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache", "bodyBytesMax"] as const),
+  ...(["queueRequestsMax", "queueTokensMax", "threads", "kernels", "weightCacheMb"] as const),
+  ...(["maxNumReturnSequences", "maxNumBeams", "headersTimeoutMs", "requestTimeoutMs"] as const),
+  ...(["keepAliveTimeoutMs", "requestDeadlineMs", "drainTimeoutMs", "connectionsMax", "logLevel"] as const),
+  ...(["adminHost", "adminPort"] as const),
+];
+
+export const container: Command = {
+  summary: "Serves one model as a SageMaker inference container.",
+  options: { ...settingOptions(SETTING_NAMES), ...PRINT_CONFIG },
+  async run(argv) {
+    const flags = parseFlags(argv, container).values;
+    const resolved = explainConfig({ flags, env: process.env, presets: containerPresets(process.env) });
+    if (flags["print-config"]) {
+      process.stdout.write(configText(resolved));
+      return 0;
+    }
+    const { config } = resolved;
+    const defaultAccept = acceptFrom(process.env);
+    let onProblem = (message: string): void => void process.stderr.write(`gpt2-api: ${message}\n`);
+    const report = (message: string): void => onProblem(message);
+    const endpoints = [{ name: "container", model: config.model }];
+    const models = new Models(config, endpoints, { env: process.env, onProblem: report });
+    const metrics = await metricsOf(config, models);
+    const [generator] = models.loading.values();
+    const app = createContainerApp({
+      ...{ generator: generator as NonNullable<typeof generator>, config, defaultAccept },
+      logger: { level: config.logLevel, stream: process.stderr },
+      onFinished: (outcome, status) => metrics?.finished(outcome, status),
+    });
+    onProblem = (message) => app.log.error(message);
+    outliveOutput();
+    return run({ app, models, metrics, config }, (baseUrl) => {
+      process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
+    });
+  },
+};
+
+type Presets = NonNullable<ConfigSources["presets"]>;
+
+const CONTAINER: Presets = {
+  host: { origin: "the container contract", value: "0.0.0.0" },
+  port: { origin: "the container contract", value: "8080" },
+  model: { origin: "the container contract", value: MODEL_DIRECTORY },
+  // A container's disk ends with it.
+  weightCacheMb: { origin: "the container contract", value: "0" },
+};
+
+/**
+ * Settings from the variables of SageMaker and its toolkits; those that mean nothing here are ignored.
+ * @throws GptError `invalid_config` when a number is none.
+ */
+export function containerPresets(env: Environment): Presets {
+  const preset = (variable: string, convert: (text: string) => unknown) => {
+    const text = env[variable] || undefined;
+    return text === undefined ? undefined : { origin: variable, value: convert(text) };
+  };
+  const scaled = (variable: string, factor: number) =>
+    preset(variable, (text) => {
+      if (/^\d+(\.\d+)?$/.test(text)) return Math.round(Number(text) * factor);
+      throw new GptError("invalid_config", `${variable} must be a number, got ${quoted(text)}`);
+    });
+  const found = {
+    port: preset("SAGEMAKER_BIND_TO_PORT", (text) => text),
+    bodyBytesMax: scaled("SAGEMAKER_MAX_PAYLOAD_IN_MB", 2 ** 20),
+    requestDeadlineMs:
+      scaled("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", 1000) ??
+      scaled("SAGEMAKER_MODEL_SERVER_TIMEOUT", 1000),
+    logLevel: preset("SAGEMAKER_CONTAINER_LOG_LEVEL", logLevel),
+  };
+  const set = Object.entries(found).filter(([, value]) => value !== undefined);
+  return { ...CONTAINER, ...(Object.fromEntries(set) as Presets) };
+}
+
+/** The numbers of Python's logging module, or names. */
+function logLevel(text: string): string {
+  const names: Readonly<Record<string, string>> = {
+    ...{ 10: "debug", 20: "info", 30: "warn", 40: "error", 50: "fatal" },
+    ...{ warning: "warn", critical: "fatal" },
+  };
+  return names[text.toLowerCase()] ?? text.toLowerCase();
+}
+
+function acceptFrom(env: Environment): ResponseType | undefined {
+  const variable = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT";
+  const text = env[variable] || undefined;
+  if (text === undefined || text === "application/json" || text === "application/jsonlines") return text;
+  throw new GptError(
+    "invalid_config",
+    `${variable} must be application/json or application/jsonlines, got ${quoted(text)}`,
+  );
+}

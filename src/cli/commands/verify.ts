@@ -1,0 +1,66 @@
+// `gpt2-api verify`: does a checkpoint, run by this software, give what others published of it? One line an output.
+import { availableParallelism } from "node:os";
+import { resolveModelDirectory } from "../../generator/model-directory.ts";
+import { type GoldenOutput, goldenSetFor } from "../../offline/golden-outputs.ts";
+import { type LoadedForVerification, loadForVerification } from "../../offline/load-and-verify.ts";
+import { verifyOutput } from "../../offline/verify.ts";
+import { resolveConfig } from "../../settings.ts";
+import type { Command } from "../command.ts";
+import { parseFlags, settingOptions } from "../flags.ts";
+
+export const verify: Command = {
+  summary: "Compares a checkpoint with what others published of it: texts, token ids, log-probabilities.",
+  options: settingOptions(["model"]),
+  async run(argv) {
+    const { values } = parseFlags(argv, verify);
+    const { model } = resolveConfig({ flags: values, env: process.env });
+    const loaded = await loadForVerification(resolveModelDirectory(model), availableParallelism());
+    try {
+      return verifyAll(loaded);
+    } finally {
+      await loaded.close();
+    }
+  },
+};
+
+function verifyAll(loaded: LoadedForVerification): number {
+  const { shape } = loaded;
+  const set = goldenSetFor(shape);
+  if (set === undefined) {
+    const { nLayer, nHead, nEmbd, vocabSize } = shape;
+    print(
+      `There are no public figures for this checkpoint (${nLayer} layers, ${nHead} heads, width ${nEmbd}, ${vocabSize} tokens).`,
+    );
+    return 0;
+  }
+  print(`The checkpoint has the shape of ${set.name}. A fine-tune of it has other outputs.\n`);
+  let numDiffering = 0;
+  for (const golden of set.outputs) {
+    const differences = verifyOutput(loaded, golden);
+    if (differences.length > 0) numDiffering += 1;
+    print(row(golden, differences.length === 0));
+    for (const difference of differences) print(`        ${difference}`);
+  }
+  print(`\n${set.outputs.length - numDiffering} of ${set.outputs.length} outputs are the published ones.`);
+  return numDiffering > 0 ? 1 : 0;
+}
+
+const PROMPT_WIDTH = 34;
+
+function row(golden: GoldenOutput, agrees: boolean): string {
+  const { numBeams = 1, noRepeatNgramSize = 0 } = golden;
+  const search = numBeams > 1 ? `beam ${numBeams}` : "greedy";
+  const ban = noRepeatNgramSize > 0 ? `, n-gram ${noRepeatNgramSize}` : "";
+  const text = JSON.stringify(golden.prompt);
+  const prompt = text.length > PROMPT_WIDTH ? `${text.slice(0, PROMPT_WIDTH - 2)}…"` : text;
+  return [
+    agrees ? "same   " : "DIFFERS",
+    prompt.padEnd(PROMPT_WIDTH),
+    `${search}${ban}`.padEnd(17),
+    golden.source,
+  ].join(" ");
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

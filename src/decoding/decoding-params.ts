@@ -1,0 +1,26 @@
+// What a search needs to know, checked and complete. Modes are a union, so that a beam width cannot exist in a
+// greedy request. The wire's names and defaults live in `src/request/params.ts`, not here.
+
+export type Search =
+  | { readonly kind: "greedy" }
+  | { readonly kind: "sample"; readonly temperature: number; readonly topK: number; readonly topP: number }
+  | {
+      readonly kind: "beam";
+      readonly numBeams: number;
+      readonly lengthPenalty: number;
+      readonly earlyStopping: boolean;
+    };
+
+export interface DecodingParams {
+  /** Total number of tokens, prompt included; exclusive with `maxNewTokens`, which is resolved against the prompt. */
+  readonly maxLength: number;
+  readonly numReturnSequences: number;
+  /** 0 … 2^32−1, always the seed really used. */
+  readonly seed: number;
+  /** 0 switches the ban off. */
+  readonly noRepeatNgramSize: number;
+  readonly search: Search;
+}
+
+/** `stop`: an end-of-text token came; `length`: max_length was reached, or every token was banned in a beam search. */
+export type FinishReason = "stop" | "length";

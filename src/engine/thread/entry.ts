@@ -1,0 +1,55 @@
+// Entry of the engine thread: loads the model, says so when all its threads run, and runs the engine until it is closed.
+import { getPriority, setPriority } from "node:os";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { GptError, messageOf } from "../../errors.ts";
+import { countParameters, type Gpt2Config } from "../../model/gpt2-config.ts";
+import { Checkpoint } from "../../model/loading/checkpoint.ts";
+import { type ModelOptions, prepareModel } from "../../model/loading/load-model.ts";
+import { EngineCore } from "../engine-core.ts";
+import type { EngineOptions } from "../scheduler.ts";
+import type { FromEngine } from "./messages.ts";
+import { runEngineLoop } from "./worker-loop.ts";
+
+export interface EngineThreadData {
+  readonly directory: string;
+  readonly options: ModelOptions & EngineOptions;
+  /** One for each helper thread. */
+  readonly lifelines: readonly MessagePort[];
+}
+
+export interface EngineInfo {
+  readonly config: Gpt2Config;
+  readonly parameters: number;
+  /** What computes: see `KernelBuild`. */
+  readonly kernels: string;
+}
+
+const port = parentPort;
+if (!port) throw new Error("this file is the entry of a worker thread");
+const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message);
+
+/** Niceness of the threads that compute: enough that the one that answers the network gets a core at once when it wakes. */
+const NICENESS = 5;
+// Linux knows a niceness for each thread, and helpers inherit it; elsewhere it would be the whole process's.
+if (process.platform === "linux" && getPriority(0) < NICENESS) setPriority(0, NICENESS);
+
+try {
+  const { directory, options, lifelines } = workerData as EngineThreadData;
+  const onProblem = (message: string): void => post({ type: "problem", message });
+  const checkpoint = Checkpoint.open(directory);
+  const model = prepareModel(checkpoint, { ...options, lifelines, onProblem });
+  // From here on the death of any thread is seen by whoever holds its lifeline.
+  await model.ready;
+  const { backend, config, saveWeights } = model.load();
+  checkpoint.close();
+  const core = new EngineCore(backend, config.eosTokenIds, options);
+  let saved: Promise<void> | undefined;
+  runEngineLoop(core, port, () => saved);
+  const info = { config, parameters: countParameters(config), kernels: backend.kernels };
+  post({ type: "ready", info, stats: core.stats() });
+  saved = saveWeights?.();
+} catch (error) {
+  const code = error instanceof GptError ? error.code : "engine_failed";
+  post({ type: "failed", code, message: messageOf(error) });
+  port.close();
+}

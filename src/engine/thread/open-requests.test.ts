@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { beams, someDecoding } from "../../../test/support/inline-engine.ts";
+import { GptError } from "../../errors.ts";
+import { NO_COUNTS } from "../engine-core.ts";
+import type { PassReport } from "./messages.ts";
+import { OpenRequests, type OpenRequestsLimits } from "./open-requests.ts";
+
+/** A clock that stands until it is set. */
+class HandClock {
+  time = 0;
+  readonly alarms = new Map<() => void, number>();
+
+  now(): number {
+    return this.time;
+  }
+
+  after(ms: number, action: () => void): () => void {
+    this.alarms.set(action, ms);
+    return () => this.alarms.delete(action);
+  }
+}
+
+const pass = (parts: Partial<PassReport>): PassReport => ({
+  ...{ type: "pass", beganMs: 0, started: [], prefilled: [], progress: [], finished: [] },
+  stats: { ...NO_COUNTS, pagesTotal: 0, pagesInUse: 0, pagesCached: 0, lastBatchRows: 0 },
+  ...parts,
+});
+const answerOf = (id: number) => ({ id, hypotheses: [], cachedTokens: 0 });
+const decoding = someDecoding({ maxLength: 10 });
+
+function make(limits: Partial<OpenRequestsLimits> = {}) {
+  const clock = new HandClock();
+  const withdrawn: number[] = [];
+  const none = Number.POSITIVE_INFINITY;
+  const all = { requestsMax: 10, tokensMax: none, deadlineMs: none, ...limits };
+  const open = new OpenRequests(all, clock, (id) => withdrawn.push(id));
+  const add = (options: Parameters<OpenRequests["add"]>[2] = {}, prompt = [1, 2], asked = decoding) =>
+    open.add(prompt, asked, options);
+  return { clock, withdrawn, open, add };
+}
+
+describe("open requests", () => {
+  it("are bounded by their count", async () => {
+    const { open, add } = make({ requestsMax: 2 });
+    const { request, answer } = add();
+    add();
+    assert.throws(() => add(), { code: "queue_full", message: /2 requests are open/ });
+    open.report(pass({ started: [request.id], finished: [answerOf(request.id)] }));
+    assert.deepEqual((await answer).hypotheses, []);
+    add();
+  });
+
+  it("are bounded by the tokens of those that wait, all sequences counted", () => {
+    const { open, add } = make({ tokensMax: 100 });
+    const wide = someDecoding({ maxLength: 22, numReturnSequences: 2, search: beams(4) });
+    const first = add({}, [1, 2], wide); // 2 + 4 · 20
+    add();
+    const message = /wait may need 92 tokens, with the 10 of this one more than the 100/;
+    assert.throws(() => add(), { code: "queue_full", message });
+    open.report(pass({ started: [first.request.id] }));
+    assert.deepEqual([open.numWaiting, open.numRunning], [1, 1]);
+    add();
+    const huge = make({ tokensMax: 5 });
+    huge.add(); // It waits alone.
+    assert.throws(() => huge.add(), { code: "queue_full" });
+  });
+
+  it("carry one number for each client that has any", () => {
+    const { add, open } = make();
+    const numbers = ["a", "b", "a", undefined, "b"].map((client) => {
+      return add(client === undefined ? {} : { client }).request.client;
+    });
+    const [a, b, a2, nobody, b2] = numbers;
+    assert.deepEqual([a2, b2], [a, b]);
+    assert.equal(new Set([a, b, nobody]).size, 3);
+    assert.equal(open.requests.length, 5);
+  });
+
+  it("are given up at their deadline or when aborted, once", async () => {
+    const { add, clock, withdrawn, open } = make({ deadlineMs: 500 });
+    const controller = new AbortController();
+    const late = add();
+    const aborted = add({ signal: controller.signal });
+    assert.deepEqual([...clock.alarms.values()], [500, 500]);
+    const [expire] = [...clock.alarms.keys()];
+    expire?.();
+    controller.abort();
+    await assert.rejects(late.answer, { code: "timed_out", message: /within 500 milliseconds/ });
+    await assert.rejects(aborted.answer, { code: "cancelled" });
+    assert.deepEqual(withdrawn, [late.request.id, aborted.request.id]);
+    assert.equal(clock.alarms.size, 0);
+    open.report(pass({ finished: [answerOf(late.request.id)] })); // It crossed the withdrawal.
+    assert.throws(() => add({ signal: controller.signal }), { code: "cancelled" });
+  });
+
+  it("are timed from their acceptance, and listen to their signal no longer than they are open", async () => {
+    const { add, clock, open, withdrawn } = make({ deadlineMs: 500 });
+    clock.time = 100;
+    const told: unknown[] = [];
+    const controller = new AbortController();
+    const { request, answer } = add({ onTokens: (ids) => told.push(ids), signal: controller.signal });
+    const { id } = request;
+    assert.equal(request.streams, true);
+    clock.time = 130;
+    open.report(pass({ beganMs: 120, started: [id], prefilled: [id], progress: [{ id, tokenIds: [[7]] }] }));
+    clock.time = 180;
+    open.report(pass({ beganMs: 170, finished: [answerOf(id)] }));
+    assert.deepEqual((await answer).timing, { queueMs: 20, firstTokenMs: 30, totalMs: 80 });
+    assert.deepEqual(told, [[[7]]]);
+    controller.abort();
+    assert.deepEqual(withdrawn, []);
+    assert.equal(clock.alarms.size, 0);
+  });
+
+  it("are all rejected together", async () => {
+    const { add, open } = make();
+    const answers = [add().answer, add().answer];
+    open.rejectAll(new GptError("engine_failed", "it failed"));
+    for (const answer of answers) await assert.rejects(answer, { code: "engine_failed" });
+    assert.equal(open.requests.length, 0);
+  });
+});

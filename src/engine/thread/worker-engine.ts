@@ -1,0 +1,187 @@
+// The engine thread as seen from the outside: requests go in, promises come back. A thread that dies fails its open
+// requests, once, and is replaced once; after a second death nothing is answered any more.
+import type { MessagePort, Worker } from "node:worker_threads";
+import type { DecodingParams } from "../../decoding/decoding-params.ts";
+import { GptError, messageOf } from "../../errors.ts";
+import { type EngineCounts, type EngineStats, NO_COUNTS } from "../engine-core.ts";
+import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+import type { FromEngine, ToEngine } from "./messages.ts";
+import { type Answer, cancelled, OpenRequests, type SubmitOptions } from "./open-requests.ts";
+
+/** `restarting`: the thread died and its successor is loading; `failed`: that one died too. */
+export type EngineHealth = "ready" | "restarting" | "failed";
+
+export interface EngineThread {
+  readonly worker: Worker;
+  /** A port for each helper thread of the engine; it closes when that thread ends, however it ends. */
+  readonly lifelines: readonly MessagePort[];
+}
+
+export interface WorkerEngineOptions {
+  /** Starts a thread that runs `runEngineLoop`. */
+  readonly spawn: () => EngineThread;
+  /** Requests accepted and not finished; further ones are refused with `queue_full`. */
+  readonly queueRequestsMax: number;
+  /** Tokens, prompt and new ones, of all requests that wait for their first pass. Default: any number. */
+  readonly queueTokensMax?: number;
+  /** Time in which a request must be finished, or it is given up with `timed_out`. Default: any. */
+  readonly requestDeadlineMs?: number;
+  /** Is told what the operator should know. */
+  readonly onProblem?: (message: string) => void;
+  /** Called when the thread dies after its start; `isFatal`: it is not replaced any more. */
+  readonly onDeath?: (error: GptError, isFatal: boolean) => void;
+  readonly clock?: Clock;
+}
+
+const NO_STATS: EngineStats = {
+  ...NO_COUNTS,
+  pagesTotal: 0,
+  pagesInUse: 0,
+  pagesCached: 0,
+  lastBatchRows: 0,
+};
+
+export class WorkerEngine {
+  readonly #options: WorkerEngineOptions;
+  readonly #requests: OpenRequests;
+  #worker: Worker | undefined;
+  #exited: Promise<unknown> = Promise.resolve();
+  #health: EngineHealth = "ready";
+  #restarts = 0;
+  #failure: GptError | undefined;
+  #stats = NO_STATS;
+  /** What the dead thread had counted. */
+  #countsBefore = NO_COUNTS;
+
+  private constructor(options: WorkerEngineOptions) {
+    const {
+      queueRequestsMax: requestsMax,
+      queueTokensMax: tokensMax = Number.POSITIVE_INFINITY,
+      requestDeadlineMs: deadlineMs = Number.POSITIVE_INFINITY,
+      clock = SYSTEM_CLOCK,
+    } = options;
+    this.#options = options;
+    this.#requests = new OpenRequests({ requestsMax, tokensMax, deadlineMs }, clock, (id) => {
+      this.#post({ type: "abort", id });
+    });
+  }
+
+  /**
+   * Waits until the thread says that its model is loaded.
+   * @throws GptError with the thread's own code when it cannot start.
+   */
+  static async start<Info>(options: WorkerEngineOptions): Promise<{ engine: WorkerEngine; info: Info }> {
+    const engine = new WorkerEngine(options);
+    const info = await engine.#launch<Info>();
+    return { engine, info };
+  }
+
+  get health(): EngineHealth {
+    return this.#health;
+  }
+
+  /** @throws GptError `queue_full`, `cancelled`, `timed_out`, `engine_failed` or what the engine refuses it with. */
+  async submit(
+    promptTokenIds: readonly number[],
+    decoding: DecodingParams,
+    options: SubmitOptions = {},
+  ): Promise<Answer> {
+    if (this.#failure) throw this.#failure;
+    const { request, answer } = this.#requests.add(promptTokenIds, decoding, options);
+    this.#post({ type: "submit", request });
+    return answer;
+  }
+
+  /** The requests as their callers see them, the rest as the thread last told. */
+  stats() {
+    return {
+      ...this.#stats,
+      ...this.#counts(),
+      requestsWaiting: this.#requests.numWaiting,
+      requestsRunning: this.#requests.numRunning,
+      restarts: this.#restarts,
+    };
+  }
+
+  /** Over all threads so far. */
+  #counts(): EngineCounts {
+    const names = Object.keys(NO_COUNTS) as (keyof EngineCounts)[];
+    const sums = names.map((name) => [name, this.#countsBefore[name] + this.#stats[name]]);
+    return Object.fromEntries(sums) as EngineCounts;
+  }
+
+  /** Ends the thread; open requests are rejected as cancelled. */
+  async close(): Promise<void> {
+    this.#failure ??= cancelled();
+    this.#requests.rejectAll(cancelled());
+    this.#post({ type: "close" });
+    await this.#exited;
+  }
+
+  /** Starts a thread and hands it what is open; resolves when its model is loaded. */
+  #launch<Info>(): Promise<Info> {
+    const { worker, lifelines } = this.#options.spawn();
+    this.#worker = worker;
+    this.#exited = new Promise((resolve) => worker.once("exit", resolve));
+    // Nothing is open at the first start; later, what came while there was no thread.
+    for (const request of this.#requests.requests) this.#post({ type: "submit", request });
+    return new Promise((resolve, reject) => {
+      let isReady = false;
+      const die = (error: GptError): void => {
+        if (worker !== this.#worker) return; // It has died already.
+        this.#worker = undefined;
+        reject(error);
+        void this.#bury(worker, error, isReady);
+      };
+      const fail = (message: string): void => die(new GptError("engine_failed", message));
+      worker.on("message", (message: FromEngine<Info>) => {
+        if (worker !== this.#worker) return;
+        if (message.type === "failed") return die(new GptError(message.code, message.message));
+        if (message.type === "problem") return this.#options.onProblem?.(message.message);
+        if (message.type === "ready") {
+          isReady = true;
+          this.#health = "ready";
+          resolve(message.info);
+        }
+        this.#receive(message);
+      });
+      worker.on("error", (error) => fail(`the engine thread failed: ${messageOf(error)}`));
+      worker.on("exit", () => fail("the engine thread ended"));
+      // A dead helper leaves the engine at a barrier for ever, where it cannot notice.
+      for (const port of lifelines) port.on("close", () => fail("a helper thread of the engine ended"));
+    });
+  }
+
+  #receive(message: Exclude<FromEngine<unknown>, { type: "failed" | "problem" }>): void {
+    if (message.type === "refused") {
+      this.#requests.reject(message.id, new GptError(message.code, message.message));
+      return;
+    }
+    this.#stats = message.stats;
+    if (message.type === "pass") this.#requests.report(message);
+  }
+
+  /** After a death: fails the open requests, and starts a successor unless there was one or the engine is closing. */
+  async #bury(worker: Worker, cause: GptError, wasReady: boolean): Promise<void> {
+    this.#countsBefore = this.#counts();
+    this.#stats = { ...NO_STATS, pagesTotal: this.#stats.pagesTotal };
+    const error = new GptError("engine_failed", cause.message, { cause });
+    const restarts = wasReady && this.#restarts === 0 && !this.#failure;
+    const isTold = !this.#failure && (wasReady || this.#restarts > 0);
+    if (restarts) {
+      this.#health = "restarting";
+      this.#restarts += 1;
+    } else if (!this.#failure) {
+      this.#health = "failed";
+      this.#failure = error;
+    }
+    if (isTold) this.#options.onDeath?.(error, !restarts);
+    this.#requests.rejectAll(error);
+    await worker.terminate(); // The successor needs as much memory as it holds.
+    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onDeath`.
+  }
+
+  #post(message: ToEngine): void {
+    this.#worker?.postMessage(message);
+  }
+}

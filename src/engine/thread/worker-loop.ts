@@ -1,0 +1,59 @@
+// The engine thread's life: drain the inbox, step, post what is done, and so on; asleep when there is nothing to do.
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { GptError } from "../../errors.ts";
+import type { EngineCore } from "../engine-core.ts";
+import { SYSTEM_CLOCK } from "./clock.ts";
+import type { FromEngine, ToEngine } from "./messages.ts";
+
+/** Runs until a `close` message comes; what `beforeEnd` promises is waited for then. */
+export function runEngineLoop(
+  core: EngineCore,
+  port: MessagePort,
+  beforeEnd: () => Promise<void> | undefined = () => undefined,
+): void {
+  let running = false;
+  let closing = false;
+  const post = (message: FromEngine<never>): void => port.postMessage(message);
+
+  const handle = (message: ToEngine): void => {
+    if (message.type === "close") closing = true;
+    else if (message.type === "abort") core.abort(message.id);
+    else submit(message.request);
+  };
+  const submit = (request: Extract<ToEngine, { type: "submit" }>["request"]): void => {
+    try {
+      core.add(request);
+    } catch (error) {
+      if (!(error instanceof GptError)) throw error;
+      post({ type: "refused", id: request.id, code: error.code, message: error.message });
+    }
+  };
+  /** New requests and aborts are seen before the next pass, not after the last one. */
+  const drain = (): void => {
+    for (let item = receiveMessageOnPort(port); item; item = receiveMessageOnPort(port)) handle(item.message);
+  };
+  const work = (): void => {
+    for (drain(); !core.isIdle && !closing; drain()) {
+      const beganMs = SYSTEM_CLOCK.now();
+      const { started, prefilled, progress, finished } = core.step();
+      const answers = finished.map(({ request: { id }, ...answer }) => ({ id, ...answer }));
+      post({ type: "pass", beganMs, started, prefilled, progress, finished: answers, stats: core.stats() });
+    }
+    running = false;
+    if (closing) {
+      void Promise.resolve(beforeEnd())
+        .then(() => core.close())
+        .then(() => port.close());
+    } else {
+      core.scheduler.pool.assertAllHome();
+      post({ type: "idle", stats: core.stats() });
+    }
+  };
+  port.on("message", (message: ToEngine) => {
+    handle(message);
+    if (running) return;
+    running = true;
+    // Requests that arrive in the same turn share their first pass.
+    setImmediate(work);
+  });
+}

@@ -1,0 +1,79 @@
+// Puts the parts together: a checkpoint directory becomes a `Generator` whose engine runs in a thread of its own.
+import { availableParallelism } from "node:os";
+import { MessageChannel, Worker } from "node:worker_threads";
+import type { EngineInfo, EngineThreadData } from "../engine/thread/entry.ts";
+import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/thread/worker-engine.ts";
+import type { KernelChoice } from "../kernels/host/kernel-build.ts";
+import type { WeightCacheSettings } from "../model/loading/weight-cache.ts";
+import type { Precision } from "../model/weights.ts";
+import type { Generator } from "../request/generation.ts";
+import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
+import { TextGenerator } from "./text-generator.ts";
+
+export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
+  /** Directory of the checkpoint. */
+  readonly model: string;
+  readonly name: string;
+  readonly precision: Precision;
+  readonly kvCacheMb: number;
+  /** 0, the default: as many as the machine has cores. */
+  readonly threads?: number;
+  /** Default: auto. */
+  readonly kernels?: KernelChoice;
+  /** Default: true. */
+  readonly prefixCache?: boolean;
+  /** Where packed int8 weights are kept between starts. Default: nowhere. */
+  readonly weightCache?: WeightCacheSettings;
+}
+
+const ENGINE_THREAD = new URL("../engine/thread/entry.js", import.meta.url);
+
+/** Starts an engine thread; `entry` is its file. */
+export function spawnEngineThread(
+  directory: string,
+  options: EngineThreadData["options"],
+  entry = ENGINE_THREAD,
+): EngineThread {
+  const channels = Array.from({ length: options.threads - 1 }, () => new MessageChannel());
+  const theirs = channels.map(({ port2 }) => port2);
+  const workerData: EngineThreadData = { directory, options, lifelines: theirs };
+  const worker = new Worker(entry, { workerData, transferList: theirs });
+  return { worker, lifelines: channels.map(({ port1 }) => port1) };
+}
+
+/** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config`. */
+export async function loadGenerator(options: GeneratorOptions): Promise<Generator> {
+  const {
+    model: directory,
+    name,
+    precision,
+    kvCacheMb,
+    threads = availableParallelism(),
+    kernels = "auto",
+    prefixCache = true,
+    weightCache,
+    ...others
+  } = options;
+  const modelOptions = {
+    ...{ precision, kvCacheMb, threads, kernels, prefixCache },
+    ...(weightCache && { weightCache }),
+  };
+  const starting = WorkerEngine.start<EngineInfo>({
+    spawn: () => spawnEngineThread(directory, modelOptions),
+    ...others,
+  });
+  starting.catch(() => {}); // It may fail while nobody waits for it yet.
+  try {
+    // The tokenizer is read here while the thread reads the weights.
+    const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
+    const { engine, info } = await starting;
+    const { parameters, kernels: build } = info;
+    const { vocabSize, contextLength, bosTokenId } = info.config;
+    const facts = { name, precision, kernels: build, parameters, vocabSize, contextLength };
+    return new TextGenerator(engine, facts, tokenizer, bosTokenId);
+  } catch (error) {
+    // One error is reported: the first.
+    await starting.then(({ engine }) => engine.close()).catch(() => {});
+    throw error;
+  }
+}

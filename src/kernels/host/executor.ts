@@ -1,0 +1,97 @@
+// Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
+import { type MessagePort, Worker } from "node:worker_threads";
+import { GptError } from "../../errors.ts";
+import type { LogitsRow } from "../logits-row.ts";
+import type { LinearMemory } from "../memory.ts";
+import { CONTROL, type Executor, type LogitsPlace } from "../program.ts";
+import { type CompiledKernels, compileKernels, instantiateKernels } from "./kernel-build.ts";
+import { type LogitsExports, type ScratchContents, WasmLogitsRow } from "./wasm-logits-row.ts";
+
+interface KernelExports extends LogitsExports {
+  run(program: number, parts: number): void;
+}
+
+/** What a helper thread is started with. */
+export interface HelperData {
+  readonly kernels: CompiledKernels;
+  readonly memory: WebAssembly.Memory;
+  readonly part: number;
+  /** Held while the thread lives. */
+  readonly lifeline: Lifeline | undefined;
+}
+
+/** A port whose other end is told when the thread that holds it ends, however it ends. */
+export type Lifeline = MessagePort;
+
+export class WasmExecutor implements Executor {
+  readonly name: string;
+  readonly memory: LinearMemory;
+  readonly ready: Promise<void>;
+  readonly #kernels: KernelExports;
+  readonly #threads: number;
+  readonly #scratch: ScratchContents = { owner: undefined, count: 0 };
+  readonly #helpers: Worker[];
+  readonly #exits: Promise<unknown>[];
+
+  private constructor(name: string, memory: LinearMemory, kernels: KernelExports, helpers: Worker[]) {
+    this.name = name;
+    this.memory = memory;
+    this.#exits = helpers.map((helper) => new Promise((resolve) => helper.once("exit", resolve)));
+    // Helpers keep the process alive until they run, no longer.
+    this.ready = Promise.all(helpers.map(whenOnline)).then(() => {
+      for (const helper of helpers) helper.unref();
+    });
+    this.#kernels = kernels;
+    this.#helpers = helpers;
+    this.#threads = helpers.length + 1;
+  }
+
+  /**
+   * Starts an executor on `threads` threads, this one included; each helper takes one of the lifelines, if there are
+   * any. A helper that dies leaves `run` waiting for ever, so that only another thread can notice: once `ready` has
+   * resolved every helper holds its lifeline.
+   */
+  static start(
+    memory: LinearMemory,
+    threads: number,
+    lifelines: readonly Lifeline[] = [],
+    kernels = compileKernels(),
+  ): WasmExecutor {
+    const exports = instantiateKernels<KernelExports>(kernels, memory.wasm);
+    const helpers = Array.from({ length: threads - 1 }, (_, i) => {
+      const lifeline = lifelines[i];
+      const workerData: HelperData = { kernels, memory: memory.wasm, part: i + 1, lifeline };
+      const transferList = lifeline ? [lifeline] : [];
+      const entry = new URL("./helper-thread.js", import.meta.url);
+      return new Worker(entry, { workerData, transferList, stdin: false });
+    });
+    return new WasmExecutor(kernels.build, memory, exports, helpers);
+  }
+
+  run(program: number): void {
+    this.#kernels.run(program, this.#threads);
+  }
+
+  logitsRow(place: LogitsPlace): LogitsRow {
+    return new WasmLogitsRow(this.memory, this.#kernels, this.#scratch, place);
+  }
+
+  /** Ends the helper threads. */
+  async close(): Promise<void> {
+    await this.ready.catch(() => {});
+    const { i32 } = this.memory;
+    Atomics.store(i32, CONTROL.stop >>> 2, 1);
+    Atomics.add(i32, CONTROL.generation >>> 2, 1);
+    Atomics.notify(i32, CONTROL.generation >>> 2);
+    for (const helper of this.#helpers) helper.ref();
+    await Promise.all(this.#exits);
+  }
+}
+
+/** A thread that is online has its data, the lifeline included. */
+function whenOnline(helper: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    helper.once("online", resolve);
+    helper.once("exit", () => reject(new GptError("engine_failed", "a helper thread of the engine ended")));
+  });
+}

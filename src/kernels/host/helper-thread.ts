@@ -1,0 +1,7 @@
+// Entry of a helper thread: runs its part of every kernel program until the engine stops.
+import { workerData } from "node:worker_threads";
+import type { HelperData } from "./executor.ts";
+import { instantiateKernels } from "./kernel-build.ts";
+
+const { kernels, memory, part } = workerData as HelperData;
+instantiateKernels<{ help(part: number): void }>(kernels, memory).help(part);

@@ -1,0 +1,77 @@
+// Which kernels this machine runs: the native ones, or one of two WebAssembly builds. All give the same bits. The relaxed
+// build is the faster where the processor multiplies bytes and adds four products in one instruction, and the slower
+// where it does not.
+import { readFileSync } from "node:fs";
+import {
+  bindNative,
+  type InstructionSet,
+  NATIVE_OPS,
+  nativeSets,
+  type RunInstruction,
+} from "./native-binding.ts";
+
+/** The instruction set of native kernels, or a WebAssembly build. */
+export type KernelBuild = InstructionSet | "plain" | "relaxed";
+
+/** Which kernels to run: the fastest that work here, or WebAssembly alone. */
+export type KernelChoice = "auto" | "wasm";
+
+/** As Linux names the instructions: x86's, as V8 uses them (not the AVX-512 ones), and Arm's. */
+const DOT_PRODUCTS = /^(flags|Features)\s*:.*\b(avx_vnni|asimddp)\b/m;
+
+/** `cpuinfo`: the text of Linux's /proc/cpuinfo, undefined elsewhere. Every Mac with an Arm processor has dot products. */
+export function preferredBuild(
+  cpuinfo = readCpuinfo(),
+  { platform, arch }: { platform: string; arch: string } = process,
+): "plain" | "relaxed" {
+  const hasDot = cpuinfo ? DOT_PRODUCTS.test(cpuinfo) : platform === "darwin" && arch === "arm64";
+  return hasDot ? "relaxed" : "plain";
+}
+
+/** Kernels, compiled: what every thread is given to run them. */
+export interface CompiledKernels {
+  readonly build: KernelBuild;
+  readonly module: WebAssembly.Module;
+}
+
+/**
+ * Compiles a build of the kernels; the plain one when this Node.js cannot run the relaxed one. Native kernels have the
+ * plain build for all that they leave to it.
+ */
+export function compileKernels(build: KernelBuild = chooseBuild("auto")): CompiledKernels {
+  if (build === "relaxed") {
+    const relaxed = readBuild("kernels-relaxed.wasm");
+    // Node.js 20 has relaxed SIMD behind a flag, and there the dot product forgets what it should add to.
+    if (WebAssembly.validate(relaxed)) return { build, module: new WebAssembly.Module(relaxed) };
+  }
+  const module = new WebAssembly.Module(readBuild("kernels.wasm"));
+  return { build: build === "relaxed" ? "plain" : build, module };
+}
+
+export function chooseBuild(choice: KernelChoice): KernelBuild {
+  return (choice === "auto" ? nativeSets()[0] : undefined) ?? preferredBuild();
+}
+
+/** The exports of `wasm/index.ts` on the memory that all threads share. */
+export function instantiateKernels<Exports>(
+  { build, module }: CompiledKernels,
+  memory: WebAssembly.Memory,
+): Exports {
+  const isWasm = build === "plain" || build === "relaxed";
+  const native: RunInstruction = isWasm ? () => {} : bindNative(build, memory);
+  const env = { memory, nativeOps: isWasm ? 0 : NATIVE_OPS, native };
+  return new WebAssembly.Instance(module, { env }).exports as Exports;
+}
+
+/** The build step put both beside this file. */
+function readBuild(name: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(readFileSync(new URL(name, import.meta.url)));
+}
+
+function readCpuinfo(): string | undefined {
+  try {
+    return readFileSync("/proc/cpuinfo", "latin1");
+  } catch {
+    return undefined;
+  }
+}

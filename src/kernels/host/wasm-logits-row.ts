@@ -1,0 +1,117 @@
+// A row of logits in the kernels' shared memory, worked on by `wasm/logits.ts`. Each call runs on the calling thread:
+// a row takes some microseconds, about as long as waking the others would.
+
+import { type Distribution, type LogitsRow, ranked, type ScoredToken } from "../logits-row.ts";
+import { type LinearMemory, rowStride } from "../memory.ts";
+import type { LogitsPlace } from "../program.ts";
+import { log } from "../reference/double-math.ts";
+
+/** The exports of `wasm/logits.ts`: a row is its address and its padded width. */
+export interface LogitsExports {
+  argmax(row: number, stride: number): number;
+  largestLogit(row: number, stride: number): number;
+  sumExp(row: number, stride: number, largest: number): number;
+  subtract(row: number, stride: number, total: number): void;
+  divide(row: number, stride: number, divisor: number): void;
+  kthLargest(row: number, stride: number, k: number, heap: number): number;
+  collect(row: number, stride: number, threshold: number, ids: number): number;
+  keepFrom(row: number, stride: number, threshold: number, scratch: number): number;
+  keepTopP(row: number, stride: number, p: number, scratch: number, known: number): number;
+  distribution(row: number, stride: number, scratch: number, known: number): number;
+}
+
+/**
+ * Whose ids lie in the scratch that rows share, and how many: after top-k a row knows its tokens, and what follows need
+ * not search the whole vocabulary for them.
+ */
+export interface ScratchContents {
+  owner: WasmLogitsRow | undefined;
+  count: number;
+}
+
+/** None, for the kernels. */
+const UNKNOWN = -1;
+
+export class WasmLogitsRow implements LogitsRow {
+  readonly values: Float32Array;
+  readonly #memory: LinearMemory;
+  readonly #kernels: LogitsExports;
+  readonly #row: number;
+  readonly #stride: number;
+  readonly #scratch: number;
+  readonly #contents: ScratchContents;
+
+  constructor(
+    memory: LinearMemory,
+    kernels: LogitsExports,
+    contents: ScratchContents,
+    { address, width, scratch }: LogitsPlace,
+  ) {
+    this.#contents = contents;
+    this.#memory = memory;
+    this.#kernels = kernels;
+    this.#row = address;
+    this.#stride = rowStride(width);
+    this.#scratch = scratch;
+    this.values = memory.floats(address, width);
+    // The row's padding never wins.
+    memory.floats(address + 4 * width, this.#stride - width).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  argmax(): number {
+    return this.#kernels.argmax(this.#row, this.#stride);
+  }
+
+  logSumExp(): number {
+    const largest = this.#kernels.largestLogit(this.#row, this.#stride);
+    return largest + log(this.#kernels.sumExp(this.#row, this.#stride, largest));
+  }
+
+  logSoftmax(): void {
+    this.#kernels.subtract(this.#row, this.#stride, this.logSumExp());
+  }
+
+  divide(divisor: number): void {
+    this.#kernels.divide(this.#row, this.#stride, divisor);
+  }
+
+  topK(k: number): ScoredToken[] {
+    this.#contents.owner = undefined;
+    const count = this.#kernels.collect(this.#row, this.#stride, this.#kthLargest(k), this.#scratch);
+    const ids = this.#memory.ints(this.#scratch, count).filter((id) => id < this.values.length);
+    return ranked(this.values, ids, k);
+  }
+
+  keepTopK(k: number): void {
+    const threshold = this.#kthLargest(k);
+    this.#remember(this.#kernels.keepFrom(this.#row, this.#stride, threshold, this.#scratch));
+  }
+
+  keepTopP(p: number): void {
+    this.#remember(this.#kernels.keepTopP(this.#row, this.#stride, p, this.#scratch, this.#known()));
+  }
+
+  distribution(): Distribution {
+    const count = this.#kernels.distribution(this.#row, this.#stride, this.#scratch, this.#known());
+    this.#remember(count);
+    const ids = this.#scratch + 4 * this.#stride;
+    return {
+      tokenIds: this.#memory.ints(ids, count),
+      cumulative: this.#memory.doubles(ids + 4 * this.#stride, count),
+    };
+  }
+
+  /** How many ids in the scratch this row's tokens are among. */
+  #known(): number {
+    return this.#contents.owner === this ? this.#contents.count : UNKNOWN;
+  }
+
+  #remember(count: number): void {
+    this.#contents.owner = this;
+    this.#contents.count = count;
+  }
+
+  #kthLargest(k: number): number {
+    return this.#kernels.kthLargest(this.#row, this.#stride, Math.min(k, this.values.length), this.#scratch);
+  }
+}

@@ -1,0 +1,147 @@
+// A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors or its shards behind one
+// `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when
+// present.
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { GptError, messageOf } from "../../errors.ts";
+import { type Gpt2Config, parseGenerationConfig, parseGpt2Config } from "../gpt2-config.ts";
+import { identityOf } from "./identity.ts";
+import { NUMBER_BYTES, SafetensorsFile, type Tensor } from "./safetensors.ts";
+
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+const PREFIX = "transformer.";
+const EMBEDDING = "wte.weight";
+const HEAD = "lm_head.weight";
+const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+export class Checkpoint {
+  readonly directory: string;
+  readonly config: Gpt2Config;
+  readonly #files: readonly SafetensorsFile[];
+  /** Name without prefix → the file that holds it and its full name there. */
+  readonly #tensors = new Map<string, { file: SafetensorsFile; name: string }>();
+
+  private constructor(directory: string, files: readonly SafetensorsFile[], config: Gpt2Config) {
+    this.directory = directory;
+    this.#files = files;
+    for (const file of files) {
+      for (const name of file.tensors.keys()) {
+        const short = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+        this.#tensors.set(short, { file, name });
+      }
+    }
+    this.config = { ...config, tieWordEmbeddings: config.tieWordEmbeddings && this.#tie(config) };
+  }
+
+  /** @throws GptError `invalid_checkpoint`: one sentence that names the file and what was expected. */
+  static open(directory: string): Checkpoint {
+    if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new GptError("invalid_checkpoint", `${directory}: no such directory`);
+    }
+    const configFile = join(directory, "config.json");
+    const generationFile = join(directory, "generation_config.json");
+    const config = {
+      ...parseGpt2Config(readJson(configFile), configFile),
+      ...(existsSync(generationFile) ? parseGenerationConfig(readJson(generationFile), generationFile) : {}),
+    };
+    const files: SafetensorsFile[] = [];
+    try {
+      for (const name of fileNames(directory)) files.push(SafetensorsFile.open(join(directory, name)));
+      return new Checkpoint(directory, files, config);
+    } catch (error) {
+      for (const file of files) file.close();
+      throw error;
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  tensor(name: string, shape: readonly number[]): Tensor {
+    const found = this.#tensors.get(name);
+    if (!found) {
+      const where = this.#files.map((file) => file.path).join(", ");
+      throw new GptError("invalid_checkpoint", `${where}: tensor ${name} of shape [${shape}] is missing`);
+    }
+    return found.file.tensor(found.name, shape);
+  }
+
+  /** See `identityOf`. */
+  identity(): string | undefined {
+    return identityOf(this.#files, this.config);
+  }
+
+  /**
+   * Lets the token embedding and the output head stand for each other when one of them is missing. Both, with different
+   * values, are two tensors whatever config.json says; true unless they are. So does transformers since release 5.
+   */
+  #tie({ vocabSize, nEmbd }: Gpt2Config): boolean {
+    const head = this.#tensors.get(HEAD);
+    if (!head) return true;
+    if (!this.has(EMBEDDING)) {
+      this.#tensors.set(EMBEDDING, head);
+      return true;
+    }
+    const shape = [vocabSize, nEmbd] as const;
+    return sameNumbers(this.tensor(EMBEDDING, shape), this.tensor(HEAD, shape), shape);
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+}
+
+/** Whether two matrices are stored as the same numbers, row by row. */
+function sameNumbers(a: Tensor, b: Tensor, [rows, width]: readonly [number, number]): boolean {
+  if (a.dtype !== b.dtype) return false;
+  const [rowOfA, rowOfB] = [a, b].map(({ dtype }) => Buffer.alloc(NUMBER_BYTES[dtype] * width)) as [
+    Buffer,
+    Buffer,
+  ];
+  for (let row = 0; row < rows; row++) {
+    a.read(row * width, rowOfA);
+    b.read(row * width, rowOfB);
+    if (!rowOfA.equals(rowOfB)) return false;
+  }
+  return true;
+}
+
+function fileNames(directory: string): string[] {
+  if (existsSync(join(directory, SINGLE))) return [SINGLE];
+  const indexFile = join(directory, INDEX);
+  if (existsSync(indexFile)) {
+    const parsed = shardIndex.safeParse(readJson(indexFile));
+    if (!parsed.success)
+      throw new GptError("invalid_checkpoint", `${indexFile}: has no weight_map of file names`);
+    const names = [...new Set(Object.values(parsed.data.weight_map))].sort();
+    const outside = names.find((name) => name.includes("/") || name.includes("\\"));
+    if (outside)
+      throw new GptError(
+        "invalid_checkpoint",
+        `${indexFile}: names a file outside the directory: ${outside}`,
+      );
+    return names;
+  }
+  const pickle = existsSync(join(directory, "pytorch_model.bin"));
+  const hint = pickle
+    ? "; pytorch_model.bin is a Python pickle, which is not read: save it as safetensors"
+    : "";
+  throw new GptError("invalid_checkpoint", `${directory}: has neither ${SINGLE} nor ${INDEX}${hint}`);
+}
+
+function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new GptError("invalid_checkpoint", `${file}: cannot be read (${messageOf(error)})`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new GptError("invalid_checkpoint", `${file}: is not JSON (${messageOf(error)})`);
+  }
+}

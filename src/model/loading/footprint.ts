@@ -1,0 +1,61 @@
+// How much memory a model needs, known before any is taken, and the sentence for one that WebAssembly cannot address.
+import { GptError } from "../../errors.ts";
+import { Arena, MEMORY_BYTES_MAX } from "../../kernels/memory.ts";
+import { PAGE_POSITIONS } from "../../kernels/program.ts";
+import { type Gpt2Capacity, layoutGpt2, pageBytes } from "../gpt2.ts";
+import { countParameters, type Gpt2Config } from "../gpt2-config.ts";
+import { allocateStaging } from "./packing.ts";
+
+const MIB = 2 ** 20;
+
+/** In bytes; `total` is more than the sum by the activations and the like. */
+export interface Footprint {
+  readonly weights: number;
+  readonly keysAndValues: number;
+  readonly total: number;
+}
+
+export function footprintOf(config: Gpt2Config, capacity: Gpt2Capacity): Footprint {
+  const arena = new Arena();
+  const { weights } = layoutGpt2(arena, config, capacity);
+  allocateStaging(arena, config);
+  const keysAndValues = capacity.pages * pageBytes(config);
+  return { weights: weights.region.bytes, keysAndValues, total: arena.size };
+}
+
+/** Pages that a budget buys; at least one full context is always kept. */
+export function pagesFor(config: Gpt2Config, kvCacheMb: number): number {
+  const perContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
+  return Math.max(perContext, Math.floor((kvCacheMb * MIB) / pageBytes(config)));
+}
+
+/** @throws GptError `invalid_config` that names sizes and limit, and says what would fit. */
+export function assertAddressable(config: Gpt2Config, capacity: Gpt2Capacity): void {
+  const { keysAndValues, total } = footprintOf(config, capacity);
+  if (total <= MEMORY_BYTES_MAX) return;
+  const besides = total - keysAndValues;
+  const least = (precision: Gpt2Capacity["precision"]): number =>
+    footprintOf(config, { ...capacity, precision, pages: pagesFor(config, 0) }).total;
+  const model = `a model of ${(countParameters(config) / 1e6).toFixed(1)} M parameters in ${capacity.precision}`;
+  const limit = "WebAssembly memory ends at 4 GiB";
+  if (least(capacity.precision) <= MEMORY_BYTES_MAX) {
+    const largest = Math.floor((MEMORY_BYTES_MAX - besides) / MIB);
+    throw new GptError(
+      "invalid_config",
+      `${model} needs ${gib(besides)} GiB besides ${gib(keysAndValues)} GiB for keys and values, and ${limit}: ` +
+        `lower --kv-cache-mb to ${largest} or less`,
+    );
+  }
+  const int8Fits = capacity.precision === "f32" && least("int8") <= MEMORY_BYTES_MAX;
+  const way = int8Fits
+    ? `use --precision int8, which needs ${gib(least("int8"))} GiB`
+    : "use a smaller checkpoint";
+  throw new GptError(
+    "invalid_config",
+    `${model} needs ${gib(least(capacity.precision))} GiB with the keys and values of one context, and ${limit}: ${way}`,
+  );
+}
+
+function gib(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1);
+}

@@ -1,0 +1,139 @@
+// From a checkpoint directory to a model in memory.
+import { createHash } from "node:crypto";
+import { type Lifeline, WasmExecutor } from "../../kernels/host/executor.ts";
+import { chooseBuild, compileKernels, type KernelChoice } from "../../kernels/host/kernel-build.ts";
+import { Arena, LinearMemory } from "../../kernels/memory.ts";
+import { DIGEST_BYTES, DIGESTED_BYTES, type Executor, Kernels } from "../../kernels/program.ts";
+import { ReferenceExecutor } from "../../kernels/reference/kernels.ts";
+import { Gpt2, type Gpt2Capacity, layoutGpt2 } from "../gpt2.ts";
+import type { Gpt2Config } from "../gpt2-config.ts";
+import type { Gpt2Weights, Precision } from "../weights.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { equalized } from "./equalize.ts";
+import { assertAddressable, pagesFor } from "./footprint.ts";
+import { loadWeights, WEIGHT_FORMAT } from "./load-weights.ts";
+import { allocateStaging, Packer, type Staging } from "./packing.ts";
+import type { TensorSource } from "./tensor-source.ts";
+import { WeightCache, type WeightCacheSettings } from "./weight-cache.ts";
+
+export interface ModelOptions {
+  readonly precision: Precision;
+  /** Memory for keys and values, in MiB; at least one full context is always kept. */
+  readonly kvCacheMb: number;
+  readonly threads: number;
+  /** Default: auto. `reference`: the plain TypeScript kernels, for tests. */
+  readonly kernels?: KernelChoice | "reference";
+  /** One for each thread but the first; its other end tells when the thread dies. */
+  readonly lifelines?: readonly Lifeline[];
+  /** Where packed int8 weights are kept between starts. Default: nowhere. */
+  readonly weightCache?: WeightCacheSettings;
+  /** Is told what went wrong with the cache. */
+  readonly onProblem?: (message: string) => void;
+}
+
+export interface LoadedModel {
+  readonly backend: Gpt2;
+  readonly config: Gpt2Config;
+  /** Keeps the packed weights for the next start; to be called once, at leisure. Undefined: they are kept, or not to be. */
+  readonly saveWeights: (() => Promise<void>) | undefined;
+}
+
+/** Tokens in one pass: enough to fill the kernels, few enough that a long prompt does not stall its neighbours. */
+const MAX_BATCH_TOKENS = 128;
+/** Rows of logits in one pass: the widest request (64 sequences) must fit. */
+const MAX_LOGIT_ROWS = 64;
+
+/** A model that has its memory and its threads, but no weights yet. */
+export interface PreparedModel {
+  /** Resolves when all threads run, so that the death of any is seen; rejects when one has ended. */
+  readonly ready: Promise<void>;
+  /** Fills in the weights, on all threads. To be called once. */
+  load(): LoadedModel;
+}
+
+/** @throws GptError `invalid_checkpoint` or `invalid_config`. */
+export function loadModel(directory: string, options: ModelOptions): LoadedModel {
+  const checkpoint = Checkpoint.open(directory);
+  try {
+    return buildModel(checkpoint, options);
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** A model in memory from any source of tensors. */
+export function buildModel(source: TensorSource, options: ModelOptions): LoadedModel {
+  return prepareModel(source, options).load();
+}
+
+/** The first half of `buildModel`, for who can wait between the two until a death of a thread would be seen. */
+export function prepareModel(source: TensorSource, options: ModelOptions): PreparedModel {
+  const { config } = source;
+  const capacity: Gpt2Capacity = {
+    precision: options.precision,
+    pages: pagesFor(config, options.kvCacheMb),
+    maxBatchTokens: MAX_BATCH_TOKENS,
+    maxLogitRows: MAX_LOGIT_ROWS,
+    threads: options.threads,
+  };
+  assertAddressable(config, capacity);
+  const arena = new Arena();
+  const layout = layoutGpt2(arena, config, capacity);
+  const staging = allocateStaging(arena, config);
+  const executor = startExecutor(new LinearMemory(arena.size), options);
+  const load = (): LoadedModel => {
+    try {
+      const kernels = new Kernels(executor, layout.program);
+      const saveWeights = fillWeights({ kernels, staging, weights: layout.weights }, source, options);
+      return { backend: new Gpt2(config, layout, capacity, executor), config, saveWeights };
+    } catch (error) {
+      void executor.close();
+      throw error;
+    }
+  };
+  return { ready: executor.ready, load };
+}
+
+function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {
+  const { kernels = "auto", threads, lifelines } = options;
+  if (kernels === "reference") return new ReferenceExecutor(memory);
+  return WasmExecutor.start(memory, threads, lifelines, compileKernels(chooseBuild(kernels)));
+}
+
+interface Place {
+  readonly kernels: Kernels;
+  readonly staging: Staging;
+  readonly weights: Gpt2Weights;
+}
+
+/** Fills the weights from the cache or, failing that, from the source; then returns what keeps them, if they may be kept. */
+function fillWeights(place: Place, source: TensorSource, options: ModelOptions): LoadedModel["saveWeights"] {
+  const { kernels, staging, weights } = place;
+  const { precision, weightCache, onProblem = () => {} } = options;
+  const pack = (): void =>
+    loadWeights(new Packer(kernels, staging), weights, precision === "int8" ? equalized(source) : source);
+  // In f32 there is nothing to save: the packed weights are as large as the checkpoint, and quickly made.
+  const identity = weightCache && precision === "int8" ? source.identity?.() : undefined;
+  if (!weightCache || identity === undefined) {
+    pack();
+    return undefined;
+  }
+  const { address, bytes } = weights.region;
+  const region = kernels.memory.bytes(address, bytes);
+  const entry = { key: `${precision} ${WEIGHT_FORMAT} ${identity}`, bytes };
+  const cache = new WeightCache(weightCache, onProblem);
+  if (cache.read(entry, region, () => checksum(place))) return undefined;
+  pack();
+  // What changed while it was read is nobody's weights.
+  if (source.identity?.() !== identity) return undefined;
+  return () => cache.write(entry, region, checksum(place));
+}
+
+/** A hash of all weights, from digests that all threads make. */
+export function checksum({ kernels, staging, weights }: Place): string {
+  const { address, bytes } = weights.region;
+  kernels.digest(staging.values, address, bytes);
+  kernels.run();
+  const digests = kernels.memory.bytes(staging.values, DIGEST_BYTES * Math.ceil(bytes / DIGESTED_BYTES));
+  return createHash("sha256").update(digests.slice()).digest("hex");
+}

@@ -1,0 +1,99 @@
+// From a checkpoint's tensors to the layouts that the kernels read, a piece at a time: a piece is read into staging
+// memory, widened to f32 there, and packed into its place by all threads. No tensor is ever held whole outside its place.
+// The layouts themselves are those of `kernels/reference/pack.ts`.
+import { GptError } from "../../errors.ts";
+import { type Arena, type LinearMemory, rowStride } from "../../kernels/memory.ts";
+import { GROUP, type Kernels, type Linear, PANEL, type Piece } from "../../kernels/program.ts";
+import type { Gpt2Config } from "../gpt2-config.ts";
+import type { Tensor } from "./safetensors.ts";
+
+/** Where pieces wait. */
+export interface Staging {
+  readonly size: number; // numbers that fit
+  readonly values: number; // [size], f32
+  readonly stored: number; // [size], 16-bit numbers as they are stored
+  /** A number that half precision cannot hold; 0: there is none. */
+  readonly tooLarge: number;
+}
+
+const STAGED_NUMBERS = 2 ** 20;
+
+/** Room for a group of rows of the widest matrix at least. */
+export function allocateStaging(arena: Arena, { nEmbd, nInner }: Gpt2Config): Staging {
+  const size = Math.max(STAGED_NUMBERS, GROUP * rowStride(Math.max(3 * nEmbd, nInner)));
+  const [values, stored] = [arena.floats(size), arena.allocate(2 * size)];
+  return { size, values, stored, tooLarge: arena.floats(1) };
+}
+
+export class Packer {
+  readonly #kernels: Kernels;
+  readonly #memory: LinearMemory;
+  readonly #staging: Staging;
+
+  constructor(kernels: Kernels, staging: Staging) {
+    this.#kernels = kernels;
+    this.#memory = kernels.memory;
+    this.#staging = staging;
+  }
+
+  /** A matrix [rows, width] to rows that begin at multiples of 16 floats; a vector is one row. */
+  rows(address: number, tensor: Tensor, [rows, width]: readonly [number, number]): void {
+    for (const { begin, count } of this.#pieces(tensor, [rows, width], 1)) {
+      for (let row = 0; row < count; row++) {
+        const values = this.#memory.floats(this.#staging.values + 4 * row * width, width);
+        this.#memory.floats(address + 4 * (begin + row) * rowStride(width), width).set(values);
+      }
+    }
+  }
+
+  /** A matrix that is stored [in, out]. */
+  inOut(linear: Linear, tensor: Tensor): void {
+    for (const piece of this.#pieces(tensor, [linear.inWidth, linear.outWidth], GROUP)) {
+      this.#kernels.packInOut(linear, this.#staging.values, piece);
+      this.#kernels.run();
+    }
+  }
+
+  /**
+   * A matrix that is stored [out, in]; at `halves`, unless that is 0, it is kept in half precision too.
+   * @throws GptError `invalid_checkpoint` when a number is too large for half precision.
+   */
+  outIn(linears: readonly Linear[], tensor: Tensor, shape: readonly [number, number], halves = 0): void {
+    const { values, tooLarge } = this.#staging;
+    for (const piece of this.#pieces(tensor, shape, PANEL)) {
+      for (const linear of linears) this.#kernels.packOutIn(linear, values, piece);
+      if (halves !== 0) {
+        const [address, count] = [halves + 2 * piece.begin * shape[1], piece.count * shape[1]];
+        this.#kernels.narrowHalves(address, values, count, tooLarge);
+      }
+      this.#kernels.run();
+      const value = this.#memory.f32[tooLarge >>> 2];
+      if (value === 0) continue;
+      throw new GptError(
+        "invalid_checkpoint",
+        `the embedding holds ${value}, too large for int8: use --precision f32`,
+      );
+    }
+  }
+
+  /** Stages a matrix in pieces of as many rows as fit, a multiple of `multiple`. */
+  *#pieces(tensor: Tensor, [rows, width]: readonly [number, number], multiple: number): Generator<Piece> {
+    const fitting = Math.floor(this.#staging.size / width / multiple) * multiple;
+    for (let begin = 0; begin < rows; begin += fitting) {
+      const count = Math.min(fitting, rows - begin);
+      this.#stage(tensor, begin * width, count * width);
+      yield { begin, count };
+    }
+  }
+
+  #stage({ dtype, read }: Tensor, first: number, count: number): void {
+    const { values, stored } = this.#staging;
+    if (dtype === "F32") {
+      read(first, this.#memory.bytes(values, 4 * count));
+      return;
+    }
+    read(first, this.#memory.bytes(stored, 2 * count));
+    this.#kernels.widen(dtype, values, stored, count);
+    this.#kernels.run();
+  }
+}

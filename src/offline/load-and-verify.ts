@@ -1,0 +1,37 @@
+// Loads a checkpoint for verification: the model in the calling thread, and its tokenizer, which it must have.
+import { GptError } from "../errors.ts";
+import { loadModel } from "../model/loading/load-model.ts";
+import { loadTokenizer } from "../tokenizer/tokenizer-files.ts";
+import type { CheckpointShape } from "./golden-outputs.ts";
+import type { VerifiedModel } from "./verify.ts";
+
+/** Enough for the widest of the searches. */
+const KV_CACHE_MB = 64;
+
+export interface LoadedForVerification extends VerifiedModel {
+  readonly shape: CheckpointShape;
+  close(): Promise<void>;
+}
+
+/** @throws GptError `invalid_checkpoint` or `invalid_tokenizer` */
+export async function loadForVerification(
+  directory: string,
+  threads: number,
+): Promise<LoadedForVerification> {
+  const tokenizer = await loadTokenizer(directory);
+  const { backend, config } = loadModel(directory, { precision: "f32", kvCacheMb: KV_CACHE_MB, threads });
+  if (tokenizer.vocabSize > config.vocabSize) {
+    await backend.close();
+    throw new GptError(
+      "invalid_tokenizer",
+      `${directory}: the tokenizer has ${tokenizer.vocabSize} tokens and the model ${config.vocabSize}`,
+    );
+  }
+  return {
+    backend,
+    tokenizer,
+    eosTokenIds: config.eosTokenIds,
+    shape: config,
+    close: () => backend.close(),
+  };
+}

@@ -1,0 +1,164 @@
+// Times passes of a model against what the machine can give: the memory bandwidth and the kernels' own speed on data in
+// cache, both measured in the same run. Everything is a median.
+import { performance } from "node:perf_hooks";
+import { WasmExecutor } from "../kernels/host/executor.ts";
+import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/host/kernel-build.ts";
+import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
+import { allocateProgram, GROUP, Kernels, type Linear } from "../kernels/program.ts";
+import type { ForwardChunk } from "../model/backend.ts";
+import type { Gpt2 } from "../model/gpt2.ts";
+import { countParameters, type Gpt2Config } from "../model/gpt2-config.ts";
+import type { Precision } from "../model/weights.ts";
+import { linearBytes } from "../model/weights.ts";
+
+/** What the machine gives at this number of threads. */
+export interface Machine {
+  /** Bytes of memory read in a second. */
+  readonly bandwidth: number;
+  /** Multiply-adds in a second of the matrix kernel at 16 rows, everything in cache. */
+  readonly ceiling: number;
+}
+
+export interface Measurement {
+  readonly name: string;
+  readonly rows: number;
+  readonly context: number;
+  /** Median milliseconds of a pass. */
+  readonly ms: number;
+  readonly tokensPerSecond: number;
+  /** The shortest time that bandwidth and ceiling allow, in milliseconds. */
+  readonly limitMs: number;
+}
+
+const BANDWIDTH_BYTES = 256 * 2 ** 20;
+const CACHED = { rows: 16, inWidth: 768, outWidth: 512, repeats: 40 };
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number;
+}
+
+/** Long enough for JavaScript's compiler to have seen what it will be asked to do in a busy server. */
+const WARM_UP_MS = 500;
+
+/** Median milliseconds of `run`, after some runs to warm up. */
+function time(run: () => void, repeats: number): number {
+  const begin = performance.now();
+  for (let i = 0; i < 3 || performance.now() - begin < WARM_UP_MS; i++) run();
+  const times = Array.from({ length: repeats }, () => {
+    const start = performance.now();
+    run();
+    return performance.now() - start;
+  });
+  return median(times);
+}
+
+/** What is measured with. */
+export interface Setting {
+  readonly precision: Precision;
+  readonly kernels: KernelChoice;
+  readonly threads: number;
+}
+
+export async function measureMachine({ precision, kernels: choice, threads }: Setting): Promise<Machine> {
+  const { rows, inWidth, outWidth, repeats } = CACHED;
+  const arena = new Arena();
+  const space = allocateProgram(arena, { maxInstructions: repeats + 2, contextLength: 64, threads });
+  const x = arena.floats(rows * rowStride(inWidth));
+  const groups = rows * Math.ceil(inWidth / GROUP);
+  const quantized = { values: arena.allocate(2 * GROUP * groups), scales: arena.floats(groups) };
+  const out = arena.floats(rows * rowStride(outWidth));
+  const weight = arena.allocate(linearBytes(precision, inWidth, outWidth));
+  const region = arena.allocate(BANDWIDTH_BYTES);
+  const memory = new LinearMemory(arena.size);
+  for (let i = x >>> 2; i < (region + BANDWIDTH_BYTES) >>> 2; i++) memory.f32[i] = 1 + (i % 7) / 8;
+  const kernels = new Kernels(
+    WasmExecutor.start(memory, threads, [], compileKernels(chooseBuild(choice))),
+    space,
+  );
+  const readMs = time(() => {
+    kernels.readMemory(region, BANDWIDTH_BYTES);
+    kernels.run();
+  }, 9);
+  const linear: Linear = { kind: precision, weight, bias: 0, inWidth, outWidth };
+  const multiplyMs = time(() => {
+    kernels.quantize(quantized, x, { rows, width: inWidth });
+    for (let i = 0; i < repeats; i++) {
+      if (precision === "f32") kernels.matmul(out, x, linear, rows, "store");
+      else kernels.matmulInt8(out, quantized, linear, rows, "store");
+    }
+    kernels.run();
+  }, 15);
+  await kernels.close();
+  const ceiling = (rows * inWidth * outWidth * repeats * 1000) / multiplyMs;
+  return { bandwidth: (BANDWIDTH_BYTES * 1000) / readMs, ceiling };
+}
+
+/** One token for each of `rows` sequences that hold `context` tokens; choosing the next token is part of it. */
+export function measureDecode(model: Gpt2, config: Gpt2Config, machine: Machine, shape: Shape): Measurement {
+  const { rows, context } = shape;
+  const pagesEach = Math.ceil((context + 1) / model.limits.pagePositions);
+  const chunks: ForwardChunk[] = Array.from({ length: rows }, (_, row) => ({
+    pages: Array.from({ length: pagesEach }, (_, page) => (row * pagesEach + page) % model.limits.pages),
+    position: context,
+    tokenIds: [row % config.vocabSize],
+    logits: "last",
+  }));
+  const run = (): void => {
+    for (const row of model.forward({ copies: [], chunks })) row.argmax();
+  };
+  return result(
+    `decode ${rows}`,
+    { ms: time(run, rows > 8 ? 9 : 21), numTokens: rows },
+    config,
+    machine,
+    shape,
+  );
+}
+
+export interface Shape {
+  readonly precision: Precision;
+  readonly rows: number;
+  readonly context: number;
+}
+
+/** A prompt of `rows` tokens, in passes of as many tokens as the model takes. */
+export function measurePrefill(model: Gpt2, config: Gpt2Config, machine: Machine, shape: Shape): Measurement {
+  const { maxBatchTokens, pagePositions } = model.limits;
+  const pages = Array.from({ length: Math.ceil(shape.rows / pagePositions) }, (_, page) => page);
+  const run = (): void => {
+    for (let position = 0; position < shape.rows; position += maxBatchTokens) {
+      const count = Math.min(maxBatchTokens, shape.rows - position);
+      const tokenIds = Array.from({ length: count }, (_, i) => (position + i) % config.vocabSize);
+      const logits = position + count === shape.rows ? "last" : "none";
+      model.forward({ copies: [], chunks: [{ pages, position, tokenIds, logits }] });
+    }
+  };
+  return result(`prefill ${shape.rows}`, { ms: time(run, 5), numTokens: shape.rows }, config, machine, shape);
+}
+
+function result(
+  name: string,
+  { ms, numTokens }: { ms: number; numTokens: number },
+  config: Gpt2Config,
+  machine: Machine,
+  shape: Shape,
+): Measurement {
+  const isPrefill = name.startsWith("prefill");
+  const passes = isPrefill ? Math.ceil(numTokens / 128) : 1;
+  const head = config.vocabSize * config.nEmbd;
+  const body =
+    countParameters({ ...config, tieWordEmbeddings: true }) - head - config.contextLength * config.nEmbd;
+  const macs = numTokens * body + (isPrefill ? 1 : numTokens) * head;
+  const keyValueBytes = isPrefill ? 0 : numTokens * shape.context * 8 * config.nLayer * config.nEmbd;
+  const bytes = passes * weightBytes(config, shape.precision) + keyValueBytes;
+  const limitMs = 1000 * Math.max(bytes / machine.bandwidth, macs / machine.ceiling);
+  const { rows, context } = shape;
+  return { name, rows, context, ms, tokensPerSecond: (numTokens * 1000) / ms, limitMs };
+}
+
+/** Bytes of weights that every pass reads. */
+function weightBytes({ nEmbd, nInner, nLayer, vocabSize }: Gpt2Config, precision: Precision): number {
+  const bytes = (inWidth: number, outWidth: number): number => linearBytes(precision, inWidth, outWidth);
+  const layer = bytes(nEmbd, 3 * nEmbd) + bytes(nEmbd, nEmbd) + bytes(nEmbd, nInner) + bytes(nInner, nEmbd);
+  return nLayer * layer + bytes(nEmbd, vocabSize);
+}

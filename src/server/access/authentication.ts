@@ -1,0 +1,103 @@
+// Who is asking: SigV4 over the raw request, an API key, or nobody in particular. Each way is a function from a request
+// to a `Caller`; what a caller may invoke is checked by `authorize`. Where keys come from is `key-files.ts`'s business.
+import { createHash } from "node:crypto";
+import type { FastifyRequest } from "fastify";
+import type { Config } from "../../settings.ts";
+import { type Credential, type Refused, verifySigV4 } from "../../sigv4/index.ts";
+import { bodyOf } from "../http/http-app.ts";
+import { AwsError } from "../http/http-errors.ts";
+
+/** An authenticated caller. */
+export interface Caller {
+  /** Access key id, or the id of an API key; empty without authentication. */
+  readonly keyId: string;
+  /** Names of the endpoints that may be invoked; undefined: all. */
+  readonly endpoints?: readonly string[] | undefined;
+}
+
+/** A key pair and what it allows. */
+export interface KeyPair extends Credential {
+  readonly endpoints?: readonly string[] | undefined;
+}
+
+/** An API key as it is stored: only the SHA-256 of the key itself, which is random enough to need no more. */
+export interface ApiKey {
+  readonly id: string;
+  readonly sha256: string;
+  readonly endpoints?: readonly string[] | undefined;
+}
+
+/** @throws AwsError with AWS's name, status and text. */
+export type Authenticate = (request: FastifyRequest) => Caller;
+
+export interface Keys {
+  readonly keyPair: (accessKeyId: string) => KeyPair | undefined;
+  /** Looks an API key up by the SHA-256 of what was sent, in lower-case hex. */
+  readonly apiKey: (sha256: string) => ApiKey | undefined;
+}
+
+export function makeAuthenticate(config: Config, keys: Keys, now: () => Date): Authenticate {
+  switch (config.auth) {
+    case "sigv4":
+      return (request) => bySignature(request, config, keys, now());
+    case "bearer":
+      return (request) => byApiKey(request, keys);
+    case "none":
+      return () => ({ keyId: "" });
+  }
+}
+
+function bySignature(request: FastifyRequest, config: Config, { keyPair }: Keys, now: Date): Caller {
+  const { method = "", url = "", rawHeaders } = request.raw;
+  const verdict = verifySigV4(
+    { method, rawUrl: url, rawHeaders, body: bodyOf(request) },
+    {
+      credentials: keyPair,
+      region: config.region,
+      service: "sagemaker",
+      now,
+      clockSkewSeconds: config.clockSkewSeconds,
+      hostAliases: config.hostAlias,
+    },
+  );
+  if (!verdict.ok) throw refusal(verdict, config);
+  const { accessKeyId } = verdict.credential;
+  return { keyId: accessKeyId, endpoints: keyPair(accessKeyId)?.endpoints };
+}
+
+/** In the words with which AWS helps to find the difference, where the operator wants that. */
+function refusal({ error, canonicalRequest, stringToSign }: Refused, { debugSignature }: Config): AwsError {
+  const isMismatch = error.type === "InvalidSignatureException" && canonicalRequest !== undefined;
+  const stages =
+    debugSignature && isMismatch
+      ? `\n\nThe Canonical String for this request should have been\n'${canonicalRequest}'\n\n` +
+        `The String-to-Sign should have been\n'${stringToSign}'\n`
+      : "";
+  return new AwsError(error, error.message + stages);
+}
+
+function byApiKey(request: FastifyRequest, { apiKey }: Keys): Caller {
+  const header = request.headers.authorization;
+  if (header === undefined)
+    throw forbidden("MissingAuthenticationTokenException", "Missing Authentication Token");
+  const [, token = ""] = /^Bearer +(\S+) *$/i.exec(header) ?? [];
+  // The digest is looked up, not the key: how long that takes tells nothing about a key.
+  const found = token === "" ? undefined : apiKey(createHash("sha256").update(token).digest("hex"));
+  if (found !== undefined) return { keyId: found.id, endpoints: found.endpoints };
+  throw forbidden("UnrecognizedClientException", "The security token included in the request is invalid.");
+}
+
+function forbidden(type: string, message: string): AwsError {
+  return new AwsError({ type, status: 403 }, message);
+}
+
+/** @throws AwsError AccessDeniedException in AWS's words when the caller may not invoke this endpoint. */
+export function authorize({ keyId, endpoints }: Caller, endpoint: string, { region }: Config): void {
+  if (endpoints === undefined || endpoints.includes(endpoint)) return;
+  const resource = `arn:aws:sagemaker:${region === "any" ? "local" : region}:000000000000:endpoint/${endpoint}`;
+  throw new AwsError(
+    "AccessDeniedException",
+    `User: arn:aws:iam::000000000000:user/${keyId} is not authorized to perform: sagemaker:InvokeEndpoint on ` +
+      `resource: ${resource} because no identity-based policy allows the sagemaker:InvokeEndpoint action`,
+  );
+}

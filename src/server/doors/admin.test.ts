@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeGenerator } from "../../../test/support/fake-generator.ts";
+import { aFront, post } from "../../../test/support/front.ts";
+import type { Generator } from "../../request/generation.ts";
+import { DEFAULT_CONFIG } from "../../settings.ts";
+import { Metrics } from "../http/metrics.ts";
+import { createAdminApp } from "./admin.ts";
+
+function anAdmin() {
+  const generator = new FakeGenerator();
+  const generators = new Map<string, Generator | undefined>([["gpt-2", generator]]);
+  const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
+  const app = createAdminApp({ config: DEFAULT_CONFIG, metrics, generators: () => generators });
+  return { app, metrics, generator, generators };
+}
+
+test("/readyz is for endpoints that answer, /healthz for those that may answer again", async () => {
+  const { app, generator, generators } = anAdmin();
+  const statuses = async () => [
+    (await app.inject({ url: "/healthz" })).statusCode,
+    (await app.inject({ url: "/readyz" })).statusCode,
+  ];
+  assert.deepEqual(await statuses(), [200, 200]);
+  generator.health = "restarting";
+  assert.deepEqual(await statuses(), [200, 503]);
+  generator.health = "failed";
+  assert.deepEqual(await statuses(), [503, 503]);
+  assert.match((await app.inject({ url: "/readyz" })).json().Message, /"gpt-2":"failed"/);
+  generator.health = "ready";
+  generators.set("other", undefined);
+  assert.deepEqual(await statuses(), [200, 503]);
+  assert.deepEqual((await app.inject({ url: "/healthz" })).json(), { "gpt-2": "ready", other: "loading" });
+});
+
+test("/metrics counts requests by code, their times and tokens, and shows the engine's own numbers", async () => {
+  const { app, metrics } = anAdmin();
+  const front = aFront({}, { onFinished: (outcome, status) => metrics.finished(outcome, status) });
+  await post(front.app, { input: "" });
+  await post(front.app, { input: 5 });
+  await post(front.app, { input: "" }, { path: "/endpoints/nowhere/invocations" });
+  const response = await app.inject({ url: "/metrics" });
+  assert.match(String(response.headers["content-type"]), /^text\/plain; version=0\.0\.4/);
+  const lines = response.body.split("\n");
+  const expected = [
+    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="gpt-2",code="200"} 1',
+    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="gpt-2",code="424"} 1',
+    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="",code="400"} 1',
+    'gpt2_request_seconds_sum{endpoint="gpt-2"} 0.003',
+    'gpt2_first_token_seconds_sum{endpoint="gpt-2"} 0.002',
+    'gpt2_queue_seconds_sum{endpoint="gpt-2"} 0.001',
+    'gpt2_kv_pages{endpoint="gpt-2"} 8',
+    "# TYPE gpt2_generated_tokens_total counter",
+    "# TYPE nodejs_eventloop_lag_p99_seconds gauge",
+  ];
+  for (const line of expected) assert.ok(lines.includes(line), `${line}\n${response.body}`);
+});
+
+test("time for each token is that after the first, over the tokens after the first", async () => {
+  const { app, metrics } = anAdmin();
+  const outcome = {
+    endpoint: "gpt-2",
+    promptTokens: 1,
+    generatedTokens: 11,
+    firstTokenMs: 100,
+    totalMs: 200,
+  };
+  metrics.finished(outcome, 200);
+  const { body } = await app.inject({ url: "/metrics" });
+  assert.match(body, /gpt2_token_seconds_sum\{endpoint="gpt-2"\} 0\.01\n/);
+});
+
+test("/openapi.json describes the parameters with the limits of the loaded model", async () => {
+  const { app } = anAdmin();
+  const { openapi, components, paths } = (await app.inject({ url: "/openapi.json" })).json();
+  assert.equal(openapi, "3.1.0");
+  assert.equal(components.schemas.GenerationRequest.properties.max_length.maximum, 256);
+  assert.deepEqual(components.schemas.GenerationRequest.required, ["input"]);
+  // Every reference leads somewhere.
+  const references = [...JSON.stringify({ paths, components }).matchAll(/#\/components\/(\w+)\/(\w+)/g)];
+  assert.ok(references.length > 10);
+  for (const [reference, kind = "", name = ""] of references) assert.ok(components[kind]?.[name], reference);
+});
+
+test("the admin port answers nothing else, and in the same form", async () => {
+  const { app } = anAdmin();
+  const other = await app.inject({ url: "/endpoints/gpt-2/invocations", method: "POST", payload: "{}" });
+  assert.deepEqual([other.statusCode, other.headers["x-amzn-errortype"]], [404, "UnknownOperationException"]);
+  assert.equal((await app.inject({ url: "/metrics", method: "POST", payload: "" })).statusCode, 405);
+});

@@ -1,0 +1,92 @@
+// Answers that are sent while they grow. Pieces of text become the bytes of one of two forms: a JSON list, whose bytes
+// joined are those of the ordinary answer, or one JSON object a line. They are written as they come: nothing collects
+// them, so that what a caller sees is the pace of the model.
+import type { OutgoingHttpHeaders } from "node:http";
+import type { FastifyReply } from "fastify";
+import { assert } from "../../errors.ts";
+import type { Generation, TextPiece } from "../../request/generation.ts";
+import type { ResponseType } from "./envelope.ts";
+
+/** Turns pieces into the text of an answer; what is not known before all is done comes with `end`. */
+export interface PieceWriter {
+  piece(piece: TextPiece): string;
+  end(generation: Generation): string;
+}
+
+export function pieceWriter(type: ResponseType): PieceWriter {
+  return type === "application/jsonlines" ? jsonLines() : jsonList();
+}
+
+function jsonLines(): PieceWriter {
+  return {
+    piece: ({ index, text }) => `${JSON.stringify({ index, text })}\n`,
+    end: () => "",
+  };
+}
+
+/** The first text grows; the others, which stand after it in the list, follow whole. */
+function jsonList(): PieceWriter {
+  let sent = "";
+  const opening = (): string => (sent === "" ? '["' : "");
+  return {
+    piece({ index, text }) {
+      if (index !== 0) return "";
+      const head = opening();
+      sent += text;
+      return head + escaped(text);
+    },
+    end({ sequences: [first, ...others] }) {
+      const text = first?.text ?? "";
+      assert(text.startsWith(sent), "the pieces of a sequence are the beginning of its text");
+      const rest = `${opening()}${escaped(text.slice(sent.length))}"`;
+      return `${[rest, ...others.map((other) => JSON.stringify(other.text))].join(",")}]`;
+    },
+  };
+}
+
+/** As between the quotes of a JSON string; whole characters in, so that the parts of a text are the whole's. */
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
+export interface StreamOptions {
+  readonly reply: FastifyReply;
+  /** Sent with the first bytes, beside those set on the reply. */
+  readonly headers: OutgoingHttpHeaders;
+  readonly writer: PieceWriter;
+  /** Puts bytes of the answer into the form in which they travel. */
+  readonly frame: (bytes: Buffer) => Uint8Array;
+  /** Ends an answer that has begun and cannot be finished; the connection is cut when it returns nothing. */
+  readonly fail: (error: unknown) => Uint8Array | undefined;
+  readonly generate: (onPiece: (piece: TextPiece) => void) => Promise<Generation>;
+}
+
+/**
+ * Answers with 200 and pieces. The headers go out with the first of them: until then an error is thrown, and can be
+ * answered like any other; from then on it is part of the stream.
+ */
+export async function sendStream(options: StreamOptions): Promise<void> {
+  const { reply, writer, generate } = options;
+  const raw = reply.raw;
+  let begun = false;
+  const write = (text: string): void => {
+    if (text === "" || raw.destroyed) return;
+    if (!begun) {
+      begun = true;
+      reply.hijack();
+      raw.on("error", () => {}); // The caller left; the signal of the request knows that already.
+      raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...options.headers });
+    }
+    raw.write(options.frame(Buffer.from(text)));
+  };
+  try {
+    const generation = await generate((piece) => write(writer.piece(piece)));
+    write(writer.end(generation));
+    raw.end();
+  } catch (error) {
+    if (!begun) throw error;
+    const last = options.fail(error);
+    if (last === undefined) raw.destroy();
+    else raw.end(last);
+  }
+}

@@ -1,0 +1,134 @@
+// What surrounds a payload in InvokeEndpoint: the endpoint's name and the request headers that the API names, checked
+// against its limits and against what this server has. Payloads are `params.ts`'s business.
+import type { IncomingHttpHeaders } from "node:http";
+import { ENDPOINT_NAME } from "../../settings.ts";
+import { quoted } from "../../wording.ts";
+import { AwsError } from "../http/http-errors.ts";
+
+export const ACCOUNT = "000000000000";
+export const VARIANT = "AllTraffic";
+const ENDPOINT_NAME_MAX = 63;
+
+/** @throws AwsError ValidationError unless it has the form of an endpoint's name. */
+export function checkEndpointName(name: string): void {
+  if (name.length <= ENDPOINT_NAME_MAX && ENDPOINT_NAME.test(name)) return;
+  throw invalid(
+    `The endpoint name must be letters, digits and inner hyphens, at most ${ENDPOINT_NAME_MAX} characters, got ${quoted(name)}`,
+  );
+}
+
+/** The headers of the request and their limits, as in the API's model; the longest a value may be. */
+const HEADER_LIMITS = {
+  "content-type": 1024,
+  accept: 1024,
+  "x-amzn-sagemaker-accept": 1024,
+  "x-amzn-sagemaker-custom-attributes": 1024,
+  "x-amzn-sagemaker-target-model": 1024,
+  "x-amzn-sagemaker-target-variant": 63,
+  "x-amzn-sagemaker-target-container-hostname": 63,
+  "x-amzn-sagemaker-inference-id": 64,
+  "x-amzn-sagemaker-enable-explanations": 64,
+  "x-amzn-sagemaker-inference-component": 63,
+  "x-amzn-sagemaker-session-id": 256,
+  "x-amzn-sagemaker-prefix-aware-id": 1024,
+} as const;
+
+export type ResponseType = "application/json" | "application/jsonlines";
+
+export interface Envelope {
+  /** The type of the answer that was asked for. */
+  readonly accept: ResponseType;
+  /** The caller's own words, sent back as they came. */
+  readonly customAttributes?: string;
+  /** The caller's own id for this request, for the log. */
+  readonly inferenceId?: string;
+}
+
+export interface EnvelopeOptions {
+  readonly endpoint: string;
+  /** The header that names the type of the answer. */
+  readonly acceptHeader: "accept" | "x-amzn-sagemaker-accept";
+  /** What can be answered, the default first. */
+  readonly types: readonly ResponseType[];
+}
+
+/** @throws AwsError ValidationError or UnsupportedMediaTypeException that names the header. */
+export function parseEnvelope(
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+  options: EnvelopeOptions,
+): Envelope {
+  checkLimits(rawHeaders);
+  refuseAbsent(headers, options.endpoint);
+  const customAttributes = text(headers, "x-amzn-sagemaker-custom-attributes");
+  const inferenceId = text(headers, "x-amzn-sagemaker-inference-id");
+  return {
+    accept: negotiate(text(headers, options.acceptHeader), options),
+    ...(customAttributes === undefined ? {} : { customAttributes }),
+    ...(inferenceId === undefined ? {} : { inferenceId }),
+  };
+}
+
+function text(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === "string" ? value : value?.join(", ");
+}
+
+/** Over the raw headers: the parsed ones lack repeated lines of some names. */
+function checkLimits(rawHeaders: readonly string[]): void {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    const value = rawHeaders[i + 1] as string;
+    const limit = HEADER_LIMITS[name as keyof typeof HEADER_LIMITS];
+    if (limit === undefined) continue;
+    if (value.length > limit) {
+      throw invalid(`The header ${name} must have at most ${limit} characters, got ${value.length}`);
+    }
+    if (!/^[\t\x20-\x7e]*$/.test(value)) throw invalid(`The header ${name} must be printable ASCII`);
+  }
+}
+
+/** Features of SageMaker that need more than one plain model behind an endpoint. */
+function refuseAbsent(headers: IncomingHttpHeaders, endpoint: string): void {
+  const refused: Record<string, string> = {
+    "target-model": `Endpoint ${endpoint} is not a multi-model endpoint and does not support target model header.`,
+    "target-container-hostname": `Endpoint ${endpoint} is not a multi-container endpoint and does not support target container hostname header.`,
+    "inference-component": `Endpoint ${endpoint} has no inference components; leave the inference component name out.`,
+    "session-id": `Endpoint ${endpoint} keeps no sessions; leave the session id out.`,
+    "enable-explanations": `Endpoint ${endpoint} has no explainer; leave the header that enables explanations out.`,
+  };
+  for (const [name, message] of Object.entries(refused)) {
+    if (headers[`x-amzn-sagemaker-${name}`] !== undefined) throw invalid(message);
+  }
+  const variant = text(headers, "x-amzn-sagemaker-target-variant");
+  if (variant !== undefined && variant !== VARIANT) {
+    throw invalid(`Endpoint ${endpoint} has no variant ${quoted(variant)}; its only one is ${VARIANT}.`);
+  }
+  const encoding = text(headers, "content-encoding");
+  if (encoding !== undefined && encoding !== "identity") {
+    throw new AwsError(
+      "UnsupportedMediaTypeException",
+      `Content-Encoding ${quoted(encoding)} is not supported; send the body uncompressed`,
+    );
+  }
+}
+
+/** The first of the caller's ranges that can be answered; none at all means the default. */
+export function negotiate(
+  accept: string | undefined,
+  { types, acceptHeader }: Pick<EnvelopeOptions, "types" | "acceptHeader">,
+): ResponseType {
+  const ranges = (accept ?? "").split(",").map((range) => range.split(";")[0]?.trim().toLowerCase() ?? "");
+  for (const range of ranges) {
+    if (["", "*/*", "application/*"].includes(range)) return types[0] as ResponseType;
+    const named = types.find((type) => type === range);
+    if (named !== undefined) return named;
+  }
+  throw invalid(
+    `${acceptHeader === "accept" ? "Accept" : "X-Amzn-SageMaker-Accept"} must allow ${types.join(" or ")}, got ${quoted(accept ?? "")}`,
+  );
+}
+
+function invalid(message: string): AwsError {
+  return new AwsError("ValidationError", message);
+}

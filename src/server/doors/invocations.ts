@@ -1,0 +1,89 @@
+// One model behind one or more doors: a JSON object in, texts out, given up when the caller leaves.
+// The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
+import { randomInt } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Generation, GenerationParams, Generator, TextPiece } from "../../request/generation.ts";
+import {
+  type ParseOptions,
+  parseGenerationParams,
+  parseJsonBody,
+  refuseManyValues,
+} from "../../request/params.ts";
+import type { Config } from "../../settings.ts";
+import { bodyOf } from "../http/http-app.ts";
+
+const SEEDS = 2 ** 32;
+
+/** A generator that may still be loading. */
+export class ModelSlot {
+  readonly #config: Config;
+  #generator: Generator | undefined;
+  #options: ParseOptions | undefined;
+
+  /** Whoever loads the model learns why it failed; here it just never becomes ready. */
+  constructor(generator: Generator | Promise<Generator>, config: Config) {
+    this.#config = config;
+    if (generator instanceof Promise) generator.then((loaded) => this.#fill(loaded)).catch(() => {});
+    else this.#fill(generator);
+  }
+
+  #fill(generator: Generator): void {
+    this.#generator = generator;
+    this.#options = {
+      contextLength: generator.model.contextLength,
+      maxNumReturnSequences: this.#config.maxNumReturnSequences,
+      maxNumBeams: this.#config.maxNumBeams,
+      randomSeed: () => randomInt(SEEDS),
+    };
+  }
+
+  /** Undefined while it is being loaded. */
+  get generator(): Generator | undefined {
+    return this.#generator;
+  }
+
+  get isReady(): boolean {
+    return this.#generator?.health === "ready";
+  }
+
+  /** @throws GptError for a body that is refused. The slot must be filled. */
+  parse(request: FastifyRequest): GenerationParams {
+    const body = bodyOf(request);
+    refuseManyValues(body);
+    return parseGenerationParams(parseJsonBody(body), this.#options as ParseOptions);
+  }
+
+  /**
+   * Generates, and notes in the request's outcome what it cost.
+   * @throws GptError `cancelled` when the caller left, and what the generator throws.
+   */
+  async generate(params: GenerationParams, { request, reply, onPiece }: Exchange): Promise<Generation> {
+    const controller = new AbortController();
+    const onClose = (): void => controller.abort();
+    reply.raw.once("close", onClose);
+    try {
+      const generation = await (this.#generator as Generator).generate(params, {
+        signal: controller.signal,
+        client: request.outcome.keyId ?? "",
+        ...(onPiece === undefined ? {} : { onPiece }),
+      });
+      const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
+      Object.assign(request.outcome, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
+      return generation;
+    } finally {
+      reply.raw.off("close", onClose);
+    }
+  }
+}
+
+/** A request in progress. */
+export interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly onPiece?: (piece: TextPiece) => void;
+}
+
+function rounded(timing: Generation["timing"]): Generation["timing"] {
+  const entries = Object.entries(timing).map(([name, milliseconds]) => [name, Math.round(milliseconds)]);
+  return Object.fromEntries(entries) as Generation["timing"];
+}

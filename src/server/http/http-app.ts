@@ -1,0 +1,228 @@
+// What every HTTP door of this software shares, as a Fastify application without routes: raw bytes in, a request id on
+// every answer, one form for every error, limits on time and size, one log line a request. It listens to nothing by
+// itself and knows neither endpoints nor keys.
+import { randomUUID } from "node:crypto";
+import type { Server } from "node:http";
+import type { Context } from "@opentelemetry/api";
+import fastify, {
+  type FastifyError,
+  type FastifyHttpOptions,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  LogController,
+} from "fastify";
+import { GptError } from "../../errors.ts";
+import type { Config } from "../../settings.ts";
+import { quoted } from "../../wording.ts";
+import { answerClientError } from "./client-errors.ts";
+import { closeQuietConnections } from "./connections.ts";
+import { refuseUnsentBodies } from "./expect.ts";
+import { AwsError, bodyTooLarge, renderError } from "./http-errors.ts";
+import { METHODS } from "./node-http.ts";
+import { renewCertificate, type TlsFiles } from "./tls.ts";
+import { traceContext, traceRequest } from "./tracing.ts";
+
+/** What the log line and the metrics of a request tell besides its status. */
+export interface Outcome {
+  operation?: string;
+  /** One that is served: what callers make up is in the path alone, and is no label of metrics. */
+  endpoint?: string;
+  keyId?: string;
+  inferenceId?: string;
+  errorType?: string;
+  errorCode?: string;
+  promptTokens?: number;
+  cachedTokens?: number;
+  generatedTokens?: number;
+  queueMs?: number;
+  firstTokenMs?: number;
+  totalMs?: number;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    outcome: Outcome;
+    arrival: Arrival;
+  }
+}
+
+interface Arrival {
+  readonly trace: Context;
+  /** On the system clock, as traces want it. */
+  readonly ms: number;
+}
+
+/** What is listened with and closed. */
+export type App = FastifyInstance;
+
+export type Finished = (outcome: Outcome, status: number | "aborted") => void;
+
+export interface HttpOptions {
+  readonly config: Config;
+  /** Fastify's logger option; default: no log. */
+  readonly logger?: FastifyServerOptions["logger"] | undefined;
+  /** HTTPS with this certificate; default: HTTP. */
+  readonly tls?: TlsFiles | undefined;
+  /** Anything that was thrown, in the form in which this door answers. */
+  readonly toError: (error: unknown, request: FastifyRequest) => AwsError;
+  /** Paths and the methods they answer to, for 405. */
+  readonly methods: readonly { readonly path: RegExp; readonly allow: string }[];
+  /** Is called once for every request. */
+  readonly onFinished?: Finished | undefined;
+}
+
+export function createHttpApp(options: HttpOptions): FastifyInstance {
+  const { config, tls } = options;
+  const app = fastify({
+    ...serverOptions(options),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log),
+  }) as FastifyInstance;
+  app.server.maxConnections = config.connectionsMax;
+  closeQuietConnections(app, tls !== undefined);
+  if (tls !== undefined) renewCertificate(app.server, tls, app.log);
+  // Bytes stay bytes: no content type is parsed, and none is refused.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.decorateRequest("outcome");
+  app.decorateRequest("arrival");
+  app.addHook("onRequest", async (request, reply) => {
+    arrive(request);
+    reply.header("x-amzn-requestid", request.id);
+    // Clients send all sorts of content types; one that does not parse would be refused before the signature is read.
+    // The signature is checked over rawHeaders, which keep it.
+    delete request.raw.headers["content-type"];
+  });
+  refuseUnsentBodies(app, config);
+  app.addHook("onResponse", async (request, reply) =>
+    finish(request, options, reply.statusCode, reply.elapsedTime),
+  );
+  app.addHook("onRequestAbort", async (request) => finish(request, options, "aborted"));
+  app.setErrorHandler((error, request, reply) => sendError(error, request, reply, options));
+  app.setNotFoundHandler((request) => {
+    throw notFound(request, options);
+  });
+  // Node's parser also takes PRI, from HTTP/2's preface, which no router knows: it goes the way of other strange ones.
+  app.server.prependListener("request", (request) => {
+    if (!METHODS.includes(request.method ?? "")) request.method = "OPTIONS";
+  });
+  // Node answers 417 without a body to an Expect header other than 100-continue; it may as well be ignored.
+  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
+  return app;
+}
+
+function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
+  const { config, logger = false, tls } = options;
+  const node = {
+    headersTimeout: Math.min(config.headersTimeoutMs, config.requestTimeoutMs),
+    // Without a Host header the signature cannot match, which is answered in AWS's form; Node's 400 has no body.
+    requireHostHeader: false,
+  };
+  return {
+    logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    bodyLimit: config.bodyBytesMax,
+    requestTimeout: config.requestTimeoutMs,
+    keepAliveTimeout: config.keepAliveTimeoutMs,
+    // A client that neither reads nor sends holds its connection no longer than an answer may take.
+    connectionTimeout: Math.max(config.requestDeadlineMs, config.requestTimeoutMs) + CONNECTION_GRACE_MS,
+    ...(tls === undefined ? { http: node } : { https: { ...node, ...tls.read() } }),
+    // Long names reach the check of the endpoint's name; the size of the headers bounds them.
+    routerOptions: { maxParamLength: 65_536 },
+    // Requests that arrive on open connections during a stop are still answered.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => {
+      arrive(request);
+      sendError(error, request, reply, options);
+      finish(request, options, reply.statusCode);
+    },
+  };
+}
+
+const CONNECTION_GRACE_MS = 30_000;
+
+function arrive(request: FastifyRequest): void {
+  request.outcome = {};
+  request.arrival = { trace: traceContext(request.headers), ms: Date.now() };
+}
+
+function notFound({ method, url }: FastifyRequest, { methods }: HttpOptions): AwsError {
+  const path = pathOf(url);
+  const known = methods.find((route) => route.path.test(path));
+  if (known === undefined) {
+    return new AwsError("UnknownOperationException", `There is nothing at ${quoted(path)} on this server`);
+  }
+  const message = `${quoted(path)} answers to ${known.allow}, not to ${method}`;
+  return new AwsError("MethodNotAllowedException", message, { headers: { allow: known.allow } });
+}
+
+/** JSON as bytes, so that no charset is added to the content type. */
+export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
+  return reply.header("content-type", "application/json").send(Buffer.from(JSON.stringify(value)));
+}
+
+/** The body as it came over the wire; a request without one has an empty body. */
+export function bodyOf(request: FastifyRequest): Buffer {
+  return (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+}
+
+function sendError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { config, toError }: HttpOptions,
+): FastifyReply {
+  const answer = toError(fromFramework(error, config), request);
+  noteError(request, error, answer);
+  // The rest of a body that is too large is received and dropped: a connection that closes at once is reset while the
+  // client still sends, and many clients then never see the answer.
+  if (answer.status === 413 && request.raw.headers.expect === undefined) reply.removeHeader("connection");
+  const { status, headers, body } = renderError(answer, request.id);
+  return reply.code(status).headers(headers).send(Buffer.from(body));
+}
+
+/** What the log tells of an error: its name and code; the cause of what was our own failure. */
+export function noteError(
+  request: FastifyRequest,
+  error: unknown,
+  answer: { type: string; status: number },
+): void {
+  request.outcome.errorType = answer.type;
+  if (error instanceof GptError) request.outcome.errorCode = error.code;
+  if (answer.status === 500) request.log.error({ err: error }, "request failed");
+}
+
+/** What Fastify itself finds wrong with a request. */
+function fromFramework(error: unknown, config: Config): unknown {
+  if (error instanceof AwsError || error instanceof GptError) return error;
+  const { code, statusCode, message } = error as Partial<FastifyError>;
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return bodyTooLarge(config);
+  const isCallers = statusCode !== undefined && statusCode >= 400 && statusCode < 500;
+  return isCallers
+    ? new AwsError("MalformedHttpRequestException", message ?? "The request is malformed")
+    : error;
+}
+
+/** One line a request, and one span. Neither texts nor signatures: a query string may hold one. */
+function finish(
+  request: FastifyRequest,
+  { onFinished }: HttpOptions,
+  status: number | "aborted",
+  milliseconds?: number,
+): void {
+  const { method, url, ip, outcome } = request;
+  const duration = milliseconds === undefined ? {} : { ms: Math.round(milliseconds) };
+  request.log.info({ method, path: pathOf(url), status, ip, ...duration, ...outcome }, "request");
+  if (method === "POST") {
+    const { operation: name = method, ...facts } = outcome;
+    const { ms: startedMs, trace } = request.arrival;
+    traceRequest({ name, method, path: pathOf(url), status, requestId: request.id, startedMs, facts }, trace);
+  }
+  onFinished?.(outcome, status);
+}
+
+function pathOf(url: string): string {
+  return url.split("?", 1)[0] ?? "";
+}

@@ -1,0 +1,188 @@
+// Errors as SageMaker Runtime sends them: HTTP status, AWS name, JSON body. The only place where the codes of
+// `src/errors.ts` become HTTP. A payload that the model refuses is a ModelError (424) that carries the container's
+// own status; everything that is wrong with the envelope has a name and a status of its own.
+import { type ErrorCode, GptError } from "../../errors.ts";
+import { STATUS_CODES } from "./node-http.ts";
+
+/** HTTP status of every error name that is not about signatures; those come with their own. */
+export const STATUS = {
+  ValidationError: 400,
+  MalformedHttpRequestException: 400,
+  AccessDeniedException: 403,
+  UnknownOperationException: 404,
+  MethodNotAllowedException: 405,
+  RequestTimeoutException: 408,
+  RequestEntityTooLargeException: 413,
+  UnsupportedMediaTypeException: 415,
+  ModelError: 424,
+  ModelNotReadyException: 429,
+  ThrottlingException: 429,
+  RequestHeaderFieldsTooLargeException: 431,
+  InternalFailure: 500,
+  ServiceUnavailable: 503,
+} as const;
+
+export type AwsErrorType = keyof typeof STATUS;
+
+/** AWS writes `Message` in the errors that the service's model lists, and `message` in those common to all services. */
+const MODELLED: ReadonlySet<string> = new Set<AwsErrorType>([
+  "ValidationError",
+  "ModelError",
+  "ModelNotReadyException",
+  "InternalFailure",
+  "ServiceUnavailable",
+]);
+
+interface Treatment {
+  readonly type: AwsErrorType;
+  /** ModelError only: the status with which a container would have answered; 0 where none came in time. */
+  readonly originalStatusCode?: number;
+  readonly retryAfterSeconds?: number;
+}
+
+const REFUSED = { type: "ModelError", originalStatusCode: 400 } as const;
+const INTERNAL = { type: "InternalFailure" } as const;
+
+/** How each code is answered. */
+export const TREATMENTS = {
+  invalid_json: REFUSED,
+  invalid_body: REFUSED,
+  unknown_field: REFUSED,
+  invalid_field: REFUSED,
+  prompt_too_long: REFUSED,
+  request_too_large: REFUSED,
+  queue_full: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
+  timed_out: { type: "ModelError", originalStatusCode: 0 },
+  cancelled: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
+  invalid_checkpoint: INTERNAL,
+  invalid_tokenizer: INTERNAL,
+  invalid_config: INTERNAL,
+  cannot_listen: INTERNAL,
+  engine_failed: INTERNAL,
+} as const satisfies Record<ErrorCode, Treatment>;
+
+interface Details {
+  /** Further members of the body. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An error in the form in which it leaves the server. */
+export class AwsError extends Error {
+  override readonly name = "AwsError";
+  readonly status: number;
+  readonly type: string;
+  readonly details: Details;
+
+  /** `type` is the bare name; `status` must be given where the name is not in the table. */
+  constructor(type: AwsErrorType | { type: string; status: number }, message: string, details: Details = {}) {
+    super(message);
+    this.type = typeof type === "string" ? type : type.type;
+    this.status = typeof type === "string" ? STATUS[type] : type.status;
+    this.details = details;
+  }
+}
+
+/** In the words of SageMaker's front. */
+export function bodyTooLarge({ bodyBytesMax }: { readonly bodyBytesMax: number }): AwsError {
+  return new AwsError(
+    "RequestEntityTooLargeException",
+    `HTTP content length exceeded ${bodyBytesMax} bytes.`,
+  );
+}
+
+/** Where an error happened; part of a ModelError. */
+export interface ErrorContext {
+  readonly requestId: string;
+  readonly region: string;
+  readonly endpoint: string;
+}
+
+/** Anything that was thrown, as an answer. What is not meant for callers says no more than the request id. */
+export function toAwsError(error: unknown, context: ErrorContext): AwsError {
+  if (error instanceof AwsError) return error;
+  if (error instanceof GptError) {
+    const { type, originalStatusCode, retryAfterSeconds }: Treatment = TREATMENTS[error.code];
+    if (originalStatusCode !== undefined) return modelError(error, originalStatusCode, context);
+    const headers = retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
+    if (type !== "InternalFailure") return new AwsError(type, error.message, { headers });
+  }
+  return new AwsError(
+    "InternalFailure",
+    `The server failed; its log has the cause under request id ${context.requestId}`,
+  );
+}
+
+/**
+ * The words are those of SageMaker, in which boto3 shows only `Message`: so that holds the sentence itself.
+ * `OriginalMessage` is the same sentence, and `ErrorCode` the stable code of `src/errors.ts`.
+ */
+function modelError(error: GptError, originalStatusCode: number, context: ErrorContext): AwsError {
+  const original = originalStatusCode === 0 ? TIMED_OUT : error.message;
+  const side = originalStatusCode === 0 ? "server" : "client";
+  const message = `Received ${side} error (${originalStatusCode}) from primary with message "${original}".`;
+  const region = context.region === "any" ? "local" : context.region;
+  return new AwsError("ModelError", message, {
+    members: {
+      OriginalStatusCode: originalStatusCode,
+      OriginalMessage: original,
+      LogStreamArn: `arn:aws:logs:${region}:000000000000:log-group:/aws/sagemaker/Endpoints/${context.endpoint}`,
+      ErrorCode: error.code,
+    },
+  });
+}
+
+/** How SageMaker begins this sentence; what it goes on to recommend is of no use here. */
+const TIMED_OUT = "Your invocation timed out while waiting for a response from container primary.";
+
+/** How an error ends a stream that has begun: the type of its exception frame, and that one's members. */
+export function toStreamException(error: unknown, context: ErrorContext) {
+  const { type, message } = toAwsError(error, context);
+  const isTimeout = error instanceof GptError && error.code === "timed_out";
+  const isCancelled = error instanceof GptError && error.code === "cancelled";
+  if (isTimeout || isCancelled) {
+    const errorCode = isTimeout ? "ModelInvocationTimeExceeded" : "StreamBroken";
+    return { type: "ModelStreamError", members: { Message: message, ErrorCode: errorCode } } as const;
+  }
+  return {
+    type: type === "ModelError" ? "ModelStreamError" : "InternalStreamFailure",
+    members: { Message: message },
+  } as const;
+}
+
+/** Anything that was thrown, as a container answers it: plain 4xx and 5xx, which the runtime front wraps. */
+export function toContainerError(error: unknown, context: ErrorContext): AwsError {
+  const answer = toAwsError(error, context);
+  if (!(error instanceof GptError) || answer.type !== "ModelError") return answer;
+  const members = { ErrorCode: error.code };
+  return error.code === "timed_out"
+    ? new AwsError({ type: "ModelInvocationTimeExceeded", status: 504 }, error.message, { members })
+    : new AwsError("ValidationError", error.message, { members });
+}
+
+/** Status, headers and body of an error. Always a JSON object: clients fail to read anything else. */
+export function renderError(error: AwsError, requestId: string) {
+  const key = MODELLED.has(error.type) ? "Message" : "message";
+  return {
+    status: error.status,
+    headers: {
+      "content-type": "application/json",
+      "x-amzn-requestid": requestId,
+      "x-amzn-errortype": error.type,
+      ...error.details.headers,
+    },
+    body: JSON.stringify({ [key]: error.message, ...error.details.members }),
+  };
+}
+
+/** The same as bytes of HTTP/1.1, for a connection whose request could not be read; the connection ends with it. */
+export function renderRawError(error: AwsError, requestId: string, now: Date): string {
+  const { status, headers, body } = renderError(error, requestId);
+  const lines = Object.entries({
+    ...headers,
+    date: now.toUTCString(),
+    "content-length": String(Buffer.byteLength(body)),
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`;
+}

@@ -1,0 +1,95 @@
+// Limits on how much and for how long: rates of a key, open requests, the deadline, connections.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aFront, NOW, post, STREAM_PATH } from "../../../test/support/front.ts";
+import { GptError } from "../../errors.ts";
+import { KeyLimits } from "../access/key-limits.ts";
+
+test("a key may make its requests a second, no more, and again when time has passed", () => {
+  let now = 0;
+  const limits = new KeyLimits({ keyRequestsPerSecond: 2, keyRequestsMax: 0 }, () => now);
+  const refused = { type: "ThrottlingException", status: 429, details: { headers: { "retry-after": "1" } } };
+  limits.enter("a");
+  limits.enter("a");
+  assert.throws(() => limits.enter("a"), refused);
+  limits.enter("b");
+  now = 499;
+  assert.throws(() => limits.enter("a"), refused);
+  now = 500;
+  limits.enter("a");
+  assert.throws(() => limits.enter("a"), refused);
+  now = 60_000;
+  limits.enter("a");
+  limits.enter("a");
+  assert.throws(() => limits.enter("a"), refused);
+});
+
+test("a key may have so many requests open; one that ends makes room once", () => {
+  const limits = new KeyLimits({ keyRequestsPerSecond: 0, keyRequestsMax: 2 }, () => 0);
+  const leave = limits.enter("a");
+  limits.enter("a");
+  assert.throws(() => limits.enter("a"), { type: "ThrottlingException" });
+  limits.enter("b");
+  leave();
+  leave();
+  limits.enter("a");
+  assert.throws(() => limits.enter("a"), { type: "ThrottlingException" });
+});
+
+test("the limits of a key are settings of the front, and refused requests cost no room", async () => {
+  const { app, generator } = aFront({ keyRequestsPerSecond: 3, keyRequestsMax: 1 });
+  generator.waits = true;
+  const first = post(app, { input: "" });
+  await generator.wasAsked;
+  const second = await post(app, { input: "" });
+  assert.deepEqual([second.statusCode, second.headers["x-amzn-errortype"]], [429, "ThrottlingException"]);
+  assert.equal(second.headers["retry-after"], "1");
+  assert.match(second.json().message, /^1 requests of this key are open/);
+  generator.cancel();
+  assert.equal((await first).statusCode, 503);
+  const other = aFront({ keyRequestsPerSecond: 1 });
+  assert.equal((await post(other.app, { input: 5 })).statusCode, 424);
+  assert.match((await post(other.app, { input: "" })).json().message, /^Rate exceeded/);
+});
+
+test("a request that is not answered in time is a ModelError in SageMaker's words", async () => {
+  for (const options of [{}, { path: STREAM_PATH }]) {
+    const { app, generator } = aFront();
+    generator.failure = new GptError("timed_out", "late");
+    const response = await post(app, { input: "" }, options);
+    assert.deepEqual([response.statusCode, response.headers["x-amzn-errortype"]], [424, "ModelError"]);
+    const { Message, OriginalStatusCode } = response.json();
+    assert.equal(OriginalStatusCode, 0);
+    assert.match(
+      Message,
+      /^Received server error \(0\) from primary with message "Your invocation timed out while/,
+    );
+  }
+});
+
+test("a clock that is set is told about; signatures follow it, limits do not", async () => {
+  const log: string[] = [];
+  const stream = { write: (line: string) => void log.push(line) };
+  let now = NOW;
+  const front = aFront({ keyRequestsPerSecond: 2 }, { now: () => now, logger: { level: "warn", stream } });
+  const status = async (signed: Date) => (await post(front.app, { input: "" }, { now: signed })).statusCode;
+  assert.equal(await status(now), 200);
+  now = new Date(NOW.getTime() - 9_000);
+  assert.equal(await status(now), 200);
+  assert.deepEqual(log, []);
+  now = new Date(NOW.getTime() + 3_600_000);
+  assert.equal(await status(NOW), 403);
+  assert.equal(await status(now), 429);
+  assert.equal(log.length, 1);
+  assert.match(
+    log[0] ?? "",
+    /"The system clock went 3609 seconds forward at once: it was set, or the machine slept/,
+  );
+});
+
+test("connections and idle time are bounded by the settings", () => {
+  const { app } = aFront({ connectionsMax: 7, requestDeadlineMs: 600_000, keepAliveTimeoutMs: 5000 });
+  assert.equal(app.server.maxConnections, 7);
+  assert.equal(app.server.timeout, 630_000);
+  assert.equal(app.server.keepAliveTimeout, 5000);
+});

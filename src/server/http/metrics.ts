@@ -1,0 +1,112 @@
+// What /metrics tells, in the form of Prometheus: requests and their times as they finish, and the state of every
+// engine, of the process and of the event loop, read when somebody asks.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Generator, GeneratorStats } from "../../request/generation.ts";
+import type { Outcome } from "./http-app.ts";
+
+/** Seconds; from a cached answer to the longest deadline. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120];
+const TOKEN_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1];
+
+/** The numbers of an engine: those that only grow are counters. */
+const STATS: Readonly<Record<keyof GeneratorStats, { name: string; help: string; counts: boolean }>> = {
+  requestsWaiting: { name: "requests_waiting", help: "Requests in the queue.", counts: false },
+  requestsRunning: { name: "requests_running", help: "Requests being computed.", counts: false },
+  pagesTotal: { name: "kv_pages", help: "Pages of keys and values.", counts: false },
+  pagesInUse: { name: "kv_pages_in_use", help: "Pages of keys and values in use.", counts: false },
+  pagesCached: { name: "kv_pages_cached", help: "Idle pages that a prompt may find.", counts: false },
+  lastBatchRows: { name: "batch_rows", help: "Rows of the last pass of the model.", counts: false },
+  steps: { name: "passes_total", help: "Passes of the model.", counts: true },
+  tokensComputed: { name: "computed_tokens_total", help: "Rows of all passes of the model.", counts: true },
+  tokensGenerated: {
+    name: "generated_tokens_total",
+    help: "New tokens, of every sequence or beam.",
+    counts: true,
+  },
+  promptTokens: { name: "prompt_tokens_total", help: "Tokens of prompts that were read.", counts: true },
+  prefixTokensQueried: {
+    ...{
+      name: "prefix_cache_queried_tokens_total",
+      help: "Prompt tokens that were looked for.",
+      counts: true,
+    },
+  },
+  prefixTokensHit: {
+    ...{ name: "prefix_cache_hit_tokens_total", help: "Prompt tokens that were found.", counts: true },
+  },
+  restarts: { name: "engine_restarts_total", help: "Restarts of the engine's thread.", counts: true },
+};
+
+/** Generators that are loaded, by the name of an endpoint that they serve. */
+export type LoadedGenerators = () => ReadonlyMap<string, Generator>;
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests: Counter;
+  readonly #times: readonly { field: "totalMs" | "firstTokenMs" | "queueMs"; histogram: Histogram }[];
+  readonly #perToken: Histogram;
+
+  constructor(generators: LoadedGenerators) {
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: "gpt2_requests_total",
+      help: "Requests by operation, endpoint and status code; aborted: the caller left.",
+      labelNames: ["operation", "endpoint", "code"],
+      registers,
+    });
+    const histogram = (name: string, help: string, buckets = BUCKETS): Histogram =>
+      new Histogram({ name, help, buckets, labelNames: ["endpoint"], registers });
+    this.#times = [
+      { field: "totalMs", histogram: histogram("gpt2_request_seconds", "Time of a generation.") },
+      { field: "firstTokenMs", histogram: histogram("gpt2_first_token_seconds", "Time to the first token.") },
+      { field: "queueMs", histogram: histogram("gpt2_queue_seconds", "Time in the queue.") },
+    ];
+    this.#perToken = histogram(
+      "gpt2_token_seconds",
+      "Time for each new token after the first, over all sequences of a request.",
+      TOKEN_BUCKETS,
+    );
+    for (const [field, stat] of Object.entries(STATS)) {
+      this.#expose(field as keyof GeneratorStats, stat, generators);
+    }
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  #expose(
+    field: keyof GeneratorStats,
+    { name, help, counts }: (typeof STATS)[keyof GeneratorStats],
+    generators: LoadedGenerators,
+  ): void {
+    const settings = { name: `gpt2_${name}`, help, labelNames: ["endpoint"], registers: [this.#registry] };
+    const metric = counts ? new Counter(settings) : new Gauge(settings);
+    // The engine counts by itself; a scrape takes its counts over.
+    Object.assign(metric, {
+      collect() {
+        metric.reset();
+        for (const [endpoint, generator] of generators()) metric.inc({ endpoint }, generator.stats()[field]);
+      },
+    });
+  }
+
+  /** Counts a finished request in. */
+  finished(outcome: Outcome, status: number | "aborted"): void {
+    const { operation = "other", endpoint = "", generatedTokens = 0 } = outcome;
+    this.#requests.inc({ operation, endpoint, code: String(status) });
+    for (const { field, histogram } of this.#times) {
+      const milliseconds = outcome[field];
+      if (milliseconds !== undefined) histogram.observe({ endpoint }, milliseconds / 1000);
+    }
+    const { totalMs, firstTokenMs } = outcome;
+    if (totalMs !== undefined && firstTokenMs !== undefined && generatedTokens > 1) {
+      this.#perToken.observe({ endpoint }, (totalMs - firstTokenMs) / 1000 / (generatedTokens - 1));
+    }
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  render(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}

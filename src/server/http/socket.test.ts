@@ -1,0 +1,239 @@
+// What only a real connection shows: broken HTTP, bodies that are too large, callers that go away, the orderly stop.
+import assert from "node:assert/strict";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import type { FastifyInstance } from "fastify";
+import { aFront, type Front, PATH, signedHeaders } from "../../../test/support/front.ts";
+import type { Config } from "../../settings.ts";
+
+interface Listening extends Front {
+  readonly origin: string;
+}
+
+async function listening(context: TestContext, config: Partial<Config> = {}): Promise<Listening> {
+  const front = aFront(config);
+  await front.app.listen({ host: "127.0.0.1", port: 0 });
+  context.after(() => front.app.close());
+  const { port } = front.app.server.address() as AddressInfo;
+  return { ...front, origin: `http://127.0.0.1:${port}` };
+}
+
+function connected(app: FastifyInstance): Promise<Socket> {
+  const { port } = app.server.address() as AddressInfo;
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(socket)).on("error", reject);
+  });
+}
+
+/** All that arrives until the server closes the connection. */
+function received(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.on("end", () => resolve(text)).on("error", reject);
+  });
+}
+
+function deferred() {
+  let release: () => void = () => {};
+  const promise = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { promise, release };
+}
+
+function assertRawError(answer: string, status: number, type: string): void {
+  const [head = "", body = ""] = answer.split("\r\n\r\n");
+  const [start = "", ...lines] = head.split("\r\n");
+  assert.match(start, new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
+  const headers = new Map(lines.map((line) => line.split(": ", 2) as [string, string]));
+  assert.equal(headers.get("x-amzn-errortype"), type);
+  assert.match(headers.get("x-amzn-requestid") ?? "", /^[0-9a-f-]{36}$/);
+  assert.equal(headers.get("content-type"), "application/json");
+  assert.equal(headers.get("content-length"), String(Buffer.byteLength(body)));
+  assert.equal(typeof JSON.parse(body).message, "string");
+}
+
+function postHead(origin: string, body: string, extra: Record<string, string> = {}): string {
+  const headers = { ...signedHeaders(body, { origin }), ...extra };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `POST ${PATH} HTTP/1.1\r\n${lines.join("")}\r\n`;
+}
+
+test("broken HTTP is answered with a JSON error", async (context) => {
+  const { app } = await listening(context);
+  const cases: [request: string, status: number, type: string][] = [
+    ["NONSENSE\r\n\r\n", 400, "MalformedHttpRequestException"],
+    ["GET /ping HTTP/1.1\r\nHost: x\r\nBad Header: y\r\n\r\n", 400, "MalformedHttpRequestException"],
+    [`POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n`, 400, "MalformedHttpRequestException"],
+    [
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`,
+      400,
+      "MalformedHttpRequestException",
+    ],
+    [
+      `GET /ping HTTP/1.1\r\nHost: x\r\nX-Long: ${"a".repeat(20_000)}\r\n\r\n`,
+      431,
+      "RequestHeaderFieldsTooLargeException",
+    ],
+  ];
+  for (const [request, status, type] of cases) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(request);
+    assertRawError(await answer, status, type);
+  }
+});
+
+test("a request that does not arrive in time is answered with 408", async (context) => {
+  const { app } = await listening(context);
+  const accepted = new Promise<Socket>((resolve) => app.server.once("connection", resolve));
+  const answer = received(await connected(app));
+  const error = Object.assign(new Error("timeout"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
+  app.server.emit("clientError", error, await accepted);
+  assertRawError(await answer, 408, "RequestTimeoutException");
+});
+
+test("a request without a Host header, or with an unknown Expect header, reaches the routes", async (context) => {
+  const { app } = await listening(context);
+  for (const header of ["", "Host: x\r\nExpect: miracles\r\n"]) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(`POST ${PATH} HTTP/1.1\r\n${header}Connection: close\r\nContent-Length: 2\r\n\r\n{}`);
+    assertRawError(await answer, 403, "MissingAuthenticationTokenException");
+  }
+});
+
+test("a path is routed as it was sent", async (context) => {
+  const { app } = await listening(context);
+  const paths = { "/endpoints/../invocations": 403, "/endpoints/gpt-2/../invocations": 404 };
+  for (const [path, status] of Object.entries(paths)) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}`);
+    const type = status === 403 ? "MissingAuthenticationTokenException" : "UnknownOperationException";
+    assertRawError(await answer, status, type);
+  }
+});
+
+test("a body that is too large is refused, with and without a declared length, and the connection stays usable", async (context) => {
+  const { app } = await listening(context, { bodyBytesMax: 1024 });
+  const body = "x".repeat(100_000);
+  const bodies = [
+    `Content-Length: ${body.length}\r\n\r\n${body}`,
+    `Transfer-Encoding: chunked\r\n\r\n186a0\r\n${body}\r\n0\r\n\r\n`,
+  ];
+  for (const framed of bodies) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(`POST ${PATH} HTTP/1.1\r\nHost: x\r\n${framed}`);
+    socket.write("GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    const text = await answer;
+    const second = text.indexOf("HTTP/1.1 404");
+    assert.ok(second > 0, text);
+    assertRawError(text.slice(0, second), 413, "RequestEntityTooLargeException");
+    assertRawError(text.slice(second), 404, "UnknownOperationException");
+  }
+});
+
+test("a caller that goes away cancels its generation", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  generator.waits = true;
+  const body = JSON.stringify({ input: "Hello" });
+  const socket = await connected(app);
+  socket.write(postHead(origin, body, { "content-length": String(body.length) }) + body);
+  await generator.wasAsked;
+  socket.destroy();
+  await generator.wasCancelled;
+});
+
+test("a caller that stays is not cancelled, and a signed request over a real connection is answered", async (context) => {
+  const { app, origin } = await listening(context);
+  const body = JSON.stringify({ input: "Hello", num_return_sequences: 1, seed: 5 });
+  const socket = await connected(app);
+  const answer = received(socket);
+  socket.write(postHead(origin, body, { "content-length": String(body.length), connection: "close" }) + body);
+  const text = await answer;
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n/);
+  assert.match(text, /\r\n\r\n\["Hello and more é"\]$/);
+});
+
+test("closing ends idle connections and lets no request fall", async (context) => {
+  const { app } = await listening(context);
+  const socket = await connected(app);
+  const ended = received(socket);
+  socket.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
+  await new Promise((resolve) => socket.once("data", resolve));
+  await app.close();
+  assert.match(await ended, /^HTTP\/1\.1 200 OK/);
+});
+
+test("closing does not wait for a connection that never said anything, and waits for an answer that is due", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const accepted = new Promise((resolve) => app.server.once("connection", resolve));
+  const silent = await connected(app);
+  const ended = new Promise((resolve) => silent.once("close", resolve));
+  silent.resume();
+  await accepted;
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const body = JSON.stringify({ input: "Hello", num_return_sequences: 1 });
+  const busy = await connected(app);
+  const answer = received(busy);
+  busy.write(postHead(origin, body, { "content-length": String(body.length) }) + body);
+  await generator.wasAsked;
+  const closed = app.close();
+  await ended;
+  release();
+  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
+  await closed;
+});
+
+test("a client that asks before it uploads is told at once when the answer is known", async (context) => {
+  const { app, origin } = await listening(context, { bodyBytesMax: 1024 });
+  const head = (extra: Record<string, string>) =>
+    postHead(origin, "{}", { expect: "100-continue", ...extra });
+  const refused: [head: string, status: number, type: string][] = [
+    [head({ "content-length": "1025" }), 413, "RequestEntityTooLargeException"],
+    [
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`,
+      403,
+      "MissingAuthenticationTokenException",
+    ],
+  ];
+  for (const [request, status, type] of refused) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(request);
+    assertRawError(await answer, status, type);
+  }
+  const body = JSON.stringify({ input: "Hello", num_return_sequences: 1 });
+  const socket = await connected(app);
+  const continued = new Promise<string>((resolve) => socket.once("data", (data) => resolve(String(data))));
+  socket.write(
+    postHead(origin, body, {
+      ...{ expect: "100-continue", "content-length": String(body.length), connection: "close" },
+    }),
+  );
+  assert.match(await continued, /^HTTP\/1\.1 100 Continue/);
+  const answer = received(socket);
+  socket.write(body);
+  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
+});
+
+test("a method that only the parser knows is a JSON error too", async (context) => {
+  const { app } = await listening(context);
+  const cases: [request: string, status: number, type: string][] = [
+    ["PRI //x", 404, "UnknownOperationException"],
+    ["PRI /ping", 405, "MethodNotAllowedException"],
+    ["PRI /ping HTTP/1.1", 400, "MalformedHttpRequestException"],
+  ];
+  for (const [line, status, type] of cases) {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(`${line}\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    assertRawError(await answer, status, type);
+  }
+});

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { aFront, PATH, signedHeaders } from "../../../test/support/front.ts";
+import { packageRoot } from "../../generator/model-directory.ts";
+import { TlsFiles } from "./tls.ts";
+
+const FIXTURES = join(packageRoot(), "test", "fixtures", "tls");
+
+function certificateFiles(context: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), "gpt2-api-"));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const paths = { cert: join(directory, "cert.pem"), key: join(directory, "key.pem") };
+  let seconds = 1_000_000_000;
+  const use = (kind: "cert" | "key", name: "first" | "second"): void => {
+    copyFileSync(join(FIXTURES, `${name}-${kind}.pem`), paths[kind]);
+    seconds++;
+    utimesSync(paths[kind], seconds, seconds);
+  };
+  use("cert", "first");
+  use("key", "first");
+  return { ...paths, use, open: () => new TlsFiles(paths.cert, paths.key, () => {}) };
+}
+
+/** The status of a signed request from a client that trusts one certificate only; rejects where another is shown. */
+function invoke(port: number, trusted: "first" | "second"): Promise<number | undefined> {
+  const body = '{"input":""}';
+  const headers = signedHeaders(body, { origin: `https://localhost:${port}` });
+  const ca = readFileSync(join(FIXTURES, `${trusted}-cert.pem`));
+  return new Promise((resolve, reject) => {
+    const options = {
+      host: "127.0.0.1",
+      servername: "localhost",
+      port,
+      path: PATH,
+      method: "POST",
+      headers,
+      ca,
+    };
+    request({ ...options, agent: false }, (response) => {
+      response.resume().on("end", () => resolve(response.statusCode));
+    })
+      .on("error", reject)
+      .end(body);
+  });
+}
+
+test("a certificate is renewed with the next connection, once certificate and key fit together", async (context) => {
+  const files = certificateFiles(context);
+  const { app } = aFront({}, { tls: files.open() });
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  context.after(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+  assert.equal(await invoke(port, "first"), 200);
+  files.use("cert", "second");
+  assert.equal(await invoke(port, "first"), 200);
+  files.use("key", "second");
+  assert.equal(await invoke(port, "second"), 200);
+  await assert.rejects(invoke(port, "first"));
+});
+
+test("a certificate whose time is over, or has not come, is told about once, at the start and later", (context) => {
+  const { cert, key, use } = certificateFiles(context);
+  const problems: string[] = [];
+  let now = new Date("2030-01-01");
+  const open = () =>
+    new TlsFiles(
+      cert,
+      key,
+      (message) => problems.push(message),
+      () => now,
+    );
+  const files = open();
+  assert.deepEqual(problems, []);
+  now = new Date("2200-01-01");
+  files.read();
+  files.read();
+  assert.equal(problems.length, 1);
+  assert.match(
+    problems[0] ?? "",
+    /^the certificate of .*cert\.pem expired on Oct 30 .* 2126 GMT, so clients refuse it/,
+  );
+  use("cert", "second");
+  files.read();
+  assert.equal(problems.length, 2);
+  now = new Date("2020-01-01");
+  use("key", "second");
+  open().read();
+  assert.match(problems[2] ?? "", /cert\.pem is not valid before Nov 23 .* 2026 GMT, so clients refuse it/);
+  assert.equal(problems.length, 3);
+});
+
+test("files that are missing, or do not belong together, are refused by name", (context) => {
+  const files = certificateFiles(context);
+  files.use("key", "second");
+  assert.throws(files.open, {
+    code: "invalid_config",
+    message: /cert\.pem and .*key\.pem do not make a certificate/,
+  });
+  writeFileSync(files.cert, "nonsense");
+  assert.throws(files.open, { code: "invalid_config" });
+  rmSync(files.cert);
+  assert.throws(files.open, { code: "invalid_config", message: /cert\.pem cannot be used: ENOENT/ });
+});

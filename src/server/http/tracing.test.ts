@@ -1,0 +1,97 @@
+// An SDK in miniature: a provider that keeps its spans, and the propagation of W3C's traceparent.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import {
+  type Context,
+  propagation,
+  type Span,
+  type SpanContext,
+  type SpanOptions,
+  type SpanStatus,
+  trace,
+} from "@opentelemetry/api";
+import { aFront, post, send } from "../../../test/support/front.ts";
+
+interface Recorded extends SpanOptions {
+  readonly name: string;
+  readonly parent: SpanContext | undefined;
+  status?: SpanStatus;
+  ended: boolean;
+}
+
+const spans: Recorded[] = [];
+
+function startSpan(name: string, options: SpanOptions = {}, context?: Context): Span {
+  const recorded: Recorded = {
+    ...options,
+    name,
+    parent: context && trace.getSpanContext(context),
+    ended: false,
+  };
+  spans.push(recorded);
+  return {
+    setStatus: (status: SpanStatus) => {
+      recorded.status = status;
+    },
+    end: () => {
+      recorded.ended = true;
+    },
+  } as unknown as Span;
+}
+
+trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan, startActiveSpan: () => assert.fail() }) });
+propagation.setGlobalPropagator({
+  inject: () => {},
+  fields: () => ["traceparent"],
+  extract(context, carrier, getter) {
+    const header = String(getter.get(carrier, "traceparent") ?? "");
+    const [, traceId, spanId, flags] = /^00-(\w{32})-(\w{16})-(\w\w)$/.exec(header) ?? [];
+    if (traceId === undefined || spanId === undefined) return context;
+    return trace.setSpanContext(context, { traceId, spanId, traceFlags: Number(flags), isRemote: true });
+  },
+});
+after(() => {
+  trace.disable();
+  propagation.disable();
+});
+
+const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
+const SPAN_ID = "b7ad6b7169203331";
+
+test("a request is one span in its caller's trace, with what the log tells of it and no text", async () => {
+  spans.length = 0;
+  const { app } = aFront();
+  const before = Date.now();
+  const headers = { traceparent: `00-${TRACE_ID}-${SPAN_ID}-01` };
+  const { headers: answer } = await post(app, { input: "private text" }, { headers });
+  const [span, ...others] = spans;
+  assert.ok(span && others.length === 0);
+  const { name, parent, attributes, startTime, status, ended } = span;
+  assert.deepEqual([name, parent?.traceId, parent?.spanId], ["InvokeEndpoint", TRACE_ID, SPAN_ID]);
+  assert.ok(Number(startTime) >= before && ended && status === undefined);
+  assert.deepEqual(attributes, {
+    ...{ "http.request.method": "POST", "url.path": "/endpoints/gpt-2/invocations" },
+    ...{ "http.response.status_code": 200, "gpt2.request_id": answer["x-amzn-requestid"] },
+    ...{ "gpt2.endpoint": "gpt-2", "gpt2.key_id": "AKIDEXAMPLE" },
+    ...{ "gpt2.prompt_tokens": 1, "gpt2.generated_tokens": 1, "gpt2.cached_tokens": 0 },
+    ...{ "gpt2.queue_ms": 1, "gpt2.first_token_ms": 2, "gpt2.total_ms": 3 },
+  });
+});
+
+test("a failure of ours marks its span, a refusal does not, and health checks have none", async () => {
+  spans.length = 0;
+  const { app, generator } = aFront();
+  await send(app, { method: "GET", url: "/ping" });
+  await post(app, { input: 5 });
+  generator.failure = new Error("defect");
+  await post(app, { input: "" });
+  const told = spans.map(({ parent, status, attributes }) => [
+    parent,
+    status?.code,
+    attributes?.["gpt2.error_type"],
+  ]);
+  assert.deepEqual(told, [
+    [undefined, undefined, "ModelError"],
+    [undefined, 2, "InternalFailure"],
+  ]);
+});
