@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEFAULT_CONFIG, endpointsOf, explainConfig, resolveConfig, SETTINGS } from "./settings.ts";
+import { DEFAULT_SETTINGS, endpointsOf, explainSettings, resolveSettings, SETTINGS } from "./settings.ts";
 
 test("a flag goes before the environment, and the environment before the default", () => {
   const env = { GPT2_API_PORT: "9000", GPT2_API_HOST: "::1" };
-  const config = resolveConfig({ flags: { port: "9001" }, env });
-  assert.equal(config.port, 9001);
-  assert.equal(config.host, "::1");
-  assert.deepEqual({ ...config, port: 8080, host: "127.0.0.1" }, DEFAULT_CONFIG);
-  assert.equal(resolveConfig({ env: { GPT2_API_PORT: "" } }).port, 8080);
+  const settings = resolveSettings({ flags: { port: "9001" }, env });
+  assert.equal(settings.port, 9001);
+  assert.equal(settings.host, "::1");
+  assert.deepEqual({ ...settings, port: 8080, host: "127.0.0.1" }, DEFAULT_SETTINGS);
+  assert.equal(resolveSettings({ env: { GPT2_API_PORT: "" } }).port, 8080);
 });
 
 test("lists come from a repeated flag or from commas", () => {
-  assert.deepEqual(resolveConfig({ flags: { "host-alias": ["a:1", "b"] } }).hostAlias, ["a:1", "b"]);
-  assert.deepEqual(resolveConfig({ env: { GPT2_API_HOST_ALIAS: "a:1, b" } }).hostAlias, ["a:1", "b"]);
-  assert.throws(() => resolveConfig({ env: { GPT2_API_HOST_ALIAS: "a,," } }), { code: "invalid_config" });
+  assert.deepEqual(resolveSettings({ flags: { "host-alias": ["a:1", "b"] } }).hostAlias, ["a:1", "b"]);
+  assert.deepEqual(resolveSettings({ env: { GPT2_API_HOST_ALIAS: "a:1, b" } }).hostAlias, ["a:1", "b"]);
+  assert.throws(() => resolveSettings({ env: { GPT2_API_HOST_ALIAS: "a,," } }), { code: "invalid_config" });
 });
 
 test("a malformed value is refused with the name, the value and the range", () => {
@@ -30,18 +30,18 @@ test("a malformed value is refused with the name, the value and the range", () =
     ["clock-skew-seconds", "901", /from 1 to 900/],
   ];
   for (const [flag, value, message] of wrong) {
-    assert.throws(() => resolveConfig({ flags: { [flag]: value } }), { code: "invalid_config", message });
+    assert.throws(() => resolveSettings({ flags: { [flag]: value } }), { code: "invalid_config", message });
   }
-  assert.throws(() => resolveConfig({ env: { GPT2_API_PORT: "10.0.0.1:80" } }), {
+  assert.throws(() => resolveSettings({ env: { GPT2_API_PORT: "10.0.0.1:80" } }), {
     code: "invalid_config",
     message: /^GPT2_API_PORT must be an integer from 0 to 65535, got "10\.0\.0\.1:80"\./,
   });
 });
 
 test("the variable that Kubernetes sets for a Service of the same name counts as unset", () => {
-  const { config, origins } = explainConfig({ env: { GPT2_API_PORT: "tcp://10.0.0.1:80" } });
-  assert.deepEqual([config.port, origins.port], [8080, "default"]);
-  assert.throws(() => resolveConfig({ flags: { port: "tcp://10.0.0.1:80" } }), { code: "invalid_config" });
+  const { settings, origins } = explainSettings({ env: { GPT2_API_PORT: "tcp://10.0.0.1:80" } });
+  assert.deepEqual([settings.port, origins.port], [8080, "default"]);
+  assert.throws(() => resolveSettings({ flags: { port: "tcp://10.0.0.1:80" } }), { code: "invalid_config" });
 });
 
 test("every setting has a help text, a flag and a variable of its own", () => {
@@ -62,40 +62,40 @@ test("every value has an origin, and presets stand between the environment and t
     model: { origin: "OTHER_MODEL", value: "m" },
   };
   const sources = { flags: { port: "2" }, env: { GPT2_API_HOST: "e" }, presets };
-  const { config, origins } = explainConfig(sources);
-  assert.deepEqual([config.port, config.host, config.model], [2, "e", "m"]);
+  const { settings, origins } = explainSettings(sources);
+  assert.deepEqual([settings.port, settings.host, settings.model], [2, "e", "m"]);
   assert.deepEqual(
     [origins.port, origins.host, origins.model, origins.region],
     ["--port", "GPT2_API_HOST", "OTHER_MODEL", "default"],
   );
-  assert.throws(() => explainConfig({ presets: { port: { origin: "OTHER_PORT", value: "x" } } }), {
+  assert.throws(() => explainSettings({ presets: { port: { origin: "OTHER_PORT", value: "x" } } }), {
     message: /^OTHER_PORT must be an integer/,
   });
 });
 
 test("a switch is a flag without a value, or a variable of true or false", () => {
-  assert.equal(resolveConfig({ flags: { "insecure-public": true } }).insecurePublic, true);
-  assert.equal(resolveConfig({ env: { GPT2_API_INSECURE_PUBLIC: "true" } }).insecurePublic, true);
-  assert.equal(resolveConfig({ env: { GPT2_API_INSECURE_PUBLIC: "false" } }).insecurePublic, false);
-  assert.throws(() => resolveConfig({ env: { GPT2_API_INSECURE_PUBLIC: "yes" } }), {
+  assert.equal(resolveSettings({ flags: { "insecure-public": true } }).insecurePublic, true);
+  assert.equal(resolveSettings({ env: { GPT2_API_INSECURE_PUBLIC: "true" } }).insecurePublic, true);
+  assert.equal(resolveSettings({ env: { GPT2_API_INSECURE_PUBLIC: "false" } }).insecurePublic, false);
+  assert.throws(() => resolveSettings({ env: { GPT2_API_INSECURE_PUBLIC: "yes" } }), {
     message: /^GPT2_API_INSECURE_PUBLIC must be true or false, got "yes"/,
   });
 });
 
 test("endpoints serve the model of the settings or one of their own", () => {
-  const config = resolveConfig({ flags: { endpoint: ["a", "b=/models/b", "c=x=y"], model: "m" } });
-  assert.deepEqual(endpointsOf(config), [
+  const settings = resolveSettings({ flags: { endpoint: ["a", "b=/models/b", "c=x=y"], model: "m" } });
+  assert.deepEqual(endpointsOf(settings), [
     { name: "a", model: "m" },
     { name: "b", model: "/models/b" },
     { name: "c", model: "x=y" },
   ]);
-  assert.throws(() => endpointsOf(resolveConfig({ flags: { endpoint: ["a", "a=x"] } })), {
+  assert.throws(() => endpointsOf(resolveSettings({ flags: { endpoint: ["a", "a=x"] } })), {
     code: "invalid_config",
     message: /^--endpoint names "a" twice/,
   });
   for (const endpoint of ["a=", "=m", "-a=m", `${"a".repeat(64)}=m`]) {
     assert.throws(
-      () => resolveConfig({ flags: { endpoint: [endpoint] } }),
+      () => resolveSettings({ flags: { endpoint: [endpoint] } }),
       { code: "invalid_config" },
       endpoint,
     );

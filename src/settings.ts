@@ -2,7 +2,7 @@
 // made from its name. It reads neither the environment nor the command line: `cli/` hands both in.
 import { z } from "zod";
 import { GptError } from "./errors.ts";
-import { expectation, fieldsOf, type JsonSchema, quoted } from "./wording.ts";
+import { expectation, fieldsOf, type JsonSchema, quote } from "./wording.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 export const ENDPOINT_NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9])*$/;
 const ENDPOINT = /^(?=[^=]{1,63}(=|$))[a-zA-Z0-9](-*[a-zA-Z0-9])*(=.+)?$/;
 
-export const configSchema = z.strictObject({
+export const settingsSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
   port: z.int().min(0).max(65_535).default(8080).describe("Port to listen on; 0 takes any free one."),
   model: z
@@ -210,23 +210,23 @@ export interface EndpointSetting {
 }
 
 /** @throws GptError `invalid_config` when a name stands twice. */
-export function endpointsOf(config: Config): readonly EndpointSetting[] {
-  const endpoints = config.endpoint.map((text) => {
+export function endpointsOf(settings: Settings): readonly EndpointSetting[] {
+  const endpoints = settings.endpoint.map((text) => {
     const mark = text.indexOf("=");
     return mark < 0
-      ? { name: text, model: config.model }
+      ? { name: text, model: settings.model }
       : { name: text.slice(0, mark), model: text.slice(mark + 1) };
   });
   const twice = endpoints.find(({ name }, i) => endpoints.findIndex((other) => other.name === name) < i);
   if (twice === undefined) return endpoints;
   throw new GptError(
     "invalid_config",
-    `--endpoint names ${quoted(twice.name)} twice; every endpoint needs a name of its own`,
+    `--endpoint names ${quote(twice.name)} twice; every endpoint needs a name of its own`,
   );
 }
 
-export type Config = Readonly<z.output<typeof configSchema>>;
-export type SettingName = keyof Config;
+export type Settings = Readonly<z.output<typeof settingsSchema>>;
+export type SettingName = keyof Settings;
 
 /** One setting as a person sees it. */
 export interface Setting {
@@ -243,7 +243,7 @@ export interface Setting {
   readonly schema: JsonSchema;
 }
 
-export const SETTINGS: readonly Setting[] = Object.entries(fieldsOf(configSchema)).map(([name, schema]) => {
+export const SETTINGS: readonly Setting[] = Object.entries(fieldsOf(settingsSchema)).map(([name, schema]) => {
   const words = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   return {
     name: name as SettingName,
@@ -258,10 +258,10 @@ export const SETTINGS: readonly Setting[] = Object.entries(fieldsOf(configSchema
 });
 
 /** All defaults. */
-export const DEFAULT_CONFIG: Config = configSchema.parse({});
+export const DEFAULT_SETTINGS: Settings = settingsSchema.parse({});
 
 /** Where the texts of settings come from, most binding first. */
-export interface ConfigSources {
+export interface SettingSources {
   /** Keyed by flag. */
   readonly flags?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -271,8 +271,8 @@ export interface ConfigSources {
   >;
 }
 
-export interface ResolvedConfig {
-  readonly config: Config;
+export interface ResolvedSettings {
+  readonly settings: Settings;
   /** Where each value is from: a flag, a variable, or "default". */
   readonly origins: Readonly<Record<SettingName, string>>;
 }
@@ -281,12 +281,12 @@ export interface ResolvedConfig {
  * Settings from flags, then environment variables, then presets, then defaults. An empty variable counts as unset.
  * @throws GptError `invalid_config` that names the flag or variable, the value and the range.
  */
-export function resolveConfig(sources: ConfigSources): Config {
-  return explainConfig(sources).config;
+export function resolveSettings(sources: SettingSources): Settings {
+  return explainSettings(sources).settings;
 }
 
 /** The same, with the origin of every value. */
-export function explainConfig({ flags = {}, env = {}, presets = {} }: ConfigSources): ResolvedConfig {
+export function explainSettings({ flags = {}, env = {}, presets = {} }: SettingSources): ResolvedSettings {
   const values: Record<string, unknown> = {};
   const origins = {} as Record<SettingName, string>;
   for (const setting of SETTINGS) {
@@ -307,7 +307,7 @@ export function explainConfig({ flags = {}, env = {}, presets = {} }: ConfigSour
       values[name] = parseValue(setting, preset.origin, preset.value);
     }
   }
-  return { config: configSchema.parse(values), origins };
+  return { settings: settingsSchema.parse(values), origins };
 }
 
 /** Kubernetes sets GPT2_API_PORT=tcp://… itself where a Service is named gpt2-api; that is nobody's setting. */
@@ -316,9 +316,9 @@ function isServiceLink(text: string | undefined): boolean {
 }
 
 function parseValue(setting: Setting, source: string, text: unknown): unknown {
-  const result = configSchema.shape[setting.name].safeParse(fromText(setting, text));
+  const result = settingsSchema.shape[setting.name].safeParse(fromText(setting, text));
   if (result.success) return result.data;
-  const came = typeof text === "string" ? quoted(text) : String(text);
+  const came = typeof text === "string" ? quote(text) : String(text);
   throw new GptError("invalid_config", `${source} must be ${setting.range}, got ${came}. ${setting.help}`);
 }
 

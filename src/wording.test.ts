@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { expectation, fieldsOf, nearest, quoted, shown } from "./wording.ts";
+import { describeValue, expectation, fieldsOf, nearest, quote } from "./wording.ts";
 
 test("a schema says what it expects", () => {
   const fields = fieldsOf(
@@ -31,14 +31,14 @@ test("a schema says what it expects", () => {
   });
 });
 
-test("a value is shown with its type where that is not obvious, and cut when it is long", () => {
-  assert.equal(shown("ten"), '"ten" (a string)');
-  assert.equal(shown(true), "true (a boolean)");
-  assert.equal(shown(300), "300");
-  assert.equal(shown(null), "null");
-  assert.equal(shown([1]), "a list");
-  assert.equal(shown({}), "an object");
-  assert.equal(quoted("a".repeat(1000)).length, 63);
+test("a value is describeValue with its type where that is not obvious, and cut when it is long", () => {
+  assert.equal(describeValue("ten"), '"ten" (a string)');
+  assert.equal(describeValue(true), "true (a boolean)");
+  assert.equal(describeValue(300), "300");
+  assert.equal(describeValue(null), "null");
+  assert.equal(describeValue([1]), "a list");
+  assert.equal(describeValue({}), "an object");
+  assert.equal(quote("a".repeat(1000)).length, 63);
 });
 
 test("the nearest known name is found, and nothing is guessed for what is like none of them", () => {

@@ -51,10 +51,10 @@ function range({ minimum, exclusiveMinimum, maximum }: JsonSchema): string {
 const SHOWN_MAX = 60;
 
 /** A value as it came, with its type where that is not obvious: `"ten" (a string)`, `300`, `a list`. */
-export function shown(value: unknown): string {
+export function describeValue(value: unknown): string {
   switch (typeof value) {
     case "string":
-      return `${quoted(value)} (a string)`;
+      return `${quote(value)} (a string)`;
     case "boolean":
       return `${value} (a boolean)`;
     case "object":
@@ -65,7 +65,7 @@ export function shown(value: unknown): string {
 }
 
 /** In quotes, and cut when it is long. */
-export function quoted(text: string): string {
+export function quote(text: string): string {
   return JSON.stringify(text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text);
 }
 

@@ -9,7 +9,7 @@ import { resolveModelDirectory } from "../../dist/src/generator/model-directory.
 import { TextGenerator } from "../../dist/src/generator/text-generator.js";
 import { createApp } from "../../dist/src/server/doors/runtime.js";
 import { Metrics } from "../../dist/src/server/http/metrics.js";
-import { resolveConfig } from "../../dist/src/settings.js";
+import { resolveSettings } from "../../dist/src/settings.js";
 import { loadTokenizer } from "../../dist/src/tokenizer/tokenizer-files.js";
 import { KEY } from "../support/server-under-test.js";
 
@@ -33,14 +33,14 @@ const facts = {
 };
 const generator = new TextGenerator(engine, facts, await loadTokenizer(directory), 50256);
 
-const config = resolveConfig({ flags: {}, env: {} });
+const settings = resolveSettings({ flags: {}, env: {} });
 const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
 const app = createApp({
   generators: new Map([["gpt-2", generator]]),
-  config,
+  settings,
   keys: { keyPair: (id) => (id === KEY.accessKeyId ? KEY : undefined), apiKey: () => undefined },
-  logger: { level: config.logLevel, stream: process.stderr },
-  onFinished: (outcome, status) => metrics.finished(outcome, status),
+  logger: { level: settings.logLevel, stream: process.stderr },
+  onFinished: (record, status) => metrics.finished(record, status),
 });
 await app.listen({ host: "127.0.0.1", port: 0 });
 

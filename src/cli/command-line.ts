@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GptError } from "../errors.ts";
 import { packageRoot } from "../generator/model-directory.ts";
-import { nearest, quoted } from "../wording.ts";
+import { nearest, quote } from "../wording.ts";
 import type { Command } from "./command.ts";
 import { helpText } from "./flags.ts";
 
@@ -29,7 +29,7 @@ export async function runCommandLine([name = "--help", ...argv]: readonly string
   if (load === undefined) {
     const meant = nearest(name, Object.keys(COMMANDS));
     const hint = meant ? `did you mean ${meant}?` : "--help lists the known ones";
-    throw new GptError("invalid_config", `The command ${quoted(name)} is unknown; ${hint}`);
+    throw new GptError("invalid_config", `The command ${quote(name)} is unknown; ${hint}`);
   }
   const command = await load();
   const flags = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);

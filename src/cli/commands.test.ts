@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isLoopback, loadKeys } from "../server/access/load-keys.ts";
-import { DEFAULT_CONFIG, explainConfig } from "../settings.ts";
+import { DEFAULT_SETTINGS, explainSettings } from "../settings.ts";
 import { containerPresets } from "./commands/container.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -93,12 +93,12 @@ test("the container honours SageMaker's variables, and ours before them", () => 
     SAGEMAKER_CONTAINER_LOG_LEVEL: "40",
     GPT2_API_HOST: "127.0.0.1",
   };
-  const { config } = explainConfig({ env, presets: containerPresets(env) });
+  const { settings } = explainSettings({ env, presets: containerPresets(env) });
   assert.deepEqual(
-    [config.host, config.port, config.bodyBytesMax, config.requestDeadlineMs, config.logLevel],
+    [settings.host, settings.port, settings.bodyBytesMax, settings.requestDeadlineMs, settings.logLevel],
     ["127.0.0.1", 9090, 20 * 2 ** 20, 30_000, "error"],
   );
-  const bare = explainConfig({ presets: containerPresets({}) }).config;
+  const bare = explainSettings({ presets: containerPresets({}) }).settings;
   assert.deepEqual([bare.host, bare.port, bare.model], ["0.0.0.0", 8080, "/opt/ml/model"]);
   assert.throws(() => containerPresets({ SAGEMAKER_MAX_PAYLOAD_IN_MB: "many" }), {
     code: "invalid_config",
@@ -107,7 +107,7 @@ test("the container honours SageMaker's variables, and ours before them", () => 
 });
 
 test("no authentication is for this machine alone, unless the operator insists", () => {
-  const keys = (changes: object) => loadKeys({ ...DEFAULT_CONFIG, ...changes }, {}, () => {});
+  const keys = (changes: object) => loadKeys({ ...DEFAULT_SETTINGS, ...changes }, {}, () => {});
   const open = { auth: "none", host: "0.0.0.0" } as const;
   assert.throws(() => keys(open), { code: "invalid_config", message: /--insecure-public/ });
   assert.equal(keys({ ...open, insecurePublic: true }).own, undefined);

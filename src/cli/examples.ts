@@ -1,7 +1,7 @@
 // The commands that `serve` prints: complete ones for each client, with the real address, to be pasted into a shell in
 // which the two AWS_ variables are set.
 
-import type { Config } from "../settings.ts";
+import type { Settings } from "../settings.ts";
 
 export interface ExampleTarget {
   /** Scheme, host and port, without a path. */
@@ -9,7 +9,7 @@ export interface ExampleTarget {
   readonly endpoint: string;
   readonly region: string;
   readonly hasSessionToken: boolean;
-  readonly auth: Config["auth"];
+  readonly auth: Settings["auth"];
 }
 
 export interface Example {

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { GptError } from "../errors.ts";
 import { SETTINGS, type SettingName } from "../settings.ts";
-import { nearest, quoted } from "../wording.ts";
+import { nearest, quote } from "../wording.ts";
 import type { Command, Options } from "./command.ts";
 
 /** The options for some settings, or for all. */
@@ -46,7 +46,7 @@ export function parseFlags(argv: readonly string[], { options, operands }: Omit<
   if (operands === undefined && surplus !== undefined) {
     throw new GptError(
       "invalid_config",
-      `${quoted(surplus)} is not a flag, and nothing but flags is taken here`,
+      `${quote(surplus)} is not a flag, and nothing but flags is taken here`,
     );
   }
   return { values, operands: positionals };
@@ -69,7 +69,7 @@ function checkFlag({ name, rawName, value }: FlagToken, options: Options): void 
     throw new GptError("invalid_config", `The flag ${rawName} needs a value`);
   }
   if (option.type === "boolean" && value !== undefined) {
-    throw new GptError("invalid_config", `The flag ${rawName} takes no value, got ${quoted(value)}`);
+    throw new GptError("invalid_config", `The flag ${rawName} takes no value, got ${quote(value)}`);
   }
 }
 

@@ -1,10 +1,10 @@
 // `--print-config`: every setting with its value and where that comes from. No setting holds a secret; those stand in
 // files and in the AWS_ variables.
-import { type ResolvedConfig, SETTINGS } from "../settings.ts";
+import { type ResolvedSettings, SETTINGS } from "../settings.ts";
 
-export function configText({ config, origins }: ResolvedConfig): string {
+export function settingsText({ settings, origins }: ResolvedSettings): string {
   const rows = SETTINGS.map(
-    ({ name, flag }) => [`--${flag}`, JSON.stringify(config[name]), origins[name]] as const,
+    ({ name, flag }) => [`--${flag}`, JSON.stringify(settings[name]), origins[name]] as const,
   );
   const width = (column: 0 | 1): number => Math.max(...rows.map((row) => row[column].length));
   const lines = rows.map(

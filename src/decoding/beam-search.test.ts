@@ -35,12 +35,12 @@ function search(model: Model, options: Options): Hypothesis[] {
     },
   };
   const strategy = makeStrategy(decoding, { promptLength: prompt.length, eosTokenIds: new Set(eos) });
-  let branches = [{ index: 0, tokenIds: prompt }];
-  while (branches.length > 0) {
-    const rows = branches.map(({ tokenIds }) => new PlainLogitsRow(Float32Array.from(model(tokenIds))));
-    branches = strategy.advance(branches, rows).map(({ parent, index, tokenId }) => ({
+  let sequences = [{ index: 0, tokenIds: prompt }];
+  while (sequences.length > 0) {
+    const rows = sequences.map(({ tokenIds }) => new PlainLogitsRow(Float32Array.from(model(tokenIds))));
+    sequences = strategy.advance(sequences, rows).map(({ parent, index, tokenId }) => ({
       index,
-      tokenIds: [...(branches[parent]?.tokenIds ?? []), tokenId],
+      tokenIds: [...(sequences[parent]?.tokenIds ?? []), tokenId],
     }));
   }
   return strategy.results();

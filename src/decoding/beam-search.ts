@@ -4,7 +4,7 @@
 import { descending, type LogitsRow, type ScoredToken } from "../kernels/logits-row.ts";
 import type { DecodingParams, Search } from "./decoding-params.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
+import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchContext } from "./strategy.ts";
 
 type BeamParams = DecodingParams & { readonly search: Extract<Search, { kind: "beam" }> };
 
@@ -40,10 +40,10 @@ export class BeamSearch implements DecodingStrategy {
     this.#context = context;
   }
 
-  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[] {
-    const length = (branches[0] as Branch).tokenIds.length + 1; // with the token of this step
-    const candidates = this.#candidates(branches, rows, length);
-    this.#finish(branches, candidates, length);
+  advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
+    const length = (sequences[0] as LiveSequence).tokenIds.length + 1; // with the token of this step
+    const candidates = this.#candidates(sequences, rows, length);
+    this.#finish(sequences, candidates, length);
     const running = candidates.filter((c) => !c.stops).slice(0, this.width);
     this.#scores = running.map((c) => c.score);
     if (running.length === 0 || this.#isDone(length)) return [];
@@ -55,8 +55,8 @@ export class BeamSearch implements DecodingStrategy {
    * beam: so what all of these have in common stays. A step never leaves fewer of them than there were, unless
    * there are enough for the answer, so that every place that gets a prefix here is filled in the end.
    */
-  settled(branches: readonly Branch[]): (readonly number[])[] {
-    const lines = [...this.results(), ...branches].map(({ tokenIds }) => tokenIds);
+  settled(sequences: readonly LiveSequence[]): (readonly number[])[] {
+    const lines = [...this.results(), ...sequences].map(({ tokenIds }) => tokenIds);
     const count = Math.min(lines.length, this.#params.numReturnSequences);
     return new Array(count).fill(commonPrefix(lines));
   }
@@ -66,19 +66,19 @@ export class BeamSearch implements DecodingStrategy {
   }
 
   /** The best candidates over all beams, enough that `width` of them go on even if every end-of-text is among them. */
-  #candidates(branches: readonly Branch[], rows: readonly LogitsRow[], length: number): Candidate[] {
+  #candidates(sequences: readonly LiveSequence[], rows: readonly LogitsRow[], length: number): Candidate[] {
     const { eosTokenIds } = this.#context;
     const count = Math.max(2, 1 + eosTokenIds.size) * this.width;
-    const best = branches.map((branch, parent) => {
+    const best = sequences.map((sequence, parent) => {
       const row = rows[parent] as LogitsRow;
       row.logSoftmax();
-      for (const process of this.#processors) process(row, branch.tokenIds);
+      for (const process of this.#processors) process(row, sequence.tokenIds);
       return row.topK(count).filter(({ value }) => value > Number.NEGATIVE_INFINITY);
     });
     const candidates = this.#scores.flatMap((score, beam) => {
-      const parent = branches.length === 1 ? 0 : beam; // In the first step all beams share the prompt's one row.
+      const parent = sequences.length === 1 ? 0 : beam; // In the first step all beams share the prompt's one row.
       const tokens = best[parent] as ScoredToken[];
-      const { tokenIds } = branches[parent] as Branch;
+      const { tokenIds } = sequences[parent] as LiveSequence;
       if (tokens.length === 0) this.#deadEnds.push({ tokenIds, finishReason: "length" });
       return tokens.map(({ tokenId, value }) => ({
         parent,
@@ -92,11 +92,11 @@ export class BeamSearch implements DecodingStrategy {
   }
 
   /** Of the first `width` candidates, those that stop become hypotheses and compete with the older ones. */
-  #finish(branches: readonly Branch[], candidates: readonly Candidate[], length: number): void {
+  #finish(sequences: readonly LiveSequence[], candidates: readonly Candidate[], length: number): void {
     const added = candidates.slice(0, this.width).filter((c) => c.stops);
     for (const { parent, tokenId, score } of added) {
       this.#finished.push({
-        tokenIds: [...(branches[parent] as Branch).tokenIds, tokenId],
+        tokenIds: [...(sequences[parent] as LiveSequence).tokenIds, tokenId],
         finishReason: this.#context.eosTokenIds.has(tokenId) ? "stop" : "length",
         score: this.#normalise(score, length),
       });

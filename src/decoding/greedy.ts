@@ -3,7 +3,7 @@ import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import { finished } from "./finished.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
+import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchContext } from "./strategy.ts";
 
 /** One deterministic sequence, computed once and returned as often as asked for. */
 export class GreedySearch implements DecodingStrategy {
@@ -19,18 +19,18 @@ export class GreedySearch implements DecodingStrategy {
     this.#eos = context.eosTokenIds;
   }
 
-  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[] {
-    const branch = branches[0] as Branch;
+  advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
+    const sequence = sequences[0] as LiveSequence;
     const row = rows[0] as LogitsRow;
-    for (const process of this.#processors) process(row, branch.tokenIds);
+    for (const process of this.#processors) process(row, sequence.tokenIds);
     const tokenId = row.argmax();
-    this.#result = finished(branch.tokenIds, tokenId, this.#eos, this.#params.maxLength);
+    this.#result = finished(sequence.tokenIds, tokenId, this.#eos, this.#params.maxLength);
     return this.#result ? [] : [{ parent: 0, index: 0, tokenId }];
   }
 
-  settled(branches: readonly Branch[]): (readonly number[])[] {
+  settled(sequences: readonly LiveSequence[]): (readonly number[])[] {
     const { numReturnSequences } = this.#params;
-    return new Array(numReturnSequences).fill((branches[0] as Branch).tokenIds);
+    return new Array(numReturnSequences).fill((sequences[0] as LiveSequence).tokenIds);
   }
 
   results(): Hypothesis[] {

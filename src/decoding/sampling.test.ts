@@ -29,12 +29,12 @@ const draw = (row: Float32Array, u: number): number => drawFrom(new PlainLogitsR
 function sample(row: Float32Array, decoding: DecodingParams, eosTokenIds: number[] = []): Hypothesis[] {
   const context = { promptLength: PROMPT.length, eosTokenIds: new Set(eosTokenIds) };
   const strategy = makeStrategy(decoding, context);
-  let branches = [{ index: 0, tokenIds: PROMPT as readonly number[] }];
-  while (branches.length > 0) {
-    const rows = branches.map(() => new PlainLogitsRow(row.slice()));
-    branches = strategy.advance(branches, rows).map(({ parent, index, tokenId }) => ({
+  let sequences = [{ index: 0, tokenIds: PROMPT as readonly number[] }];
+  while (sequences.length > 0) {
+    const rows = sequences.map(() => new PlainLogitsRow(row.slice()));
+    sequences = strategy.advance(sequences, rows).map(({ parent, index, tokenId }) => ({
       index,
-      tokenIds: [...(branches[parent]?.tokenIds ?? []), tokenId],
+      tokenIds: [...(sequences[parent]?.tokenIds ?? []), tokenId],
     }));
   }
   return strategy.results();

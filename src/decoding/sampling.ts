@@ -4,7 +4,7 @@ import type { DecodingParams } from "./decoding-params.ts";
 import { finished } from "./finished.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
 import { uniform } from "./random.ts";
-import type { Branch, Continuation, DecodingStrategy, Hypothesis, SearchContext } from "./strategy.ts";
+import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchContext } from "./strategy.ts";
 
 /** `numReturnSequences` sequences, drawn independently of each other. */
 export class MultinomialSampling implements DecodingStrategy {
@@ -22,19 +22,19 @@ export class MultinomialSampling implements DecodingStrategy {
     this.#eos = context.eosTokenIds;
   }
 
-  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[] {
+  advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
     const continuations: Continuation[] = [];
-    for (const [parent, branch] of branches.entries()) {
+    for (const [parent, sequence] of sequences.entries()) {
       const row = rows[parent] as LogitsRow;
-      for (const process of this.#processors) process(row, branch.tokenIds);
+      for (const process of this.#processors) process(row, sequence.tokenIds);
       // The first step draws every sequence from the prompt's one row.
       const distribution = row.distribution();
       const indexes = this.#started
-        ? [branch.index]
+        ? [sequence.index]
         : Array.from({ length: this.width }, (_, index) => index);
       for (const index of indexes) {
-        const tokenId = draw(distribution, uniform(this.#params.seed, index, branch.tokenIds.length));
-        const result = finished(branch.tokenIds, tokenId, this.#eos, this.#params.maxLength);
+        const tokenId = draw(distribution, uniform(this.#params.seed, index, sequence.tokenIds.length));
+        const result = finished(sequence.tokenIds, tokenId, this.#eos, this.#params.maxLength);
         if (result) this.#results[index] = result;
         else continuations.push({ parent, index, tokenId });
       }
@@ -43,9 +43,9 @@ export class MultinomialSampling implements DecodingStrategy {
     return continuations;
   }
 
-  settled(branches: readonly Branch[]): (readonly number[])[] {
+  settled(sequences: readonly LiveSequence[]): (readonly number[])[] {
     const settled = this.#results.map(({ tokenIds }) => tokenIds);
-    for (const { index, tokenIds } of branches) settled[index] = tokenIds;
+    for (const { index, tokenIds } of sequences) settled[index] = tokenIds;
     return settled;
   }
 

@@ -5,14 +5,14 @@ import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { FinishReason } from "./decoding-params.ts";
 
 /** What a strategy sees of a live sequence. */
-export interface Branch {
+export interface LiveSequence {
   /** Number of the sequence in the answer (sampling) or of the beam. */
   readonly index: number;
   /** Prompt included. */
   readonly tokenIds: readonly number[];
 }
 
-/** The live sequence `parent` (its place in the list of branches) goes on with `tokenId` as sequence `index`. */
+/** The live sequence `parent` (its place in the list of sequences) goes on with `tokenId` as sequence `index`. */
 export interface Continuation {
   readonly parent: number;
   readonly index: number;
@@ -30,13 +30,13 @@ export interface Hypothesis {
 export interface DecodingStrategy {
   /** The largest number of sequences alive at once. */
   readonly width: number;
-  /** One step: `rows[i]` are the logits of branch i, and may be overwritten. An empty answer: the request is done. */
-  advance(branches: readonly Branch[], rows: readonly LogitsRow[]): Continuation[];
+  /** One step: `rows[i]` are the logits of sequence i, and may be overwritten. An empty answer: the request is done. */
+  advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[];
   /**
    * For the first sequences of the answer, in its order, the token ids that can no longer change, given the sequences
    * that `advance` left alive: each is a prefix of what `results` will say. Grows from step to step.
    */
-  settled(branches: readonly Branch[]): (readonly number[])[];
+  settled(sequences: readonly LiveSequence[]): (readonly number[])[];
   /** The hypotheses in answer order, once the request is done. */
   results(): Hypothesis[];
 }

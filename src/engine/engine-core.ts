@@ -1,7 +1,7 @@
 // The engine's three verbs: schedule, forward, update. Synchronous; who calls `step` and when is decided elsewhere.
 import { makeStrategy } from "../decoding/make-strategy.ts";
 import type { Backend } from "../model/backend.ts";
-import { type EngineOptions, type Outcome, Scheduler } from "./scheduler.ts";
+import { type EngineOptions, type PassResult, Scheduler } from "./scheduler.ts";
 import type { GenerationRequest } from "./sequence.ts";
 
 /** What an engine thread counts; the numbers only grow. */
@@ -68,7 +68,7 @@ export class EngineCore {
   }
 
   /** One pass of the model over everything that is due. */
-  step(): Outcome {
+  step(): PassResult {
     const batch = this.scheduler.schedule();
     const logits = this.#backend.forward(batch);
     const outcome = this.scheduler.update(logits);

@@ -9,8 +9,8 @@ function write(pages: PagePool, tokenIds: readonly number[]): number[] {
   const taken: number[] = [];
   for (const tokenId of tokenIds) {
     const previous = taken.at(-1);
-    const found = pages.reuse(previous, [tokenId]);
-    taken.push(found ?? pages.keep(pages.allocate(), previous, [tokenId]));
+    const found = pages.find(previous, [tokenId]);
+    taken.push(found ?? pages.publish(pages.allocate(), previous, [tokenId]));
   }
   return taken;
 }
@@ -29,7 +29,7 @@ function visit(pages: PagePool, tokenIds: readonly number[]): number[] {
 function numKnown(pages: PagePool, tokenIds: readonly number[]): number {
   const found: number[] = [];
   for (const tokenId of tokenIds) {
-    const page = pages.reuse(found.at(-1), [tokenId]);
+    const page = pages.find(found.at(-1), [tokenId]);
     if (page === undefined) break;
     found.push(page);
   }
@@ -60,7 +60,7 @@ describe("the page pool", () => {
     const pages = pool(2, false);
     pages.reserve(1);
     const page = pages.allocate();
-    pages.share(page);
+    pages.addOwner(page);
     pages.release(page);
     assert.equal(pages.inUse, 1);
     pages.release(page);
@@ -109,8 +109,8 @@ describe("the page pool", () => {
     const mine = write(pages, [1]);
     const rest = [pages.allocate(), pages.allocate()];
     assert.equal(new Set([...mine, ...rest]).size, 3);
-    assert.equal(pages.reuse(undefined, [1]), mine[0]);
-    assert.equal(pages.reuse(mine[0], [2]), undefined);
+    assert.equal(pages.find(undefined, [1]), mine[0]);
+    assert.equal(pages.find(mine[0], [2]), undefined);
   });
 
   it("exchanges a page for one that holds the same", () => {
@@ -118,8 +118,8 @@ describe("the page pool", () => {
     pages.reserve(2);
     pages.reserve(2);
     const [mine, theirs] = [pages.allocate(), pages.allocate()];
-    assert.equal(pages.keep(mine, undefined, [1]), mine);
-    assert.equal(pages.keep(theirs, undefined, [1]), mine);
+    assert.equal(pages.publish(mine, undefined, [1]), mine);
+    assert.equal(pages.publish(theirs, undefined, [1]), mine);
     assert.equal(pages.inUse, 1);
     // The second owner stays when the first one leaves.
     pages.release(mine);
@@ -135,6 +135,6 @@ describe("the page pool", () => {
     const pages = pool(2, false);
     visit(pages, [1, 2]);
     assert.equal(pages.idle, 0);
-    assert.equal(pages.reuse(undefined, [1]), undefined);
+    assert.equal(pages.find(undefined, [1]), undefined);
   });
 });

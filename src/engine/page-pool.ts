@@ -62,7 +62,7 @@ export class PagePool {
   }
 
   /** One more owner. */
-  share(page: number): void {
+  addOwner(page: number): void {
     this.#idle.delete(page);
     this.#owners[page] = (this.#owners[page] as number) + 1;
   }
@@ -84,9 +84,9 @@ export class PagePool {
    * A page that holds `tokenIds` right after those of `previous` (undefined: at the beginning), with one more owner,
    * who must own `previous`; undefined if there is none.
    */
-  reuse(previous: number | undefined, tokenIds: readonly number[]): number | undefined {
+  find(previous: number | undefined, tokenIds: readonly number[]): number | undefined {
     const page = this.#cache?.find(previous, tokenIds);
-    if (page !== undefined) this.share(page);
+    if (page !== undefined) this.addOwner(page);
     return page;
   }
 
@@ -94,8 +94,8 @@ export class PagePool {
    * Makes a page findable that was just filled. Answers the page to go on with: the same, or one that is known to hold
    * the same, with one more owner, in exchange for this one, which is released.
    */
-  keep(page: number, previous: number | undefined, tokenIds: readonly number[]): number {
-    const known = this.reuse(previous, tokenIds);
+  publish(page: number, previous: number | undefined, tokenIds: readonly number[]): number {
+    const known = this.find(previous, tokenIds);
     if (known === undefined) {
       this.#cache?.add(page, previous, tokenIds);
       return page;

@@ -22,7 +22,7 @@ interface Room {
   logitRows: number;
 }
 
-export interface Finished {
+export interface FinishedRequest {
   readonly request: GenerationRequest;
   readonly hypotheses: readonly Hypothesis[];
   /** Prompt tokens whose keys and values were found, not computed. */
@@ -36,7 +36,7 @@ export interface Progress {
 }
 
 /** What a pass did. */
-export interface Outcome {
+export interface PassResult {
   /** Rows of the pass. */
   readonly numTokens: number;
   /** New tokens that were chosen: one for each sequence or beam. */
@@ -49,7 +49,7 @@ export interface Outcome {
   /** Ids of requests whose prompt is read, so that their first new token is there. */
   readonly prefilled: readonly number[];
   readonly progress: readonly Progress[];
-  readonly finished: readonly Finished[];
+  readonly finished: readonly FinishedRequest[];
 }
 
 export interface EngineOptions {
@@ -125,7 +125,7 @@ export class Scheduler {
   }
 
   /** Takes the logits of the scheduled pass, in its order. */
-  update(logits: readonly LogitsRow[]): Outcome {
+  update(logits: readonly LogitsRow[]): PassResult {
     const planned = this.#planned;
     this.#planned = [];
     const rows = new Map<Sequence, LogitsRow>();
@@ -136,7 +136,7 @@ export class Scheduler {
       if (chunk.logits === "last") rows.set(sequence, logits[next++] as LogitsRow);
     }
     let numGenerated = 0;
-    const finished: Finished[] = [];
+    const finished: FinishedRequest[] = [];
     const progress: Progress[] = [];
     for (const group of new Set(planned.map((one) => one.group))) {
       if (!group.live.every((sequence) => rows.has(sequence))) continue;
@@ -214,7 +214,7 @@ export class Scheduler {
     for (;;) {
       const end = sequence.numComputed + pagePositions;
       if (end >= sequence.tokenIds.length) return;
-      const page = this.pool.reuse(sequence.pages.at(-1), sequence.tokenIds.slice(sequence.numComputed, end));
+      const page = this.pool.find(sequence.pages.at(-1), sequence.tokenIds.slice(sequence.numComputed, end));
       if (page === undefined) return;
       sequence.pages.push(page);
       sequence.numComputed = end;
@@ -228,7 +228,7 @@ export class Scheduler {
     const numFull = Math.floor(numComputed / pagePositions);
     for (let i = Math.floor(from / pagePositions); i < numFull; i++) {
       const own = tokenIds.slice(i * pagePositions, (i + 1) * pagePositions);
-      pages[i] = this.pool.keep(pages[i] as number, pages[i - 1], own);
+      pages[i] = this.pool.publish(pages[i] as number, pages[i - 1], own);
     }
   }
 
@@ -251,7 +251,7 @@ export class Scheduler {
   #fork(group: SequenceGroup, parent: Sequence): number[] {
     const full = Math.floor(parent.numComputed / this.#limits.pagePositions);
     const pages = parent.pages.slice(0, full);
-    for (const page of pages) this.pool.share(page);
+    for (const page of pages) this.pool.addOwner(page);
     if (parent.numComputed > full * this.#limits.pagePositions) {
       const copy = this.pool.allocate();
       group.pendingCopies.push({ from: parent.pages[full] as number, to: copy });

@@ -1,7 +1,7 @@
 // The user's cache folder: what lies there may be deleted at any time, and only the user may read it.
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import type { Config } from "../settings.ts";
+import type { Settings } from "../settings.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -14,7 +14,7 @@ export function cacheDirectory(env: Environment): string {
 
 /** Where packed weights are kept; undefined: nowhere. */
 export function weightCacheOf(
-  { weightCacheMb }: Config,
+  { weightCacheMb }: Settings,
   env: Environment,
 ): { directory: string; maxBytes: number } | undefined {
   if (weightCacheMb === 0) return undefined;

@@ -4,8 +4,8 @@
 import { z } from "zod";
 import type { Search } from "../decoding/decoding-params.ts";
 import { GptError } from "../errors.ts";
-import { DEFAULT_CONFIG } from "../settings.ts";
-import { expectation, fieldsOf, nearest, quoted, shown } from "../wording.ts";
+import { DEFAULT_SETTINGS } from "../settings.ts";
+import { describeValue, expectation, fieldsOf, nearest, quote } from "../wording.ts";
 import type { GenerationParams } from "./generation.ts";
 
 /** The parameters that shape a search, and the modes that read them. */
@@ -65,8 +65,8 @@ export interface ParameterLimits {
 /** The schema of a request body, for a model and its limits; exportable as JSON Schema. */
 export function requestSchema(limits: ParameterLimits) {
   const { contextLength } = limits;
-  const maxNumReturnSequences = limits.maxNumReturnSequences ?? DEFAULT_CONFIG.maxNumReturnSequences;
-  const maxNumBeams = limits.maxNumBeams ?? DEFAULT_CONFIG.maxNumBeams;
+  const maxNumReturnSequences = limits.maxNumReturnSequences ?? DEFAULT_SETTINGS.maxNumReturnSequences;
+  const maxNumBeams = limits.maxNumBeams ?? DEFAULT_SETTINGS.maxNumBeams;
   return z.strictObject({
     input: z
       .string()
@@ -177,7 +177,7 @@ function requireObject(body: unknown): Fields {
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Fields;
   throw new GptError(
     "invalid_body",
-    `The request must be a JSON object such as {"input": "Some text"}, got ${shown(body)}`,
+    `The request must be a JSON object such as {"input": "Some text"}, got ${describeValue(body)}`,
   );
 }
 
@@ -186,8 +186,8 @@ function refuseUnknown(fields: Fields, known: readonly string[]): void {
   const unknown = Object.keys(fields).find((name) => !known.includes(name));
   if (unknown === undefined) return;
   const meant = nearest(unknown, known);
-  const hint = meant ? `did you mean ${quoted(meant)}?` : `the known ones are ${known.join(", ")}`;
-  throw new GptError("unknown_field", `The field ${quoted(unknown)} is unknown; ${hint}`);
+  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
+  throw new GptError("unknown_field", `The field ${quote(unknown)} is unknown; ${hint}`);
 }
 
 function parseFields(fields: Fields, schema: RequestSchema): Parameters {
@@ -198,7 +198,10 @@ function parseFields(fields: Fields, schema: RequestSchema): Parameters {
   if (value === undefined) throw new GptError("invalid_field", `The required field ${name} is missing`);
   const { default: preset, ...field } = fieldsOf(schema)[name] ?? {};
   const hint = value === null && preset !== undefined ? "; leave the field out for its default" : "";
-  throw new GptError("invalid_field", `${name} must be ${expectation(field)}, got ${shown(value)}${hint}`);
+  throw new GptError(
+    "invalid_field",
+    `${name} must be ${expectation(field)}, got ${describeValue(value)}${hint}`,
+  );
 }
 
 function parseTokenIds(value: unknown, rest: Fields): readonly number[] {
@@ -209,7 +212,9 @@ function parseTokenIds(value: unknown, rest: Fields): readonly number[] {
   if (result.success) return result.data;
   const index = result.error.issues[0]?.path[0];
   const wrong =
-    typeof index === "number" && Array.isArray(value) ? `${shown(value[index])} in it` : shown(value);
+    typeof index === "number" && Array.isArray(value)
+      ? `${describeValue(value[index])} in it`
+      : describeValue(value);
   throw new GptError(
     "invalid_field",
     `prompt_token_ids must be a list of one or more token ids, integers of at least 0, got ${wrong}`,

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
 import { aFront, PATH, signedHeaders } from "../../test/support/front.ts";
 import { someDecoding } from "../../test/support/inline-engine.ts";
-import { DEFAULT_CONFIG } from "../settings.ts";
+import { DEFAULT_SETTINGS } from "../settings.ts";
 import { drain, Models } from "./lifecycle.ts";
 
 test("a stop waits for open requests, and after its time cancels them and tells their callers", async (context) => {
@@ -47,8 +47,8 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
     ["on", 32],
     ["off", 0],
   ] as const) {
-    const config = { ...DEFAULT_CONFIG, prefixCache, threads: 1, kvCacheMb: 1 };
-    const models = new Models(config, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
+    const settings = { ...DEFAULT_SETTINGS, prefixCache, threads: 1, kvCacheMb: 1 };
+    const models = new Models(settings, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
     const generator = await models.loading.get("a");
     const decoding = someDecoding({ maxLength: 41 });
     const first = await generator?.generate({ promptTokenIds, decoding });
@@ -63,8 +63,8 @@ test("--request-deadline-ms is the time in which a model answers", async (contex
   const directory = temporaryDirectory();
   context.after(() => directory.remove());
   const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
-  const config = { ...DEFAULT_CONFIG, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
-  const models = new Models(config, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
+  const settings = { ...DEFAULT_SETTINGS, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
+  const models = new Models(settings, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
   const generator = await models.loading.get("a");
   assert.ok(generator);
   context.mock.timers.enable({ apis: ["setTimeout"] });

@@ -5,7 +5,7 @@ import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
 import { loadGenerator } from "../generator/load-generator.ts";
 import { modelName, resolveModelDirectory } from "../generator/model-directory.ts";
 import type { Generator } from "../request/generation.ts";
-import type { Config, EndpointSetting } from "../settings.ts";
+import type { EndpointSetting, Settings } from "../settings.ts";
 import type { App } from "./http/http-app.ts";
 import type { Metrics } from "./http/metrics.ts";
 
@@ -26,7 +26,7 @@ export class Models {
    * `surroundings.onProblem` is told of an engine that died and is restarted.
    * @throws GptError `invalid_checkpoint` when a model is nowhere to be found.
    */
-  constructor(config: Config, endpoints: readonly EndpointSetting[], surroundings: Surroundings) {
+  constructor(settings: Settings, endpoints: readonly EndpointSetting[], surroundings: Surroundings) {
     const { onProblem } = surroundings;
     let fail: (error: GptError) => void = () => {};
     this.failed = new Promise((resolve) => {
@@ -44,7 +44,7 @@ export class Models {
     const byDirectory = new Map<string, Promise<Generator>>();
     this.loading = new Map(
       directories.map(({ name, directory }) => {
-        const promise = byDirectory.get(directory) ?? load(config, directory, surroundings, onDeath);
+        const promise = byDirectory.get(directory) ?? load(settings, directory, surroundings, onDeath);
         byDirectory.set(directory, promise);
         promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
         return [name, promise];
@@ -75,14 +75,14 @@ export class Models {
 }
 
 function load(
-  config: Config,
+  settings: Settings,
   directory: string,
   { env, onProblem }: Surroundings,
   onDeath: (name: string, error: GptError, isFatal: boolean) => void,
 ): Promise<Generator> {
-  const weightCache = weightCacheOf(config, env);
-  const { precision, kvCacheMb, prefixCache, kernels, threads } = config;
-  const { queueRequestsMax, queueTokensMax, requestDeadlineMs } = config;
+  const weightCache = weightCacheOf(settings, env);
+  const { precision, kvCacheMb, prefixCache, kernels, threads } = settings;
+  const { queueRequestsMax, queueTokensMax, requestDeadlineMs } = settings;
   const name = modelName(directory);
   return loadGenerator({
     ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
@@ -112,10 +112,10 @@ export async function listen(app: App, host: string, port: number, flag = "--por
 const LOOPBACK: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** The address at which clients on this machine reach the server. */
-export function baseUrl(app: App, config: Config): string {
+export function baseUrl(app: App, settings: Settings): string {
   const { port } = app.server.address() as AddressInfo;
-  const host = LOOPBACK[config.host] ?? config.host;
-  const scheme = config.tlsCert === "" ? "http" : "https";
+  const host = LOOPBACK[settings.host] ?? settings.host;
+  const scheme = settings.tlsCert === "" ? "http" : "https";
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
@@ -123,7 +123,7 @@ export interface Door {
   readonly app: App;
   readonly models: Models;
   readonly metrics: Metrics | undefined;
-  readonly config: Config;
+  readonly settings: Settings;
 }
 
 /**
@@ -132,20 +132,20 @@ export interface Door {
  * @returns the exit code
  */
 export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
-  const { app, models, config } = door;
+  const { app, models, settings } = door;
   const stopped = stopSignal();
   const admin = await adminOf(door);
   const apps = admin === undefined ? [app] : [app, admin];
   try {
     const started = Promise.all([
       models.ready(),
-      listen(app, config.host, config.port),
-      admin && listen(admin, config.adminHost, config.adminPort, "--admin-port"),
+      listen(app, settings.host, settings.port),
+      admin && listen(admin, settings.adminHost, settings.adminPort, "--admin-port"),
     ]);
     const first = await Promise.race([started.then(() => "ready" as const), stopped]);
     if (first !== "ready") {
       started.catch(() => {});
-      await drain(apps, models, config.drainTimeoutMs);
+      await drain(apps, models, settings.drainTimeoutMs);
       return 0;
     }
   } catch (error) {
@@ -153,24 +153,24 @@ export async function run(door: Door, onReady: (baseUrl: string) => void): Promi
     models.close().catch(() => {});
     throw error;
   }
-  onReady(baseUrl(app, config));
+  onReady(baseUrl(app, settings));
   const reason = await Promise.race([stopped, models.failed]);
-  await drain(apps, models, config.drainTimeoutMs);
+  await drain(apps, models, settings.drainTimeoutMs);
   if (reason === "stopped") return 0;
   throw reason;
 }
 
 /** Undefined without an admin port: nobody could read them. */
-export async function metricsOf(config: Config, models: Models): Promise<Metrics | undefined> {
-  if (config.adminPort === 0) return undefined;
+export async function metricsOf(settings: Settings, models: Models): Promise<Metrics | undefined> {
+  if (settings.adminPort === 0) return undefined;
   const { Metrics } = await import("./http/metrics.ts");
   return new Metrics(models.distinct);
 }
 
-async function adminOf({ models, metrics, config }: Door): Promise<App | undefined> {
+async function adminOf({ models, metrics, settings }: Door): Promise<App | undefined> {
   if (metrics === undefined) return undefined;
   const { createAdminApp } = await import("./doors/admin.ts");
-  return createAdminApp({ config, metrics, generators: models.all });
+  return createAdminApp({ settings, metrics, generators: models.all });
 }
 
 /** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once, as it does by default. */

@@ -4,7 +4,7 @@ import type { DecodingParams, Search } from "../../src/decoding/decoding-params.
 import { uniform } from "../../src/decoding/random.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import type { EngineCore } from "../../src/engine/engine-core.ts";
-import type { Outcome } from "../../src/engine/scheduler.ts";
+import type { PassResult } from "../../src/engine/scheduler.ts";
 import { beams, someDecoding } from "./inline-engine.ts";
 
 /** A small seeded source of choices; nothing here depends on a clock. */
@@ -83,7 +83,7 @@ export interface CrowdOptions {
   readonly aborts: number;
   /** The request of a number, given the answers so far. */
   readonly draw: (id: number, answers: readonly (readonly Hypothesis[])[]) => CrowdRequest;
-  readonly onPass?: (outcome: Outcome) => void;
+  readonly onPass?: (record: PassResult) => void;
 }
 
 /** Requests that arrive between passes, from several clients, until all are answered or aborted. */
@@ -110,12 +110,12 @@ export function runCrowd(core: EngineCore, dice: Dice, options: CrowdOptions): C
       core.scheduler.pool.assertAllHome();
       continue;
     }
-    const outcome = core.step();
-    for (const { request, hypotheses } of outcome.finished) {
+    const record = core.step();
+    for (const { request, hypotheses } of record.finished) {
       assert.ok(!answers.has(request.id) && !aborted.has(request.id), `${request.id} was answered twice`);
       answers.set(request.id, hypotheses);
     }
-    onPass?.(outcome);
+    onPass?.(record);
   }
   core.scheduler.pool.assertAllHome();
   return { requests, answers, aborted };

@@ -1,7 +1,7 @@
 // The runtime front on a fake generator, with a signed request to start from. Nothing listens unless a test says so.
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import { type AppOptions, createApp } from "../../src/server/doors/runtime.ts";
-import { type Config, DEFAULT_CONFIG } from "../../src/settings.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../src/settings.ts";
 import { type Credential, signRequest } from "../../src/sigv4/index.ts";
 import { FakeGenerator } from "./fake-generator.ts";
 
@@ -18,11 +18,11 @@ export interface Front {
   readonly generator: FakeGenerator;
 }
 
-export function aFront(config: Partial<Config> = {}, options: Partial<AppOptions> = {}): Front {
+export function aFront(settings: Partial<Settings> = {}, options: Partial<AppOptions> = {}): Front {
   const generator = new FakeGenerator();
   const app = createApp({
     generators: new Map([["gpt-2", generator]]),
-    config: { ...DEFAULT_CONFIG, ...config },
+    settings: { ...DEFAULT_SETTINGS, ...settings },
     keys: {
       keyPair: (id) => (id === CREDENTIAL.accessKeyId ? CREDENTIAL : undefined),
       apiKey: () => undefined,

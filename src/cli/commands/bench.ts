@@ -17,7 +17,7 @@ import {
   type Shape,
 } from "../../offline/measure.ts";
 import { randomTensors, SHAPE_NAMES, shapeConfig } from "../../offline/random-model.ts";
-import { resolveConfig } from "../../settings.ts";
+import { resolveSettings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 
@@ -39,7 +39,7 @@ export const bench: Command = {
   },
   async run(argv) {
     const { values } = parseFlags(argv, bench);
-    const { model, precision, kernels } = resolveConfig({ flags: values, env: process.env });
+    const { model, precision, kernels } = resolveSettings({ flags: values, env: process.env });
     const threads = values.threads === undefined ? availableParallelism() : Number(values.threads);
     if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
       throw new GptError(

@@ -7,11 +7,11 @@ import type { Environment } from "../../server/access/own-key-pair.ts";
 import { createContainerApp } from "../../server/doors/container.ts";
 import type { ResponseType } from "../../server/doors/envelope.ts";
 import { Models, metricsOf, run } from "../../server/lifecycle.ts";
-import { type ConfigSources, explainConfig } from "../../settings.ts";
-import { quoted } from "../../wording.ts";
+import { explainSettings, type SettingSources } from "../../settings.ts";
+import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
-import { configText, PRINT_CONFIG } from "../print-config.ts";
+import { PRINT_CONFIG, settingsText } from "../print-config.ts";
 import { outliveOutput } from "../report.ts";
 
 const MODEL_DIRECTORY = "/opt/ml/model";
@@ -30,33 +30,33 @@ export const container: Command = {
   options: { ...settingOptions(SETTING_NAMES), ...PRINT_CONFIG },
   async run(argv) {
     const flags = parseFlags(argv, container).values;
-    const resolved = explainConfig({ flags, env: process.env, presets: containerPresets(process.env) });
+    const resolved = explainSettings({ flags, env: process.env, presets: containerPresets(process.env) });
     if (flags["print-config"]) {
-      process.stdout.write(configText(resolved));
+      process.stdout.write(settingsText(resolved));
       return 0;
     }
-    const { config } = resolved;
+    const { settings } = resolved;
     const defaultAccept = acceptFrom(process.env);
     let onProblem = (message: string): void => void process.stderr.write(`gpt2-api: ${message}\n`);
     const report = (message: string): void => onProblem(message);
-    const endpoints = [{ name: "container", model: config.model }];
-    const models = new Models(config, endpoints, { env: process.env, onProblem: report });
-    const metrics = await metricsOf(config, models);
+    const endpoints = [{ name: "container", model: settings.model }];
+    const models = new Models(settings, endpoints, { env: process.env, onProblem: report });
+    const metrics = await metricsOf(settings, models);
     const [generator] = models.loading.values();
     const app = createContainerApp({
-      ...{ generator: generator as NonNullable<typeof generator>, config, defaultAccept },
-      logger: { level: config.logLevel, stream: process.stderr },
-      onFinished: (outcome, status) => metrics?.finished(outcome, status),
+      ...{ generator: generator as NonNullable<typeof generator>, settings, defaultAccept },
+      logger: { level: settings.logLevel, stream: process.stderr },
+      onFinished: (record, status) => metrics?.finished(record, status),
     });
     onProblem = (message) => app.log.error(message);
     outliveOutput();
-    return run({ app, models, metrics, config }, (baseUrl) => {
+    return run({ app, models, metrics, settings }, (baseUrl) => {
       process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
     });
   },
 };
 
-type Presets = NonNullable<ConfigSources["presets"]>;
+type Presets = NonNullable<SettingSources["presets"]>;
 
 const CONTAINER: Presets = {
   host: { origin: "the container contract", value: "0.0.0.0" },
@@ -78,7 +78,7 @@ export function containerPresets(env: Environment): Presets {
   const scaled = (variable: string, factor: number) =>
     preset(variable, (text) => {
       if (/^\d+(\.\d+)?$/.test(text)) return Math.round(Number(text) * factor);
-      throw new GptError("invalid_config", `${variable} must be a number, got ${quoted(text)}`);
+      throw new GptError("invalid_config", `${variable} must be a number, got ${quote(text)}`);
     });
   const found = {
     port: preset("SAGEMAKER_BIND_TO_PORT", (text) => text),
@@ -107,6 +107,6 @@ function acceptFrom(env: Environment): ResponseType | undefined {
   if (text === undefined || text === "application/json" || text === "application/jsonlines") return text;
   throw new GptError(
     "invalid_config",
-    `${variable} must be application/json or application/jsonlines, got ${quoted(text)}`,
+    `${variable} must be application/json or application/jsonlines, got ${quote(text)}`,
   );
 }

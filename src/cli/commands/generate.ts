@@ -12,7 +12,7 @@ import {
   parseJsonBody,
   requestSchema,
 } from "../../request/params.ts";
-import { type Config, resolveConfig } from "../../settings.ts";
+import { resolveSettings, type Settings } from "../../settings.ts";
 import { fieldsOf } from "../../wording.ts";
 import type { Command, Options } from "../command.ts";
 import { type Flags, parseFlags, settingOptions } from "../flags.ts";
@@ -57,14 +57,14 @@ export const generate: Command = {
   },
   async run(argv) {
     const flags = parseFlags(argv, generate);
-    const config = resolveConfig({ flags: flags.values, env: process.env });
+    const settings = resolveSettings({ flags: flags.values, env: process.env });
     const prompt = promptOf(flags);
-    const generator = await load(config);
+    const generator = await load(settings);
     try {
       const options: ParseOptions = {
         contextLength: generator.model.contextLength,
-        maxNumReturnSequences: config.maxNumReturnSequences,
-        maxNumBeams: config.maxNumBeams,
+        maxNumReturnSequences: settings.maxNumReturnSequences,
+        maxNumBeams: settings.maxNumBeams,
         randomSeed: () => randomInt(2 ** 32),
         allowTokenIds: true,
       };
@@ -79,10 +79,10 @@ export const generate: Command = {
   },
 };
 
-function load(config: Config): Promise<Generator> {
-  const { precision, kvCacheMb, kernels } = config;
-  const directory = resolveModelDirectory(config.model);
-  const weightCache = weightCacheOf(config, process.env);
+function load(settings: Settings): Promise<Generator> {
+  const { precision, kvCacheMb, kernels } = settings;
+  const directory = resolveModelDirectory(settings.model);
+  const weightCache = weightCacheOf(settings, process.env);
   return loadGenerator({
     ...{ model: directory, name: modelName(directory) },
     ...{ precision, kvCacheMb, kernels, queueRequestsMax: REQUESTS_AT_ONCE },

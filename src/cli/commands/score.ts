@@ -4,8 +4,8 @@ import { GptError } from "../../errors.ts";
 import { resolveModelDirectory } from "../../generator/model-directory.ts";
 import { type LoadedScorer, loadScorer } from "../../offline/score.ts";
 import { parseJsonBody } from "../../request/params.ts";
-import { resolveConfig } from "../../settings.ts";
-import { shown } from "../../wording.ts";
+import { resolveSettings } from "../../settings.ts";
+import { describeValue } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { errorLine, readLines } from "../json-lines.ts";
@@ -33,7 +33,7 @@ export const score: Command = {
     if (typeof values.requests !== "string") {
       throw new GptError("invalid_config", "--requests FILE.jsonl is missing: the texts to score");
     }
-    const { model, precision } = resolveConfig({ flags: values, env: process.env });
+    const { model, precision } = resolveSettings({ flags: values, env: process.env });
     const scorer = await loadScorer(resolveModelDirectory(model), precision, availableParallelism());
     try {
       const stride = strideOf(values.stride, scorer.contextLength);
@@ -50,7 +50,7 @@ function strideOf(text: unknown, contextLength: number): number | undefined {
   if (stride >= 1 && stride <= contextLength) return stride;
   throw new GptError(
     "invalid_config",
-    `--stride must be an integer from 1 to ${contextLength}, the model's context, got ${shown(text)}`,
+    `--stride must be an integer from 1 to ${contextLength}, the model's context, got ${describeValue(text)}`,
   );
 }
 
@@ -99,7 +99,7 @@ function tokensOf(scorer: LoadedScorer, fields: Readonly<Record<string, unknown>
   }
   if (tokenIds === undefined) {
     if (typeof text !== "string")
-      throw new GptError("invalid_field", `text must be a string, got ${shown(text)}`);
+      throw new GptError("invalid_field", `text must be a string, got ${describeValue(text)}`);
     return scorer.encode(text);
   }
   const isTokenId = (id: unknown): boolean => Number.isSafeInteger(id) && (id as number) >= 0;

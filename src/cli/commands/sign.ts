@@ -12,7 +12,7 @@ import {
   signRequest,
   stringToSign,
 } from "../../sigv4/index.ts";
-import { quoted } from "../../wording.ts";
+import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { type Flags, parseFlags } from "../flags.ts";
 
@@ -60,7 +60,7 @@ function requestOf({ values, operands }: Flags): RequestToSign {
   if (!URL.canParse(url)) {
     throw new GptError(
       "invalid_config",
-      `The URL must be absolute, such as http://127.0.0.1:8080/, got ${quoted(url)}`,
+      `The URL must be absolute, such as http://127.0.0.1:8080/, got ${quote(url)}`,
     );
   }
   const headers = ((values.header ?? []) as readonly string[]).map(headerOf);
@@ -75,7 +75,7 @@ function requestOf({ values, operands }: Flags): RequestToSign {
 function headerOf(text: string): [name: string, value: string] {
   const [, name, value] = /^([^:\s]+):\s*(.*)$/s.exec(text) ?? [];
   if (name !== undefined && value !== undefined) return [name, value];
-  throw new GptError("invalid_config", `--header must be NAME:VALUE, got ${quoted(text)}`);
+  throw new GptError("invalid_config", `--header must be NAME:VALUE, got ${quote(text)}`);
 }
 
 function bodyOf(text: string): string | Buffer {
@@ -92,7 +92,7 @@ function optionsOf({ values }: Flags): SignOptions {
   if (Number.isNaN(now.getTime())) {
     throw new GptError(
       "invalid_config",
-      `--date must be a time such as 2026-01-02T03:04:05Z, got ${quoted(String(values.date))}`,
+      `--date must be a time such as 2026-01-02T03:04:05Z, got ${quote(String(values.date))}`,
     );
   }
   return {

@@ -4,7 +4,7 @@ import { resolveModelDirectory } from "../../generator/model-directory.ts";
 import { type GoldenOutput, goldenSetFor } from "../../offline/golden-outputs.ts";
 import { type LoadedForVerification, loadForVerification } from "../../offline/load-and-verify.ts";
 import { verifyOutput } from "../../offline/verify.ts";
-import { resolveConfig } from "../../settings.ts";
+import { resolveSettings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 
@@ -13,7 +13,7 @@ export const verify: Command = {
   options: settingOptions(["model"]),
   async run(argv) {
     const { values } = parseFlags(argv, verify);
-    const { model } = resolveConfig({ flags: values, env: process.env });
+    const { model } = resolveSettings({ flags: values, env: process.env });
     const loaded = await loadForVerification(resolveModelDirectory(model), availableParallelism());
     try {
       return verifyAll(loaded);

@@ -1,7 +1,7 @@
 // What crosses the border between the engine thread and the others: plain data only.
 import type { ErrorCode } from "../../errors.ts";
 import type { EngineStats } from "../engine-core.ts";
-import type { Finished, Progress } from "../scheduler.ts";
+import type { FinishedRequest, Progress } from "../scheduler.ts";
 import type { GenerationRequest } from "../sequence.ts";
 
 export type ToEngine =
@@ -9,7 +9,7 @@ export type ToEngine =
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "close" };
 
-/** What a pass did, in one message; see `Outcome`. */
+/** What a pass did, in one message; see `PassResult`. */
 export interface PassReport {
   readonly type: "pass";
   /** When the pass began, in milliseconds of the system clock, which all threads share. */
@@ -17,7 +17,7 @@ export interface PassReport {
   readonly started: readonly number[];
   readonly prefilled: readonly number[];
   readonly progress: readonly Progress[];
-  readonly finished: readonly ({ readonly id: number } & Omit<Finished, "request">)[];
+  readonly finished: readonly ({ readonly id: number } & Omit<FinishedRequest, "request">)[];
   readonly stats: EngineStats;
 }
 

@@ -2,7 +2,7 @@
 // to a `Caller`; what a caller may invoke is checked by `authorize`. Where keys come from is `key-files.ts`'s business.
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 import { type Credential, type Refused, verifySigV4 } from "../../sigv4/index.ts";
 import { bodyOf } from "../http/http-app.ts";
 import { AwsError } from "../http/http-errors.ts";
@@ -36,10 +36,10 @@ export interface Keys {
   readonly apiKey: (sha256: string) => ApiKey | undefined;
 }
 
-export function makeAuthenticate(config: Config, keys: Keys, now: () => Date): Authenticate {
-  switch (config.auth) {
+export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date): Authenticate {
+  switch (settings.auth) {
     case "sigv4":
-      return (request) => bySignature(request, config, keys, now());
+      return (request) => bySignature(request, settings, keys, now());
     case "bearer":
       return (request) => byApiKey(request, keys);
     case "none":
@@ -47,26 +47,26 @@ export function makeAuthenticate(config: Config, keys: Keys, now: () => Date): A
   }
 }
 
-function bySignature(request: FastifyRequest, config: Config, { keyPair }: Keys, now: Date): Caller {
+function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Caller {
   const { method = "", url = "", rawHeaders } = request.raw;
   const verdict = verifySigV4(
     { method, rawUrl: url, rawHeaders, body: bodyOf(request) },
     {
       credentials: keyPair,
-      region: config.region,
+      region: settings.region,
       service: "sagemaker",
       now,
-      clockSkewSeconds: config.clockSkewSeconds,
-      hostAliases: config.hostAlias,
+      clockSkewSeconds: settings.clockSkewSeconds,
+      hostAliases: settings.hostAlias,
     },
   );
-  if (!verdict.ok) throw refusal(verdict, config);
+  if (!verdict.ok) throw refusal(verdict, settings);
   const { accessKeyId } = verdict.credential;
   return { keyId: accessKeyId, endpoints: keyPair(accessKeyId)?.endpoints };
 }
 
 /** In the words with which AWS helps to find the difference, where the operator wants that. */
-function refusal({ error, canonicalRequest, stringToSign }: Refused, { debugSignature }: Config): AwsError {
+function refusal({ error, canonicalRequest, stringToSign }: Refused, { debugSignature }: Settings): AwsError {
   const isMismatch = error.type === "InvalidSignatureException" && canonicalRequest !== undefined;
   const stages =
     debugSignature && isMismatch
@@ -92,7 +92,7 @@ function forbidden(type: string, message: string): AwsError {
 }
 
 /** @throws AwsError AccessDeniedException in AWS's words when the caller may not invoke this endpoint. */
-export function authorize({ keyId, endpoints }: Caller, endpoint: string, { region }: Config): void {
+export function authorize({ keyId, endpoints }: Caller, endpoint: string, { region }: Settings): void {
   if (endpoints === undefined || endpoints.includes(endpoint)) return;
   const resource = `arn:aws:sagemaker:${region === "any" ? "local" : region}:000000000000:endpoint/${endpoint}`;
   throw new AwsError(

@@ -1,6 +1,6 @@
 // How much one key may ask for: requests a second (a bucket that refills) and requests that are open at a time. Counts
 // live only as long as they matter; callers are authenticated before they get here, so there are as many as keys.
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 import { AwsError } from "../http/http-errors.ts";
 
 interface Use {
@@ -18,9 +18,9 @@ export class KeyLimits {
   readonly #uses = new Map<string, Use>();
 
   /** `now`: milliseconds of a clock that never goes back. */
-  constructor(config: Pick<Config, "keyRequestsPerSecond" | "keyRequestsMax">, now: () => number) {
-    this.#perSecond = config.keyRequestsPerSecond;
-    this.#openMax = config.keyRequestsMax;
+  constructor(settings: Pick<Settings, "keyRequestsPerSecond" | "keyRequestsMax">, now: () => number) {
+    this.#perSecond = settings.keyRequestsPerSecond;
+    this.#openMax = settings.keyRequestsMax;
     this.#now = now;
   }
 

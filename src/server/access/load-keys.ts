@@ -2,7 +2,7 @@
 // authentication, or none where the operator said so in as many words.
 
 import { GptError } from "../../errors.ts";
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 import type { Keys } from "./authentication.ts";
 import { apiKeysFrom, keyPairsFrom } from "./key-files.ts";
 import { credentialFrom, type Environment, type LoadedCredential, loadCredential } from "./own-key-pair.ts";
@@ -19,15 +19,21 @@ const NO_KEYS: Keys = { keyPair: () => undefined, apiKey: () => undefined };
  * `onProblem` is told when a key file changes into something that cannot be used.
  * @throws GptError `invalid_config` when a file is missing or unusable, or an open door would be public.
  */
-export function loadKeys(config: Config, env: Environment, onProblem: (message: string) => void): LoadedKeys {
-  switch (config.auth) {
+export function loadKeys(
+  settings: Settings,
+  env: Environment,
+  onProblem: (message: string) => void,
+): LoadedKeys {
+  switch (settings.auth) {
     case "none":
-      refusePublic(config);
+      refusePublic(settings);
       return { keys: NO_KEYS };
     case "bearer":
-      return { keys: { ...NO_KEYS, apiKey: apiKeysFrom(requireApiKeys(config), onProblem) } };
+      return { keys: { ...NO_KEYS, apiKey: apiKeysFrom(requireApiKeys(settings), onProblem) } };
     case "sigv4":
-      return config.credentialsFile === "" ? ownPair(env) : filePairs(config.credentialsFile, env, onProblem);
+      return settings.credentialsFile === ""
+        ? ownPair(env)
+        : filePairs(settings.credentialsFile, env, onProblem);
   }
 }
 
@@ -49,14 +55,14 @@ function filePairs(path: string, env: Environment, onProblem: (message: string) 
   return { keys: { ...NO_KEYS, keyPair }, own: { credential } };
 }
 
-function requireApiKeys({ apiKeysFile }: Config): string {
+function requireApiKeys({ apiKeysFile }: Settings): string {
   if (apiKeysFile !== "") return apiKeysFile;
   const message =
     "--auth bearer needs --api-keys-file; `gpt2-api api-key` makes a key and its entry in that file";
   throw new GptError("invalid_config", message);
 }
 
-function refusePublic({ host, insecurePublic }: Config): void {
+function refusePublic({ host, insecurePublic }: Settings): void {
   if (insecurePublic || isLoopback(host)) return;
   throw new GptError(
     "invalid_config",

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FakeGenerator } from "../../../test/support/fake-generator.ts";
 import { aFront, post } from "../../../test/support/front.ts";
 import type { Generator } from "../../request/generation.ts";
-import { DEFAULT_CONFIG } from "../../settings.ts";
+import { DEFAULT_SETTINGS } from "../../settings.ts";
 import { Metrics } from "../http/metrics.ts";
 import { createAdminApp } from "./admin.ts";
 
@@ -11,7 +11,7 @@ function anAdmin() {
   const generator = new FakeGenerator();
   const generators = new Map<string, Generator | undefined>([["gpt-2", generator]]);
   const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
-  const app = createAdminApp({ config: DEFAULT_CONFIG, metrics, generators: () => generators });
+  const app = createAdminApp({ settings: DEFAULT_SETTINGS, metrics, generators: () => generators });
   return { app, metrics, generator, generators };
 }
 
@@ -35,7 +35,7 @@ test("/readyz is for endpoints that answer, /healthz for those that may answer a
 
 test("/metrics counts requests by code, their times and tokens, and shows the engine's own numbers", async () => {
   const { app, metrics } = anAdmin();
-  const front = aFront({}, { onFinished: (outcome, status) => metrics.finished(outcome, status) });
+  const front = aFront({}, { onFinished: (record, status) => metrics.finished(record, status) });
   await post(front.app, { input: "" });
   await post(front.app, { input: 5 });
   await post(front.app, { input: "" }, { path: "/endpoints/nowhere/invocations" });
@@ -58,14 +58,14 @@ test("/metrics counts requests by code, their times and tokens, and shows the en
 
 test("time for each token is that after the first, over the tokens after the first", async () => {
   const { app, metrics } = anAdmin();
-  const outcome = {
+  const record = {
     endpoint: "gpt-2",
     promptTokens: 1,
     generatedTokens: 11,
     firstTokenMs: 100,
     totalMs: 200,
   };
-  metrics.finished(outcome, 200);
+  metrics.finished(record, 200);
   const { body } = await app.inject({ url: "/metrics" });
   assert.match(body, /gpt2_token_seconds_sum\{endpoint="gpt-2"\} 0\.01\n/);
 });

@@ -2,14 +2,14 @@
 // texts or keys, and nothing here can be changed through it.
 import type { FastifyInstance, FastifyServerOptions } from "fastify";
 import type { Generator } from "../../request/generation.ts";
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 import { createHttpApp, sendJson } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import type { Metrics } from "../http/metrics.ts";
 import { openApi } from "./openapi.ts";
 
 export interface AdminOptions {
-  readonly config: Config;
+  readonly settings: Settings;
   readonly metrics: Metrics;
   /** The generator of every endpoint; undefined while it is being loaded. */
   readonly generators: () => ReadonlyMap<string, Generator | undefined>;
@@ -18,12 +18,12 @@ export interface AdminOptions {
 
 const METHODS = [{ path: /^\/(metrics|healthz|readyz|openapi\.json)$/, allow: "GET, HEAD" }];
 
-export function createAdminApp({ config, metrics, generators, logger }: AdminOptions): FastifyInstance {
+export function createAdminApp({ settings, metrics, generators, logger }: AdminOptions): FastifyInstance {
   const app = createHttpApp({
-    ...{ config, logger },
+    ...{ settings, logger },
     methods: METHODS,
     toError: (error, { id }) =>
-      toAwsError(error, { requestId: id, region: config.region, endpoint: "admin" }),
+      toAwsError(error, { requestId: id, region: settings.region, endpoint: "admin" }),
   });
   const health = (): Record<string, string> =>
     Object.fromEntries([...generators()].map(([name, each]) => [name, each?.health ?? "loading"]));
@@ -40,14 +40,14 @@ export function createAdminApp({ config, metrics, generators, logger }: AdminOpt
     reply.header("content-type", metrics.contentType).send(await metrics.render()),
   );
   app.get("/openapi.json", async (_request, reply) =>
-    sendJson(reply, openApi(limitsOf(config, generators()))),
+    sendJson(reply, openApi(limitsOf(settings, generators()))),
   );
   return app;
 }
 
 /** The limits of the model that takes the longest texts: a description for all endpoints must not refuse any of them. */
-function limitsOf(config: Config, generators: ReadonlyMap<string, Generator | undefined>) {
+function limitsOf(settings: Settings, generators: ReadonlyMap<string, Generator | undefined>) {
   const lengths = [...generators.values()].map((each) => each?.model.contextLength ?? 0);
-  const { maxNumReturnSequences, maxNumBeams } = config;
+  const { maxNumReturnSequences, maxNumBeams } = settings;
   return { contextLength: Math.max(1, ...lengths), maxNumReturnSequences, maxNumBeams };
 }

@@ -4,12 +4,12 @@ import { test } from "node:test";
 import { FakeGenerator } from "../../../test/support/fake-generator.ts";
 import { GptError } from "../../errors.ts";
 import type { Generator } from "../../request/generation.ts";
-import { type Config, DEFAULT_CONFIG } from "../../settings.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../settings.ts";
 import { type ContainerOptions, createContainerApp } from "./container.ts";
 
-function aContainer(config: Partial<Config> = {}, options: Partial<ContainerOptions> = {}) {
+function aContainer(settings: Partial<Settings> = {}, options: Partial<ContainerOptions> = {}) {
   const generator = new FakeGenerator();
-  const app = createContainerApp({ generator, config: { ...DEFAULT_CONFIG, ...config }, ...options });
+  const app = createContainerApp({ generator, settings: { ...DEFAULT_SETTINGS, ...settings }, ...options });
   const invoke = (body: unknown, headers: Record<string, string> = {}) =>
     app.inject({ method: "POST", url: "/invocations", headers, payload: JSON.stringify(body) });
   return { app, generator, invoke };
@@ -91,8 +91,8 @@ test("/ping is 503 while loading and when the engine is not well, else 200", asy
 });
 
 test("/execution-parameters keeps the transforms within what SageMaker allows", async () => {
-  const parameters = async (config: Partial<Config>) =>
-    (await aContainer(config).app.inject({ url: "/execution-parameters" })).json();
+  const parameters = async (settings: Partial<Settings>) =>
+    (await aContainer(settings).app.inject({ url: "/execution-parameters" })).json();
   assert.deepEqual(await parameters({}), {
     MaxConcurrentTransforms: 16,
     BatchStrategy: "SINGLE_RECORD",

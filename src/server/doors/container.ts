@@ -2,8 +2,8 @@
 // authentication, since the platform stands before it. Errors are plain 4xx and 5xx, which the platform wraps.
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from "fastify";
 import type { Generator } from "../../request/generation.ts";
-import type { Config } from "../../settings.ts";
-import { createHttpApp, type Finished, noteError, sendJson } from "../http/http-app.ts";
+import type { Settings } from "../../settings.ts";
+import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { AwsError, toContainerError } from "../http/http-errors.ts";
 import { pieceWriter, sendStream } from "./answer-stream.ts";
 import { parseEnvelope, type ResponseType } from "./envelope.ts";
@@ -11,11 +11,11 @@ import { ModelSlot } from "./invocations.ts";
 
 export interface ContainerOptions {
   readonly generator: Generator | Promise<Generator>;
-  readonly config: Config;
+  readonly settings: Settings;
   /** Type of the answer to a request that names none. Default: application/json. */
   readonly defaultAccept?: ResponseType | undefined;
   readonly logger?: FastifyServerOptions["logger"];
-  readonly onFinished?: Finished;
+  readonly onFinished?: OnFinished;
 }
 
 const NAME = "container";
@@ -30,18 +30,18 @@ const METHODS = [
 
 /** Builds the application; the caller listens, and closes app and generator. */
 export function createContainerApp(options: ContainerOptions): FastifyInstance {
-  const { config, logger, onFinished } = options;
+  const { settings, logger, onFinished } = options;
   const context = (request: FastifyRequest) => ({
     requestId: request.id,
-    region: config.region,
+    region: settings.region,
     endpoint: NAME,
   });
   const app = createHttpApp({
-    ...{ config, logger, onFinished },
+    ...{ settings, logger, onFinished },
     methods: METHODS,
     toError: (error, request) => toContainerError(error, context(request)),
   });
-  const slot = new ModelSlot(options.generator, config);
+  const slot = new ModelSlot(options.generator, settings);
   const { defaultAccept = "application/json" } = options;
   const types: ResponseType[] =
     defaultAccept === "application/json"
@@ -52,13 +52,13 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     if (!slot.isReady) throw notReady();
     return sendJson(reply, { status: "ready", model: slot.generator?.model.name });
   });
-  app.get("/execution-parameters", async (_request, reply) => sendJson(reply, executionParameters(config)));
+  app.get("/execution-parameters", async (_request, reply) => sendJson(reply, executionParameters(settings)));
   app.post("/invocations", async (request, reply) => {
-    request.outcome.operation = "invocations";
+    request.record.operation = "invocations";
     const { accept, customAttributes, inferenceId } = parseEnvelope(request.headers, request.raw.rawHeaders, {
       ...{ endpoint: NAME, acceptHeader: "accept", types },
     });
-    if (inferenceId !== undefined) request.outcome.inferenceId = inferenceId;
+    if (inferenceId !== undefined) request.record.inferenceId = inferenceId;
     if (slot.generator === undefined) throw notReady();
     if (customAttributes !== undefined) reply.header("x-amzn-sagemaker-custom-attributes", customAttributes);
     if (accept === "application/json") return answerWhole(slot, request, reply);
@@ -108,7 +108,7 @@ async function answerInLines(
 }
 
 /** For batch transform: one request holds one record. */
-function executionParameters({ bodyBytesMax, queueRequestsMax }: Config) {
+function executionParameters({ bodyBytesMax, queueRequestsMax }: Settings) {
   const maxPayloadInMb = Math.max(1, Math.floor(bodyBytesMax / MIB));
   return {
     MaxConcurrentTransforms: Math.min(queueRequestsMax, Math.floor(TRANSFORM_MIB_MAX / maxPayloadInMb)),

@@ -2,7 +2,7 @@
 // against its limits and against what this server has. Payloads are `params.ts`'s business.
 import type { IncomingHttpHeaders } from "node:http";
 import { ENDPOINT_NAME } from "../../settings.ts";
-import { quoted } from "../../wording.ts";
+import { quote } from "../../wording.ts";
 import { AwsError } from "../http/http-errors.ts";
 
 export const ACCOUNT = "000000000000";
@@ -13,7 +13,7 @@ const ENDPOINT_NAME_MAX = 63;
 export function checkEndpointName(name: string): void {
   if (name.length <= ENDPOINT_NAME_MAX && ENDPOINT_NAME.test(name)) return;
   throw invalid(
-    `The endpoint name must be letters, digits and inner hyphens, at most ${ENDPOINT_NAME_MAX} characters, got ${quoted(name)}`,
+    `The endpoint name must be letters, digits and inner hyphens, at most ${ENDPOINT_NAME_MAX} characters, got ${quote(name)}`,
   );
 }
 
@@ -102,13 +102,13 @@ function refuseAbsent(headers: IncomingHttpHeaders, endpoint: string): void {
   }
   const variant = text(headers, "x-amzn-sagemaker-target-variant");
   if (variant !== undefined && variant !== VARIANT) {
-    throw invalid(`Endpoint ${endpoint} has no variant ${quoted(variant)}; its only one is ${VARIANT}.`);
+    throw invalid(`Endpoint ${endpoint} has no variant ${quote(variant)}; its only one is ${VARIANT}.`);
   }
   const encoding = text(headers, "content-encoding");
   if (encoding !== undefined && encoding !== "identity") {
     throw new AwsError(
       "UnsupportedMediaTypeException",
-      `Content-Encoding ${quoted(encoding)} is not supported; send the body uncompressed`,
+      `Content-Encoding ${quote(encoding)} is not supported; send the body uncompressed`,
     );
   }
 }
@@ -125,7 +125,7 @@ export function negotiate(
     if (named !== undefined) return named;
   }
   throw invalid(
-    `${acceptHeader === "accept" ? "Accept" : "X-Amzn-SageMaker-Accept"} must allow ${types.join(" or ")}, got ${quoted(accept ?? "")}`,
+    `${acceptHeader === "accept" ? "Accept" : "X-Amzn-SageMaker-Accept"} must allow ${types.join(" or ")}, got ${quote(accept ?? "")}`,
   );
 }
 

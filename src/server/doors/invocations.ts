@@ -9,20 +9,20 @@ import {
   parseJsonBody,
   refuseManyValues,
 } from "../../request/params.ts";
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 import { bodyOf } from "../http/http-app.ts";
 
 const SEEDS = 2 ** 32;
 
 /** A generator that may still be loading. */
 export class ModelSlot {
-  readonly #config: Config;
+  readonly #settings: Settings;
   #generator: Generator | undefined;
   #options: ParseOptions | undefined;
 
   /** Whoever loads the model learns why it failed; here it just never becomes ready. */
-  constructor(generator: Generator | Promise<Generator>, config: Config) {
-    this.#config = config;
+  constructor(generator: Generator | Promise<Generator>, settings: Settings) {
+    this.#settings = settings;
     if (generator instanceof Promise) generator.then((loaded) => this.#fill(loaded)).catch(() => {});
     else this.#fill(generator);
   }
@@ -31,8 +31,8 @@ export class ModelSlot {
     this.#generator = generator;
     this.#options = {
       contextLength: generator.model.contextLength,
-      maxNumReturnSequences: this.#config.maxNumReturnSequences,
-      maxNumBeams: this.#config.maxNumBeams,
+      maxNumReturnSequences: this.#settings.maxNumReturnSequences,
+      maxNumBeams: this.#settings.maxNumBeams,
       randomSeed: () => randomInt(SEEDS),
     };
   }
@@ -54,7 +54,7 @@ export class ModelSlot {
   }
 
   /**
-   * Generates, and notes in the request's outcome what it cost.
+   * Generates, and notes in the request's record what it cost.
    * @throws GptError `cancelled` when the caller left, and what the generator throws.
    */
   async generate(params: GenerationParams, { request, reply, onPiece }: Exchange): Promise<Generation> {
@@ -64,11 +64,11 @@ export class ModelSlot {
     try {
       const generation = await (this.#generator as Generator).generate(params, {
         signal: controller.signal,
-        client: request.outcome.keyId ?? "",
+        client: request.record.keyId ?? "",
         ...(onPiece === undefined ? {} : { onPiece }),
       });
       const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
-      Object.assign(request.outcome, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
+      Object.assign(request.record, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
       return generation;
     } finally {
       reply.raw.off("close", onClose);

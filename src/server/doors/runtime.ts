@@ -9,11 +9,11 @@ import type {
   FastifyServerOptions,
 } from "fastify";
 import type { Generator } from "../../request/generation.ts";
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 import { type Authenticate, authorize, type Keys, makeAuthenticate } from "../access/authentication.ts";
 import { ClockWatch } from "../access/clock-watch.ts";
 import { KeyLimits } from "../access/key-limits.ts";
-import { createHttpApp, type Finished, noteError, sendJson } from "../http/http-app.ts";
+import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
 import { pieceWriter, sendStream } from "./answer-stream.ts";
@@ -33,7 +33,7 @@ export type Generators = ReadonlyMap<string, Generator | Promise<Generator>>;
 
 export interface AppOptions {
   readonly generators: Generators;
-  readonly config: Config;
+  readonly settings: Settings;
   readonly keys: Keys;
   /** Fastify's logger option; default: no log. */
   readonly logger?: FastifyServerOptions["logger"];
@@ -42,7 +42,7 @@ export interface AppOptions {
   readonly now?: () => Date;
   /** Milliseconds of a clock that never goes back, for rates. */
   readonly elapsed?: () => number;
-  readonly onFinished?: Finished;
+  readonly onFinished?: OnFinished;
 }
 
 interface EndpointRoute {
@@ -61,11 +61,11 @@ const METHODS = [
 
 /** Builds the application; the caller listens, and closes app and generators. */
 export function createApp(options: AppOptions): FastifyInstance {
-  const { config, logger, tls, onFinished } = options;
+  const { settings, logger, tls, onFinished } = options;
   const app = createHttpApp({
-    ...{ config, logger, tls, onFinished },
+    ...{ settings, logger, tls, onFinished },
     methods: METHODS,
-    toError: (error, request) => toAwsError(error, contextOf(request, config)),
+    toError: (error, request) => toAwsError(error, contextOf(request, settings)),
   });
   const front = new Front(options, app.log);
   app.get("/ping", async (_request, reply) => {
@@ -93,29 +93,29 @@ export function createApp(options: AppOptions): FastifyInstance {
 }
 
 /** Where a request was going, for its errors. */
-function contextOf(request: FastifyRequest, { region }: Config): ErrorContext {
-  return { requestId: request.id, region, endpoint: request.outcome.endpoint ?? "unknown" };
+function contextOf(request: FastifyRequest, { region }: Settings): ErrorContext {
+  return { requestId: request.id, region, endpoint: request.record.endpoint ?? "unknown" };
 }
 
 /** The two operations and the checks that they share. */
 class Front {
   readonly slots: ReadonlyMap<string, ModelSlot>;
-  readonly #config: Config;
+  readonly #settings: Settings;
   readonly #authenticate: Authenticate;
   readonly #limits: KeyLimits;
   readonly #clock: ClockWatch;
   readonly #callers = new WeakMap<FastifyRequest, ReturnType<Authenticate>>();
 
   constructor(
-    { generators, config, keys, now = () => new Date(), elapsed = () => performance.now() }: AppOptions,
+    { generators, settings, keys, now = () => new Date(), elapsed = () => performance.now() }: AppOptions,
     log: FastifyBaseLogger,
   ) {
-    this.#config = config;
-    this.#authenticate = makeAuthenticate(config, keys, now);
-    this.#limits = new KeyLimits(config, elapsed);
+    this.#settings = settings;
+    this.#authenticate = makeAuthenticate(settings, keys, now);
+    this.#limits = new KeyLimits(settings, elapsed);
     this.#clock = new ClockWatch(now, elapsed, (message) => log.warn(message));
     const slots = new Map(
-      [...new Set(generators.values())].map((each) => [each, new ModelSlot(each, config)]),
+      [...new Set(generators.values())].map((each) => [each, new ModelSlot(each, settings)]),
     );
     this.slots = new Map([...generators].map(([name, each]) => [name, slots.get(each) as ModelSlot]));
   }
@@ -124,12 +124,12 @@ class Front {
   authenticate(request: FastifyRequest): void {
     this.#clock.check();
     const caller = this.#authenticate(request);
-    request.outcome.keyId = caller.keyId;
+    request.record.keyId = caller.keyId;
     this.#callers.set(request, caller);
   }
 
   async invoke(request: EndpointRequest, reply: FastifyReply): Promise<FastifyReply> {
-    request.outcome.operation = "InvokeEndpoint";
+    request.record.operation = "InvokeEndpoint";
     return this.#admitted(request, async (slot, name) => {
       const envelope = this.#envelope(request, {
         ...{ endpoint: name, acceptHeader: "accept", types: ["application/json"] },
@@ -144,7 +144,7 @@ class Front {
   }
 
   async invokeWithResponseStream(request: EndpointRequest, reply: FastifyReply): Promise<void> {
-    request.outcome.operation = "InvokeEndpointWithResponseStream";
+    request.record.operation = "InvokeEndpointWithResponseStream";
     await this.#admitted(request, async (slot, name) => {
       const envelope = this.#envelope(request, {
         ...{ endpoint: name, acceptHeader: "x-amzn-sagemaker-accept" },
@@ -162,7 +162,7 @@ class Front {
         writer: pieceWriter(envelope.accept),
         frame: payloadPart,
         fail: (error) => {
-          const { type, members } = toStreamException(error, contextOf(request, this.#config));
+          const { type, members } = toStreamException(error, contextOf(request, this.#settings));
           noteError(request, error, { type, status: type === "InternalStreamFailure" ? 500 : 424 });
           return exceptionFrame(type, members);
         },
@@ -179,12 +179,12 @@ class Front {
     const { name } = request.params;
     checkEndpointName(name);
     const caller = this.#callers.get(request) as ReturnType<Authenticate>;
-    authorize(caller, name, this.#config);
+    authorize(caller, name, this.#settings);
     const slot = this.slots.get(name);
     if (slot === undefined) {
       throw new AwsError("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
     }
-    request.outcome.endpoint = name;
+    request.record.endpoint = name;
     const leave = this.#limits.enter(caller.keyId);
     try {
       return await run(slot, name);
@@ -196,7 +196,7 @@ class Front {
   /** @throws AwsError for a wrong envelope, and while the model is being loaded. */
   #envelope(request: FastifyRequest, options: EnvelopeOptions): Envelope {
     const envelope = parseEnvelope(request.headers, request.raw.rawHeaders, options);
-    if (envelope.inferenceId !== undefined) request.outcome.inferenceId = envelope.inferenceId;
+    if (envelope.inferenceId !== undefined) request.record.inferenceId = envelope.inferenceId;
     if (this.slots.get(options.endpoint)?.generator === undefined) {
       throw new AwsError("ModelNotReadyException", "The model is still being loaded");
     }

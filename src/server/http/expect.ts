@@ -2,14 +2,14 @@
 // because the body is too large or nothing is signed. Everything else is told to go on.
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance } from "fastify";
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 import { AwsError, bodyTooLarge } from "./http-errors.ts";
 
 /** Has to be called before any other hook that reads the body. */
-export function refuseUnsentBodies(app: FastifyInstance, config: Config): void {
+export function refuseUnsentBodies(app: FastifyInstance, settings: Settings): void {
   const refusals = new WeakMap<IncomingMessage, AwsError>();
   app.server.on("checkContinue", (request, response) => {
-    const refusal = refusalOf(request, config);
+    const refusal = refusalOf(request, settings);
     if (refusal === undefined) response.writeContinue();
     else refusals.set(request, refusal);
     app.server.emit("request", request, response);
@@ -23,9 +23,9 @@ export function refuseUnsentBodies(app: FastifyInstance, config: Config): void {
   });
 }
 
-function refusalOf({ headers }: IncomingMessage, config: Config): AwsError | undefined {
-  if (Number(headers["content-length"]) > config.bodyBytesMax) return bodyTooLarge(config);
-  const isSigned = config.auth === "none" || headers.authorization !== undefined;
+function refusalOf({ headers }: IncomingMessage, settings: Settings): AwsError | undefined {
+  if (Number(headers["content-length"]) > settings.bodyBytesMax) return bodyTooLarge(settings);
+  const isSigned = settings.auth === "none" || headers.authorization !== undefined;
   return isSigned
     ? undefined
     : new AwsError(

@@ -14,8 +14,8 @@ import fastify, {
   LogController,
 } from "fastify";
 import { GptError } from "../../errors.ts";
-import type { Config } from "../../settings.ts";
-import { quoted } from "../../wording.ts";
+import type { Settings } from "../../settings.ts";
+import { quote } from "../../wording.ts";
 import { answerClientError } from "./client-errors.ts";
 import { closeQuietConnections } from "./connections.ts";
 import { refuseUnsentBodies } from "./expect.ts";
@@ -25,7 +25,7 @@ import { renewCertificate, type TlsFiles } from "./tls.ts";
 import { traceContext, traceRequest } from "./tracing.ts";
 
 /** What the log line and the metrics of a request tell besides its status. */
-export interface Outcome {
+export interface RequestRecord {
   operation?: string;
   /** One that is served: what callers make up is in the path alone, and is no label of metrics. */
   endpoint?: string;
@@ -43,7 +43,7 @@ export interface Outcome {
 
 declare module "fastify" {
   interface FastifyRequest {
-    outcome: Outcome;
+    record: RequestRecord;
     arrival: Arrival;
   }
 }
@@ -57,10 +57,10 @@ interface Arrival {
 /** What is listened with and closed. */
 export type App = FastifyInstance;
 
-export type Finished = (outcome: Outcome, status: number | "aborted") => void;
+export type OnFinished = (record: RequestRecord, status: number | "aborted") => void;
 
 export interface HttpOptions {
-  readonly config: Config;
+  readonly settings: Settings;
   /** Fastify's logger option; default: no log. */
   readonly logger?: FastifyServerOptions["logger"] | undefined;
   /** HTTPS with this certificate; default: HTTP. */
@@ -70,22 +70,22 @@ export interface HttpOptions {
   /** Paths and the methods they answer to, for 405. */
   readonly methods: readonly { readonly path: RegExp; readonly allow: string }[];
   /** Is called once for every request. */
-  readonly onFinished?: Finished | undefined;
+  readonly onFinished?: OnFinished | undefined;
 }
 
 export function createHttpApp(options: HttpOptions): FastifyInstance {
-  const { config, tls } = options;
+  const { settings, tls } = options;
   const app = fastify({
     ...serverOptions(options),
     clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log),
   }) as FastifyInstance;
-  app.server.maxConnections = config.connectionsMax;
+  app.server.maxConnections = settings.connectionsMax;
   closeQuietConnections(app, tls !== undefined);
   if (tls !== undefined) renewCertificate(app.server, tls, app.log);
   // Bytes stay bytes: no content type is parsed, and none is refused.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  app.decorateRequest("outcome");
+  app.decorateRequest("record");
   app.decorateRequest("arrival");
   app.addHook("onRequest", async (request, reply) => {
     arrive(request);
@@ -94,7 +94,7 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
     // The signature is checked over rawHeaders, which keep it.
     delete request.raw.headers["content-type"];
   });
-  refuseUnsentBodies(app, config);
+  refuseUnsentBodies(app, settings);
   app.addHook("onResponse", async (request, reply) =>
     finish(request, options, reply.statusCode, reply.elapsedTime),
   );
@@ -113,9 +113,9 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
 }
 
 function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
-  const { config, logger = false, tls } = options;
+  const { settings, logger = false, tls } = options;
   const node = {
-    headersTimeout: Math.min(config.headersTimeoutMs, config.requestTimeoutMs),
+    headersTimeout: Math.min(settings.headersTimeoutMs, settings.requestTimeoutMs),
     // Without a Host header the signature cannot match, which is answered in AWS's form; Node's 400 has no body.
     requireHostHeader: false,
   };
@@ -123,11 +123,11 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
     logger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
-    bodyLimit: config.bodyBytesMax,
-    requestTimeout: config.requestTimeoutMs,
-    keepAliveTimeout: config.keepAliveTimeoutMs,
+    bodyLimit: settings.bodyBytesMax,
+    requestTimeout: settings.requestTimeoutMs,
+    keepAliveTimeout: settings.keepAliveTimeoutMs,
     // A client that neither reads nor sends holds its connection no longer than an answer may take.
-    connectionTimeout: Math.max(config.requestDeadlineMs, config.requestTimeoutMs) + CONNECTION_GRACE_MS,
+    connectionTimeout: Math.max(settings.requestDeadlineMs, settings.requestTimeoutMs) + CONNECTION_GRACE_MS,
     ...(tls === undefined ? { http: node } : { https: { ...node, ...tls.read() } }),
     // Long names reach the check of the endpoint's name; the size of the headers bounds them.
     routerOptions: { maxParamLength: 65_536 },
@@ -144,7 +144,7 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
 const CONNECTION_GRACE_MS = 30_000;
 
 function arrive(request: FastifyRequest): void {
-  request.outcome = {};
+  request.record = {};
   request.arrival = { trace: traceContext(request.headers), ms: Date.now() };
 }
 
@@ -152,9 +152,9 @@ function notFound({ method, url }: FastifyRequest, { methods }: HttpOptions): Aw
   const path = pathOf(url);
   const known = methods.find((route) => route.path.test(path));
   if (known === undefined) {
-    return new AwsError("UnknownOperationException", `There is nothing at ${quoted(path)} on this server`);
+    return new AwsError("UnknownOperationException", `There is nothing at ${quote(path)} on this server`);
   }
-  const message = `${quoted(path)} answers to ${known.allow}, not to ${method}`;
+  const message = `${quote(path)} answers to ${known.allow}, not to ${method}`;
   return new AwsError("MethodNotAllowedException", message, { headers: { allow: known.allow } });
 }
 
@@ -172,9 +172,9 @@ function sendError(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  { config, toError }: HttpOptions,
+  { settings, toError }: HttpOptions,
 ): FastifyReply {
-  const answer = toError(fromFramework(error, config), request);
+  const answer = toError(fromFramework(error, settings), request);
   noteError(request, error, answer);
   // The rest of a body that is too large is received and dropped: a connection that closes at once is reset while the
   // client still sends, and many clients then never see the answer.
@@ -189,16 +189,16 @@ export function noteError(
   error: unknown,
   answer: { type: string; status: number },
 ): void {
-  request.outcome.errorType = answer.type;
-  if (error instanceof GptError) request.outcome.errorCode = error.code;
+  request.record.errorType = answer.type;
+  if (error instanceof GptError) request.record.errorCode = error.code;
   if (answer.status === 500) request.log.error({ err: error }, "request failed");
 }
 
 /** What Fastify itself finds wrong with a request. */
-function fromFramework(error: unknown, config: Config): unknown {
+function fromFramework(error: unknown, settings: Settings): unknown {
   if (error instanceof AwsError || error instanceof GptError) return error;
   const { code, statusCode, message } = error as Partial<FastifyError>;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return bodyTooLarge(config);
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return bodyTooLarge(settings);
   const isCallers = statusCode !== undefined && statusCode >= 400 && statusCode < 500;
   return isCallers
     ? new AwsError("MalformedHttpRequestException", message ?? "The request is malformed")
@@ -212,15 +212,15 @@ function finish(
   status: number | "aborted",
   milliseconds?: number,
 ): void {
-  const { method, url, ip, outcome } = request;
+  const { method, url, ip, record } = request;
   const duration = milliseconds === undefined ? {} : { ms: Math.round(milliseconds) };
-  request.log.info({ method, path: pathOf(url), status, ip, ...duration, ...outcome }, "request");
+  request.log.info({ method, path: pathOf(url), status, ip, ...duration, ...record }, "request");
   if (method === "POST") {
-    const { operation: name = method, ...facts } = outcome;
+    const { operation: name = method, ...facts } = record;
     const { ms: startedMs, trace } = request.arrival;
     traceRequest({ name, method, path: pathOf(url), status, requestId: request.id, startedMs, facts }, trace);
   }
-  onFinished?.(outcome, status);
+  onFinished?.(record, status);
 }
 
 function pathOf(url: string): string {

@@ -2,7 +2,7 @@
 // engine, of the process and of the event loop, read when somebody asks.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Generator, GeneratorStats } from "../../request/generation.ts";
-import type { Outcome } from "./http-app.ts";
+import type { RequestRecord } from "./http-app.ts";
 
 /** Seconds; from a cached answer to the longest deadline. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120];
@@ -89,14 +89,14 @@ export class Metrics {
   }
 
   /** Counts a finished request in. */
-  finished(outcome: Outcome, status: number | "aborted"): void {
-    const { operation = "other", endpoint = "", generatedTokens = 0 } = outcome;
+  finished(record: RequestRecord, status: number | "aborted"): void {
+    const { operation = "other", endpoint = "", generatedTokens = 0 } = record;
     this.#requests.inc({ operation, endpoint, code: String(status) });
     for (const { field, histogram } of this.#times) {
-      const milliseconds = outcome[field];
+      const milliseconds = record[field];
       if (milliseconds !== undefined) histogram.observe({ endpoint }, milliseconds / 1000);
     }
-    const { totalMs, firstTokenMs } = outcome;
+    const { totalMs, firstTokenMs } = record;
     if (totalMs !== undefined && firstTokenMs !== undefined && generatedTokens > 1) {
       this.#perToken.observe({ endpoint }, (totalMs - firstTokenMs) / 1000 / (generatedTokens - 1));
     }

@@ -4,14 +4,14 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { FastifyInstance } from "fastify";
 import { aFront, type Front, PATH, signedHeaders } from "../../../test/support/front.ts";
-import type { Config } from "../../settings.ts";
+import type { Settings } from "../../settings.ts";
 
 interface Listening extends Front {
   readonly origin: string;
 }
 
-async function listening(context: TestContext, config: Partial<Config> = {}): Promise<Listening> {
-  const front = aFront(config);
+async function listening(context: TestContext, settings: Partial<Settings> = {}): Promise<Listening> {
+  const front = aFront(settings);
   await front.app.listen({ host: "127.0.0.1", port: 0 });
   context.after(() => front.app.close());
   const { port } = front.app.server.address() as AddressInfo;
