@@ -2,6 +2,7 @@
 // made from its name. It reads neither the environment nor the command line: `cli/` hands both in.
 import { z } from "zod";
 import { GptError } from "./errors.ts";
+import { DEFAULT_PASS } from "./model/backend.ts";
 import { expectation, fieldsOf, type JsonSchema, quote } from "./wording.ts";
 
 const MINUTE_MS = 60_000;
@@ -51,7 +52,27 @@ export const settingsSchema = z.strictObject({
     .min(0)
     .max(256)
     .default(0)
-    .describe("Threads that compute for one model; 0: as many as the machine has cores."),
+    .describe(
+      "Threads that compute for one model; 0: as many as this process may use cores, or as a container's CPU quota, " +
+        "rounded up, pays for.",
+    ),
+  passTokensMax: z
+    .int()
+    .min(128)
+    .max(2048)
+    .default(DEFAULT_PASS.tokens)
+    .describe(
+      "Tokens that are computed in one pass of the model; more make long prompts quicker and hold up everybody else " +
+        "for longer.",
+    ),
+  passRowsMax: z
+    .int()
+    .min(1)
+    .max(128)
+    .default(DEFAULT_PASS.rows)
+    .describe(
+      "Sequences or beams that get a token in one pass of the model; a request that needs more at once is refused.",
+    ),
   kernels: z
     .enum(["auto", "wasm"])
     .default("auto")

@@ -9,6 +9,11 @@ export function report(error: unknown): number {
   return error instanceof GptError && error.code === "invalid_config" ? 2 : 1;
 }
 
+/** Tells the person at the terminal what they should know. */
+export function warn(message: string): void {
+  process.stderr.write(`gpt2-api: ${message}\n`);
+}
+
 /** For servers: a disk that is full or a pipe that is closed takes the log away, not the service. */
 export function outliveOutput(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});

@@ -1,30 +1,60 @@
 // A model in its thread, with packed weights kept on disk: saving is finished before the engine ends, and what is wrong
 // with an entry is heard of outside the thread.
 import assert from "node:assert/strict";
-import { readdirSync, truncateSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { temporaryDirectory } from "../../test/support/checkpoints.ts";
 import { someDecoding } from "../../test/support/inline-engine.ts";
+import { usableCpus } from "../machine/cpus.ts";
+import { MemoryBudget } from "../machine/memory-budget.ts";
 import { loadGenerator } from "./load-generator.ts";
 import { packageRoot } from "./model-directory.ts";
 
 const temporary = temporaryDirectory();
 after(() => temporary.remove());
 
+const TINY = {
+  model: join(packageRoot(), "models", "tiny"),
+  name: "tiny",
+  precision: "int8",
+  kvCacheMb: 16,
+  queueRequestsMax: 8,
+} as const;
+const MIB = 2 ** 20;
+
+test("a model that has no room in memory is refused before its thread starts", async () => {
+  const memory = new MemoryBudget({ bytes: 64 * MIB, file: "/memory.max" });
+  await assert.rejects(loadGenerator({ ...TINY, memory }), {
+    code: "invalid_config",
+    message:
+      /^tiny cannot run in the container's memory limit of 64 MiB \(\/memory\.max\): 1\d\d MiB are the least/,
+  });
+});
+
+test("too many threads and too little memory for full load are told; a model that cannot be loaded is counted out", async () => {
+  const memory = new MemoryBudget({ bytes: 192 * MIB, file: "/memory.max" });
+  const broken = join(temporary.path, "broken");
+  mkdirSync(broken);
+  copyFileSync(join(TINY.model, "config.json"), join(broken, "config.json"));
+  await assert.rejects(loadGenerator({ ...TINY, model: broken, memory }), { code: "invalid_checkpoint" });
+  const problems: string[] = [];
+  const onProblem = (message: string): void => void problems.push(message);
+  const threads = usableCpus().threads + 1;
+  const generator = await loadGenerator({ ...TINY, memory, threads, onProblem });
+  await generator.close();
+  assert.match(problems[0] ?? "", /^--threads \d+ is more than/);
+  assert.match(problems[1] ?? "", /^tiny may need 2\d\d MiB under load/);
+  assert.equal(problems.length, 2);
+});
+
 test("packed weights outlive the engine, and damage to them is told", async () => {
   const directory = join(temporary.path, "weights");
   const problems: string[] = [];
   const answer = async (): Promise<readonly (readonly number[])[]> => {
     const generator = await loadGenerator({
-      ...{
-        model: join(packageRoot(), "models", "tiny"),
-        name: "tiny",
-        precision: "int8",
-        kvCacheMb: 16,
-        threads: 2,
-      },
-      ...{ queueRequestsMax: 8, weightCache: { directory, maxBytes: 2 ** 30 } },
+      ...TINY,
+      weightCache: { directory, maxBytes: 2 ** 30 },
       onProblem: (message) => problems.push(message),
     });
     const request = { promptTokenIds: [464, 1468, 582], decoding: someDecoding({ maxLength: 12 }) };

@@ -1,9 +1,12 @@
 // Puts the parts together: a checkpoint directory becomes a `Generator` whose engine runs in a thread of its own.
-import { availableParallelism } from "node:os";
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { EngineInfo, EngineThreadData } from "../engine/thread/entry.ts";
 import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/thread/worker-engine.ts";
 import type { KernelChoice } from "../kernels/host/kernel-build.ts";
+import { threadsFor } from "../machine/cpus.ts";
+import { memoryLimit } from "../machine/memory.ts";
+import { MemoryBudget } from "../machine/memory-budget.ts";
+import { claimMemory } from "../model/loading/footprint.ts";
 import type { WeightCacheSettings } from "../model/loading/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
 import type { Generator } from "../request/generation.ts";
@@ -16,8 +19,16 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
   readonly name: string;
   readonly precision: Precision;
   readonly kvCacheMb: number;
-  /** 0, the default: as many as the machine has cores. */
+  /** 0, the default: as many as the machine, or a container's CPU quota, has room for. */
   readonly threads?: number;
+  /** Tokens in one pass, and rows of logits out of it. Default: `DEFAULT_PASS`. */
+  readonly passTokensMax?: number;
+  readonly passRowsMax?: number;
+  /**
+   * Memory that several models share; the model is counted in under its directory, and whoever closes the generator
+   * counts it out. Default: all that this process may have.
+   */
+  readonly memory?: MemoryBudget;
   /** Default: auto. */
   readonly kernels?: KernelChoice;
   /** Default: true. */
@@ -48,16 +59,28 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     name,
     precision,
     kvCacheMb,
-    threads = availableParallelism(),
+    threads: askedThreads = 0,
+    passTokensMax,
+    passRowsMax,
+    memory = new MemoryBudget(memoryLimit()),
     kernels = "auto",
     prefixCache = true,
     weightCache,
     ...others
   } = options;
+  const { onProblem = () => {} } = options;
   const modelOptions = {
-    ...{ precision, kvCacheMb, threads, kernels, prefixCache },
+    precision,
+    kvCacheMb,
+    threads: threadsFor(askedThreads, onProblem),
+    kernels,
+    prefixCache,
+    ...(passTokensMax && { passTokensMax }),
+    ...(passRowsMax && { passRowsMax }),
     ...(weightCache && { weightCache }),
   };
+  const warning = claimMemory(memory, directory, modelOptions);
+  if (warning !== undefined) onProblem(warning);
   const starting = WorkerEngine.start<EngineInfo>({
     spawn: () => spawnEngineThread(directory, modelOptions),
     ...others,
@@ -74,6 +97,7 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
   } catch (error) {
     // One error is reported: the first.
     await starting.then(({ engine }) => engine.close()).catch(() => {});
+    memory.release(directory);
     throw error;
   }
 }

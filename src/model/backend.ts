@@ -35,6 +35,12 @@ export interface BackendLimits {
   readonly maxLogitRows: number;
 }
 
+/**
+ * Room of a pass where nobody asks for another: enough tokens to fill the kernels, few enough that a long prompt does not
+ * hold up its neighbours; rows of logits for the widest request.
+ */
+export const DEFAULT_PASS = { tokens: 128, rows: 64 } as const;
+
 export interface Backend {
   readonly limits: BackendLimits;
   /** Rows of logits, [vocabSize] each, in the order of the chunks; valid until the next call. */

@@ -1,6 +1,6 @@
 // Loads a checkpoint for verification: the model in the calling thread, and its tokenizer, which it must have.
 import { GptError } from "../errors.ts";
-import { loadModel } from "../model/loading/load-model.ts";
+import { loadModel, type ModelOptions } from "../model/loading/load-model.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer-files.ts";
 import type { CheckpointShape } from "./golden-outputs.ts";
 import type { VerifiedModel } from "./verify.ts";
@@ -13,13 +13,13 @@ export interface LoadedForVerification extends VerifiedModel {
   close(): Promise<void>;
 }
 
-/** @throws GptError `invalid_checkpoint` or `invalid_tokenizer` */
+/** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config` */
 export async function loadForVerification(
   directory: string,
-  threads: number,
+  options: Pick<ModelOptions, "threads" | "onProblem">,
 ): Promise<LoadedForVerification> {
   const tokenizer = await loadTokenizer(directory);
-  const { backend, config } = loadModel(directory, { precision: "f32", kvCacheMb: KV_CACHE_MB, threads });
+  const { backend, config } = loadModel(directory, { ...options, precision: "f32", kvCacheMb: KV_CACHE_MB });
   if (tokenizer.vocabSize > config.vocabSize) {
     await backend.close();
     throw new GptError(

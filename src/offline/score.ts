@@ -3,8 +3,7 @@
 import { GptError } from "../errors.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { Backend } from "../model/backend.ts";
-import { loadModel } from "../model/loading/load-model.ts";
-import type { Precision } from "../model/weights.ts";
+import { loadModel, type ModelOptions } from "../model/loading/load-model.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
 
 export interface Score {
@@ -96,14 +95,16 @@ export interface LoadedScorer {
   close(): Promise<void>;
 }
 
+/** Texts are scored one after the other, so one context is enough, and that is always kept. */
+const KV_CACHE_MB = 1;
+
 /** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config` */
 export async function loadScorer(
   directory: string,
-  precision: Precision,
-  threads: number,
+  options: Pick<ModelOptions, "precision" | "threads" | "onProblem">,
 ): Promise<LoadedScorer> {
   const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
-  const { backend } = loadModel(directory, { precision, kvCacheMb: 1, threads });
+  const { backend } = loadModel(directory, { ...options, kvCacheMb: KV_CACHE_MB });
   return {
     encode: (text) => {
       if (tokenizer) return tokenizer.encode(text);

@@ -74,3 +74,25 @@ test("--request-deadline-ms is the time in which a model answers", async (contex
   await assert.rejects(late, { code: "timed_out", message: /within 1234 milliseconds/ });
   await models.close();
 });
+
+test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 256 });
+  const promptTokenIds = Array.from({ length: 200 }, (_, i) => i % 61);
+  for (const [passTokensMax, passes] of [
+    [128, 2],
+    [256, 1],
+  ] as const) {
+    const settings = { ...DEFAULT_SETTINGS, passTokensMax, passRowsMax: 2, threads: 1, kvCacheMb: 4 };
+    const models = new Models(settings, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
+    const generator = await models.loading.get("a");
+    assert.ok(generator);
+    await generator.generate({ promptTokenIds, decoding: someDecoding({ maxLength: 201 }) });
+    assert.equal(generator.stats().steps, passes);
+    const search = { kind: "beam", numBeams: 3, lengthPenalty: 1, earlyStopping: false } as const;
+    const wide = { promptTokenIds: [1], decoding: someDecoding({ maxLength: 3, search }) };
+    await assert.rejects(generator.generate(wide), { code: "request_too_large", message: /at most 2 fit/ });
+    await models.close();
+  }
+});

@@ -4,6 +4,8 @@ import { GptError, messageOf } from "../errors.ts";
 import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
 import { loadGenerator } from "../generator/load-generator.ts";
 import { modelName, resolveModelDirectory } from "../generator/model-directory.ts";
+import { memoryLimit } from "../machine/memory.ts";
+import { MemoryBudget } from "../machine/memory-budget.ts";
 import type { Generator } from "../request/generation.ts";
 import type { EndpointSetting, Settings } from "../settings.ts";
 import type { App } from "./http/http-app.ts";
@@ -41,10 +43,12 @@ export class Models {
       name,
       directory: resolveModelDirectory(model),
     }));
+    const memory = new MemoryBudget(memoryLimit());
     const byDirectory = new Map<string, Promise<Generator>>();
     this.loading = new Map(
       directories.map(({ name, directory }) => {
-        const promise = byDirectory.get(directory) ?? load(settings, directory, surroundings, onDeath);
+        const promise =
+          byDirectory.get(directory) ?? load(settings, directory, memory, surroundings, onDeath);
         byDirectory.set(directory, promise);
         promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
         return [name, promise];
@@ -77,20 +81,21 @@ export class Models {
 function load(
   settings: Settings,
   directory: string,
+  memory: MemoryBudget,
   { env, onProblem }: Surroundings,
   onDeath: (name: string, error: GptError, isFatal: boolean) => void,
 ): Promise<Generator> {
   const weightCache = weightCacheOf(settings, env);
-  const { precision, kvCacheMb, prefixCache, kernels, threads } = settings;
+  const { precision, kvCacheMb, prefixCache, kernels, threads, passTokensMax, passRowsMax } = settings;
   const { queueRequestsMax, queueTokensMax, requestDeadlineMs } = settings;
   const name = modelName(directory);
   return loadGenerator({
     ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
+    ...{ threads, passTokensMax, passRowsMax, memory },
     ...{ queueRequestsMax, requestDeadlineMs, onProblem },
     ...(weightCache && { weightCache }),
     onDeath: (error, isFatal) => onDeath(name, error, isFatal),
     ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
-    ...(threads === 0 ? {} : { threads }),
   });
 }
 

@@ -1,7 +1,7 @@
 // `gpt2-api bench`: how fast this machine runs a model, beside how fast it could.
-import { availableParallelism, cpus } from "node:os";
-import { GptError } from "../../errors.ts";
+import { cpus } from "node:os";
 import { resolveModelDirectory } from "../../generator/model-directory.ts";
+import { threadsFor } from "../../machine/cpus.ts";
 import type { Gpt2 } from "../../model/gpt2.ts";
 import { pageBytes } from "../../model/gpt2.ts";
 import type { Gpt2Config } from "../../model/gpt2-config.ts";
@@ -20,6 +20,7 @@ import { randomTensors, SHAPE_NAMES, shapeConfig } from "../../offline/random-mo
 import { resolveSettings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
+import { warn } from "../report.ts";
 
 const ROWS = [1, 3, 5, 8, 16, 48];
 const CONTEXTS = [32, 256, 900];
@@ -28,25 +29,19 @@ const PREFILLS = [16, 128, 900];
 export const bench: Command = {
   summary: "Measures the speed of a model on this machine, beside the machine's limits.",
   options: {
-    ...settingOptions(["model", "precision", "kernels"]),
+    ...settingOptions(["model", "precision", "kernels", "threads"]),
     shape: {
       type: "string",
       value: SHAPE_NAMES.join("|"),
       help: "Random weights of this shape in place of a model.",
     },
-    threads: { type: "string", value: "N", help: "Threads, 1 to 256. Default: the cores of the machine." },
     json: { type: "boolean", help: "Prints JSON in place of a table." },
   },
   async run(argv) {
     const { values } = parseFlags(argv, bench);
-    const { model, precision, kernels } = resolveSettings({ flags: values, env: process.env });
-    const threads = values.threads === undefined ? availableParallelism() : Number(values.threads);
-    if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
-      throw new GptError(
-        "invalid_config",
-        `--threads must be an integer from 1 to 256, got "${values.threads}"`,
-      );
-    }
+    const settings = resolveSettings({ flags: values, env: process.env });
+    const { model, precision, kernels } = settings;
+    const threads = threadsFor(settings.threads, warn);
     const name = typeof values.shape === "string" ? values.shape : model;
     const loaded = load(name, typeof values.shape === "string", { precision, kernels, threads });
     const machine = await measureMachine({ precision, kernels, threads });
@@ -74,7 +69,8 @@ interface Loaded {
 
 /** With pages for the most rows at the longest context. */
 function load(name: string, isShape: boolean, setting: Setting): Loaded {
-  if (!isShape) return loadModel(resolveModelDirectory(name), { ...setting, kvCacheMb: 256 });
+  if (!isShape)
+    return loadModel(resolveModelDirectory(name), { ...setting, kvCacheMb: 256, onProblem: warn });
   const config = shapeConfig(name);
   const pages = 64 * Math.ceil((Math.max(...CONTEXTS) + 1) / 16);
   const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config)) / 2 ** 20));

@@ -20,6 +20,7 @@ const MODEL_DIRECTORY = "/opt/ml/model";
 const SETTING_NAMES = [
   ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache", "bodyBytesMax"] as const),
   ...(["queueRequestsMax", "queueTokensMax", "threads", "kernels", "weightCacheMb"] as const),
+  ...(["passTokensMax", "passRowsMax"] as const),
   ...(["maxNumReturnSequences", "maxNumBeams", "headersTimeoutMs", "requestTimeoutMs"] as const),
   ...(["keepAliveTimeoutMs", "requestDeadlineMs", "drainTimeoutMs", "connectionsMax", "logLevel"] as const),
   ...(["adminHost", "adminPort"] as const),

@@ -17,11 +17,13 @@ import { fieldsOf } from "../../wording.ts";
 import type { Command, Options } from "../command.ts";
 import { type Flags, parseFlags, settingOptions } from "../flags.ts";
 import { errorLine, type Line, mapInOrder, readLines } from "../json-lines.ts";
+import { warn } from "../report.ts";
 
 const SETTING_NAMES = [
   "model",
   "precision",
   "kvCacheMb",
+  "threads",
   "kernels",
   "weightCacheMb",
   "maxNumReturnSequences",
@@ -80,14 +82,15 @@ export const generate: Command = {
 };
 
 function load(settings: Settings): Promise<Generator> {
-  const { precision, kvCacheMb, kernels } = settings;
+  const { precision, kvCacheMb, threads, kernels, passTokensMax, passRowsMax } = settings;
   const directory = resolveModelDirectory(settings.model);
   const weightCache = weightCacheOf(settings, process.env);
   return loadGenerator({
     ...{ model: directory, name: modelName(directory) },
-    ...{ precision, kvCacheMb, kernels, queueRequestsMax: REQUESTS_AT_ONCE },
+    ...{ precision, kvCacheMb, threads, kernels, passTokensMax, passRowsMax },
+    queueRequestsMax: REQUESTS_AT_ONCE,
     ...(weightCache && { weightCache }),
-    onProblem: (message) => process.stderr.write(`gpt2-api: ${message}\n`),
+    onProblem: warn,
   });
 }
 

@@ -1,7 +1,7 @@
 // `gpt2-api score`: what the model thinks of given texts, token by token, and their perplexity.
-import { availableParallelism } from "node:os";
 import { GptError } from "../../errors.ts";
 import { resolveModelDirectory } from "../../generator/model-directory.ts";
+import { threadsFor } from "../../machine/cpus.ts";
 import { type LoadedScorer, loadScorer } from "../../offline/score.ts";
 import { parseJsonBody } from "../../request/params.ts";
 import { resolveSettings } from "../../settings.ts";
@@ -9,11 +9,12 @@ import { describeValue } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { errorLine, readLines } from "../json-lines.ts";
+import { warn } from "../report.ts";
 
 export const score: Command = {
   summary: "Gives the log-probability of every token of given texts, and the perplexity of all.",
   options: {
-    ...settingOptions(["model", "precision"]),
+    ...settingOptions(["model", "precision", "threads"]),
     requests: {
       type: "string",
       value: "FILE.jsonl",
@@ -33,8 +34,12 @@ export const score: Command = {
     if (typeof values.requests !== "string") {
       throw new GptError("invalid_config", "--requests FILE.jsonl is missing: the texts to score");
     }
-    const { model, precision } = resolveSettings({ flags: values, env: process.env });
-    const scorer = await loadScorer(resolveModelDirectory(model), precision, availableParallelism());
+    const { model, precision, threads } = resolveSettings({ flags: values, env: process.env });
+    const scorer = await loadScorer(resolveModelDirectory(model), {
+      precision,
+      threads: threadsFor(threads, warn),
+      onProblem: warn,
+    });
     try {
       const stride = strideOf(values.stride, scorer.contextLength);
       return await scoreFile(scorer, values.requests, { stride, withLogits: values.logits === true });

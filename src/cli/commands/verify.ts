@@ -1,20 +1,24 @@
 // `gpt2-api verify`: does a checkpoint, run by this software, give what others published of it? One line an output.
-import { availableParallelism } from "node:os";
 import { resolveModelDirectory } from "../../generator/model-directory.ts";
+import { threadsFor } from "../../machine/cpus.ts";
 import { type GoldenOutput, goldenSetFor } from "../../offline/golden-outputs.ts";
 import { type LoadedForVerification, loadForVerification } from "../../offline/load-and-verify.ts";
 import { verifyOutput } from "../../offline/verify.ts";
 import { resolveSettings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
+import { warn } from "../report.ts";
 
 export const verify: Command = {
   summary: "Compares a checkpoint with what others published of it: texts, token ids, log-probabilities.",
-  options: settingOptions(["model"]),
+  options: settingOptions(["model", "threads"]),
   async run(argv) {
     const { values } = parseFlags(argv, verify);
-    const { model } = resolveSettings({ flags: values, env: process.env });
-    const loaded = await loadForVerification(resolveModelDirectory(model), availableParallelism());
+    const { model, threads } = resolveSettings({ flags: values, env: process.env });
+    const loaded = await loadForVerification(resolveModelDirectory(model), {
+      threads: threadsFor(threads, warn),
+      onProblem: warn,
+    });
     try {
       return verifyAll(loaded);
     } finally {

@@ -1,5 +1,4 @@
 // Entry of the engine thread: loads the model, says so when all its threads run, and runs the engine until it is closed.
-import { getPriority, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { GptError, messageOf } from "../../errors.ts";
 import { countParameters, type Gpt2Config } from "../../model/gpt2-config.ts";
@@ -8,6 +7,7 @@ import { type ModelOptions, prepareModel } from "../../model/loading/load-model.
 import { EngineCore } from "../engine-core.ts";
 import type { EngineOptions } from "../scheduler.ts";
 import type { FromEngine } from "./messages.ts";
+import { giveWay } from "./niceness.ts";
 import { runEngineLoop } from "./worker-loop.ts";
 
 export interface EngineThreadData {
@@ -28,10 +28,7 @@ const port = parentPort;
 if (!port) throw new Error("this file is the entry of a worker thread");
 const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message);
 
-/** Niceness of the threads that compute: enough that the one that answers the network gets a core at once when it wakes. */
-const NICENESS = 5;
-// Linux knows a niceness for each thread, and helpers inherit it; elsewhere it would be the whole process's.
-if (process.platform === "linux" && getPriority(0) < NICENESS) setPriority(0, NICENESS);
+giveWay();
 
 try {
   const { directory, options, lifelines } = workerData as EngineThreadData;

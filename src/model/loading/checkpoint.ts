@@ -37,15 +37,7 @@ export class Checkpoint {
 
   /** @throws GptError `invalid_checkpoint`: one sentence that names the file and what was expected. */
   static open(directory: string): Checkpoint {
-    if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
-      throw new GptError("invalid_checkpoint", `${directory}: no such directory`);
-    }
-    const configFile = join(directory, "config.json");
-    const generationFile = join(directory, "generation_config.json");
-    const config = {
-      ...parseGpt2Config(readJson(configFile), configFile),
-      ...(existsSync(generationFile) ? parseGenerationConfig(readJson(generationFile), generationFile) : {}),
-    };
+    const config = readConfig(directory);
     const files: SafetensorsFile[] = [];
     try {
       for (const name of fileNames(directory)) files.push(SafetensorsFile.open(join(directory, name)));
@@ -92,6 +84,22 @@ export class Checkpoint {
   close(): void {
     for (const file of this.#files) file.close();
   }
+}
+
+/**
+ * What config.json and generation_config.json say, without a look at the tensors.
+ * @throws GptError `invalid_checkpoint`
+ */
+export function readConfig(directory: string): Gpt2Config {
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new GptError("invalid_checkpoint", `${directory}: no such directory`);
+  }
+  const configFile = join(directory, "config.json");
+  const generationFile = join(directory, "generation_config.json");
+  return {
+    ...parseGpt2Config(readJson(configFile), configFile),
+    ...(existsSync(generationFile) ? parseGenerationConfig(readJson(generationFile), generationFile) : {}),
+  };
 }
 
 /** Whether two matrices are stored as the same numbers, row by row. */

@@ -1,9 +1,14 @@
 // How much memory a model needs, known before any is taken, and the sentence for one that WebAssembly cannot address.
+import { basename } from "node:path";
 import { GptError } from "../../errors.ts";
 import { Arena, MEMORY_BYTES_MAX } from "../../kernels/memory.ts";
 import { PAGE_POSITIONS } from "../../kernels/program.ts";
+import type { MemoryBudget } from "../../machine/memory-budget.ts";
+import { DEFAULT_PASS } from "../backend.ts";
 import { type Gpt2Capacity, layoutGpt2, pageBytes } from "../gpt2.ts";
 import { countParameters, type Gpt2Config } from "../gpt2-config.ts";
+import type { Precision } from "../weights.ts";
+import { readConfig } from "./checkpoint.ts";
 import { allocateStaging } from "./packing.ts";
 
 const MIB = 2 ** 20;
@@ -15,7 +20,14 @@ export interface Footprint {
   readonly total: number;
 }
 
+/** Every layer takes as much as the first, so two small layouts tell of any number of layers in no time. */
 export function footprintOf(config: Gpt2Config, capacity: Gpt2Capacity): Footprint {
+  const [one, two] = [layOut({ ...config, nLayer: 1 }, capacity), layOut({ ...config, nLayer: 2 }, capacity)];
+  const all = (key: keyof Footprint): number => one[key] + (config.nLayer - 1) * (two[key] - one[key]);
+  return { weights: all("weights"), keysAndValues: all("keysAndValues"), total: all("total") };
+}
+
+function layOut(config: Gpt2Config, capacity: Gpt2Capacity): Footprint {
   const arena = new Arena();
   const { weights } = layoutGpt2(arena, config, capacity);
   allocateStaging(arena, config);
@@ -27,6 +39,50 @@ export function footprintOf(config: Gpt2Config, capacity: Gpt2Capacity): Footpri
 export function pagesFor(config: Gpt2Config, kvCacheMb: number): number {
   const perContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
   return Math.max(perContext, Math.floor((kvCacheMb * MIB) / pageBytes(config)));
+}
+
+/** What a model's memory is laid out by. */
+export interface CapacityOptions {
+  readonly precision: Precision;
+  /** Memory for keys and values, in MiB; at least one full context is always kept. */
+  readonly kvCacheMb: number;
+  readonly threads: number;
+  /** Tokens in one pass, and rows of logits out of it. Default: `DEFAULT_PASS`. */
+  readonly passTokensMax?: number;
+  readonly passRowsMax?: number;
+}
+
+export function capacityFor(config: Gpt2Config, options: CapacityOptions): Gpt2Capacity {
+  const { precision, threads, passTokensMax, passRowsMax } = options;
+  return {
+    precision,
+    pages: pagesFor(config, options.kvCacheMb),
+    maxBatchTokens: passTokensMax ?? DEFAULT_PASS.tokens,
+    maxLogitRows: passRowsMax ?? DEFAULT_PASS.rows,
+    threads,
+  };
+}
+
+/**
+ * Counts a checkpoint into the memory of this process; only its config.json is read.
+ * @returns a warning where it fits when idle, and not under full load
+ * @throws GptError `invalid_config` when it does not fit at all, `invalid_checkpoint`
+ */
+export function claimMemory(
+  budget: MemoryBudget,
+  directory: string,
+  options: CapacityOptions,
+): string | undefined {
+  const config = readConfig(directory);
+  const bytes = (kvCacheMb: number): number =>
+    footprintOf(config, capacityFor(config, { ...options, kvCacheMb })).total;
+  return budget.claim({
+    model: directory,
+    name: basename(directory),
+    precision: options.precision,
+    least: bytes(0),
+    full: bytes(options.kvCacheMb),
+  });
 }
 
 /** @throws GptError `invalid_config` that names sizes and limit, and says what would fit. */

@@ -5,29 +5,27 @@ import { chooseBuild, compileKernels, type KernelChoice } from "../../kernels/ho
 import { Arena, LinearMemory } from "../../kernels/memory.ts";
 import { DIGEST_BYTES, DIGESTED_BYTES, type Executor, Kernels } from "../../kernels/program.ts";
 import { ReferenceExecutor } from "../../kernels/reference/kernels.ts";
-import { Gpt2, type Gpt2Capacity, layoutGpt2 } from "../gpt2.ts";
+import { memoryLimit } from "../../machine/memory.ts";
+import { MemoryBudget } from "../../machine/memory-budget.ts";
+import { Gpt2, layoutGpt2 } from "../gpt2.ts";
 import type { Gpt2Config } from "../gpt2-config.ts";
-import type { Gpt2Weights, Precision } from "../weights.ts";
+import type { Gpt2Weights } from "../weights.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { equalized } from "./equalize.ts";
-import { assertAddressable, pagesFor } from "./footprint.ts";
+import { assertAddressable, type CapacityOptions, capacityFor, claimMemory } from "./footprint.ts";
 import { loadWeights, WEIGHT_FORMAT } from "./load-weights.ts";
 import { allocateStaging, Packer, type Staging } from "./packing.ts";
 import type { TensorSource } from "./tensor-source.ts";
 import { WeightCache, type WeightCacheSettings } from "./weight-cache.ts";
 
-export interface ModelOptions {
-  readonly precision: Precision;
-  /** Memory for keys and values, in MiB; at least one full context is always kept. */
-  readonly kvCacheMb: number;
-  readonly threads: number;
+export interface ModelOptions extends CapacityOptions {
   /** Default: auto. `reference`: the plain TypeScript kernels, for tests. */
   readonly kernels?: KernelChoice | "reference";
   /** One for each thread but the first; its other end tells when the thread dies. */
   readonly lifelines?: readonly Lifeline[];
   /** Where packed int8 weights are kept between starts. Default: nowhere. */
   readonly weightCache?: WeightCacheSettings;
-  /** Is told what went wrong with the cache. */
+  /** Is told what the operator should know. */
   readonly onProblem?: (message: string) => void;
 }
 
@@ -38,11 +36,6 @@ export interface LoadedModel {
   readonly saveWeights: (() => Promise<void>) | undefined;
 }
 
-/** Tokens in one pass: enough to fill the kernels, few enough that a long prompt does not stall its neighbours. */
-const MAX_BATCH_TOKENS = 128;
-/** Rows of logits in one pass: the widest request (64 sequences) must fit. */
-const MAX_LOGIT_ROWS = 64;
-
 /** A model that has its memory and its threads, but no weights yet. */
 export interface PreparedModel {
   /** Resolves when all threads run, so that the death of any is seen; rejects when one has ended. */
@@ -51,8 +44,10 @@ export interface PreparedModel {
   load(): LoadedModel;
 }
 
-/** @throws GptError `invalid_checkpoint` or `invalid_config`. */
+/** @throws GptError `invalid_checkpoint`, or `invalid_config` when there is not memory enough. */
 export function loadModel(directory: string, options: ModelOptions): LoadedModel {
+  const warning = claimMemory(new MemoryBudget(memoryLimit()), directory, options);
+  if (warning !== undefined) options.onProblem?.(warning);
   const checkpoint = Checkpoint.open(directory);
   try {
     return buildModel(checkpoint, options);
@@ -69,13 +64,7 @@ export function buildModel(source: TensorSource, options: ModelOptions): LoadedM
 /** The first half of `buildModel`, for who can wait between the two until a death of a thread would be seen. */
 export function prepareModel(source: TensorSource, options: ModelOptions): PreparedModel {
   const { config } = source;
-  const capacity: Gpt2Capacity = {
-    precision: options.precision,
-    pages: pagesFor(config, options.kvCacheMb),
-    maxBatchTokens: MAX_BATCH_TOKENS,
-    maxLogitRows: MAX_LOGIT_ROWS,
-    threads: options.threads,
-  };
+  const capacity = capacityFor(config, options);
   assertAddressable(config, capacity);
   const arena = new Arena();
   const layout = layoutGpt2(arena, config, capacity);

@@ -1,0 +1,89 @@
+// What all models of this process may need, held against the memory that there is. Who cannot fit is refused before
+// anything is loaded; who fits when idle and not under full load is warned of. It counts promises, not bytes in use.
+import { GptError } from "../errors.ts";
+import type { MemoryLimit } from "./memory.ts";
+
+const MIB = 2 ** 20;
+
+/**
+ * The process besides its models, in bytes: Node's heaps, the tokenizer, connections. Measured with `serve` under
+ * limits of a control group: it starts and answers one request with 56 MiB, and 16 wide requests at once with 128.
+ */
+export const PROCESS_BYTES = { least: 56 * MIB, busy: 128 * MIB } as const;
+
+/** What one model takes, in bytes. */
+export interface MemoryNeed {
+  /** Its directory: the word for it in `release`. */
+  readonly model: string;
+  /** Its name in sentences. */
+  readonly name: string;
+  readonly precision: "int8" | "f32";
+  /** With the keys and values of one context. */
+  readonly least: number;
+  /** When every page of keys and values has been used. */
+  readonly full: number;
+}
+
+export class MemoryBudget {
+  readonly #limit: MemoryLimit;
+  #needs: readonly MemoryNeed[] = [];
+
+  constructor(limit: MemoryLimit) {
+    this.#limit = limit;
+  }
+
+  /**
+   * Counts a model in, beside those that are counted already.
+   * @returns a warning where all of them fit when idle, and not under full load
+   * @throws GptError `invalid_config` with both numbers where they do not fit at all; the model is then not counted.
+   */
+  claim(need: MemoryNeed): string | undefined {
+    const needs = [...this.#needs, need];
+    const least = PROCESS_BYTES.least + sum(needs.map((each) => each.least));
+    const busy = PROCESS_BYTES.busy + sum(needs.map((each) => each.full));
+    const limit = limitInWords(this.#limit);
+    const int8 = needs.some(({ precision }) => precision === "f32") ? "use --precision int8, " : "";
+    const remedy = `Give it more memory, ${int8}or take a smaller checkpoint`;
+    if (least > this.#limit.bytes) {
+      throw new GptError(
+        "invalid_config",
+        `${inWords(needs)} cannot run in ${limit}: ${mib(least)} MiB are the least, with the keys and values of one ` +
+          `context. ${remedy}`,
+      );
+    }
+    this.#needs = needs;
+    if (busy <= this.#limit.bytes) return undefined;
+    const surplus = busy - this.#limit.bytes;
+    // Every model has a cache of its own, of the same setting, and one context is always kept.
+    const isCache = surplus <= sum(needs.map(({ full, least }) => full - least));
+    const lower = `Lower --kv-cache-mb by ${Math.ceil(surplus / needs.length / MIB)}, or give it more memory`;
+    return (
+      `${inWords(needs)} may need ${mib(busy)} MiB under load, and there is ${limit}: above it the kernel ends the ` +
+      `process. ${isCache ? lower : remedy}`
+    );
+  }
+
+  /** Counts a model out that is closed. */
+  release(model: string): void {
+    const at = this.#needs.findIndex((need) => need.model === model);
+    this.#needs = this.#needs.filter((_, i) => i !== at);
+  }
+}
+
+/** "the container's limit of 256 MiB (FILE)" */
+export function limitInWords({ bytes, file }: MemoryLimit): string {
+  if (file === undefined) return `this machine's memory of ${mib(bytes)} MiB`;
+  return `the container's memory limit of ${mib(bytes)} MiB (${file})`;
+}
+
+function inWords(needs: readonly MemoryNeed[]): string {
+  return needs.map(({ name }) => name).join(" and ");
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+function mib(bytes: number): string {
+  return (bytes / MIB).toFixed(0);
+}
