@@ -109,6 +109,24 @@ export const settingsSchema = z.strictObject({
     .max(26_214_400)
     .default(6_291_456)
     .describe("Largest request body, in bytes."),
+  bodiesBytesMax: z
+    .int()
+    .min(1024)
+    .max(2 ** 40)
+    .default(67_108_864)
+    .describe(
+      "Bytes of unfinished request bodies held at a time, over all connections, at least --body-bytes-max; above it the " +
+        "largest of them is refused with 503.",
+    ),
+  refusedBytesMax: z
+    .int()
+    .min(0)
+    .max(2 ** 40)
+    .default(26_214_400)
+    .describe(
+      "Bytes of a refused request's body that are still received and dropped, so that its client reads the answer; then " +
+        "the connection is closed.",
+    ),
   queueRequestsMax: z
     .int()
     .min(1)
@@ -328,7 +346,18 @@ export function explainSettings({ flags = {}, env = {}, presets = {} }: SettingS
       values[name] = parseValue(setting, preset.origin, preset.value);
     }
   }
-  return { settings: settingsSchema.parse(values), origins };
+  const settings = settingsSchema.parse(values);
+  checkTogether(settings);
+  return { settings, origins };
+}
+
+/** Settings that are right by themselves and wrong together. */
+function checkTogether({ bodyBytesMax, bodiesBytesMax }: Settings): void {
+  if (bodiesBytesMax >= bodyBytesMax) return;
+  throw new GptError(
+    "invalid_config",
+    `--bodies-bytes-max must be at least --body-bytes-max, ${bodyBytesMax}, got ${bodiesBytesMax}`,
+  );
 }
 
 /** Kubernetes sets GPT2_API_PORT=tcp://… itself where a Service is named gpt2-api; that is nobody's setting. */

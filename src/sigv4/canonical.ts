@@ -3,13 +3,17 @@
 // carry one byte per character (Latin-1), as Node delivers them. Nothing here decides whether a request is genuine.
 import { hash } from "node:crypto";
 
-/** A request as it was received, before any decoding. */
-export interface RawRequest {
+/** The head of a request as it was received, before any decoding. */
+export interface RequestHead {
   readonly method: string;
   /** The request target exactly as on the request line: path, and query after the first `?`. */
   readonly rawUrl: string;
   /** Names and values in turn, in the order received, as in Node's `IncomingMessage.rawHeaders`. */
   readonly rawHeaders: readonly string[];
+}
+
+/** A whole request as it was received. */
+export interface RawRequest extends RequestHead {
   readonly body: Uint8Array;
 }
 
@@ -121,7 +125,7 @@ export function sha256Hex(bytes: Uint8Array): string {
  * The canonical request, one byte per character: method, path, query, signed headers, their names, payload hash.
  * A signed header that was not received counts as empty.
  */
-export function canonicalRequest(request: RawRequest, options: CanonicalOptions): string {
+export function canonicalRequest(request: RequestHead, options: CanonicalOptions): string {
   const { path, query } = splitTarget(request.rawUrl);
   const headers = foldHeaders(request.rawHeaders);
   if (options.host !== undefined) headers.set("host", options.host);

@@ -1,6 +1,12 @@
 // AWS Signature Version 4 for servers: verification of signed requests, the three stages of a signature one by one,
 // and a small signer. Framework-free: it needs node:crypto and the raw request.
-export { type CanonicalOptions, canonicalRequest, type RawRequest, sha256Hex } from "./canonical.ts";
+export {
+  type CanonicalOptions,
+  canonicalRequest,
+  type RawRequest,
+  type RequestHead,
+  sha256Hex,
+} from "./canonical.ts";
 export type { Limits, SigV4Error, SigV4ErrorType } from "./parse.ts";
 export {
   type Credential,
@@ -12,4 +18,11 @@ export {
   signRequest,
   stringToSign,
 } from "./sign.ts";
-export { type Refused, type Verified, type VerifyOptions, verifySigV4 } from "./verify.ts";
+export {
+  type Plausible,
+  type Refused,
+  type Verified,
+  type VerifyOptions,
+  verifyHead,
+  verifySigV4,
+} from "./verify.ts";

@@ -1,6 +1,6 @@
 // The Authorization header, taken apart: scheme, Credential, SignedHeaders, Signature, and the time that goes with them.
 // Texts and their order are those AWS's own services answer with. Nothing here knows a key or computes a hash.
-import { foldHeaders, queryParameters, type RawRequest, splitTarget } from "./canonical.ts";
+import { foldHeaders, queryParameters, type RequestHead, splitTarget } from "./canonical.ts";
 import { ALGORITHM } from "./sign.ts";
 
 export type SigV4ErrorType =
@@ -48,7 +48,7 @@ const incomplete = (message: string) => refuse("IncompleteSignatureException", m
 const invalid = (message: string) => refuse("InvalidSignatureException", message);
 
 /** Finds and reads the one signature of a request. */
-export function parseAuthorization(request: RawRequest, limits: Limits = {}): Authorization | SigV4Error {
+export function parseAuthorization(request: RequestHead, limits: Limits = {}): Authorization | SigV4Error {
   const { maxAuthorizationLength = 4096, maxSignedHeaders = 64, maxQueryParameters = 64 } = limits;
   const { query } = splitTarget(request.rawUrl);
   const numParameters = query === "" ? 0 : query.split("&", maxQueryParameters + 1).length;

@@ -82,7 +82,6 @@ export function signRequest(request: RequestToSign, options: SignOptions): Recor
       method: request.method,
       rawUrl: url.pathname + url.search,
       rawHeaders: Object.entries(headers).flat(),
-      body,
     },
     { signedHeaders, payloadHash: sha256Hex(body), normalizePath: options.normalizePath ?? true },
   );

@@ -1,14 +1,23 @@
 // Verification of AWS Signature Version 4 in the Authorization header, over the body that was really received. The
-// checks stand in the order of AWS's services and answer with their names and texts. It knows nothing of HTTP servers,
-// keeps no state (a signature can be replayed until the clock window closes), and makes no allowance for presigned URLs.
+// checks stand in the order of AWS's services and answer with their names and texts. Those that need no body come first
+// and can be made alone, so that a server need not receive the body of a request that is refused for its head. It knows
+// nothing of HTTP servers, keeps no state (a signature can be replayed until the clock window closes), and makes no
+// allowance for presigned URLs.
 import { timingSafeEqual } from "node:crypto";
-import { canonicalRequest, foldHeaders, type RawRequest, sha256Hex, wireBytes } from "./canonical.ts";
+import {
+  canonicalRequest,
+  foldHeaders,
+  type RawRequest,
+  type RequestHead,
+  sha256Hex,
+  wireBytes,
+} from "./canonical.ts";
 import { type Authorization, type Limits, parseAuthorization, refuse, type SigV4Error } from "./parse.ts";
 import { type Credential, formatTimestamp, type Scope, signature, stringToSign, TERMINATOR } from "./sign.ts";
 
-export interface VerifyOptions extends Limits {
-  /** Looks a key up; undefined: no such key. */
-  readonly credentials: (accessKeyId: string) => Credential | undefined;
+export interface VerifyOptions<C extends Credential = Credential> extends Limits {
+  /** Looks a key up, once for a request; undefined: no such key. */
+  readonly credentials: (accessKeyId: string) => C | undefined;
   /** The one region that is accepted, or "any". */
   readonly region: string;
   /** The signing name, `sagemaker` for SageMaker Runtime. */
@@ -22,9 +31,10 @@ export interface VerifyOptions extends Limits {
   readonly normalizePath?: boolean;
 }
 
-export interface Verified {
+export interface Verified<C extends Credential = Credential> {
   readonly ok: true;
-  readonly credential: Credential;
+  /** As it was looked up. */
+  readonly credential: C;
   readonly signedHeaders: readonly string[];
   /** The host value that was signed: the received one or an alias. */
   readonly host: string;
@@ -33,13 +43,17 @@ export interface Verified {
 export interface Refused {
   readonly ok: false;
   readonly error: SigV4Error;
-  /** What the server made of the request, for "explain" output; absent when it got no further than parsing. */
+  /** What the server made of the request, for "explain" output; absent when it was refused for its head. */
   readonly canonicalRequest?: string;
   readonly stringToSign?: string;
 }
 
-/** A key id that is not known is verified against this, so that it costs what a known one costs. */
-const NOBODY: Credential = { accessKeyId: "", secretAccessKey: "0".repeat(40) };
+/** Nothing in the head speaks against the request; its signature has still to be compared. */
+export interface Plausible<C extends Credential = Credential> {
+  readonly ok: true;
+  /** Decides, once the body is there. Never throws. */
+  readonly verifyBody: (body: Uint8Array) => Verified<C> | Refused;
+}
 
 const INVALID_TOKEN = refuse(
   "UnrecognizedClientException",
@@ -63,26 +77,50 @@ interface Claim extends Authorization {
 }
 
 /** Decides whether a request was signed with a known key, for this region and service, now. Never throws. */
-export function verifySigV4(request: RawRequest, options: VerifyOptions): Verified | Refused {
-  const authorization = parseAuthorization(request, options);
+export function verifySigV4<C extends Credential>(
+  request: RawRequest,
+  options: VerifyOptions<C>,
+): Verified<C> | Refused {
+  const head = verifyHead(request, options);
+  return head.ok ? head.verifyBody(request.body) : head;
+}
+
+/** The checks that need no body: form, time, scope, key and session token. Never throws. */
+export function verifyHead<C extends Credential>(
+  head: RequestHead,
+  options: VerifyOptions<C>,
+): Plausible<C> | Refused {
+  const authorization = parseAuthorization(head, options);
   if ("type" in authorization) return { ok: false, error: authorization };
   const claim = claimOf(authorization);
   const error = checkTime(claim, options) ?? checkCredentialForm(claim) ?? checkScope(claim, options);
   if (error !== undefined) return { ok: false, error };
 
   const credential = options.credentials(claim.accessKeyId);
-  const headers = foldHeaders(request.rawHeaders);
-  const payloadHash = sha256Hex(request.body);
-  const { host, ...stages } = matchSignature(request, claim, {
+  if (credential === undefined) return { ok: false, error: INVALID_TOKEN };
+  const headers = foldHeaders(head.rawHeaders);
+  const failure = checkToken(credential, headers.get("x-amz-security-token"), options.now);
+  if (failure !== undefined) return { ok: false, error: failure };
+  return { ok: true, verifyBody: (body) => verifyBody(head, body, claim, credential, options) };
+}
+
+/** The checks that need the body: its hash, and the signature over all. */
+function verifyBody<C extends Credential>(
+  head: RequestHead,
+  body: Uint8Array,
+  claim: Claim,
+  credential: C,
+  { hostAliases = [], normalizePath = true }: VerifyOptions<C>,
+): Verified<C> | Refused {
+  const headers = foldHeaders(head.rawHeaders);
+  const payloadHash = sha256Hex(body);
+  const { host, ...stages } = matchSignature(head, claim, {
     payloadHash,
-    secretAccessKey: (credential ?? NOBODY).secretAccessKey,
-    hosts: [headers.get("host") ?? "", ...(options.hostAliases ?? [])],
-    normalizePath: options.normalizePath ?? true,
+    secretAccessKey: credential.secretAccessKey,
+    hosts: [headers.get("host") ?? "", ...hostAliases],
+    normalizePath,
   });
-  if (credential === undefined) return { ok: false, error: INVALID_TOKEN, ...stages };
-  const failure =
-    checkToken(credential, headers.get("x-amz-security-token"), options.now) ??
-    checkPayloadHash(headers.get("x-amz-content-sha256"), payloadHash);
+  const failure = checkPayloadHash(headers.get("x-amz-content-sha256"), payloadHash);
   if (failure !== undefined) return { ok: false, error: failure, ...stages };
   if (host === undefined) return { ok: false, error: MISMATCH, ...stages };
   return { ok: true, credential, signedHeaders: claim.signedHeaders, host };
@@ -196,11 +234,11 @@ interface Match {
 }
 
 /** Compares the signature sent with the one computed, for one host value after the other. */
-function matchSignature(request: RawRequest, claim: Claim, material: Material): Match {
+function matchSignature(head: RequestHead, claim: Claim, material: Material): Match {
   const { signedHeaders, timestamp, scope } = claim;
   const { payloadHash, normalizePath } = material;
   const stagesWith = (host: string) => {
-    const canonical = canonicalRequest(request, { signedHeaders, payloadHash, normalizePath, host });
+    const canonical = canonicalRequest(head, { signedHeaders, payloadHash, normalizePath, host });
     return { canonicalRequest: canonical, stringToSign: stringToSign(timestamp, scope, canonical) };
   };
   const [received] = material.hosts;

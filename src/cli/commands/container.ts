@@ -18,7 +18,8 @@ const MODEL_DIRECTORY = "/opt/ml/model";
 
 /** Settings that mean something without keys and endpoint names. */
 const SETTING_NAMES = [
-  ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache", "bodyBytesMax"] as const),
+  ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache"] as const),
+  ...(["bodyBytesMax", "bodiesBytesMax", "refusedBytesMax"] as const),
   ...(["queueRequestsMax", "queueTokensMax", "threads", "kernels", "weightCacheMb"] as const),
   ...(["passTokensMax", "passRowsMax"] as const),
   ...(["maxNumReturnSequences", "maxNumBeams", "headersTimeoutMs", "requestTimeoutMs"] as const),

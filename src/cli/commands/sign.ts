@@ -121,8 +121,9 @@ function explanation(
   const signed = { ...rest, "x-amz-date": timestamp };
   const canonical = canonicalRequest(
     {
-      ...{ method: request.method, rawUrl: url.pathname + url.search },
-      ...{ rawHeaders: Object.entries(signed).flat(), body },
+      method: request.method,
+      rawUrl: url.pathname + url.search,
+      rawHeaders: Object.entries(signed).flat(),
     },
     { signedHeaders: Object.keys(signed).sort(), payloadHash: sha256Hex(body) },
   );

@@ -1,10 +1,10 @@
-// Who is asking: SigV4 over the raw request, an API key, or nobody in particular. Each way is a function from a request
-// to a `Caller`; what a caller may invoke is checked by `authorize`. Where keys come from is `key-files.ts`'s business.
+// Who is asking: SigV4 over the raw request, an API key, or nobody in particular. Each way first looks at a request's head,
+// and refuses whom that gives away before the body is received; then, with the body, it tells the `Caller`. What a caller
+// may invoke is checked by `authorize`. Where keys come from is `key-files.ts`'s business.
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Settings } from "../../settings.ts";
-import { type Credential, type Refused, verifySigV4 } from "../../sigv4/index.ts";
-import { bodyOf } from "../http/http-app.ts";
+import { type Credential, type Refused, verifyHead } from "../../sigv4/index.ts";
 import { AwsError } from "../http/http-errors.ts";
 
 /** An authenticated caller. */
@@ -27,8 +27,11 @@ export interface ApiKey {
   readonly endpoints?: readonly string[] | undefined;
 }
 
-/** @throws AwsError with AWS's name, status and text. */
-export type Authenticate = (request: FastifyRequest) => Caller;
+/** Looks at the head of a request. @throws AwsError with AWS's name, status and text. */
+export type Authenticate = (request: FastifyRequest) => Identify;
+
+/** Tells the caller once the body is there. @throws AwsError with AWS's name, status and text. */
+export type Identify = (body: Uint8Array) => Caller;
 
 export interface Keys {
   readonly keyPair: (accessKeyId: string) => KeyPair | undefined;
@@ -43,14 +46,14 @@ export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date
     case "bearer":
       return (request) => byApiKey(request, keys);
     case "none":
-      return () => ({ keyId: "" });
+      return () => () => ({ keyId: "" });
   }
 }
 
-function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Caller {
+function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Identify {
   const { method = "", url = "", rawHeaders } = request.raw;
-  const verdict = verifySigV4(
-    { method, rawUrl: url, rawHeaders, body: bodyOf(request) },
+  const head = verifyHead(
+    { method, rawUrl: url, rawHeaders },
     {
       credentials: keyPair,
       region: settings.region,
@@ -60,9 +63,13 @@ function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: K
       hostAliases: settings.hostAlias,
     },
   );
-  if (!verdict.ok) throw refusal(verdict, settings);
-  const { accessKeyId } = verdict.credential;
-  return { keyId: accessKeyId, endpoints: keyPair(accessKeyId)?.endpoints };
+  if (!head.ok) throw refusal(head, settings);
+  return (body) => {
+    const verdict = head.verifyBody(body);
+    if (!verdict.ok) throw refusal(verdict, settings);
+    const { accessKeyId, endpoints } = verdict.credential;
+    return { keyId: accessKeyId, endpoints };
+  };
 }
 
 /** In the words with which AWS helps to find the difference, where the operator wants that. */
@@ -76,14 +83,14 @@ function refusal({ error, canonicalRequest, stringToSign }: Refused, { debugSign
   return new AwsError(error, error.message + stages);
 }
 
-function byApiKey(request: FastifyRequest, { apiKey }: Keys): Caller {
+function byApiKey(request: FastifyRequest, { apiKey }: Keys): Identify {
   const header = request.headers.authorization;
   if (header === undefined)
     throw forbidden("MissingAuthenticationTokenException", "Missing Authentication Token");
   const [, token = ""] = /^Bearer +(\S+) *$/i.exec(header) ?? [];
   // The digest is looked up, not the key: how long that takes tells nothing about a key.
   const found = token === "" ? undefined : apiKey(createHash("sha256").update(token).digest("hex"));
-  if (found !== undefined) return { keyId: found.id, endpoints: found.endpoints };
+  if (found !== undefined) return () => ({ keyId: found.id, endpoints: found.endpoints });
   throw forbidden("UnrecognizedClientException", "The security token included in the request is invalid.");
 }
 

@@ -49,6 +49,7 @@ export class ModelSlot {
   /** @throws GptError for a body that is refused. The slot must be filled. */
   parse(request: FastifyRequest): GenerationParams {
     const body = bodyOf(request);
+    request.body = undefined; // It may be large, and the request lives until it is answered.
     refuseManyValues(body);
     return parseGenerationParams(parseJsonBody(body), this.#options as ParseOptions);
   }

@@ -10,10 +10,17 @@ import type {
 } from "fastify";
 import type { Generator } from "../../request/generation.ts";
 import type { Settings } from "../../settings.ts";
-import { type Authenticate, authorize, type Keys, makeAuthenticate } from "../access/authentication.ts";
+import {
+  type Authenticate,
+  authorize,
+  type Caller,
+  type Identify,
+  type Keys,
+  makeAuthenticate,
+} from "../access/authentication.ts";
 import { ClockWatch } from "../access/clock-watch.ts";
 import { KeyLimits } from "../access/key-limits.ts";
-import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
+import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
 import { pieceWriter, sendStream } from "./answer-stream.ts";
@@ -76,14 +83,17 @@ export function createApp(options: AppOptions): FastifyInstance {
     const models = slots.map(([name, { generator }]) => [name, generator?.model.name]);
     return sendJson(reply, { status: "ready", endpoints: Object.fromEntries(models) });
   });
-  const preHandler = async (request: FastifyRequest): Promise<void> => front.authenticate(request);
-  app.post<EndpointRoute>("/endpoints/:name/invocations", { preHandler }, (request, reply) =>
+  const authenticated = {
+    onRequest: async (request: FastifyRequest) => front.checkHead(request),
+    preHandler: async (request: FastifyRequest) => front.identify(request),
+  };
+  app.post<EndpointRoute>("/endpoints/:name/invocations", authenticated, (request, reply) =>
     front.invoke(request, reply),
   );
-  app.post<EndpointRoute>("/endpoints/:name/invocations-response-stream", { preHandler }, (request, reply) =>
+  app.post<EndpointRoute>("/endpoints/:name/invocations-response-stream", authenticated, (request, reply) =>
     front.invokeWithResponseStream(request, reply),
   );
-  app.post("/endpoints/:name/async-invocations", { preHandler }, async () => {
+  app.post("/endpoints/:name/async-invocations", authenticated, async () => {
     throw new AwsError(
       "UnknownOperationException",
       "InvokeEndpointAsync is not offered by this server; use InvokeEndpoint",
@@ -104,7 +114,9 @@ class Front {
   readonly #authenticate: Authenticate;
   readonly #limits: KeyLimits;
   readonly #clock: ClockWatch;
-  readonly #callers = new WeakMap<FastifyRequest, ReturnType<Authenticate>>();
+  /** Requests whose head was in order. */
+  readonly #identify = new WeakMap<FastifyRequest, Identify>();
+  readonly #callers = new WeakMap<FastifyRequest, Caller>();
 
   constructor(
     { generators, settings, keys, now = () => new Date(), elapsed = () => performance.now() }: AppOptions,
@@ -120,10 +132,18 @@ class Front {
     this.slots = new Map([...generators].map(([name, each]) => [name, slots.get(each) as ModelSlot]));
   }
 
-  /** @throws AwsError with the name, status and text of the first check of the caller that fails. */
-  authenticate(request: FastifyRequest): void {
+  /**
+   * To be called before the body is received.
+   * @throws AwsError with the name, status and text of the first check of the head that fails.
+   */
+  checkHead(request: FastifyRequest): void {
     this.#clock.check();
-    const caller = this.#authenticate(request);
+    this.#identify.set(request, this.#authenticate(request));
+  }
+
+  /** @throws AwsError with the name, status and text of the first check of the caller that fails. */
+  identify(request: FastifyRequest): void {
+    const caller = (this.#identify.get(request) as Identify)(bodyOf(request));
     request.record.keyId = caller.keyId;
     this.#callers.set(request, caller);
   }
@@ -178,7 +198,7 @@ class Front {
   ): Promise<T> {
     const { name } = request.params;
     checkEndpointName(name);
-    const caller = this.#callers.get(request) as ReturnType<Authenticate>;
+    const caller = this.#callers.get(request) as Caller;
     authorize(caller, name, this.#settings);
     const slot = this.slots.get(name);
     if (slot === undefined) {

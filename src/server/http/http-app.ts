@@ -2,7 +2,8 @@
 // every answer, one form for every error, limits on time and size, one log line a request. It listens to nothing by
 // itself and knows neither endpoints nor keys.
 import { randomUUID } from "node:crypto";
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
+import { Readable } from "node:stream";
 import type { Context } from "@opentelemetry/api";
 import fastify, {
   type FastifyError,
@@ -16,10 +17,10 @@ import fastify, {
 import { GptError } from "../../errors.ts";
 import type { Settings } from "../../settings.ts";
 import { quote } from "../../wording.ts";
+import { Bodies, discardRest, Expectations, isUnfinished } from "./bodies.ts";
 import { answerClientError } from "./client-errors.ts";
 import { closeQuietConnections } from "./connections.ts";
-import { refuseUnsentBodies } from "./expect.ts";
-import { AwsError, bodyTooLarge, renderError } from "./http-errors.ts";
+import { AwsError, renderError } from "./http-errors.ts";
 import { METHODS } from "./node-http.ts";
 import { renewCertificate, type TlsFiles } from "./tls.ts";
 import { traceContext, traceRequest } from "./tracing.ts";
@@ -82,9 +83,6 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
   app.server.maxConnections = settings.connectionsMax;
   closeQuietConnections(app, tls !== undefined);
   if (tls !== undefined) renewCertificate(app.server, tls, app.log);
-  // Bytes stay bytes: no content type is parsed, and none is refused.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.decorateRequest("record");
   app.decorateRequest("arrival");
   app.addHook("onRequest", async (request, reply) => {
@@ -94,22 +92,49 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
     // The signature is checked over rawHeaders, which keep it.
     delete request.raw.headers["content-type"];
   });
-  refuseUnsentBodies(app, settings);
+  receiveBodies(app, options);
   app.addHook("onResponse", async (request, reply) =>
     finish(request, options, reply.statusCode, reply.elapsedTime),
   );
   app.addHook("onRequestAbort", async (request) => finish(request, options, "aborted"));
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, options));
-  app.setNotFoundHandler((request) => {
-    throw notFound(request, options);
-  });
   // Node's parser also takes PRI, from HTTP/2's preface, which no router knows: it goes the way of other strange ones.
   app.server.prependListener("request", (request) => {
     if (!METHODS.includes(request.method ?? "")) request.method = "OPTIONS";
   });
-  // Node answers 417 without a body to an Expect header other than 100-continue; it may as well be ignored.
-  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   return app;
+}
+
+/** A body is received when all that can be refused for its head was refused: by then the caller's head was looked at. */
+function receiveBodies(app: FastifyInstance, options: HttpOptions): void {
+  const bodies = new Bodies(options.settings);
+  const expectations = new Expectations(app);
+  app.addHook("onRequest", async (request) => {
+    if (request.is404) throw notFound(request, options);
+    bodies.checkDeclared(request.raw);
+  });
+  // Bytes stay bytes: no content type is parsed, and none is refused.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request: FastifyRequest, raw: IncomingMessage) => {
+    expectations.goOn(raw);
+    return bodies.receive(raw);
+  });
+  app.addHook("onSend", async ({ raw }, reply, payload) => {
+    if (!isUnfinished(raw)) return payload;
+    // The body of a client that waits may come or not; only a closed connection leaves no doubt where the next request begins.
+    if (expectations.isOpen(raw)) reply.header("connection", "close");
+    if (expectations.isOpen(raw) || !Buffer.isBuffer(payload)) return payload;
+    reply.removeHeader("connection");
+    reply.header("content-length", payload.length);
+    return Readable.from(answerEarly(payload, raw, options.settings.refusedBytesMax));
+  });
+}
+
+/** The whole answer at once; its end, with which the connection may close, when the rest of the body has come. */
+async function* answerEarly(payload: Buffer, request: IncomingMessage, bytesMax: number) {
+  const rest = discardRest(request, bytesMax);
+  yield payload;
+  if ((await rest) === "too much") request.socket.destroySoon();
 }
 
 function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
@@ -172,13 +197,10 @@ function sendError(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  { settings, toError }: HttpOptions,
+  { toError }: HttpOptions,
 ): FastifyReply {
-  const answer = toError(fromFramework(error, settings), request);
+  const answer = toError(fromFramework(error), request);
   noteError(request, error, answer);
-  // The rest of a body that is too large is received and dropped: a connection that closes at once is reset while the
-  // client still sends, and many clients then never see the answer.
-  if (answer.status === 413 && request.raw.headers.expect === undefined) reply.removeHeader("connection");
   const { status, headers, body } = renderError(answer, request.id);
   return reply.code(status).headers(headers).send(Buffer.from(body));
 }
@@ -195,10 +217,9 @@ export function noteError(
 }
 
 /** What Fastify itself finds wrong with a request. */
-function fromFramework(error: unknown, settings: Settings): unknown {
+function fromFramework(error: unknown): unknown {
   if (error instanceof AwsError || error instanceof GptError) return error;
-  const { code, statusCode, message } = error as Partial<FastifyError>;
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return bodyTooLarge(settings);
+  const { statusCode, message } = error as Partial<FastifyError>;
   const isCallers = statusCode !== undefined && statusCode >= 400 && statusCode < 500;
   return isCallers
     ? new AwsError("MalformedHttpRequestException", message ?? "The request is malformed")

@@ -1,66 +1,16 @@
 // What only a real connection shows: broken HTTP, bodies that are too large, callers that go away, the orderly stop.
 import assert from "node:assert/strict";
-import { type AddressInfo, connect, type Socket } from "node:net";
-import { type TestContext, test } from "node:test";
-import type { FastifyInstance } from "fastify";
-import { aFront, type Front, PATH, signedHeaders } from "../../../test/support/front.ts";
-import type { Settings } from "../../settings.ts";
-
-interface Listening extends Front {
-  readonly origin: string;
-}
-
-async function listening(context: TestContext, settings: Partial<Settings> = {}): Promise<Listening> {
-  const front = aFront(settings);
-  await front.app.listen({ host: "127.0.0.1", port: 0 });
-  context.after(() => front.app.close());
-  const { port } = front.app.server.address() as AddressInfo;
-  return { ...front, origin: `http://127.0.0.1:${port}` };
-}
-
-function connected(app: FastifyInstance): Promise<Socket> {
-  const { port } = app.server.address() as AddressInfo;
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => resolve(socket)).on("error", reject);
-  });
-}
-
-/** All that arrives until the server closes the connection. */
-function received(socket: Socket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    socket.setEncoding("utf8").on("data", (chunk) => {
-      text += chunk;
-    });
-    socket.on("end", () => resolve(text)).on("error", reject);
-  });
-}
-
-function deferred() {
-  let release: () => void = () => {};
-  const promise = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  return { promise, release };
-}
-
-function assertRawError(answer: string, status: number, type: string): void {
-  const [head = "", body = ""] = answer.split("\r\n\r\n");
-  const [start = "", ...lines] = head.split("\r\n");
-  assert.match(start, new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
-  const headers = new Map(lines.map((line) => line.split(": ", 2) as [string, string]));
-  assert.equal(headers.get("x-amzn-errortype"), type);
-  assert.match(headers.get("x-amzn-requestid") ?? "", /^[0-9a-f-]{36}$/);
-  assert.equal(headers.get("content-type"), "application/json");
-  assert.equal(headers.get("content-length"), String(Buffer.byteLength(body)));
-  assert.equal(typeof JSON.parse(body).message, "string");
-}
-
-function postHead(origin: string, body: string, extra: Record<string, string> = {}): string {
-  const headers = { ...signedHeaders(body, { origin }), ...extra };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `POST ${PATH} HTTP/1.1\r\n${lines.join("")}\r\n`;
-}
+import type { Socket } from "node:net";
+import { test } from "node:test";
+import { PATH } from "../../../test/support/front.ts";
+import {
+  assertRawError,
+  connected,
+  deferred,
+  listening,
+  postHead,
+  received,
+} from "../../../test/support/sockets.ts";
 
 test("broken HTTP is answered with a JSON error", async (context) => {
   const { app } = await listening(context);
@@ -119,16 +69,16 @@ test("a path is routed as it was sent", async (context) => {
 });
 
 test("a body that is too large is refused, with and without a declared length, and the connection stays usable", async (context) => {
-  const { app } = await listening(context, { bodyBytesMax: 1024 });
+  const { app, origin } = await listening(context, { bodyBytesMax: 1024 });
   const body = "x".repeat(100_000);
-  const bodies = [
-    `Content-Length: ${body.length}\r\n\r\n${body}`,
-    `Transfer-Encoding: chunked\r\n\r\n186a0\r\n${body}\r\n0\r\n\r\n`,
+  const framings: [headers: Record<string, string>, framed: string][] = [
+    [{ "content-length": String(body.length) }, body],
+    [{ "transfer-encoding": "chunked" }, `186a0\r\n${body}\r\n0\r\n\r\n`],
   ];
-  for (const framed of bodies) {
+  for (const [headers, framed] of framings) {
     const socket = await connected(app);
     const answer = received(socket);
-    socket.write(`POST ${PATH} HTTP/1.1\r\nHost: x\r\n${framed}`);
+    socket.write(postHead(origin, body, headers) + framed);
     socket.write("GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     const text = await answer;
     const second = text.indexOf("HTTP/1.1 404");
@@ -189,38 +139,6 @@ test("closing does not wait for a connection that never said anything, and waits
   release();
   assert.match(await answer, /^HTTP\/1\.1 200 OK/);
   await closed;
-});
-
-test("a client that asks before it uploads is told at once when the answer is known", async (context) => {
-  const { app, origin } = await listening(context, { bodyBytesMax: 1024 });
-  const head = (extra: Record<string, string>) =>
-    postHead(origin, "{}", { expect: "100-continue", ...extra });
-  const refused: [head: string, status: number, type: string][] = [
-    [head({ "content-length": "1025" }), 413, "RequestEntityTooLargeException"],
-    [
-      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n`,
-      403,
-      "MissingAuthenticationTokenException",
-    ],
-  ];
-  for (const [request, status, type] of refused) {
-    const socket = await connected(app);
-    const answer = received(socket);
-    socket.write(request);
-    assertRawError(await answer, status, type);
-  }
-  const body = JSON.stringify({ input: "Hello", num_return_sequences: 1 });
-  const socket = await connected(app);
-  const continued = new Promise<string>((resolve) => socket.once("data", (data) => resolve(String(data))));
-  socket.write(
-    postHead(origin, body, {
-      ...{ expect: "100-continue", "content-length": String(body.length), connection: "close" },
-    }),
-  );
-  assert.match(await continued, /^HTTP\/1\.1 100 Continue/);
-  const answer = received(socket);
-  socket.write(body);
-  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
 });
 
 test("a method that only the parser knows is a JSON error too", async (context) => {

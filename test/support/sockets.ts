@@ -1,0 +1,72 @@
+// Real connections to a front that listens: what a test writes is what stands on the wire.
+import assert from "node:assert/strict";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import type { TestContext } from "node:test";
+import type { FastifyInstance } from "fastify";
+import type { AppOptions } from "../../src/server/doors/runtime.ts";
+import type { Settings } from "../../src/settings.ts";
+import { aFront, type Front, PATH, signedHeaders } from "./front.ts";
+
+export interface Listening extends Front {
+  readonly origin: string;
+}
+
+/** A front that listens, until the test ends. */
+export async function listening(
+  context: TestContext,
+  settings: Partial<Settings> = {},
+  options: Partial<AppOptions> = {},
+): Promise<Listening> {
+  const front = aFront(settings, options);
+  await front.app.listen({ host: "127.0.0.1", port: 0 });
+  context.after(() => front.app.close());
+  const { port } = front.app.server.address() as AddressInfo;
+  return { ...front, origin: `http://127.0.0.1:${port}` };
+}
+
+export function connected(app: FastifyInstance): Promise<Socket> {
+  const { port } = app.server.address() as AddressInfo;
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(socket)).on("error", reject);
+  });
+}
+
+/** All that arrives until the server closes the connection. */
+export function received(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.on("end", () => resolve(text)).on("error", reject);
+  });
+}
+
+/** A promise and what resolves it. */
+export function deferred() {
+  let release: () => void = () => {};
+  const promise = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { promise, release };
+}
+
+/** One whole answer, which holds an error in the form of all others. */
+export function assertRawError(answer: string, status: number, type: string): void {
+  const [head = "", body = ""] = answer.split("\r\n\r\n");
+  const [start = "", ...lines] = head.split("\r\n");
+  assert.match(start, new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
+  const headers = new Map(lines.map((line) => line.split(": ", 2) as [string, string]));
+  assert.equal(headers.get("x-amzn-errortype"), type);
+  assert.match(headers.get("x-amzn-requestid") ?? "", /^[0-9a-f-]{36}$/);
+  assert.equal(headers.get("content-type"), "application/json");
+  assert.equal(headers.get("content-length"), String(Buffer.byteLength(body)));
+  assert.equal(typeof JSON.parse(body).message, "string");
+}
+
+/** The head of a signed POST to `PATH`, with the blank line that ends it. */
+export function postHead(origin: string, body: string, extra: Record<string, string> = {}): string {
+  const headers = { ...signedHeaders(body, { origin }), ...extra };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `POST ${PATH} HTTP/1.1\r\n${lines.join("")}\r\n`;
+}
