@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEFAULT_SETTINGS, endpointsOf, explainSettings, resolveSettings, SETTINGS } from "./settings.ts";
+import {
+  DEFAULT_SETTINGS,
+  endpointsOf,
+  explainSettings,
+  resolveSettings,
+  SETTINGS,
+  settingsOfObject,
+} from "./settings.ts";
 
 test("a flag goes before the environment, and the environment before the default", () => {
   const env = { GPT2_API_PORT: "9000", GPT2_API_HOST: "::1" };
@@ -55,20 +62,21 @@ test("every setting has a help text, a flag and a variable of its own", () => {
   );
 });
 
-test("every value has an origin, and presets stand between the environment and the defaults", () => {
-  const presets = {
+test("every value has an origin, and further layers stand between the environment and the defaults", () => {
+  const first = {
     port: { origin: "OTHER_PORT", value: "1" },
     host: { origin: "OTHER_HOST", value: "h" },
     model: { origin: "OTHER_MODEL", value: "m" },
   };
-  const sources = { flags: { port: "2" }, env: { GPT2_API_HOST: "e" }, presets };
+  const second = { model: { origin: "later", value: "n" }, region: { origin: "later", value: "r" } };
+  const sources = { flags: { port: "2" }, env: { GPT2_API_HOST: "e" }, layers: [first, second] };
   const { settings, origins } = explainSettings(sources);
   assert.deepEqual([settings.port, settings.host, settings.model], [2, "e", "m"]);
   assert.deepEqual(
-    [origins.port, origins.host, origins.model, origins.region],
-    ["--port", "GPT2_API_HOST", "OTHER_MODEL", "default"],
+    [origins.port, origins.host, origins.model, origins.region, origins.auth],
+    ["--port", "GPT2_API_HOST", "OTHER_MODEL", "later", "default"],
   );
-  assert.throws(() => explainSettings({ presets: { port: { origin: "OTHER_PORT", value: "x" } } }), {
+  assert.throws(() => explainSettings({ layers: [{ port: { origin: "OTHER_PORT", value: "x" } }] }), {
     message: /^OTHER_PORT must be an integer/,
   });
 });
@@ -100,4 +108,59 @@ test("endpoints serve the model of the settings or one of their own", () => {
       endpoint,
     );
   }
+});
+
+test("a file of settings names them as flags, in any of three spellings, with values of their own types", () => {
+  const object = {
+    port: 9,
+    "kv-cache-mb": 64,
+    queue_requests_max: "7",
+    hostAlias: ["a", "b"],
+    "insecure-public": true,
+  };
+  const { settings, origins } = explainSettings({ layers: [settingsOfObject(object, "s.json")] });
+  assert.deepEqual(
+    [
+      settings.port,
+      settings.kvCacheMb,
+      settings.queueRequestsMax,
+      settings.hostAlias,
+      settings.insecurePublic,
+    ],
+    [9, 64, 7, ["a", "b"], true],
+  );
+  assert.equal(origins.queueRequestsMax, "s.json: queue_requests_max");
+  const flags = { "kv-cache-mb": "65" };
+  assert.equal(
+    explainSettings({ flags, layers: [settingsOfObject(object, "s.json")] }).settings.kvCacheMb,
+    65,
+  );
+});
+
+test("what is wrong with a file of settings is one sentence that names the file and the field", () => {
+  const wrong: [json: unknown, message: RegExp][] = [
+    [[], /^s\.json must hold an object such as .*, got a list$/],
+    [null, /, got null$/],
+    ["port", /, got "port" \(a string\)$/],
+    [{ prot: 1 }, /^s\.json: the field "prot" is unknown; did you mean "port"\?$/],
+    [{ zzzzzzzzzz: 1 }, /^s\.json: the field "zzzzzzzzzz" is unknown; known are model, .*log-level$/],
+    [{ "host-alias": [], hostAlias: [] }, /^s\.json sets host-alias twice, the second time as "hostAlias"$/],
+    [{ port: 65_536 }, /^s\.json: port must be an integer from 0 to 65535, got 65536\./],
+    [{ port: null }, /^s\.json: port must be an integer .*, got null\./],
+    [{ port: [1] }, /^s\.json: port must be an integer .*, got a list\./],
+    [{ auth: true }, /^s\.json: auth must be one of .*, got true \(a boolean\)\./],
+  ];
+  for (const [json, message] of wrong) {
+    assert.throws(() => explainSettings({ layers: [settingsOfObject(json, "s.json")] }), {
+      code: "invalid_config",
+      message,
+    });
+  }
+});
+
+test("every setting stands in one group", () => {
+  const groups = SETTINGS.map(({ group }) => group);
+  assert.ok(groups.every((group) => group !== ""));
+  // The settings of a group follow each other.
+  assert.equal(groups.filter((group, i) => group !== groups[i - 1]).length, new Set(groups).size);
 });

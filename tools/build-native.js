@@ -38,7 +38,8 @@ console.log(reason ? `No native kernels: ${reason}.` : `Native kernels: ${OUTPUT
 /** Returns why there are none, or undefined. */
 function build() {
   if (process.arch !== "x64") return `there are none for ${process.arch}`;
-  const compiler = process.env.CC || "cc";
+  // As make takes it: a compiler, perhaps behind others and with flags, as in CC="ccache gcc".
+  const compiler = (process.env.CC || "cc").split(/\s+/).filter((word) => word !== "");
   const objects = FILES.map(({ name }) => `${FOLDER}/${name}.o`);
   try {
     for (const [i, { name, flags }] of FILES.entries()) {
@@ -60,8 +61,8 @@ function build() {
   }
 }
 
-function run(command, args) {
-  const { error, status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+function run([command, ...first], args) {
+  const { error, status, stderr } = spawnSync(command, [...first, ...args], { encoding: "utf8" });
   if (error) return `${command} cannot be run (${error.code})`;
   return status === 0 ? undefined : `${command} failed: ${stderr.trim().slice(0, 2000)}`;
 }

@@ -78,19 +78,28 @@ function configuration() {
   return [
     "# Settings\n",
     GENERATED,
-    "A flag goes before its environment variable, and that before the default. A value that is malformed or out of",
-    "range stops the start with a sentence that names it.\n",
-    table(
-      ["Flag", "Environment variable", "Meaning", "Value", "Default"],
-      SETTINGS.map(({ flag, env, help, range, default: preset }) => [
-        code(`--${flag}`),
-        code(env),
-        help,
-        range,
-        preset === "" ? "none" : code(preset),
-      ]),
-    ),
+    "A flag goes before its environment variable, that before the file that `--config` or `GPT2_API_CONFIG` names, and",
+    'that before the default. The file is a JSON object whose fields are named as the flags are: `{"port": 8080,',
+    '"kv-cache-mb": 512, "endpoint": ["gpt-2", "other=/models/other"]}`. A value that is malformed or out of range, and a',
+    "field that is unknown, stop the start with a sentence that names it.\n",
+    ...[...new Set(SETTINGS.map(({ group }) => group))].flatMap((title) => [
+      `## ${title}\n`,
+      settingsTable(title),
+    ]),
   ].join("\n");
+}
+
+function settingsTable(title) {
+  return table(
+    ["Flag", "Environment variable", "Meaning", "Value", "Default"],
+    SETTINGS.filter(({ group }) => group === title).map(({ flag, env, help, range, default: preset }) => [
+      code(`--${flag}`),
+      code(env),
+      help,
+      range,
+      preset === "" ? "none" : code(preset),
+    ]),
+  );
 }
 
 function errors() {

@@ -6,24 +6,36 @@ import { GptError } from "../errors.ts";
 import { packageRoot } from "../generator/model-directory.ts";
 import { nearest, quote } from "../wording.ts";
 import type { Command } from "./command.ts";
-import { helpText } from "./flags.ts";
+import { FIRST_STEPS, helpText, overviewText } from "./help.ts";
+import { EXIT } from "./report.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import("./commands/serve.ts")).serve,
-  container: async () => (await import("./commands/container.ts")).container,
   generate: async () => (await import("./commands/generate.ts")).generate,
+  serve: async () => (await import("./commands/serve.ts")).serve,
   score: async () => (await import("./commands/score.ts")).score,
   verify: async () => (await import("./commands/verify.ts")).verify,
   bench: async () => (await import("./commands/bench.ts")).bench,
-  sign: async () => (await import("./commands/sign.ts")).sign,
+  container: async () => (await import("./commands/container.ts")).container,
   "api-key": async () => (await import("./commands/api-key.ts")).apiKey,
+  sign: async () => (await import("./commands/sign.ts")).sign,
+  completion: async () => (await import("./commands/completion.ts")).completion(loadAll),
 };
 
+/** Every command with its name; all are loaded. */
+export function loadAll(): Promise<[name: string, command: Command][]> {
+  return Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]): Promise<[string, Command]> => [name, await load()]),
+  );
+}
+
 const HELP_FLAGS = ["--help", "-h"];
+const ALL_HELP = "--help=all";
 
 /** Runs what `argv` names, without the first two entries of `process.argv`; resolves with the exit code. */
-export async function runCommandLine([name = "--help", ...argv]: readonly string[]): Promise<number> {
-  if (HELP_FLAGS.includes(name)) return print(await overview());
+export async function runCommandLine([name, ...argv]: readonly string[]): Promise<number> {
+  if (name === undefined) return print(FIRST_STEPS);
+  if (name === "help") return runCommandLine(argv.length > 0 ? [...argv, "--help"] : ["--help"]);
+  if (HELP_FLAGS.includes(name) || name === ALL_HELP) return print(overviewText(await loadAll()));
   if (name === "--version") return print(`${version()}\n`);
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {
@@ -32,21 +44,17 @@ export async function runCommandLine([name = "--help", ...argv]: readonly string
     throw new GptError("invalid_config", `The command ${quote(name)} is unknown; ${hint}`);
   }
   const command = await load();
-  const flags = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
-  if (flags.some((flag) => HELP_FLAGS.includes(flag))) return print(helpText(name, command));
-  return command.run(argv);
+  const help = helpAsked(argv);
+  return help === undefined ? command.run(argv) : print(helpText(name, command, help === "all"));
 }
 
-async function overview(): Promise<string> {
-  const line = async ([name, load]: [string, () => Promise<Command>]): Promise<string> =>
-    `  ${name.padEnd(10)}${(await load()).summary}`;
-  const lines = await Promise.all(Object.entries(COMMANDS).map(line));
-  return [
-    "Usage: gpt2-api COMMAND [options]\n",
-    "Commands:",
-    ...lines,
-    "\ngpt2-api COMMAND --help lists the options of a command; gpt2-api --version prints the version.\n",
-  ].join("\n");
+/** Which help is asked for among the flags; after two hyphens there are none. */
+function helpAsked(argv: readonly string[]): "common" | "all" | undefined {
+  const flags = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
+  if (flags.includes(ALL_HELP)) return "all";
+  const at = flags.findIndex((flag) => HELP_FLAGS.includes(flag));
+  if (at < 0) return undefined;
+  return flags[at + 1] === "all" ? "all" : "common";
 }
 
 function version(): string {
@@ -58,5 +66,5 @@ function version(): string {
 
 function print(text: string): number {
   process.stdout.write(text);
-  return 0;
+  return EXIT.success;
 }

@@ -5,8 +5,9 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isLoopback, loadKeys } from "../server/access/load-keys.ts";
-import { DEFAULT_SETTINGS, explainSettings } from "../settings.ts";
-import { containerPresets } from "./commands/container.ts";
+import { DEFAULT_SETTINGS } from "../settings.ts";
+import { containerPlatform } from "./commands/container.ts";
+import { settingsOf } from "./config-file.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 const KEY = {
@@ -93,14 +94,14 @@ test("the container honours SageMaker's variables, and ours before them", () => 
     SAGEMAKER_CONTAINER_LOG_LEVEL: "40",
     GPT2_API_HOST: "127.0.0.1",
   };
-  const { settings } = explainSettings({ env, presets: containerPresets(env) });
+  const { settings } = settingsOf({}, env, containerPlatform(env));
   assert.deepEqual(
     [settings.host, settings.port, settings.bodyBytesMax, settings.requestDeadlineMs, settings.logLevel],
     ["127.0.0.1", 9090, 20 * 2 ** 20, 30_000, "error"],
   );
-  const bare = explainSettings({ presets: containerPresets({}) }).settings;
+  const bare = settingsOf({}, {}, containerPlatform({})).settings;
   assert.deepEqual([bare.host, bare.port, bare.model], ["0.0.0.0", 8080, "/opt/ml/model"]);
-  assert.throws(() => containerPresets({ SAGEMAKER_MAX_PAYLOAD_IN_MB: "many" }), {
+  assert.throws(() => containerPlatform({ SAGEMAKER_MAX_PAYLOAD_IN_MB: "many" }), {
     code: "invalid_config",
     message: 'SAGEMAKER_MAX_PAYLOAD_IN_MB must be a number, got "many"',
   });

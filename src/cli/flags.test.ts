@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SETTINGS } from "../settings.ts";
-import { helpText, parseFlags, settingOptions } from "./flags.ts";
+import { parseFlags, settingOptions } from "./flags.ts";
 
 const FLAGS_ONLY = {
-  summary: "Does something.",
   options: { ...settingOptions(), json: { type: "boolean", short: "j", help: "Prints JSON." } },
 } as const;
 const WITH_OPERANDS = { ...FLAGS_ONLY, operands: "PROMPT" };
@@ -43,18 +41,4 @@ test("what is wrong with a flag is one sentence that names it", () => {
   for (const [argv, message] of wrong) {
     assert.throws(() => parseFlags(argv, WITH_OPERANDS), { code: "invalid_config", message });
   }
-});
-
-test("the help text tells every setting's flag, variable, range and default", () => {
-  const text = helpText("serve", FLAGS_ONLY);
-  assert.match(text, /^Does something\.\n\nUsage: gpt2-api serve \[options\]\n/);
-  assert.match(text, /\n {2}-j, --json\n {6}Prints JSON\.\n/);
-  for (const { flag, env } of SETTINGS)
-    assert.ok(new RegExp(`--${flag}[ \n]`).test(text) && text.includes(`[${env}]`), flag);
-  const unwrapped = text.replace(/\n {6}/g, " ");
-  assert.match(
-    unwrapped,
-    /--port N Port to listen on; 0 takes any free one\. An integer from 0 to 65535; default 8080\. \[GPT2_API_PORT\]/,
-  );
-  for (const line of text.split("\n")) assert.ok(line.length <= 100, line);
 });

@@ -1,21 +1,25 @@
-// Flags: settings as options of `util.parseArgs`, parsing with one clear sentence for whatever is wrong, help text.
+// Flags: settings as options of `util.parseArgs`, and parsing with one clear sentence for whatever is wrong.
 import { parseArgs } from "node:util";
 import { GptError } from "../errors.ts";
 import { SETTINGS, type SettingName } from "../settings.ts";
 import { nearest, quote } from "../wording.ts";
 import type { Command, Options } from "./command.ts";
 
-/** The options for some settings, or for all. */
-export function settingOptions(names: readonly SettingName[] = SETTINGS.map(({ name }) => name)): Options {
+/** The options for some settings, or for all, of which some are common. */
+export function settingOptions(
+  names: readonly SettingName[] = SETTINGS.map(({ name }) => name),
+  commonNames: readonly SettingName[] = [],
+): Options {
   const chosen = SETTINGS.filter(({ name }) => names.includes(name));
   return Object.fromEntries(
-    chosen.map(({ flag, env, help, range, default: preset, multiple, schema }) => {
-      if (schema.type === "boolean") return [flag, { type: "boolean", help: `${help} [${env}]` }];
+    chosen.map(({ name, flag, group, env, help, range, default: preset, multiple, schema }) => {
+      const shown = { common: commonNames.includes(name), group };
+      if (schema.type === "boolean") return [flag, { type: "boolean", help: `${help} [${env}]`, ...shown }];
       const value = schema.type === "integer" ? "N" : schema.enum ? schema.enum.join("|") : "VALUE";
       const limits = schema.type === "integer" ? `${capitalized(range)}; ` : "";
       const isUnset = preset === "";
       const defaults = isUnset ? "" : ` ${limits ? `${limits}default` : "Default"} ${preset}.`;
-      return [flag, { type: "string", multiple, value, help: `${help}${defaults} [${env}]` }];
+      return [flag, { type: "string", multiple, value, help: `${help}${defaults} [${env}]`, ...shown }];
     }),
   );
 }
@@ -31,7 +35,10 @@ export interface Flags {
 }
 
 /** @throws GptError `invalid_config` for an unknown flag, a missing value, or an operand where none is taken. */
-export function parseFlags(argv: readonly string[], { options, operands }: Omit<Command, "run">): Flags {
+export function parseFlags(
+  argv: readonly string[],
+  { options, operands }: Pick<Command, "options" | "operands">,
+): Flags {
   const { values, positionals, tokens } = parseArgs({
     args: [...argv],
     options: { ...options },
@@ -71,28 +78,4 @@ function checkFlag({ name, rawName, value }: FlagToken, options: Options): void 
   if (option.type === "boolean" && value !== undefined) {
     throw new GptError("invalid_config", `The flag ${rawName} takes no value, got ${quote(value)}`);
   }
-}
-
-const HELP_WIDTH = 100;
-const HELP_INDENT = 6;
-
-/** The text of `--help` for one command. */
-export function helpText(name: string, { summary, operands, options }: Omit<Command, "run">): string {
-  const usage = `Usage: gpt2-api ${name} [options]${operands ? ` ${operands}` : ""}`;
-  const lines = Object.entries(options).map(([flag, { short, value, help }]) => {
-    const head = `  ${short ? `-${short}, ` : ""}--${flag}${value ? ` ${value}` : ""}`;
-    return `${head}\n${wrapped(help)}`;
-  });
-  return [`${summary}\n`, `${usage}\n`, "Options:", ...lines, ""].join("\n");
-}
-
-function wrapped(text: string): string {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1);
-    if (line !== undefined && line.length + 1 + word.length <= HELP_WIDTH)
-      lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(" ".repeat(HELP_INDENT) + word);
-  }
-  return lines.join("\n");
 }

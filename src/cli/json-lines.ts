@@ -1,34 +1,65 @@
-// Files of JSON lines: one request a line, empty lines skipped, every error with its line number.
+// JSON lines, in and out: one object a line, empty lines skipped, every error with its line number. A line ends with a
+// line feed and with nothing else. A file may have any number of lines; of a line only so much is kept as a request may
+// have.
 import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { GptError, messageOf } from "../errors.ts";
+import { parseJsonBody } from "../request/params.ts";
 
 export interface Line {
   /** Counted from 1. */
   readonly number: number;
-  readonly text: string;
+  /** Without its end; undefined: it was longer than allowed. */
+  readonly bytes: Uint8Array | undefined;
 }
 
+const LINE_FEED = 0x0a;
+
 /**
- * The lines of a file, or of standard input when `path` is "-".
+ * The lines of a file, or of standard input when `path` is "-", that are not empty.
  * @throws GptError `invalid_config` when the file cannot be read.
  */
-export async function* readLines(path: string): AsyncGenerator<Line> {
-  const input = path === "-" ? process.stdin : createReadStream(path);
-  const failed = new Promise<never>((_, reject) => input.once("error", reject));
-  failed.catch(() => {});
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })[Symbol.asyncIterator]();
-  let number = 0;
+export async function* readLines(path: string, lineBytesMax: number): AsyncGenerator<Line> {
+  const lines = splitLines(path === "-" ? process.stdin : createReadStream(path), lineBytesMax);
   try {
-    for (;;) {
-      const { value, done } = await Promise.race([lines.next(), failed]);
-      if (done) return;
-      number += 1;
-      if (value.trim() !== "") yield { number, text: value };
-    }
+    for await (const line of lines) if (!isBlank(line.bytes)) yield line;
   } catch (error) {
     throw new GptError("invalid_config", `The requests file ${path} cannot be read: ${messageOf(error)}`);
   }
+}
+
+/** All lines, empty ones too; the last one may lack its line feed. */
+export async function* splitLines(chunks: AsyncIterable<Buffer>, lineBytesMax: number): AsyncGenerator<Line> {
+  let number = 1;
+  let parts: Buffer[] = [];
+  let length = 0;
+  const take = (part: Buffer): void => {
+    length += part.length;
+    if (length <= lineBytesMax) parts.push(part);
+    else parts = [];
+  };
+  const line = (): Line => ({ number, bytes: length > lineBytesMax ? undefined : Buffer.concat(parts) });
+  for await (const chunk of chunks) {
+    let begin = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, begin)) {
+      take(chunk.subarray(begin, end));
+      yield line();
+      begin = end + 1;
+      [number, parts, length] = [number + 1, [], 0];
+    }
+    take(chunk.subarray(begin));
+  }
+  if (length > 0) yield line();
+}
+
+/** Nothing but JSON's white space. */
+function isBlank(bytes: Uint8Array | undefined): boolean {
+  return bytes?.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d) ?? false;
+}
+
+/** @throws GptError `invalid_json`, `invalid_body` */
+export function parseLine({ bytes }: Line, lineBytesMax: number): Readonly<Record<string, unknown>> {
+  if (bytes !== undefined) return parseJsonBody(bytes);
+  throw new GptError("invalid_body", `the line has more than ${lineBytesMax} bytes, see --body-bytes-max`);
 }
 
 /** Runs `work` on every item, at most `width` at a time, and yields the results in the order of the items. */
@@ -47,8 +78,18 @@ export async function* mapInOrder<T, R>(
   for (const result of pending) yield await result;
 }
 
+/** One line of output. The characters that some readers take for line ends are escaped. */
+export function jsonLine(value: unknown): string {
+  const escaped = { "\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029" };
+  const text = JSON.stringify(value).replace(
+    /[\u0085\u2028\u2029]/g,
+    (found) => escaped[found as keyof typeof escaped],
+  );
+  return `${text}\n`;
+}
+
 /** What is printed in place of an answer. */
-export function errorLine({ number }: Line, error: unknown): { error: object } {
+export function errorLine({ number }: Line, error: unknown): string {
   if (!(error instanceof GptError)) throw error;
-  return { error: { line: number, code: error.code, message: error.message } };
+  return jsonLine({ error: { line: number, code: error.code, message: error.message } });
 }

@@ -16,6 +16,7 @@ export function settingsText({ settings, origins }: ResolvedSettings): string {
 export const PRINT_CONFIG = {
   "print-config": {
     type: "boolean",
+    common: true,
     help: "Prints every setting, its value and where it comes from, and ends.",
   },
 } as const;

@@ -190,8 +190,14 @@ test("what stops a start is one sentence and an exit code", (context) => {
 
 test("help and version", () => {
   const run = (...argv: string[]) => spawnSync(process.execPath, [MAIN, ...argv], { encoding: "utf8" });
-  for (const argv of [[], ["--help"], ["-h"]])
+  for (const argv of [["--help"], ["-h"], ["help"]])
     assert.match(run(...argv).stdout, /^Usage: gpt2-api COMMAND .*serve/s);
+  assert.match(run().stdout, /^gpt2-api completes texts .*\n {2}gpt2-api generate /);
+  const short = run("serve", "--help").stdout;
+  const long = run("serve", "--help", "all").stdout;
+  assert.doesNotMatch(short, /--drain-timeout-ms/);
+  assert.match(long, /--drain-timeout-ms/);
+  assert.deepEqual([run("help", "serve").stdout, run("serve", "--help=all").stdout], [short, long]);
   assert.match(run("--version").stdout, /^\d+\.\d+\.\d+\n$/);
   assert.match(run("serve", "--help").stdout, /--port N/);
 });

@@ -21,11 +21,12 @@ function isDirectory(path: string): boolean {
 
 /** @throws GptError `invalid_checkpoint` when it is neither a directory nor a shipped model's name. */
 export function resolveModelDirectory(nameOrDirectory: string): string {
-  const path = resolve(nameOrDirectory);
-  if (isDirectory(path)) return path;
   const models = join(packageRoot(), "models");
   const known = isDirectory(models) ? readdirSync(models) : [];
+  // A folder that happens to be called like a shipped model is reached as a path, ./NAME.
   if (known.includes(nameOrDirectory)) return join(models, nameOrDirectory);
+  const path = resolve(nameOrDirectory);
+  if (isDirectory(path)) return path;
   const names = known.map((name) => `"${name}"`).join(", ");
   const message = `model "${nameOrDirectory}" is neither a directory nor a model that is shipped (${names})`;
   throw new GptError("invalid_checkpoint", message);

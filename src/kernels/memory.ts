@@ -11,6 +11,9 @@ const PAGE_BYTES = 65536;
 /** WebAssembly addresses memory with 32 bits. */
 export const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
 
+/** V8 surrounds a memory with addresses that may not be used, so that it need not check every access. */
+const ADDRESS_SPACE_GIB = 10;
+
 /** Hands out addresses in ascending order; `size` is what the memory must hold. */
 export class Arena {
   /** The first 1024 bytes are the control block of the threads, and address 0 means "none". */
@@ -53,9 +56,12 @@ export class LinearMemory {
     try {
       this.wasm = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     } catch (error) {
-      throw new GptError("invalid_config", `${gib} GiB of memory cannot be had on this machine`, {
-        cause: error,
-      });
+      throw new GptError(
+        "invalid_config",
+        `${gib} GiB of memory cannot be had: this machine has no more, or the address space of the process is limited ` +
+          `(ulimit -v), of which WebAssembly reserves ${ADDRESS_SPACE_GIB} GiB for any memory`,
+        { cause: error },
+      );
     }
     this.f32 = new Float32Array(this.wasm.buffer);
     this.i32 = new Int32Array(this.wasm.buffer);

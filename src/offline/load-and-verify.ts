@@ -16,7 +16,7 @@ export interface LoadedForVerification extends VerifiedModel {
 /** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config` */
 export async function loadForVerification(
   directory: string,
-  options: Pick<ModelOptions, "threads" | "onProblem">,
+  options: Pick<ModelOptions, "threads" | "onProblem" | "onLoading">,
 ): Promise<LoadedForVerification> {
   const tokenizer = await loadTokenizer(directory);
   const { backend, config } = loadModel(directory, { ...options, precision: "f32", kvCacheMb: KV_CACHE_MB });

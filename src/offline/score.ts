@@ -101,7 +101,7 @@ const KV_CACHE_MB = 1;
 /** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config` */
 export async function loadScorer(
   directory: string,
-  options: Pick<ModelOptions, "precision" | "threads" | "onProblem">,
+  options: Pick<ModelOptions, "precision" | "threads" | "onProblem" | "onLoading">,
 ): Promise<LoadedScorer> {
   const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
   const { backend } = loadModel(directory, { ...options, kvCacheMb: KV_CACHE_MB });

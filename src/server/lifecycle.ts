@@ -15,6 +15,8 @@ export interface Surroundings {
   readonly env: Environment;
   /** Is told what the operator should know. */
   readonly onProblem: (message: string) => void;
+  /** Is told of a model which part of its weights is read, from 0 to 1. */
+  readonly onLoading?: (name: string, part: number) => void;
 }
 
 /** Models by endpoint name, each loaded once however many endpoints serve it. */
@@ -82,7 +84,7 @@ function load(
   settings: Settings,
   directory: string,
   memory: MemoryBudget,
-  { env, onProblem }: Surroundings,
+  { env, onProblem, onLoading }: Surroundings,
   onDeath: (name: string, error: GptError, isFatal: boolean) => void,
 ): Promise<Generator> {
   const weightCache = weightCacheOf(settings, env);
@@ -94,6 +96,7 @@ function load(
     ...{ threads, passTokensMax, passRowsMax, memory },
     ...{ queueRequestsMax, requestDeadlineMs, onProblem },
     ...(weightCache && { weightCache }),
+    ...(onLoading && { onLoading: (part) => onLoading(name, part) }),
     onDeath: (error, isFatal) => onDeath(name, error, isFatal),
     ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
   });

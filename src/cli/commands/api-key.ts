@@ -10,6 +10,10 @@ const KEY_BYTES = 32;
 export const apiKey: Command = {
   summary: "Makes an API key and its hashed entry for --api-keys-file.",
   operands: "ID",
+  examples: [
+    ["A key for every endpoint", "gpt2-api api-key alice"],
+    ["A key for one of them", "gpt2-api api-key build-server --endpoint gpt-2"],
+  ],
   options: {
     endpoint: {
       type: "string",

@@ -17,10 +17,11 @@ import {
   type Shape,
 } from "../../offline/measure.ts";
 import { randomTensors, SHAPE_NAMES, shapeConfig } from "../../offline/random-model.ts";
-import { resolveSettings } from "../../settings.ts";
 import type { Command } from "../command.ts";
+import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { warn } from "../report.ts";
+import { Progress } from "../terminal.ts";
 
 const ROWS = [1, 3, 5, 8, 16, 48];
 const CONTEXTS = [32, 256, 900];
@@ -28,8 +29,13 @@ const PREFILLS = [16, 128, 900];
 
 export const bench: Command = {
   summary: "Measures the speed of a model on this machine, beside the machine's limits.",
+  examples: [
+    ["The small model that comes with the software", "gpt2-api bench"],
+    ["GPT-2's shape, without a checkpoint", "gpt2-api bench --shape gpt2 --threads 2"],
+  ],
   options: {
     ...settingOptions(["model", "precision", "kernels", "threads"]),
+    ...CONFIG_OPTION,
     shape: {
       type: "string",
       value: SHAPE_NAMES.join("|"),
@@ -39,13 +45,15 @@ export const bench: Command = {
   },
   async run(argv) {
     const { values } = parseFlags(argv, bench);
-    const settings = resolveSettings({ flags: values, env: process.env });
+    const settings = settingsOf(values, process.env).settings;
     const { model, precision, kernels } = settings;
     const threads = threadsFor(settings.threads, warn);
     const name = typeof values.shape === "string" ? values.shape : model;
     const loaded = load(name, typeof values.shape === "string", { precision, kernels, threads });
+    const progress = new Progress();
     const machine = await measureMachine({ precision, kernels, threads });
-    const rows = measure(loaded, machine, precision);
+    const rows = measure(loaded, machine, precision, progress.show);
+    progress.clear();
     await loaded.backend.close();
     const facts = {
       model: name,
@@ -77,15 +85,26 @@ function load(name: string, isShape: boolean, setting: Setting): Loaded {
   return buildModel(randomTensors(config), { ...setting, kvCacheMb });
 }
 
-function measure({ backend, config }: Loaded, machine: Machine, precision: Precision): Measurement[] {
+function measure(
+  { backend, config }: Loaded,
+  machine: Machine,
+  precision: Precision,
+  tell: (text: string) => void,
+): Measurement[] {
   const shape = (rows: number, context: number): Shape => ({ precision, rows, context });
+  const measured = (what: string, run: () => Measurement): Measurement => {
+    tell(`Measuring ${what} …`);
+    return run();
+  };
   const decodes = ROWS.flatMap((rows) =>
     CONTEXTS.filter((context) => context < config.contextLength).map((context) =>
-      measureDecode(backend, config, machine, shape(rows, context)),
+      measured(`decode ${rows} at ${context}`, () =>
+        measureDecode(backend, config, machine, shape(rows, context)),
+      ),
     ),
   );
   const prefills = PREFILLS.filter((rows) => rows <= config.contextLength).map((rows) =>
-    measurePrefill(backend, config, machine, shape(rows, 0)),
+    measured(`prefill ${rows}`, () => measurePrefill(backend, config, machine, shape(rows, 0))),
   );
   return [...decodes, ...prefills];
 }

@@ -7,12 +7,13 @@ import type { Environment } from "../../server/access/own-key-pair.ts";
 import { createContainerApp } from "../../server/doors/container.ts";
 import type { ResponseType } from "../../server/doors/envelope.ts";
 import { Models, metricsOf, run } from "../../server/lifecycle.ts";
-import { explainSettings, type SettingSources } from "../../settings.ts";
+import type { SettingLayer } from "../../settings.ts";
 import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
+import { CONFIG_OPTION, type Platform, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
-import { outliveOutput } from "../report.ts";
+import { EXIT, outliveOutput, warn } from "../report.ts";
 
 const MODEL_DIRECTORY = "/opt/ml/model";
 
@@ -29,17 +30,25 @@ const SETTING_NAMES = [
 
 export const container: Command = {
   summary: "Serves one model as a SageMaker inference container.",
-  options: { ...settingOptions(SETTING_NAMES), ...PRINT_CONFIG },
+  examples: [
+    ["As a platform does it", "gpt2-api container"],
+    ["Here, with a checkpoint of one's own", "gpt2-api container --host 127.0.0.1 --model ./my-gpt2"],
+  ],
+  options: {
+    ...settingOptions(SETTING_NAMES, ["host", "port", "model", "precision", "threads", "logLevel"]),
+    ...CONFIG_OPTION,
+    ...PRINT_CONFIG,
+  },
   async run(argv) {
     const flags = parseFlags(argv, container).values;
-    const resolved = explainSettings({ flags, env: process.env, presets: containerPresets(process.env) });
+    const resolved = settingsOf(flags, process.env, containerPlatform(process.env));
     if (flags["print-config"]) {
       process.stdout.write(settingsText(resolved));
-      return 0;
+      return EXIT.success;
     }
     const { settings } = resolved;
     const defaultAccept = acceptFrom(process.env);
-    let onProblem = (message: string): void => void process.stderr.write(`gpt2-api: ${message}\n`);
+    let onProblem = warn;
     const report = (message: string): void => onProblem(message);
     const endpoints = [{ name: "container", model: settings.model }];
     const models = new Models(settings, endpoints, { env: process.env, onProblem: report });
@@ -58,9 +67,7 @@ export const container: Command = {
   },
 };
 
-type Presets = NonNullable<SettingSources["presets"]>;
-
-const CONTAINER: Presets = {
+const CONTRACT: SettingLayer = {
   host: { origin: "the container contract", value: "0.0.0.0" },
   port: { origin: "the container contract", value: "8080" },
   model: { origin: "the container contract", value: MODEL_DIRECTORY },
@@ -69,10 +76,11 @@ const CONTAINER: Presets = {
 };
 
 /**
- * Settings from the variables of SageMaker and its toolkits; those that mean nothing here are ignored.
+ * What SageMaker brings: the defaults of its contract, and the variables of the platform and its toolkits. Those that mean
+ * nothing here are ignored.
  * @throws GptError `invalid_config` when a number is none.
  */
-export function containerPresets(env: Environment): Presets {
+export function containerPlatform(env: Environment): Platform {
   const preset = (variable: string, convert: (text: string) => unknown) => {
     const text = env[variable] || undefined;
     return text === undefined ? undefined : { origin: variable, value: convert(text) };
@@ -91,7 +99,7 @@ export function containerPresets(env: Environment): Presets {
     logLevel: preset("SAGEMAKER_CONTAINER_LOG_LEVEL", logLevel),
   };
   const set = Object.entries(found).filter(([, value]) => value !== undefined);
-  return { ...CONTAINER, ...(Object.fromEntries(set) as Presets) };
+  return { variables: Object.fromEntries(set), defaults: CONTRACT };
 }
 
 /** The numbers of Python's logging module, or names. */

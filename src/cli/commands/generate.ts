@@ -5,30 +5,34 @@ import { GptError } from "../../errors.ts";
 import { weightCacheOf } from "../../files/cache-folders.ts";
 import { loadGenerator } from "../../generator/load-generator.ts";
 import { modelName, resolveModelDirectory } from "../../generator/model-directory.ts";
-import type { Generation, Generator } from "../../request/generation.ts";
-import {
-  type ParseOptions,
-  parseGenerationParams,
-  parseJsonBody,
-  requestSchema,
-} from "../../request/params.ts";
-import { resolveSettings, type Settings } from "../../settings.ts";
-import { fieldsOf } from "../../wording.ts";
+import type { GenerationParams, Generator } from "../../request/generation.ts";
+import { type ParseOptions, parseGenerationParams, requestSchema } from "../../request/params.ts";
+import type { Settings } from "../../settings.ts";
+import { fieldsOf, type JsonSchema } from "../../wording.ts";
 import type { Command, Options } from "../command.ts";
+import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { type Flags, parseFlags, settingOptions } from "../flags.ts";
-import { errorLine, type Line, mapInOrder, readLines } from "../json-lines.ts";
-import { warn } from "../report.ts";
+import { answerInWords, answerLine, answerWhileItGrows } from "../generated-text.ts";
+import { errorLine, type Line, mapInOrder, parseLine, readLines } from "../json-lines.ts";
+import { EXIT, warn } from "../report.ts";
+import { readStandardInput } from "../standard-input.ts";
+import { loadingText, Progress } from "../terminal.ts";
 
 const SETTING_NAMES = [
   "model",
   "precision",
-  "kvCacheMb",
   "threads",
   "kernels",
+  "kvCacheMb",
   "weightCacheMb",
+  "passTokensMax",
+  "passRowsMax",
   "maxNumReturnSequences",
   "maxNumBeams",
+  "bodyBytesMax",
+  "queueRequestsMax",
 ] as const;
+const COMMON_PARAMETERS = ["max_length", "num_return_sequences", "mode", "seed"];
 
 /** A context as long as any: the loaded model's own is checked when it is known. */
 const ANY_LENGTH = { contextLength: 1_000_000 };
@@ -38,29 +42,48 @@ const flagOf = (name: string): string => name.replaceAll("_", "-");
 const parameterOptions: Options = Object.fromEntries(
   parameters.map(([name, { description = "", enum: choices, default: preset }]) => {
     const help = preset === undefined || preset === null ? description : `${description} Default ${preset}.`;
-    return [flagOf(name), { type: "string", value: choices?.join("|") ?? "N", help }];
+    const common = COMMON_PARAMETERS.includes(name);
+    return [
+      flagOf(name),
+      { type: "string", value: choices?.join("|") ?? "N", help, common, group: "Request" },
+    ];
   }),
 );
 
 export const generate: Command = {
   summary: "Completes a prompt, or answers a file of requests.",
   operands: "[PROMPT]",
+  examples: [
+    [
+      "Three continuations, as the endpoint gives them",
+      'gpt2-api generate "The old man looked at the sea and"',
+    ],
+    ["The likeliest one", 'gpt2-api generate --mode greedy --num-return-sequences 1 "The server should"'],
+    ["A prompt from a file", "gpt2-api generate --max-length 200 < prompt.txt"],
+    ["Many requests, answered together", "gpt2-api generate --requests requests.jsonl > answers.jsonl"],
+  ],
   options: {
-    ...settingOptions(SETTING_NAMES),
     ...parameterOptions,
-    json: { type: "boolean", help: "Prints one JSON object with token ids, finish reasons and scores." },
+    json: {
+      type: "boolean",
+      common: true,
+      help: "Prints one JSON object with token ids, finish reasons and scores.",
+    },
     requests: {
       type: "string",
       value: "FILE.jsonl",
+      common: true,
       help:
         "Answers one request a line, each a JSON object as the endpoint takes it, with JSON lines in the same order; " +
         "prompt_token_ids may replace input. - reads standard input.",
     },
+    ...settingOptions(SETTING_NAMES, ["model", "precision"]),
+    ...CONFIG_OPTION,
   },
   async run(argv) {
     const flags = parseFlags(argv, generate);
-    const settings = resolveSettings({ flags: flags.values, env: process.env });
-    const prompt = promptOf(flags);
+    const { settings } = settingsOf(flags.values, process.env);
+    const prompt = await promptOf(flags, settings);
     const generator = await load(settings);
     try {
       const options: ParseOptions = {
@@ -70,11 +93,12 @@ export const generate: Command = {
         randomSeed: () => randomInt(2 ** 32),
         allowTokenIds: true,
       };
-      if (prompt === undefined) return await answerFile(generator, options, String(flags.values.requests));
+      if (prompt === undefined) {
+        return await answerFile(generator, options, { path: String(flags.values.requests), settings });
+      }
       const params = parseGenerationParams({ ...requestOf(flags), input: prompt }, options);
-      const generation = await generator.generate(params);
-      process.stdout.write(flags.values.json ? line(generation, generator) : texts(generation));
-      return 0;
+      await answer(generator, params, flags.values.json === true);
+      return EXIT.success;
     } finally {
       await generator.close();
     }
@@ -82,23 +106,34 @@ export const generate: Command = {
 };
 
 function load(settings: Settings): Promise<Generator> {
-  const { precision, kvCacheMb, threads, kernels, passTokensMax, passRowsMax } = settings;
+  const { precision, kvCacheMb, threads, kernels, passTokensMax, passRowsMax, queueRequestsMax } = settings;
   const directory = resolveModelDirectory(settings.model);
   const weightCache = weightCacheOf(settings, process.env);
+  const progress = new Progress();
   return loadGenerator({
-    ...{ model: directory, name: modelName(directory) },
-    ...{ precision, kvCacheMb, threads, kernels, passTokensMax, passRowsMax },
-    queueRequestsMax: REQUESTS_AT_ONCE,
+    model: directory,
+    name: modelName(directory),
+    precision,
+    kvCacheMb,
+    threads,
+    kernels,
+    passTokensMax,
+    passRowsMax,
+    queueRequestsMax,
     ...(weightCache && { weightCache }),
     onProblem: warn,
-  });
+    onLoading: (part) => progress.show(loadingText(directory, part)),
+  }).finally(progress.clear);
 }
 
-/** Requests of a file that are open at the same time. */
-const REQUESTS_AT_ONCE = 64;
+/** What stands for standard input, as in other commands. */
+const STANDARD_INPUT = "-";
 
-/** The prompt, or undefined when a file of requests was named instead. */
-function promptOf({ values, operands }: Flags): string | undefined {
+/**
+ * The prompt, or undefined when a file of requests was named instead. Without either it is read from standard input,
+ * unless that is a terminal, where nobody would know what is waited for.
+ */
+async function promptOf({ values, operands }: Flags, settings: Settings): Promise<string | undefined> {
   const [prompt, surplus] = operands;
   if (surplus !== undefined) {
     throw new GptError(
@@ -107,52 +142,76 @@ function promptOf({ values, operands }: Flags): string | undefined {
     );
   }
   const isFile = values.requests !== undefined;
-  if (isFile !== (prompt !== undefined)) return prompt;
+  if (isFile && prompt === undefined) return undefined;
+  if (!isFile && prompt === STANDARD_INPUT) return readStandardInput(settings.bodyBytesMax);
+  if (!isFile && prompt !== undefined) return prompt;
+  const text = isFile || process.stdin.isTTY ? "" : await readStandardInput(settings.bodyBytesMax);
+  if (text !== "") return text;
   throw new GptError(
     "invalid_config",
-    "Either a PROMPT or --requests FILE.jsonl must be given, and not both",
+    "One of three must be given: a PROMPT, a text on standard input, or --requests FILE.jsonl",
   );
 }
 
 /** The parameters among the flags, as fields of a request. */
 function requestOf({ values }: Flags): Record<string, unknown> {
-  const given = parameters.flatMap(([name, { type, anyOf }]) => {
+  const given = parameters.flatMap(([name, schema]) => {
     const text = values[flagOf(name)];
-    if (typeof text !== "string") return [];
-    const isNumber =
-      (type !== "string" || anyOf !== undefined) && text.trim() !== "" && Number.isFinite(Number(text));
-    return [[name, isNumber ? Number(text) : text]];
+    return typeof text === "string" ? [[name, fieldValue(schema, text)]] : [];
   });
   return Object.fromEntries(given);
 }
 
-async function answerFile(generator: Generator, options: ParseOptions, path: string): Promise<number> {
+/** What the text of a flag stands for; what it cannot stand for is left to the schema, which says so by name. */
+function fieldValue(schema: JsonSchema, text: string): unknown {
+  const types = (schema.anyOf ?? [schema]).map(({ type }) => type);
+  const isNumber = text.trim() !== "" && Number.isFinite(Number(text));
+  if ((types.includes("integer") || types.includes("number")) && isNumber) return Number(text);
+  if (types.includes("boolean") && /^(true|false)$/.test(text)) return text === "true";
+  if (types.includes("null") && text === "null") return null;
+  if (!types.includes("array") && !types.includes("object")) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function answer(generator: Generator, params: GenerationParams, isJson: boolean): Promise<void> {
+  const write = (text: string): void => void process.stdout.write(text);
+  if (!isJson && process.stdout.isTTY) return answerWhileItGrows(generator, params, write);
+  const generation = await generator.generate(params);
+  write(isJson ? answerLine(generation, generator) : answerInWords(generation));
+}
+
+interface RequestsFile {
+  readonly path: string;
+  readonly settings: Settings;
+}
+
+async function answerFile(
+  generator: Generator,
+  options: ParseOptions,
+  { path, settings: { bodyBytesMax, queueRequestsMax } }: RequestsFile,
+): Promise<number> {
   let failed = false;
   const answer = async (request: Line): Promise<string> => {
     try {
-      const params = parseGenerationParams(parseJsonBody(new TextEncoder().encode(request.text)), options);
-      return line(await generator.generate(params), generator);
+      const params = parseGenerationParams(parseLine(request, bodyBytesMax), options);
+      return answerLine(await generator.generate(params), generator);
     } catch (error) {
       failed = true;
-      return `${JSON.stringify(errorLine(request, error))}\n`;
+      return errorLine(request, error);
     }
   };
-  for await (const text of mapInOrder(readLines(path), REQUESTS_AT_ONCE, answer)) process.stdout.write(text);
-  return failed ? 1 : 0;
-}
-
-function line({ sequences, seed }: Generation, { model }: Generator): string {
-  const answer = {
-    sequences: sequences.map(({ text, tokenIds, finishReason, score }) => ({
-      ...{ text, token_ids: tokenIds, finish_reason: finishReason },
-      ...(score === undefined ? {} : { score }),
-    })),
-    ...{ seed, model: model.name, precision: model.precision },
-  };
-  return `${JSON.stringify(answer)}\n`;
-}
-
-/** The texts for a person, a ruled line between them. */
-function texts({ sequences }: Generation): string {
-  return `${sequences.map(({ text }) => text).join(`\n${"─".repeat(40)}\n`)}\n`;
+  const requests = readLines(path, bodyBytesMax);
+  const progress = new Progress();
+  let numAnswered = 0;
+  for await (const text of mapInOrder(requests, queueRequestsMax, answer)) {
+    progress.clear();
+    process.stdout.write(text);
+    progress.show(`${++numAnswered} requests are answered …`);
+  }
+  progress.clear();
+  return failed ? EXIT.failure : EXIT.success;
 }

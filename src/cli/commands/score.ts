@@ -3,18 +3,26 @@ import { GptError } from "../../errors.ts";
 import { resolveModelDirectory } from "../../generator/model-directory.ts";
 import { threadsFor } from "../../machine/cpus.ts";
 import { type LoadedScorer, loadScorer } from "../../offline/score.ts";
-import { parseJsonBody } from "../../request/params.ts";
-import { resolveSettings } from "../../settings.ts";
 import { describeValue } from "../../wording.ts";
 import type { Command } from "../command.ts";
+import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
-import { errorLine, readLines } from "../json-lines.ts";
-import { warn } from "../report.ts";
+import { errorLine, jsonLine, parseLine, readLines } from "../json-lines.ts";
+import { EXIT, warn } from "../report.ts";
+import { loadingText, Progress } from "../terminal.ts";
 
 export const score: Command = {
   summary: "Gives the log-probability of every token of given texts, and the perplexity of all.",
+  examples: [
+    ["Perplexity of texts, one a line", "gpt2-api score --requests texts.jsonl > scores.jsonl"],
+    [
+      "Of texts longer than the model's context, with transformers' numbers",
+      "gpt2-api score --precision f32 --stride 512 --requests texts.jsonl",
+    ],
+  ],
   options: {
-    ...settingOptions(["model", "precision", "threads"]),
+    ...settingOptions(["model", "precision", "threads", "bodyBytesMax"]),
+    ...CONFIG_OPTION,
     requests: {
       type: "string",
       value: "FILE.jsonl",
@@ -34,15 +42,21 @@ export const score: Command = {
     if (typeof values.requests !== "string") {
       throw new GptError("invalid_config", "--requests FILE.jsonl is missing: the texts to score");
     }
-    const { model, precision, threads } = resolveSettings({ flags: values, env: process.env });
+    const { model, precision, threads, bodyBytesMax } = settingsOf(values, process.env).settings;
+    const progress = new Progress();
     const scorer = await loadScorer(resolveModelDirectory(model), {
       precision,
       threads: threadsFor(threads, warn),
       onProblem: warn,
-    });
+      onLoading: (part) => progress.show(loadingText(model, part)),
+    }).finally(progress.clear);
     try {
       const stride = strideOf(values.stride, scorer.contextLength);
-      return await scoreFile(scorer, values.requests, { stride, withLogits: values.logits === true });
+      return await scoreFile(scorer, values.requests, {
+        stride,
+        bodyBytesMax,
+        withLogits: values.logits === true,
+      });
     } finally {
       await scorer.close();
     }
@@ -62,32 +76,39 @@ function strideOf(text: unknown, contextLength: number): number | undefined {
 interface ScoreOptions {
   readonly stride: number | undefined;
   readonly withLogits: boolean;
+  /** Longest line. */
+  readonly bodyBytesMax: number;
 }
 
 async function scoreFile(
   scorer: LoadedScorer,
   path: string,
-  { stride, withLogits }: ScoreOptions,
+  { stride, withLogits, bodyBytesMax }: ScoreOptions,
 ): Promise<number> {
   let [numTokens, numScored, sum, failed] = [0, 0, 0, false];
-  for await (const request of readLines(path)) {
+  const progress = new Progress();
+  for await (const request of readLines(path, bodyBytesMax)) {
     try {
-      const tokenIds = tokensOf(scorer, parseJsonBody(new TextEncoder().encode(request.text)));
+      const tokenIds = tokensOf(scorer, parseLine(request, bodyBytesMax));
       const { logprobs, lastLogits } = scorer.score(tokenIds, stride);
       const logits = withLogits ? { logits: [...lastLogits] } : {};
-      process.stdout.write(`${JSON.stringify({ token_ids: tokenIds, logprobs, ...logits })}\n`);
+      progress.clear();
+      process.stdout.write(jsonLine({ token_ids: tokenIds, logprobs, ...logits }));
       numTokens += tokenIds.length;
       const scored = logprobs.filter((p) => p !== null);
       numScored += scored.length;
       sum += scored.reduce((total, p) => total + p, 0);
     } catch (error) {
       failed = true;
-      process.stdout.write(`${JSON.stringify(errorLine(request, error))}\n`);
+      progress.clear();
+      process.stdout.write(errorLine(request, error));
     }
+    progress.show(`${request.number} lines are scored …`);
   }
+  progress.clear();
   const perplexity = numScored > 0 ? Math.exp(-sum / numScored).toFixed(4) : "undefined";
   process.stderr.write(`tokens ${numTokens}, scored ${numScored}, perplexity ${perplexity}\n`);
-  return failed ? 1 : 0;
+  return failed ? EXIT.failure : EXIT.success;
 }
 
 function tokensOf(scorer: LoadedScorer, fields: Readonly<Record<string, unknown>>): readonly number[] {

@@ -1,40 +1,75 @@
 // `gpt2-api serve`: the runtime front on one or more models, from the settings to the orderly stop.
 
 import { GptError } from "../../errors.ts";
-import type { ModelInfo } from "../../request/generation.ts";
 import { loadKeys } from "../../server/access/load-keys.ts";
-import type { LoadedCredential } from "../../server/access/own-key-pair.ts";
 import { TlsFiles } from "../../server/http/tls.ts";
 import { Models, metricsOf, run } from "../../server/lifecycle.ts";
-import { endpointsOf, explainSettings, type Settings } from "../../settings.ts";
+import { endpointsOf, type Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
-import { type ExampleTarget, examples, invocationUrl } from "../examples.ts";
+import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
+import type { ExampleTarget } from "../examples.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
+import { greeting } from "../greeting.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
-import { outliveOutput } from "../report.ts";
+import { EXIT, outliveOutput, warn } from "../report.ts";
+import { loadingText, Progress } from "../terminal.ts";
+
+const COMMON_SETTINGS = [
+  "model",
+  "precision",
+  "threads",
+  "kvCacheMb",
+  "host",
+  "port",
+  "endpoint",
+  "adminPort",
+  "auth",
+  "credentialsFile",
+  "logLevel",
+] as const;
 
 export const serve: Command = {
   summary: "Serves models over the SageMaker Runtime protocol.",
-  options: { ...settingOptions(), ...PRINT_CONFIG },
+  examples: [
+    ["The small model that comes with the software, on port 8080", "gpt2-api serve"],
+    ["A checkpoint of one's own", "gpt2-api serve --model ./my-gpt2 --port 9000"],
+    ["Two endpoints", "gpt2-api serve --endpoint gpt-2 --endpoint other=./my-gpt2"],
+    ["What the server would run with, and why", "gpt2-api serve --config settings.json --print-config"],
+  ],
+  options: {
+    ...settingOptions(undefined, COMMON_SETTINGS),
+    ...CONFIG_OPTION,
+    ...PRINT_CONFIG,
+    examples: {
+      type: "boolean",
+      common: true,
+      help: "Prints commands for all clients when the server is ready, not for curl alone.",
+    },
+  },
   async run(argv) {
     const flags = parseFlags(argv, serve).values;
-    const resolved = explainSettings({ flags, env: process.env });
+    const resolved = settingsOf(flags, process.env);
     if (flags["print-config"]) {
       process.stdout.write(settingsText(resolved));
-      return 0;
+      return EXIT.success;
     }
-    return startServer(resolved.settings);
+    return startServer(resolved.settings, flags.examples === true);
   },
 };
 
-async function startServer(settings: Settings): Promise<number> {
-  let onProblem = (message: string): void => void process.stderr.write(`gpt2-api: ${message}\n`);
+async function startServer(settings: Settings, allClients: boolean): Promise<number> {
+  let progress: Progress | undefined = new Progress();
+  let onProblem = warn;
   const report = (message: string): void => onProblem(message);
   const endpoints = endpointsOf(settings);
   const { keys, own } = loadKeys(settings, process.env, report);
   const tls = tlsOf(settings, report);
   // The models are loaded in threads of their own, and the server's modules meanwhile.
-  const models = new Models(settings, endpoints, { env: process.env, onProblem: report });
+  const models = new Models(settings, endpoints, {
+    env: process.env,
+    onProblem: report,
+    onLoading: (name, part) => progress?.show(loadingText(name, part)),
+  });
   const [{ createApp }, metrics] = await Promise.all([
     import("../../server/doors/runtime.ts"),
     metricsOf(settings, models),
@@ -53,7 +88,9 @@ async function startServer(settings: Settings): Promise<number> {
       hasSessionToken: own?.credential.sessionToken !== undefined,
     };
     const served = [...models.all()].flatMap(([name, each]) => (each ? [{ name, model: each.model }] : []));
-    process.stdout.write(greeting(served, target, settings, own));
+    progress?.clear();
+    progress = undefined; // A restart is told in the log.
+    process.stdout.write(greeting({ served, target, settings, own, allClients }));
   });
 }
 
@@ -63,43 +100,4 @@ function tlsOf({ tlsCert, tlsKey }: Settings, onProblem: (message: string) => vo
   if (tlsCert !== "" && tlsKey !== "") return new TlsFiles(tlsCert, tlsKey, onProblem);
   const [given, missing] = tlsCert === "" ? ["--tls-key", "--tls-cert"] : ["--tls-cert", "--tls-key"];
   throw new GptError("invalid_config", `${given} is set and ${missing} is not; HTTPS needs both`);
-}
-
-interface Served {
-  readonly name: string;
-  readonly model: ModelInfo;
-}
-
-/** What is printed once the server is ready. All but the commands is comment, so the whole can be pasted into a shell. */
-function greeting(
-  served: readonly Served[],
-  target: ExampleTarget,
-  settings: Settings,
-  own: LoadedCredential | undefined,
-): string {
-  const models = served.flatMap(({ name, model }) => [
-    `# ${model.name} (${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}, ${model.kernels} kernels) is served at`,
-    `# ${invocationUrl({ ...target, endpoint: name })}`,
-  ]);
-  const commands = examples(target).flatMap(({ client, command }) => ["", `# ${client}`, command]);
-  return [...models, "", ...keyLines(settings, own), ...commands, "", "# Ctrl-C stops the server.", ""].join(
-    "\n",
-  );
-}
-
-function keyLines(settings: Settings, own: LoadedCredential | undefined): string[] {
-  if (settings.auth === "none") return ["# Everybody who reaches this address may call it."];
-  if (settings.auth === "bearer") {
-    return [`# Clients send an API key of ${settings.apiKeysFile}, here from GPT2_API_KEY.`];
-  }
-  if (own?.path !== undefined) {
-    return [
-      `# Clients sign with this key pair, which is kept in ${own.path}:`,
-      `export AWS_ACCESS_KEY_ID=${own.credential.accessKeyId}`,
-      `export AWS_SECRET_ACCESS_KEY=${own.credential.secretAccessKey}`,
-    ];
-  }
-  return settings.credentialsFile === ""
-    ? ["# Clients sign with the key pair of this server's environment, AWS_ACCESS_KEY_ID and its secret."]
-    : [`# Clients sign with a key pair of ${settings.credentialsFile}.`];
 }

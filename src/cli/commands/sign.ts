@@ -19,6 +19,16 @@ import { type Flags, parseFlags } from "../flags.ts";
 export const sign: Command = {
   summary: "Signs a request and prints the headers, or explains the signature.",
   operands: "URL",
+  examples: [
+    [
+      "The headers of a request, with the key pair of the AWS_ variables",
+      'gpt2-api sign http://127.0.0.1:8080/endpoints/gpt-2/invocations --body \'{"input": "Hello"}\'',
+    ],
+    [
+      "Why a signature does not match",
+      "gpt2-api sign --explain http://127.0.0.1:8080/endpoints/gpt-2/invocations --body @request.json",
+    ],
+  ],
   options: {
     body: { type: "string", value: "TEXT", help: "The body; @FILE reads it from a file. Default: empty." },
     method: { type: "string", value: "METHOD", help: "The request's method. Default POST." },

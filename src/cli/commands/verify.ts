@@ -4,21 +4,25 @@ import { threadsFor } from "../../machine/cpus.ts";
 import { type GoldenOutput, goldenSetFor } from "../../offline/golden-outputs.ts";
 import { type LoadedForVerification, loadForVerification } from "../../offline/load-and-verify.ts";
 import { verifyOutput } from "../../offline/verify.ts";
-import { resolveSettings } from "../../settings.ts";
 import type { Command } from "../command.ts";
+import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { warn } from "../report.ts";
+import { loadingText, Progress } from "../terminal.ts";
 
 export const verify: Command = {
   summary: "Compares a checkpoint with what others published of it: texts, token ids, log-probabilities.",
-  options: settingOptions(["model", "threads"]),
+  examples: [["Is this the checkpoint that others know?", "gpt2-api verify --model ./gpt2"]],
+  options: { ...settingOptions(["model", "threads"]), ...CONFIG_OPTION },
   async run(argv) {
     const { values } = parseFlags(argv, verify);
-    const { model, threads } = resolveSettings({ flags: values, env: process.env });
+    const { model, threads } = settingsOf(values, process.env).settings;
+    const progress = new Progress();
     const loaded = await loadForVerification(resolveModelDirectory(model), {
       threads: threadsFor(threads, warn),
       onProblem: warn,
-    });
+      onLoading: (part) => progress.show(loadingText(model, part)),
+    }).finally(progress.clear);
     try {
       return verifyAll(loaded);
     } finally {

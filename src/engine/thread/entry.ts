@@ -33,8 +33,9 @@ giveWay();
 try {
   const { directory, options, lifelines } = workerData as EngineThreadData;
   const onProblem = (message: string): void => post({ type: "problem", message });
+  const onLoading = (part: number): void => post({ type: "loading", part });
   const checkpoint = Checkpoint.open(directory);
-  const model = prepareModel(checkpoint, { ...options, lifelines, onProblem });
+  const model = prepareModel(checkpoint, { ...options, lifelines, onProblem, onLoading });
   // From here on the death of any thread is seen by whoever holds its lifeline.
   await model.ready;
   const { backend, config, saveWeights } = model.load();

@@ -31,6 +31,8 @@ export interface Refusal {
 export type FromEngine<Info> =
   | { readonly type: "ready"; readonly info: Info; readonly stats: EngineStats }
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string }
+  /** Which part of the weights is read, from 0 to 1. */
+  | { readonly type: "loading"; readonly part: number }
   /** Something the operator should know, and nothing that stops the engine. */
   | { readonly type: "problem"; readonly message: string }
   | PassReport

@@ -28,6 +28,8 @@ export interface WorkerEngineOptions {
   readonly requestDeadlineMs?: number;
   /** Is told what the operator should know. */
   readonly onProblem?: (message: string) => void;
+  /** Is told which part of the weights is read, from 0 to 1, at the start and at a restart. */
+  readonly onLoading?: (part: number) => void;
   /** Called when the thread dies after its start; `isFatal`: it is not replaced any more. */
   readonly onDeath?: (error: GptError, isFatal: boolean) => void;
   readonly clock?: Clock;
@@ -138,6 +140,7 @@ export class WorkerEngine {
         if (worker !== this.#worker) return;
         if (message.type === "failed") return die(new GptError(message.code, message.message));
         if (message.type === "problem") return this.#options.onProblem?.(message.message);
+        if (message.type === "loading") return this.#options.onLoading?.(message.part);
         if (message.type === "ready") {
           isReady = true;
           this.#health = "ready";
@@ -152,7 +155,7 @@ export class WorkerEngine {
     });
   }
 
-  #receive(message: Exclude<FromEngine<unknown>, { type: "failed" | "problem" }>): void {
+  #receive(message: Exclude<FromEngine<unknown>, { type: "failed" | "problem" | "loading" }>): void {
     if (message.type === "refused") {
       this.#requests.reject(message.id, new GptError(message.code, message.message));
       return;

@@ -8,7 +8,7 @@ import { ReferenceExecutor } from "../../kernels/reference/kernels.ts";
 import { memoryLimit } from "../../machine/memory.ts";
 import { MemoryBudget } from "../../machine/memory-budget.ts";
 import { Gpt2, layoutGpt2 } from "../gpt2.ts";
-import type { Gpt2Config } from "../gpt2-config.ts";
+import { countParameters, type Gpt2Config } from "../gpt2-config.ts";
 import type { Gpt2Weights } from "../weights.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { equalized } from "./equalize.ts";
@@ -27,6 +27,8 @@ export interface ModelOptions extends CapacityOptions {
   readonly weightCache?: WeightCacheSettings;
   /** Is told what the operator should know. */
   readonly onProblem?: (message: string) => void;
+  /** Is told which part of the weights is read, from 0 to 1; rarely more than a hundred times. */
+  readonly onLoading?: (part: number) => void;
 }
 
 export interface LoadedModel {
@@ -98,9 +100,11 @@ interface Place {
 /** Fills the weights from the cache or, failing that, from the source; then returns what keeps them, if they may be kept. */
 function fillWeights(place: Place, source: TensorSource, options: ModelOptions): LoadedModel["saveWeights"] {
   const { kernels, staging, weights } = place;
-  const { precision, weightCache, onProblem = () => {} } = options;
-  const pack = (): void =>
-    loadWeights(new Packer(kernels, staging), weights, precision === "int8" ? equalized(source) : source);
+  const { precision, weightCache, onProblem = () => {}, onLoading = () => {} } = options;
+  const pack = (): void => {
+    const tensors = precision === "int8" ? equalized(source) : source;
+    loadWeights(new Packer(kernels, staging), weights, counted(tensors, onLoading));
+  };
   // In f32 there is nothing to save: the packed weights are as large as the checkpoint, and quickly made.
   const identity = weightCache && precision === "int8" ? source.identity?.() : undefined;
   if (!weightCache || identity === undefined) {
@@ -116,6 +120,24 @@ function fillWeights(place: Place, source: TensorSource, options: ModelOptions):
   // What changed while it was read is nobody's weights.
   if (source.identity?.() !== identity) return undefined;
   return () => cache.write(entry, region, checksum(place));
+}
+
+/** The same tensors; `onLoading` is told with each of them which part of the numbers came before it. */
+function counted(source: TensorSource, onLoading: (part: number) => void): TensorSource {
+  const total = countParameters(source.config);
+  let [numbers, told] = [0, -1];
+  return {
+    config: source.config,
+    tensor(name, shape) {
+      const part = Math.min(1, numbers / total);
+      if (part - told >= 0.01) {
+        told = part;
+        onLoading(part);
+      }
+      numbers += shape.reduce((product, width) => product * width, 1);
+      return source.tensor(name, shape);
+    },
+  };
 }
 
 /** A hash of all weights, from digests that all threads make. */

@@ -1,0 +1,55 @@
+// Settings of a command: from its flags, the environment, and a JSON file that `--config` or a variable names.
+import { readFileSync } from "node:fs";
+import { GptError, messageOf } from "../errors.ts";
+import { explainSettings, type ResolvedSettings, type SettingLayer, settingsOfObject } from "../settings.ts";
+import type { Flags } from "./flags.ts";
+
+const VARIABLE = "GPT2_API_CONFIG";
+
+export const CONFIG_OPTION = {
+  config: {
+    type: "string",
+    value: "FILE",
+    common: true,
+    help:
+      'JSON file of settings, named as their flags are: {"port": 8080, "kv-cache-mb": 512}. Flags and environment ' +
+      `variables go before it. [${VARIABLE}]`,
+  },
+} as const;
+
+/** What a platform brings: variables of its own, which go before the file, and its defaults, which come after it. */
+export interface Platform {
+  readonly variables: SettingLayer;
+  readonly defaults: SettingLayer;
+}
+
+/**
+ * Settings from flags, then variables, then the file, then defaults.
+ * @throws GptError `invalid_config`
+ */
+export function settingsOf(
+  flags: Flags["values"],
+  env: Readonly<Record<string, string | undefined>>,
+  platform: Platform = { variables: {}, defaults: {} },
+): ResolvedSettings {
+  const file = typeof flags.config === "string" ? flags.config : env[VARIABLE] || undefined;
+  const fromFile = file === undefined ? {} : settingsOfObject(readJson(file), file);
+  return explainSettings({ flags, env, layers: [platform.variables, fromFile, platform.defaults] });
+}
+
+function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new GptError(
+      "invalid_config",
+      `The configuration file ${file} cannot be read: ${messageOf(error)}`,
+    );
+  }
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    throw new GptError("invalid_config", `The configuration file ${file} is not JSON: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,42 @@
+// The forms in which `generate` prints an answer: texts for a person, at once or while they grow, and a line of JSON.
+import type { Generation, GenerationParams, Generator } from "../request/generation.ts";
+import { jsonLine } from "./json-lines.ts";
+
+const RULE = `\n${"─".repeat(40)}\n`;
+
+/** The texts for a person, a ruled line between them. */
+export function answerInWords({ sequences }: Generation): string {
+  return `${sequences.map(({ text }) => text).join(RULE)}\n`;
+}
+
+/** The same, written piece by piece: the first text while it grows, the others, which stand below it, after that. */
+export async function answerWhileItGrows(
+  generator: Generator,
+  params: GenerationParams,
+  write: (text: string) => void,
+): Promise<void> {
+  let length = 0;
+  const generation = await generator.generate(params, {
+    onPiece: ({ index, text }) => {
+      if (index !== 0) return;
+      write(text);
+      length += text.length;
+    },
+  });
+  write(answerInWords(generation).slice(length));
+}
+
+/** All that is known of an answer, as one line of JSON. */
+export function answerLine({ sequences, seed }: Generation, { model }: Generator): string {
+  return jsonLine({
+    sequences: sequences.map(({ text, tokenIds, finishReason, score }) => ({
+      text,
+      token_ids: tokenIds,
+      finish_reason: finishReason,
+      ...(score === undefined ? {} : { score }),
+    })),
+    seed,
+    model: model.name,
+    precision: model.precision,
+  });
+}

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
+import { greeting } from "./greeting.ts";
+
+const MODEL = {
+  name: "tiny",
+  precision: "int8",
+  kernels: "avx2",
+  parameters: 16_100_000,
+  vocabSize: 8192,
+  contextLength: 256,
+};
+
+function greeted(changes: Partial<Settings> = {}, allClients = false): string {
+  const settings = { ...DEFAULT_SETTINGS, ...changes };
+  return greeting({
+    served: [{ name: "gpt-2", model: MODEL }],
+    target: {
+      baseUrl: "http://127.0.0.1:1",
+      endpoint: "gpt-2",
+      region: "us-east-1",
+      hasSessionToken: false,
+      auth: settings.auth,
+    },
+    settings,
+    own: undefined,
+    allClients,
+  });
+}
+
+test("the greeting is short: model, address, keys, one command, where the rest is", () => {
+  const lines = greeted().trimEnd().split("\n");
+  assert.ok(lines.length <= 14, lines.join("\n"));
+  assert.equal(lines[0], "# tiny (16.1 M parameters, int8, avx2 kernels) is served at");
+  assert.equal(lines[1], "# http://127.0.0.1:1/endpoints/gpt-2/invocations");
+  assert.deepEqual(
+    lines.filter((line) => /^(curl|aws|python3) /.test(line)).map((line) => line.split(" ")[0]),
+    ["curl"],
+  );
+  assert.ok(lines.includes("# Started with --examples it tells the same for boto3, AWS CLI v1, AWS CLI v2."));
+});
+
+test("--examples shows all clients", () => {
+  const text = greeted({}, true);
+  for (const client of ["curl", "boto3", "AWS CLI v1", "AWS CLI v2"])
+    assert.ok(text.includes(`# ${client}\n`), client);
+  assert.doesNotMatch(text, /--examples/);
+  assert.doesNotMatch(greeted({ auth: "none" }), /--examples/);
+});
+
+test("who named no model is told that this is the small one, and how to get GPT-2", () => {
+  const hint = /^# It is the small model that comes with the software; --model gpt2 serves GPT-2 itself\.$/m;
+  assert.match(greeted(), hint);
+  assert.match(greeted({ endpoint: ["a=/x", "b"] }), hint);
+  assert.doesNotMatch(greeted({ model: "/models/gpt2" }), hint);
+  assert.doesNotMatch(greeted({ endpoint: ["a=/models/gpt2"] }), hint);
+});

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GptError } from "../errors.ts";
+import { errorLine, jsonLine, parseLine, splitLines } from "./json-lines.ts";
+
+async function lines(chunks: readonly string[], lineBytesMax = 100): Promise<[number, string | undefined][]> {
+  async function* buffers(): AsyncGenerator<Buffer> {
+    for (const chunk of chunks) yield Buffer.from(chunk);
+  }
+  const found: [number, string | undefined][] = [];
+  for await (const { number, bytes } of splitLines(buffers(), lineBytesMax)) {
+    found.push([number, bytes && Buffer.from(bytes).toString()]);
+  }
+  return found;
+}
+
+test("a line ends with a line feed and nothing else, however it comes in pieces", async () => {
+  const whole = [
+    [1, "a\u2028b\u0085"],
+    [2, ""],
+    [3, "ü\r"],
+    [4, "end"],
+  ];
+  const text = "a\u2028b\u0085\n\nü\r\nend";
+  assert.deepEqual(await lines([text]), whole);
+  assert.deepEqual(await lines([...text]), whole);
+  assert.deepEqual(await lines([`${text}\n`]), whole);
+  assert.deepEqual(await lines([]), []);
+});
+
+test("of a line that is too long nothing is kept, and the next one is read", async () => {
+  const found = await lines(["abc\nabcd", "e\nab", "c"], 3);
+  assert.deepEqual(found, [
+    [1, "abc"],
+    [2, undefined],
+    [3, "abc"],
+  ]);
+  assert.throws(() => parseLine({ number: 2, bytes: undefined }, 3), {
+    code: "invalid_body",
+    message: "the line has more than 3 bytes, see --body-bytes-max",
+  });
+});
+
+test("output lines hold no character that a reader could take for the end of a line", () => {
+  const value = { text: "a\u0085b\u2028c\u2029d\ne" };
+  const text = jsonLine(value);
+  assert.equal(text, '{"text":"a\\u0085b\\u2028c\\u2029d\\ne"}\n');
+  assert.deepEqual(JSON.parse(text), value);
+});
+
+test("an error of ours takes the place of an answer, any other is a defect", () => {
+  const line = { number: 7, bytes: undefined };
+  assert.deepEqual(JSON.parse(errorLine(line, new GptError("invalid_json", "no"))), {
+    error: { line: 7, code: "invalid_json", message: "no" },
+  });
+  assert.throws(() => errorLine(line, new TypeError("defect")), TypeError);
+});
