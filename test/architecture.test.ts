@@ -41,6 +41,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   offline: [
     "errors",
+    "machine",
     "decoding",
     "engine/engine-core",
     "kernels",

@@ -12,6 +12,7 @@ import { EXIT } from "./report.ts";
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   generate: async () => (await import("./commands/generate.ts")).generate,
   serve: async () => (await import("./commands/serve.ts")).serve,
+  doctor: async () => (await import("./commands/doctor.ts")).doctor,
   score: async () => (await import("./commands/score.ts")).score,
   verify: async () => (await import("./commands/verify.ts")).verify,
   bench: async () => (await import("./commands/bench.ts")).bench,

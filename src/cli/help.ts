@@ -11,7 +11,7 @@ export const FIRST_STEPS = [
   "gpt2-api completes texts with GPT-2, on the command line or as a server for SageMaker's clients.",
   '  gpt2-api generate "Once upon a time"    completes a text, here and now',
   "  gpt2-api serve                          answers over HTTP, and says how to ask",
-  "  gpt2-api serve --help                   tells how else",
+  "  gpt2-api doctor                         looks at this machine and says what is in the way",
   "gpt2-api --help lists all commands, gpt2-api COMMAND --help the options of one.",
   "",
 ].join("\n");

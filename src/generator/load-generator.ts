@@ -6,7 +6,7 @@ import type { KernelChoice } from "../kernels/host/kernel-build.ts";
 import { threadsFor } from "../machine/cpus.ts";
 import { memoryLimit } from "../machine/memory.ts";
 import { MemoryBudget } from "../machine/memory-budget.ts";
-import { claimMemory } from "../model/loading/footprint.ts";
+import { memoryNeed } from "../model/loading/footprint.ts";
 import type { WeightCacheSettings } from "../model/loading/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
 import type { Generator } from "../request/generation.ts";
@@ -79,7 +79,7 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     ...(passRowsMax && { passRowsMax }),
     ...(weightCache && { weightCache }),
   };
-  const warning = claimMemory(memory, directory, modelOptions);
+  const warning = memory.claim(memoryNeed(directory, modelOptions));
   if (warning !== undefined) onProblem(warning);
   const starting = WorkerEngine.start<EngineInfo>({
     spawn: () => spawnEngineThread(directory, modelOptions),

@@ -41,9 +41,9 @@ function median(numbers: readonly number[]): number {
 const WARM_UP_MS = 500;
 
 /** Median milliseconds of `run`, after some runs to warm up. */
-function time(run: () => void, repeats: number): number {
+function time(run: () => void, repeats: number, warmUpMs = WARM_UP_MS): number {
   const begin = performance.now();
-  for (let i = 0; i < 3 || performance.now() - begin < WARM_UP_MS; i++) run();
+  for (let i = 0; i < 3 || performance.now() - begin < warmUpMs; i++) run();
   const times = Array.from({ length: repeats }, () => {
     const start = performance.now();
     run();
@@ -57,6 +57,34 @@ export interface Setting {
   readonly precision: Precision;
   readonly kernels: KernelChoice;
   readonly threads: number;
+}
+
+/** Milliseconds of warming up where an answer is wanted at once. */
+const SHORT_WARM_UP_MS = 100;
+
+/** Bytes of memory that all threads together read in a second; takes about a second itself. */
+export async function measureBandwidth({
+  kernels: choice,
+  threads,
+}: Omit<Setting, "precision">): Promise<number> {
+  const arena = new Arena();
+  const space = allocateProgram(arena, { maxInstructions: 2, contextLength: 64, threads });
+  const region = arena.allocate(BANDWIDTH_BYTES);
+  const memory = new LinearMemory(arena.size);
+  memory.f32.fill(1, region >>> 2); // Pages that were never written cost nothing to read.
+  const executor = WasmExecutor.start(memory, threads, [], compileKernels(chooseBuild(choice)));
+  const kernels = new Kernels(executor, space);
+  const readMs = readTime(kernels, region, SHORT_WARM_UP_MS);
+  await kernels.close();
+  return (BANDWIDTH_BYTES * 1000) / readMs;
+}
+
+function readTime(kernels: Kernels, region: number, warmUpMs: number): number {
+  const read = (): void => {
+    kernels.readMemory(region, BANDWIDTH_BYTES);
+    kernels.run();
+  };
+  return time(read, 9, warmUpMs);
 }
 
 export async function measureMachine({ precision, kernels: choice, threads }: Setting): Promise<Machine> {
@@ -75,10 +103,7 @@ export async function measureMachine({ precision, kernels: choice, threads }: Se
     WasmExecutor.start(memory, threads, [], compileKernels(chooseBuild(choice))),
     space,
   );
-  const readMs = time(() => {
-    kernels.readMemory(region, BANDWIDTH_BYTES);
-    kernels.run();
-  }, 9);
+  const readMs = readTime(kernels, region, WARM_UP_MS);
   const linear: Linear = { kind: precision, weight, bias: 0, inWidth, outWidth };
   const multiplyMs = time(() => {
     kernels.quantize(quantized, x, { rows, width: inWidth });
@@ -157,7 +182,7 @@ function result(
 }
 
 /** Bytes of weights that every pass reads. */
-function weightBytes({ nEmbd, nInner, nLayer, vocabSize }: Gpt2Config, precision: Precision): number {
+export function weightBytes({ nEmbd, nInner, nLayer, vocabSize }: Gpt2Config, precision: Precision): number {
   const bytes = (inWidth: number, outWidth: number): number => linearBytes(precision, inWidth, outWidth);
   const layer = bytes(nEmbd, 3 * nEmbd) + bytes(nEmbd, nEmbd) + bytes(nEmbd, nInner) + bytes(nInner, nEmbd);
   return nLayer * layer + bytes(nEmbd, vocabSize);

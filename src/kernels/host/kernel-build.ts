@@ -68,6 +68,14 @@ function readBuild(name: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(readFileSync(new URL(name, import.meta.url)));
 }
 
+/** What the processor can do, as Linux names it; undefined: not known. */
+export function processorFlags(cpuinfo = readCpuinfo()): readonly string[] | undefined {
+  return /^(?:flags|Features)\s*:(.*)$/m
+    .exec(cpuinfo ?? "")?.[1]
+    ?.trim()
+    .split(/\s+/);
+}
+
 function readCpuinfo(): string | undefined {
   try {
     return readFileSync("/proc/cpuinfo", "latin1");

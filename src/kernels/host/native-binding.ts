@@ -1,6 +1,8 @@
 // The native kernels in `native/`, where the build step found a C compiler and this processor has their instructions.
 // They take the place of those WebAssembly kernels for which wide vectors matter, with the same bits.
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { messageOf } from "../../errors.ts";
 import { OP } from "../program.ts";
 
 /** Instruction sets that native kernels are written for. */
@@ -26,6 +28,17 @@ export const NATIVE_OPS = NATIVE.reduce((bits, name) => bits | (1 << OP[name]), 
 /** Those of the instruction sets that can run here, the best first; none where the kernels are not built. */
 export function nativeSets(): readonly InstructionSet[] {
   return loadBinding()?.sets ?? [];
+}
+
+/** Whether the native kernels were built, and why they cannot be loaded where that is so. */
+export function nativeState(): { readonly isBuilt: boolean; readonly loadError: string | undefined } {
+  const isBuilt = existsSync(new URL("kernels.node", import.meta.url));
+  try {
+    createRequire(import.meta.url)("./kernels.node");
+    return { isBuilt, loadError: undefined };
+  } catch (error) {
+    return { isBuilt, loadError: messageOf(error) };
+  }
 }
 
 /** The kernels of an instruction set on a memory, which must outlive the function. */

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { GptError } from "../../errors.ts";
 import { Arena, MEMORY_BYTES_MAX } from "../../kernels/memory.ts";
 import { PAGE_POSITIONS } from "../../kernels/program.ts";
-import type { MemoryBudget } from "../../machine/memory-budget.ts";
+import type { MemoryNeed } from "../../machine/memory-budget.ts";
 import { DEFAULT_PASS } from "../backend.ts";
 import { type Gpt2Capacity, layoutGpt2, pageBytes } from "../gpt2.ts";
 import { countParameters, type Gpt2Config } from "../gpt2-config.ts";
@@ -64,25 +64,20 @@ export function capacityFor(config: Gpt2Config, options: CapacityOptions): Gpt2C
 }
 
 /**
- * Counts a checkpoint into the memory of this process; only its config.json is read.
- * @returns a warning where it fits when idle, and not under full load
- * @throws GptError `invalid_config` when it does not fit at all, `invalid_checkpoint`
+ * What a checkpoint takes; only its config.json is read.
+ * @throws GptError `invalid_checkpoint`
  */
-export function claimMemory(
-  budget: MemoryBudget,
-  directory: string,
-  options: CapacityOptions,
-): string | undefined {
+export function memoryNeed(directory: string, options: CapacityOptions): MemoryNeed {
   const config = readConfig(directory);
   const bytes = (kvCacheMb: number): number =>
     footprintOf(config, capacityFor(config, { ...options, kvCacheMb })).total;
-  return budget.claim({
+  return {
     model: directory,
     name: basename(directory),
     precision: options.precision,
     least: bytes(0),
     full: bytes(options.kvCacheMb),
-  });
+  };
 }
 
 /** @throws GptError `invalid_config` that names sizes and limit, and says what would fit. */

@@ -12,7 +12,7 @@ import { countParameters, type Gpt2Config } from "../gpt2-config.ts";
 import type { Gpt2Weights } from "../weights.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { equalized } from "./equalize.ts";
-import { assertAddressable, type CapacityOptions, capacityFor, claimMemory } from "./footprint.ts";
+import { assertAddressable, type CapacityOptions, capacityFor, memoryNeed } from "./footprint.ts";
 import { loadWeights, WEIGHT_FORMAT } from "./load-weights.ts";
 import { allocateStaging, Packer, type Staging } from "./packing.ts";
 import type { TensorSource } from "./tensor-source.ts";
@@ -48,7 +48,7 @@ export interface PreparedModel {
 
 /** @throws GptError `invalid_checkpoint`, or `invalid_config` when there is not memory enough. */
 export function loadModel(directory: string, options: ModelOptions): LoadedModel {
-  const warning = claimMemory(new MemoryBudget(memoryLimit()), directory, options);
+  const warning = new MemoryBudget(memoryLimit()).claim(memoryNeed(directory, options));
   if (warning !== undefined) options.onProblem?.(warning);
   const checkpoint = Checkpoint.open(directory);
   try {

@@ -1,0 +1,96 @@
+// The command itself, in a process of its own: on a machine in order, and with one thing wrong each. No hub is asked.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, closeSync, cpSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
+import { resolveModelDirectory } from "../generator/model-directory.ts";
+
+const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
+const temporary = temporaryDirectory();
+after(() => temporary.remove());
+const cache = join(temporary.path, "cache");
+
+interface Finding {
+  readonly what: string;
+  readonly status: string;
+  readonly says: string;
+  readonly remedy?: string;
+}
+
+function examined(argv: readonly string[]): { code: number | null; findings: Finding[] } {
+  const env = { PATH: process.env.PATH, XDG_CACHE_HOME: cache, HF_HUB_OFFLINE: "1", GPT2_API_PORT: "0" };
+  const command = [MAIN, "doctor", "--json", ...argv];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, { env, encoding: "utf8" });
+  assert.equal(stderr, "");
+  const { problems, findings } = JSON.parse(stdout) as { problems: number; findings: Finding[] };
+  assert.equal(problems, findings.filter((finding) => finding.status === "problem").length);
+  return { code: status, findings };
+}
+
+test("with nothing in the way the exit code is 0, and every check has spoken", () => {
+  const { code, findings } = examined([]);
+  assert.equal(code, 0, JSON.stringify(findings));
+  const words = findings.map(({ what }) => what);
+  assert.deepEqual(
+    ["node", "kernels", "threads", "addresses", "files", "folder", "hub", "memory", "model"].filter(
+      (word) => !words.includes(word),
+    ),
+    [],
+  );
+  for (const word of ["hashes", "weights", "tokenizer", "output", "bandwidth"])
+    assert.ok(words.includes(word), word);
+});
+
+test("a problem has a remedy, and the exit code is 1", () => {
+  const problems = (argv: readonly string[]): string[] => {
+    const { code, findings } = examined(argv);
+    assert.equal(code, 1);
+    const found = findings.filter(({ status }) => status === "problem");
+    for (const { remedy } of found) assert.match(remedy ?? "", /\S/);
+    return found.map(({ what, says }) => `${what}: ${says}`);
+  };
+  const broken = writeCheckpoint(join(temporary.path, "broken"), { seed: 3, V: 61, P: 64 });
+  const weights = join(broken, "model.safetensors");
+  const file = openSync(weights, "r+");
+  writeSync(file, new Uint8Array(new Float32Array([Number.NaN]).buffer), 0, 4, statSync(weights).size - 4);
+  closeSync(file);
+  assert.match(problems(["--model", broken]).join(), /^weights: \S+ holds NaN at \d+/);
+
+  // The tokenizer of another model, with more tokens.
+  const foreign = writeCheckpoint(join(temporary.path, "foreign"), { seed: 3, V: 61, P: 64 });
+  for (const name of ["vocab.json", "merges.txt"]) {
+    cpSync(join(resolveModelDirectory("tiny"), name), join(foreign, name));
+  }
+  assert.match(problems(["--model", foreign]).join(), /^tokenizer: \d+ tokens, and the model has 61/);
+  assert.match(problems(["--model", temporary.path]).join(), /^model: .*config\.json/);
+  assert.match(problems(["--model", "no-such-model"]).join(), /^model: .*no-such-model/);
+});
+
+test("a folder that others may write is a problem", () => {
+  const open = join(cache, "gpt2-api", "weights");
+  mkdirSync(open, { recursive: true });
+  const { code, findings } = examined([
+    "--model",
+    writeCheckpoint(join(temporary.path, "m"), { seed: 3, V: 61, P: 64 }),
+  ]);
+  assert.equal(code, 0, JSON.stringify(findings));
+  chmodSync(open, 0o777);
+  const wrong = examined(["--model", join(temporary.path, "m")]);
+  const folders = wrong.findings.filter(({ what, status }) => what === "folder" && status === "problem");
+  assert.deepEqual([wrong.code, folders.length], [1, 1]);
+  assert.match(folders[0]?.remedy ?? "", /^Run: chmod 700 .*weights$/);
+});
+
+test("for a person there is a line each, without colours where nobody sees them", () => {
+  const env = { PATH: process.env.PATH, XDG_CACHE_HOME: cache, HF_HUB_OFFLINE: "1" };
+  const argv = [MAIN, "doctor", "--port", "0", "--model", "no-such-model"];
+  const { stdout, status } = spawnSync(process.execPath, argv, { env, encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(stdout, /^ok {7}node {7}Node v/);
+  assert.match(stdout, /^problem {2}model {6}.*no-such-model.*\n {20}→ Give --model /m);
+  assert.match(stdout, /\n\n\d+ problems?, \d+ warnings?\.\n$/);
+  assert.ok(!stdout.includes("\x1b"));
+});

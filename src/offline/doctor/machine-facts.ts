@@ -1,0 +1,21 @@
+// What there is of the machine to judge: kernels here, the rest from `machine/`. It judges nothing; `machine-checks.ts`
+// does.
+import {
+  chooseBuild,
+  compileKernels,
+  type KernelChoice,
+  processorFlags,
+} from "../../kernels/host/kernel-build.ts";
+import { nativeState } from "../../kernels/host/native-binding.ts";
+import type { KernelFacts } from "./machine-checks.ts";
+
+export function kernelFacts(choice: KernelChoice): KernelFacts {
+  const chosen = chooseBuild(choice);
+  return {
+    ...nativeState(),
+    build: chosen === "relaxed" ? compileKernels(chosen).build : chosen,
+    choice,
+    arch: process.arch,
+    processorFlags: processorFlags(),
+  };
+}

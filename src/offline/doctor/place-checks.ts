@@ -1,0 +1,116 @@
+// What `doctor` thinks of where the software runs: folders, ports, the hub, the clock. Functions of gathered facts.
+import { type Finding, ok, problem, warning } from "./finding.ts";
+
+export interface FolderFacts {
+  readonly path: string;
+  /** What is kept there, in words. */
+  readonly holds: string;
+  /** Undefined: there is nothing at this path. */
+  readonly found:
+    | { readonly isFolder: boolean; readonly uid: number; readonly mode: number; readonly canWrite: boolean }
+    | undefined;
+  /** The user that this process runs as; undefined: the system has no such numbers. */
+  readonly uid: number | undefined;
+}
+
+const OTHERS_MAY_WRITE = 0o022;
+
+/** A folder from which code, weights or keys are read must be in nobody else's hands. */
+export function folderCheck({ path, holds, found, uid }: FolderFacts): Finding {
+  const what = "folder";
+  const says = `${path} (${holds})`;
+  if (found === undefined) return ok(what, `${says} is made when it is needed`);
+  if (!found.isFolder)
+    return problem(what, `${says} is not a folder of its own`, "Remove it, or set XDG_CACHE_HOME");
+  if (uid !== undefined && found.uid !== uid) {
+    return problem(
+      what,
+      `${says} belongs to user ${found.uid}, and this is user ${uid}`,
+      `Set XDG_CACHE_HOME to a folder of this user, or change the owner: chown -R ${uid} ${path}`,
+    );
+  }
+  if (uid !== undefined && (found.mode & OTHERS_MAY_WRITE) !== 0) {
+    return problem(what, `${says} may be written by others (${octal(found.mode)})`, `Run: chmod 700 ${path}`);
+  }
+  if (!found.canWrite) {
+    return warning(
+      what,
+      `${says} cannot be written, so nothing is kept for the next start`,
+      `Run: chmod u+w ${path}`,
+    );
+  }
+  return ok(what, says);
+}
+
+/** Where there is no home folder and none was named. */
+export function noFolderCheck(reason: string): Finding {
+  return warning(
+    "folder",
+    `Nothing is kept between starts: ${reason}`,
+    "Set HOME or XDG_CACHE_HOME to a folder of this user",
+  );
+}
+
+function octal(mode: number): string {
+  return (mode & 0o777).toString(8);
+}
+
+/** `error`: the code with which listening failed; undefined: it did not. `flag` chooses another port. */
+export function portCheck(address: string, error: string | undefined, flag: string): Finding {
+  const what = "port";
+  if (error === undefined) return ok(what, `${address} is free`);
+  if (error === "EADDRINUSE") {
+    return problem(
+      what,
+      `${address} is in use`,
+      `Stop what listens there, or choose another port with ${flag}`,
+    );
+  }
+  if (error === "EACCES") {
+    return problem(what, `${address} is not for this user (EACCES)`, `Choose a port above 1023 with ${flag}`);
+  }
+  return problem(what, `${address} cannot be listened on (${error})`, "Choose an address of this machine");
+}
+
+export interface HubFacts {
+  readonly endpoint: string;
+  /** The variable that forbids asking; undefined: none does. */
+  readonly offlineBy: string | undefined;
+  /** Why there was no answer; undefined: there was one, or nobody asked. */
+  readonly error: string | undefined;
+}
+
+export function hubCheck({ endpoint, offlineBy, error }: HubFacts): Finding {
+  const what = "hub";
+  if (offlineBy !== undefined)
+    return ok(what, `Not asked, because ${offlineBy} is set: models come from this machine only`);
+  if (error === undefined) return ok(what, `${endpoint} answers`);
+  return warning(
+    what,
+    `${endpoint} cannot be reached (${error}): only models that are on this machine can be served`,
+    "Check network and proxy, name a mirror in HF_ENDPOINT, or set HF_HUB_OFFLINE=1",
+  );
+}
+
+export interface ClockFacts {
+  /** This machine's time and another's, in milliseconds. */
+  readonly here: number;
+  readonly there: number;
+  readonly skewSecondsMax: number;
+}
+
+/** A `Date` header tells whole seconds. */
+const CLOCK_RESOLUTION_MS = 1000;
+
+export function clockCheck({ here, there, skewSecondsMax }: ClockFacts): Finding {
+  const what = "clock";
+  const difference = here - there;
+  const isOn = Math.abs(difference) <= CLOCK_RESOLUTION_MS;
+  const seconds = Math.abs(difference / 1000).toFixed(0);
+  const says = isOn ? "On time" : `${seconds} seconds ${difference < 0 ? "behind" : "ahead of"} the hub's`;
+  const remedy = "Set the clock, and have it kept by NTP";
+  if (Math.abs(difference) > skewSecondsMax * 1000) {
+    return problem(what, `${says}, so signatures of clients whose clock is right are refused`, remedy);
+  }
+  return Math.abs(difference) > (skewSecondsMax * 1000) / 2 ? warning(what, says, remedy) : ok(what, says);
+}
