@@ -12,18 +12,19 @@ await compile("kernels-relaxed.wasm", "simd,relaxed-simd,threads,bulk-memory");
 async function compile(name, features) {
   const { error, stderr } = await asc.main([
     "src/kernels/wasm/index.ts",
-    ...["--outFile", `${FOLDER}/${name}`, "--runtime", "stub", "--use", "abort="],
-    ...["--optimizeLevel", "3", "--shrinkLevel", "0", "--noAssert", "--converge"],
-    ...["--enable", features],
-    ...[
-      "--importMemory",
-      "--noExportMemory",
-      "--sharedMemory",
-      "--initialMemory",
-      "1",
-      "--maximumMemory",
-      "65536",
-    ],
+    `--outFile=${FOLDER}/${name}`,
+    "--runtime=stub",
+    "--use=abort=",
+    "--optimizeLevel=3",
+    "--shrinkLevel=0",
+    "--noAssert",
+    "--converge",
+    `--enable=${features}`,
+    "--importMemory",
+    "--noExportMemory",
+    "--sharedMemory",
+    "--initialMemory=1",
+    "--maximumMemory=65536",
   ]);
   if (error) {
     console.error(stderr.toString() || error.message);

@@ -1,10 +1,10 @@
 // The command behind `run.sh`: prepares the contestants, measures them round by round, and writes a table and JSON.
 // @ts-check
 import { mkdirSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { threadsFor } from "../../dist/src/machine/cpus.js";
 import { measureMachine } from "../../dist/src/offline/measure.js";
 import { describeMachine, machineLine } from "../support/machine.js";
 import { CONTESTANTS } from "./contestants.js";
@@ -15,7 +15,7 @@ const PEERS = [...new Set(CONTESTANTS.slice(1).map(({ peer }) => peer))];
 const USAGE = `bench/compare/run.sh [--peers a,b] [--threads N] [--quick] [--prepare] [--out FOLDER]
 
   --peers    Who is measured beside gpt2-api int8: ${PEERS.join(", ")}. Default: all.
-  --threads  Threads of every contestant. Default: the cores of the machine.
+  --threads  Threads of every contestant. Default 0: as many as the machine has room for.
   --quick    One short round instead of two.
   --prepare  Only installs, builds and converts.
   --out      Folder for compare.md and compare.json. Default: bench/compare/.work/results.
@@ -23,7 +23,7 @@ const USAGE = `bench/compare/run.sh [--peers a,b] [--threads N] [--quick] [--pre
 const { values } = parseArgs({
   options: {
     peers: { type: "string", default: PEERS.join(",") },
-    threads: { type: "string", default: String(availableParallelism()) },
+    threads: { type: "string", default: "0" },
     quick: { type: "boolean", default: false },
     prepare: { type: "boolean", default: false },
     out: { type: "string", default: fileURLToPath(new URL(".work/results", import.meta.url)) },
@@ -34,7 +34,7 @@ if (values.help) {
   console.log(USAGE);
   process.exit();
 }
-const threads = Number(values.threads);
+const threads = threadsFor(Number(values.threads));
 const chosen = values.peers.split(",");
 const unknown = chosen.find((name) => !PEERS.includes(name));
 if (unknown !== undefined) throw new Error(`--peers knows ${PEERS.join(", ")}, and not ${unknown}`);

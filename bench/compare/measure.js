@@ -17,7 +17,11 @@ import { median } from "../support/stats.js";
 
 /** @type {Plan} */
 export const FULL = {
-  ...{ rows: [1, 3, 16, 48], context: 16, newTokens: 64, prompts: [128, 900], repeats: 3 },
+  rows: [1, 3, 16, 48],
+  context: 16,
+  newTokens: 64,
+  prompts: [128, 900],
+  repeats: 3,
   loads: [
     { clients: 1, requests: 2 },
     { clients: 4, requests: 8 },
@@ -27,7 +31,11 @@ export const FULL = {
 
 /** @type {Plan} */
 export const QUICK = {
-  ...{ rows: [1, 3, 16], context: 16, newTokens: 32, prompts: [128], repeats: 1 },
+  rows: [1, 3, 16],
+  context: 16,
+  newTokens: 32,
+  prompts: [128],
+  repeats: 1,
   loads: [
     { clients: 1, requests: 2 },
     { clients: 16, requests: 16 },

@@ -90,8 +90,12 @@ for (const { name, fields, share } of KINDS) {
     const [{ loopDelayP99Ms, cpuMs }] = await once(server, "message");
     for (const connection of connections) connection.close();
     results.push({
-      ...{ name, connections: numConnections, requestsPerSecond: latencies.length / seconds },
-      ...{ p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99), loopDelayP99Ms },
+      name,
+      connections: numConnections,
+      requestsPerSecond: latencies.length / seconds,
+      p50Ms: percentile(latencies, 0.5),
+      p99Ms: percentile(latencies, 0.99),
+      loopDelayP99Ms,
       cpuMsPerRequest: cpuMs / latencies.length,
     });
   }

@@ -7,9 +7,12 @@ import { runEngineLoop } from "../../dist/src/engine/thread/worker-loop.js";
 
 /** @type {import("../../dist/src/model/backend.js").BackendLimits} */
 const limits = {
-  ...{ vocabSize: 50257, contextLength: 1024 },
-  ...{ pages: 1024, pagePositions: 16 },
-  ...{ maxBatchTokens: 128, maxLogitRows: 64 },
+  vocabSize: 50257,
+  contextLength: 1024,
+  pages: 1024,
+  pagePositions: 16,
+  maxBatchTokens: 128,
+  maxLogitRows: 64,
 };
 
 /** @type {import("../../dist/src/kernels/logits-row.js").LogitsRow} */

@@ -2,7 +2,6 @@
 // The 8-bit matrix kernel in every build and instruction set that this machine runs, on data in cache: a product so small
 // that its time is that of a call and a barrier, and one that shows the kernel's own speed.
 // `node bench/kernels/kernels.js [--threads 2]`. The software must be built.
-import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { WasmExecutor } from "../../dist/src/kernels/host/executor.js";
@@ -10,11 +9,12 @@ import { compileKernels } from "../../dist/src/kernels/host/kernel-build.js";
 import { nativeSets } from "../../dist/src/kernels/host/native-binding.js";
 import { Arena, LinearMemory } from "../../dist/src/kernels/memory.js";
 import { allocateProgram, BLOCK, BLOCK_BYTES, GROUP, Kernels } from "../../dist/src/kernels/program.js";
+import { threadsFor } from "../../dist/src/machine/cpus.js";
 import { machineLine } from "../support/machine.js";
 import { median } from "../support/stats.js";
 
-const { values } = parseArgs({ options: { threads: { type: "string" } } });
-const threadsMax = Number(values.threads ?? availableParallelism());
+const { values } = parseArgs({ options: { threads: { type: "string", default: "0" } } });
+const threadsMax = threadsFor(Number(values.threads));
 const SMALL = { rows: 1, inWidth: 64, outWidth: 64 };
 const LARGE = { rows: 16, inWidth: 768, outWidth: 512 };
 const PRODUCTS = 40;
@@ -58,7 +58,8 @@ for (const build of /** @type {const} */ (["plain", "relaxed", ...nativeSets()])
     const large = await time(build, threads, LARGE);
     const macs = LARGE.rows * LARGE.inWidth * LARGE.outWidth;
     table.push({
-      ...{ build, threads },
+      build,
+      threads,
       "64 × 64, µs": Number(small.toFixed(2)),
       "16 rows, G multiply-adds/s": Number((macs / large / 1000).toFixed(1)),
     });

@@ -1,9 +1,9 @@
 // @ts-check
 // What 8-bit arithmetic costs: perplexity, KL divergence, agreement and logit error against f32, on a checkpoint and on
 // copies of it with planted outlier channels. `node bench/quality/quality.js [--model DIR] [--windows N] [--threads N]
-// [--variant NAME]… [--json FILE] [--from dist] [TEXT…]`, after `npm run build`. It measures no speed.
+// [--variant NAME]… [--json FILE] [--from dist] [TEXT…]`, after `npm run build`; 0 threads are as many as the machine has
+// room for. It measures no speed.
 import { readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -13,21 +13,22 @@ const { values, positionals } = parseArgs({
   options: {
     model: { type: "string", default: "tiny" },
     windows: { type: "string" },
-    threads: { type: "string", default: String(availableParallelism()) },
+    threads: { type: "string", default: "0" },
     variant: { type: "string", multiple: true },
     json: { type: "string" },
     from: { type: "string", default: "dist" },
   },
 });
 /** @param {string} path */
-const load = (path) => import(pathToFileURL(resolve(values.from, "src", path)).href);
-const { AgreementMeter } = await load("bench/agreement.js");
-const { PLANTINGS, plantOutliers } = await load("bench/outliers.js");
-const { Checkpoint } = await load("model/checkpoint.js");
-const { buildModel } = await load("model/load.js");
-const { resolveModelDirectory } = await load("service/model-directory.js");
-const { logitsOf } = await load("service/score.js");
-const { loadTokenizer } = await load("tokenizer/tokenizer-files.js");
+const load = (path) => import(pathToFileURL(resolve(values.from, path)).href);
+const { AgreementMeter } = await load("bench/quality/agreement.js");
+const { PLANTINGS, plantOutliers } = await load("bench/quality/outliers.js");
+const { Checkpoint } = await load("src/model/loading/checkpoint.js");
+const { buildModel } = await load("src/model/loading/load-model.js");
+const { resolveModelDirectory } = await load("src/generator/model-directory.js");
+const { threadsFor } = await load("src/machine/cpus.js");
+const { logitsOf } = await load("src/offline/score.js");
+const { loadTokenizer } = await load("src/tokenizer/tokenizer-files.js");
 
 /** The bars that int8 must hold to be the default, wherever f32 computes the checkpoint's own function. */
 const BARS = { perplexity: 0.0015, kl: 0.0006, top1: 0.98 };
@@ -75,7 +76,7 @@ function spread(list, count) {
  * @param {number[][]} windows
  */
 async function compare(source, windows) {
-  const options = { kvCacheMb: 1, threads: Number(values.threads) };
+  const options = { kvCacheMb: 1, threads: threadsFor(Number(values.threads)) };
   const { backend: reference } = buildModel(source, { ...options, precision: "f32" });
   const { backend: candidate } = buildModel(source, { ...options, precision: "int8" });
   const meter = new AgreementMeter();
@@ -106,9 +107,16 @@ async function measure(text, variant) {
   const isHeld = perplexityChange <= BARS.perplexity && found.kl <= BARS.kl && found.top1 >= BARS.top1;
   const verdict = variant === "residual" ? "none" : isHeld ? "held" : "missed";
   print([
-    ...[basename(text), variant, found.predicted.toLocaleString("en"), found.referencePerplexity.toFixed(3)],
-    ...[found.perplexity.toFixed(3), change(perplexityChange), found.kl.toFixed(6), percent(found.top1)],
-    ...[found.maxLogitError.toPrecision(3), verdict],
+    basename(text),
+    variant,
+    found.predicted.toLocaleString("en"),
+    found.referencePerplexity.toFixed(3),
+    found.perplexity.toFixed(3),
+    change(perplexityChange),
+    found.kl.toFixed(6),
+    percent(found.top1),
+    found.maxLogitError.toPrecision(3),
+    verdict,
   ]);
   return { text: basename(text), variant, ...found, perplexityChange, bars: verdict };
 }
@@ -120,8 +128,16 @@ const columns = ["text", "weights", "predicted", "perplexity, f32", "int8", "cha
 print([...columns, "max logit error", "bars"]);
 print(Array(columns.length + 2).fill("---"));
 print([
-  ...["bar", "", "", "", "", `≤ +${percent(BARS.perplexity)}`, `≤ ${BARS.kl}`, `≥ ${percent(BARS.top1, 0)}`],
-  ...["", ""],
+  "bar",
+  "",
+  "",
+  "",
+  "",
+  `≤ +${percent(BARS.perplexity)}`,
+  `≤ ${BARS.kl}`,
+  `≥ ${percent(BARS.top1, 0)}`,
+  "",
+  "",
 ]);
 const results = [];
 for (const variant of values.variant ?? [AS_IT_IS, ...PLANTINGS]) {

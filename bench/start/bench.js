@@ -44,8 +44,11 @@ for (const model of ["tiny", ...values.model]) {
   /** @param {keyof Awaited<ReturnType<typeof start>>} name */
   const middle = (name) => Math.round(median(runs.map((run) => run[name])));
   results.push({
-    ...{ model: basename(model), precision: values.precision, readyMs: middle("ready") },
-    ...{ firstAnswerMs: middle("firstAnswer"), defaultRequestMs: middle("defaultRequest") },
+    model: basename(model),
+    precision: values.precision,
+    readyMs: middle("ready"),
+    firstAnswerMs: middle("firstAnswer"),
+    defaultRequestMs: middle("defaultRequest"),
   });
 }
 if (values.json) console.log(JSON.stringify({ machine: describeMachine(), results }));

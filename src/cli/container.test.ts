@@ -22,7 +22,9 @@ test("`serve` serves a read-only model on the port of the platform, and SIGTERM 
   const before = readdirSync(model);
   const child = spawn(process.execPath, [ENTRY, "serve"], {
     env: {
-      ...{ GPT2_API_HOST: "127.0.0.1", GPT2_API_MODEL: model, GPT2_API_LOG_LEVEL: "error" },
+      GPT2_API_HOST: "127.0.0.1",
+      GPT2_API_MODEL: model,
+      GPT2_API_LOG_LEVEL: "error",
       SAGEMAKER_BIND_TO_PORT: "0",
     },
     stdio: ["ignore", "pipe", "inherit"],

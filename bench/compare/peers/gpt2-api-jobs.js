@@ -8,7 +8,11 @@ import { answerJobs } from "../jobs.js";
 const [directory = "", threads, precision] = process.argv.slice(2);
 const root = new URL("../../../", import.meta.url);
 const generator = await loadGenerator({
-  ...{ model: directory, name: "gpt2", threads: Number(threads), kvCacheMb: 512, queueRequestsMax: 64 },
+  model: directory,
+  name: "gpt2",
+  threads: Number(threads),
+  kvCacheMb: 512,
+  queueRequestsMax: 64,
   precision: /** @type {import("../../../dist/src/model/weights.js").Precision} */ (precision),
 });
 
@@ -28,7 +32,11 @@ await answerJobs(`gpt2-api ${version} (${commit()}), Node ${process.version}`, a
     ? { kind: "sample", temperature: 1, topK: sample.topK, topP: sample.topP }
     : { kind: "greedy" };
   const decoding = {
-    ...{ maxLength: 1024, numReturnSequences: sample?.n ?? 1, seed: 1, noRepeatNgramSize: 0, search },
+    maxLength: 1024,
+    numReturnSequences: sample?.n ?? 1,
+    seed: 1,
+    noRepeatNgramSize: 0,
+    search,
   };
   const generations = await Promise.all(
     prompts.map((promptTokenIds) =>

@@ -13,7 +13,9 @@ const { AutoModelForCausalLM, env, Tensor } = await import(
 env.allowRemoteModels = false;
 env.localModelPath = models;
 const model = await AutoModelForCausalLM.from_pretrained(name, {
-  ...{ dtype, device: "cpu", session_options: { intraOpNumThreads: Number(threads) } },
+  dtype,
+  device: "cpu",
+  session_options: { intraOpNumThreads: Number(threads) },
 });
 
 /** @param {number[][]} rows */
@@ -25,7 +27,9 @@ await answerJobs(`transformers.js ${env.version}`, async ({ prompts, newTokens, 
   const answer = await model.generate({
     inputs: tensor(rows),
     attention_mask: tensor(rows.map((row) => row.map(() => 1))),
-    ...{ max_new_tokens: newTokens, do_sample: sample !== null, ...(sample && { top_k: sample.topK }) },
+    max_new_tokens: newTokens,
+    do_sample: sample !== null,
+    ...(sample && { top_k: sample.topK }),
   });
   return answer.dims[0] * (answer.dims[1] - (rows[0]?.length ?? 0));
 });

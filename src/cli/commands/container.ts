@@ -19,14 +19,34 @@ const MODEL_DIRECTORY = "/opt/ml/model";
 
 /** Settings that mean something without keys and endpoint names. */
 const SETTING_NAMES = [
-  ...(["host", "port", "model", "precision", "kvCacheMb", "prefixCache"] as const),
-  ...(["bodyBytesMax", "bodiesBytesMax", "refusedBytesMax"] as const),
-  ...(["queueRequestsMax", "queueTokensMax", "threads", "kernels", "weightCacheMb"] as const),
-  ...(["passTokensMax", "passRowsMax"] as const),
-  ...(["maxNumReturnSequences", "maxNumBeams", "headersTimeoutMs", "requestTimeoutMs"] as const),
-  ...(["keepAliveTimeoutMs", "requestDeadlineMs", "drainTimeoutMs", "connectionsMax", "logLevel"] as const),
-  ...(["adminHost", "adminPort"] as const),
-];
+  "host",
+  "port",
+  "model",
+  "precision",
+  "kvCacheMb",
+  "prefixCache",
+  "bodyBytesMax",
+  "bodiesBytesMax",
+  "refusedBytesMax",
+  "queueRequestsMax",
+  "queueTokensMax",
+  "threads",
+  "kernels",
+  "weightCacheMb",
+  "passTokensMax",
+  "passRowsMax",
+  "maxNumReturnSequences",
+  "maxNumBeams",
+  "headersTimeoutMs",
+  "requestTimeoutMs",
+  "keepAliveTimeoutMs",
+  "requestDeadlineMs",
+  "drainTimeoutMs",
+  "connectionsMax",
+  "logLevel",
+  "adminHost",
+  "adminPort",
+] as const;
 
 export const container: Command = {
   summary: "Serves one model as a SageMaker inference container.",
@@ -55,7 +75,9 @@ export const container: Command = {
     const metrics = await metricsOf(settings, models);
     const [generator] = models.loading.values();
     const app = createContainerApp({
-      ...{ generator: generator as NonNullable<typeof generator>, settings, defaultAccept },
+      generator: generator as NonNullable<typeof generator>,
+      settings,
+      defaultAccept,
       logger: { level: settings.logLevel, stream: process.stderr },
       onFinished: (record, status) => metrics?.finished(record, status),
     });
@@ -105,8 +127,13 @@ export function containerPlatform(env: Environment): Platform {
 /** The numbers of Python's logging module, or names. */
 function logLevel(text: string): string {
   const names: Readonly<Record<string, string>> = {
-    ...{ 10: "debug", 20: "info", 30: "warn", 40: "error", 50: "fatal" },
-    ...{ warning: "warn", critical: "fatal" },
+    10: "debug",
+    20: "info",
+    30: "warn",
+    40: "error",
+    50: "fatal",
+    warning: "warn",
+    critical: "fatal",
   };
   return names[text.toLowerCase()] ?? text.toLowerCase();
 }

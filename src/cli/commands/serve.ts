@@ -75,7 +75,10 @@ async function startServer(settings: Settings, allClients: boolean): Promise<num
     metricsOf(settings, models),
   ]);
   const app = createApp({
-    ...{ generators: models.loading, settings, keys, tls },
+    generators: models.loading,
+    settings,
+    keys,
+    tls,
     logger: { level: settings.logLevel, stream: process.stderr },
     onFinished: (record, status) => metrics?.finished(record, status),
   });
@@ -83,7 +86,9 @@ async function startServer(settings: Settings, allClients: boolean): Promise<num
   outliveOutput();
   return run({ app, models, metrics, settings }, (baseUrl) => {
     const target: ExampleTarget = {
-      ...{ baseUrl, auth: settings.auth, endpoint: endpoints[0]?.name ?? "" },
+      baseUrl,
+      auth: settings.auth,
+      endpoint: endpoints[0]?.name ?? "",
       region: settings.region === "any" ? "us-east-1" : settings.region,
       hasSessionToken: own?.credential.sessionToken !== undefined,
     };

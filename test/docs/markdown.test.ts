@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { anchorsOf, commandsOf, linksOf, shellLinesOf, spansOf } from "./markdown.ts";
+
+const PAGE = [
+  "# One `code`, and more!",
+  'See [a](b.md#c), ![d](e.png "title") and `[no](link)`, [f](g_(h).md).',
+  "[name]: target.md",
+  "```sh",
+  "gpt2-api serve \\",
+  "  --port 1 # [no](link)",
+  "npm test",
+  "```",
+  "## One `code`, and more!",
+  '<a id="by-hand"></a> ``two `ticks` `` and `one`',
+  "~~~json",
+  "npm run nothing",
+  "~~~",
+].join("\n");
+
+test("links are found outside of code", () => {
+  assert.deepEqual(linksOf(PAGE), [
+    { target: "b.md#c", line: 2 },
+    { target: "e.png", line: 2 },
+    { target: "g_(h).md", line: 2 },
+    { target: "target.md", line: 3 },
+  ]);
+});
+
+test("headings have the names that GitHub gives them, the second of a kind with a number", () => {
+  assert.deepEqual([...anchorsOf(PAGE)], ["one-code-and-more", "one-code-and-more-1", "by-hand"]);
+  assert.deepEqual([...anchorsOf("## `--a-b`: [Über](x.md) 2.0")], ["--a-b-über-20"]);
+});
+
+test("spans stand in prose, commands in blocks for a shell, on one line or several", () => {
+  assert.deepEqual(
+    spansOf(PAGE).map(({ text }) => text),
+    ["code", "[no](link)", "code", "two `ticks`", "one"],
+  );
+  assert.deepEqual(shellLinesOf(PAGE), [
+    { text: "gpt2-api serve  --port 1 # [no](link)", line: 5 },
+    { text: "npm test", line: 7 },
+  ]);
+});
+
+test("a command line is taken apart as a shell does it", () => {
+  assert.deepEqual(commandsOf("npm ci && npm start # both"), [
+    ["npm", "ci"],
+    ["npm", "start"],
+  ]);
+  assert.deepEqual(commandsOf(`A=1 B="2 3" echo '{"a": 1}' | gpt2-api score --requests - > /dev/null 2>&1`), [
+    ["echo", '{"a": 1}'],
+    ["gpt2-api", "score", "--requests", "-"],
+  ]);
+  assert.deepEqual(commandsOf('$ x "a \\" b" c\\ d e#f <in; y'), [["x", 'a " b', "c d", "e#f"], ["y"]]);
+  assert.deepEqual(commandsOf("# nothing"), []);
+  assert.deepEqual(commandsOf("A=1"), []);
+});
