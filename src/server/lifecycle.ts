@@ -208,7 +208,7 @@ export async function drain(
   const cancel = setTimeout(() => {
     models.close().catch(() => {});
     cut = setTimeout(() => {
-      for (const app of apps) app.server.closeAllConnections();
+      for (const app of apps) app.connections.cut();
     }, FLUSH_MS);
   }, timeoutMs);
   await Promise.all(apps.map((app) => app.close()));

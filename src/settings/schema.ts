@@ -220,6 +220,24 @@ const SERVER = {
     .max(65_536)
     .default(1024)
     .describe("Connections open at a time; further ones are closed at once."),
+  headerBytesMax: z
+    .int()
+    .min(4096)
+    .max(1_048_576)
+    .default(16_384)
+    .describe("Largest head of a request, target and headers, in bytes; a larger one is refused with 431."),
+  headerLinesMax: z
+    .int()
+    .min(32)
+    .max(100_000)
+    .default(2000)
+    .describe("Header lines of a request; one with more is refused with 431."),
+  tlsHandshakeTimeoutMs: z
+    .int()
+    .min(100)
+    .max(10 * MINUTE_MS)
+    .default(10_000)
+    .describe("Time in which the handshake of a TLS connection must be over, in milliseconds."),
   headersTimeoutMs: z
     .int()
     .min(1000)
@@ -232,6 +250,21 @@ const SERVER = {
     .max(60 * MINUTE_MS)
     .default(5 * MINUTE_MS)
     .describe("Time in which a whole request must arrive, in milliseconds."),
+  answerTimeoutMs: z
+    .int()
+    .min(1000)
+    .max(60 * MINUTE_MS)
+    .default(MINUTE_MS)
+    .describe("Time in which a client must have read an answer that is complete, in milliseconds."),
+  unreadBytesMax: z
+    .int()
+    .min(16_384)
+    .max(2 ** 30)
+    .default(1_048_576)
+    .describe(
+      "Bytes of a streamed answer that wait for a client which reads more slowly than they come; then the stream ends " +
+        "with an exception.",
+    ),
   keepAliveTimeoutMs: z
     .int()
     .min(1000)

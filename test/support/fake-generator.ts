@@ -26,6 +26,8 @@ export class FakeGenerator implements Generator {
   readonly asked: GenerationParams[] = [];
   /** Told before anything else, to a caller who listens. */
   pieces: readonly TextPiece[] = [];
+  /** The text of every sequence; default: the input and more. */
+  text: string | undefined;
   /** Thrown in place of an answer. */
   failure: Error | undefined;
   /** While true a request is answered by nothing but its signal. */
@@ -52,7 +54,7 @@ export class FakeGenerator implements Generator {
     await this.hold;
     if (this.waits) await this.#untilAborted(options.signal);
     const { numReturnSequences, seed } = params.decoding;
-    const text = `${params.input} and more é`;
+    const text = this.text ?? `${params.input} and more é`;
     const sequence = { text, tokenIds: [1, 2], finishReason: "length" } as const;
     const sequences = Array.from({ length: numReturnSequences }, () => sequence);
     if (this.pieces.length === 0) for (const index of sequences.keys()) options.onPiece?.({ index, text });

@@ -1,6 +1,6 @@
 // Real connections to a front that listens: what a test writes is what stands on the wire.
 import assert from "node:assert/strict";
-import { type AddressInfo, connect, type Socket } from "node:net";
+import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import type { FastifyInstance } from "fastify";
 import type { AppOptions } from "../../src/server/doors/runtime.ts";
@@ -24,8 +24,8 @@ export async function listening(
   return { ...front, origin: `http://127.0.0.1:${port}` };
 }
 
-export function connected(app: FastifyInstance): Promise<Socket> {
-  const { port } = app.server.address() as AddressInfo;
+export function connected(to: FastifyInstance | Server): Promise<Socket> {
+  const { port } = ("server" in to ? to.server : to).address() as AddressInfo;
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => resolve(socket)).on("error", reject);
   });
@@ -52,10 +52,10 @@ export function deferred() {
 }
 
 /** One whole answer, which holds an error in the form of all others. */
-export function assertRawError(answer: string, status: number, type: string): void {
+export function assertRawError(answer: string, status: number, type: string, what = ""): void {
   const [head = "", body = ""] = answer.split("\r\n\r\n");
   const [start = "", ...lines] = head.split("\r\n");
-  assert.match(start, new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
+  assert.match(start, new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`), `${what}: ${answer}`);
   const headers = new Map(lines.map((line) => line.split(": ", 2) as [string, string]));
   assert.equal(headers.get("x-amzn-errortype"), type);
   assert.match(headers.get("x-amzn-requestid") ?? "", /^[0-9a-f-]{36}$/);
@@ -65,8 +65,40 @@ export function assertRawError(answer: string, status: number, type: string): vo
 }
 
 /** The head of a signed POST to `PATH`, with the blank line that ends it. */
-export function postHead(origin: string, body: string, extra: Record<string, string> = {}): string {
-  const headers = { ...signedHeaders(body, { origin }), ...extra };
+export function postHead(
+  origin: string,
+  body: string,
+  extra: Record<string, string> = {},
+  path = PATH,
+): string {
+  const headers = { ...signedHeaders(body, { origin, path }), ...extra };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `POST ${PATH} HTTP/1.1\r\n${lines.join("")}\r\n`;
+  return `POST ${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
+}
+
+/** A whole signed request for a text. */
+export function postRequest(
+  origin: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+  path = PATH,
+): string {
+  const text = JSON.stringify(body);
+  const length = { "content-length": String(Buffer.byteLength(text)) };
+  return postHead(origin, text, { ...length, ...headers }, path) + text;
+}
+
+/** What arrives, as far as it has come, once it matches. */
+export function until(socket: Socket, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const onData = (chunk: Buffer | string): void => {
+      text += chunk;
+      if (!pattern.test(text)) return;
+      socket.off("data", onData);
+      resolve(text);
+    };
+    socket.on("data", onData);
+    socket.once("close", () => reject(new Error(`the connection closed after ${JSON.stringify(text)}`)));
+  });
 }

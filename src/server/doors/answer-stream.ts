@@ -3,7 +3,7 @@
 // them, so that what a caller sees is the pace of the model.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply } from "fastify";
-import { assert } from "../../errors.ts";
+import { assert, GptError } from "../../errors.ts";
 import type { Generation, TextPiece } from "../../request/generation.ts";
 import type { ResponseType } from "./envelope.ts";
 
@@ -58,19 +58,25 @@ export interface StreamOptions {
   readonly frame: (bytes: Buffer) => Uint8Array;
   /** Ends an answer that has begun and cannot be finished; the connection is cut when it returns nothing. */
   readonly fail: (error: unknown) => Uint8Array | undefined;
-  readonly generate: (onPiece: (piece: TextPiece) => void) => Promise<Generation>;
+  /** Aborted: the caller has left. */
+  readonly gone: AbortSignal;
+  readonly generate: (signal: AbortSignal, onPiece: (piece: TextPiece) => void) => Promise<Generation>;
+  /** Bytes that may wait for a caller who reads more slowly than they come. */
+  readonly unreadBytesMax: number;
 }
 
 /**
  * Answers with 200 and pieces. The headers go out with the first of them: until then an error is thrown, and can be
- * answered like any other; from then on it is part of the stream.
+ * answered like any other; from then on it is part of the stream. What its caller does not read is held up to a limit, with
+ * which the generation ends: it cannot wait for one caller, since others share its passes.
  */
 export async function sendStream(options: StreamOptions): Promise<void> {
-  const { reply, writer, generate } = options;
+  const { reply, writer, generate, gone, unreadBytesMax } = options;
   const raw = reply.raw;
+  const stalled = new AbortController();
   let begun = false;
   const write = (text: string): void => {
-    if (text === "" || raw.destroyed) return;
+    if (text === "" || raw.destroyed || stalled.signal.aborted) return;
     if (!begun) {
       begun = true;
       reply.hijack();
@@ -79,14 +85,26 @@ export async function sendStream(options: StreamOptions): Promise<void> {
     }
     raw.write(options.frame(Buffer.from(text)));
   };
+  const onPiece = (piece: TextPiece): void => {
+    write(writer.piece(piece));
+    if (raw.writableLength > unreadBytesMax) stalled.abort();
+  };
   try {
-    const generation = await generate((piece) => write(writer.piece(piece)));
+    const generation = await generate(AbortSignal.any([gone, stalled.signal]), onPiece);
+    if (stalled.signal.aborted) throw unread(unreadBytesMax);
     write(writer.end(generation));
     raw.end();
   } catch (error) {
     if (!begun) throw error;
-    const last = options.fail(error);
+    const last = options.fail(stalled.signal.aborted ? unread(unreadBytesMax) : error);
     if (last === undefined) raw.destroy();
     else raw.end(last);
   }
+}
+
+function unread(bytesMax: number): GptError {
+  return new GptError(
+    "cancelled",
+    `more than ${bytesMax} bytes of the stream were not read, so it ends here`,
+  );
 }

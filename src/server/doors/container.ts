@@ -62,9 +62,9 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     if (slot.generator === undefined) throw notReady();
     if (customAttributes !== undefined) reply.header("x-amzn-sagemaker-custom-attributes", customAttributes);
     if (accept === "application/json") return answerWhole(slot, request, reply);
-    await answerInLines(slot, request, reply, (error) => {
+    const onFailure = (error: unknown) =>
       noteError(request, error, toContainerError(error, context(request)));
-    });
+    await answerInLines(slot, request, reply, onFailure, settings);
   });
   return app;
 }
@@ -78,7 +78,7 @@ async function answerWhole(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const generation = await slot.generate(slot.parse(request), { request, reply });
+  const generation = await slot.generate(slot.parse(request), request);
   reply.header("x-gpt2-seed", String(generation.seed));
   return sendJson(
     reply,
@@ -92,6 +92,7 @@ async function answerInLines(
   request: FastifyRequest,
   reply: FastifyReply,
   onFailure: (error: unknown) => void,
+  { unreadBytesMax }: Pick<Settings, "unreadBytesMax">,
 ): Promise<void> {
   const params = slot.parse(request);
   await sendStream({
@@ -103,7 +104,9 @@ async function answerInLines(
       onFailure(error);
       return undefined;
     },
-    generate: (onPiece) => slot.generate(params, { request, reply, onPiece }),
+    gone: request.exchange.gone,
+    generate: (signal, onPiece) => slot.generate(params, request, { signal, onPiece }),
+    unreadBytesMax,
   });
 }
 

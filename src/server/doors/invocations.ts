@@ -1,8 +1,8 @@
 // One model behind one or more doors: a JSON object in, texts out, given up when the caller leaves.
 // The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
 import { randomInt } from "node:crypto";
-import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Generation, GenerationParams, Generator, TextPiece } from "../../request/generation.ts";
+import type { FastifyRequest } from "fastify";
+import type { GenerateOptions, Generation, GenerationParams, Generator } from "../../request/generation.ts";
 import {
   type ParseOptions,
   parseGenerationParams,
@@ -55,33 +55,29 @@ export class ModelSlot {
   }
 
   /**
-   * Generates, and notes in the request's record what it cost.
-   * @throws GptError `cancelled` when the caller left, and what the generator throws.
+   * Generates, and notes in the request's record what it cost, also when it comes to nothing.
+   * @throws GptError `cancelled` when the caller left or `signal` was aborted, and what the generator throws.
    */
-  async generate(params: GenerationParams, { request, reply, onPiece }: Exchange): Promise<Generation> {
-    const controller = new AbortController();
-    const onClose = (): void => controller.abort();
-    reply.raw.once("close", onClose);
+  async generate(
+    params: GenerationParams,
+    { record, exchange }: FastifyRequest,
+    { signal = exchange.gone, onPiece }: GenerateOptions = {},
+  ): Promise<Generation> {
+    const startMs = performance.now();
     try {
       const generation = await (this.#generator as Generator).generate(params, {
-        signal: controller.signal,
-        client: request.record.keyId ?? "",
+        signal,
+        client: record.keyId ?? "",
         ...(onPiece === undefined ? {} : { onPiece }),
       });
       const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
-      Object.assign(request.record, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
+      Object.assign(record, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
       return generation;
-    } finally {
-      reply.raw.off("close", onClose);
+    } catch (error) {
+      record.totalMs = Math.round(performance.now() - startMs);
+      throw error;
     }
   }
-}
-
-/** A request in progress. */
-export interface Exchange {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly onPiece?: (piece: TextPiece) => void;
 }
 
 function rounded(timing: Generation["timing"]): Generation["timing"] {

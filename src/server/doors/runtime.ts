@@ -154,7 +154,7 @@ class Front {
       const envelope = this.#envelope(request, {
         ...{ endpoint: name, acceptHeader: "accept", types: ["application/json"] },
       });
-      const generation = await slot.generate(slot.parse(request), { request, reply });
+      const generation = await slot.generate(slot.parse(request), request);
       reply.headers({ ...responseHeaders(envelope), "x-gpt2-seed": String(generation.seed) });
       return sendJson(
         reply,
@@ -186,7 +186,9 @@ class Front {
           noteError(request, error, { type, status: type === "InternalStreamFailure" ? 500 : 424 });
           return exceptionFrame(type, members);
         },
-        generate: (onPiece) => slot.generate(params, { request, reply, onPiece }),
+        gone: request.exchange.gone,
+        generate: (signal, onPiece) => slot.generate(params, request, { signal, onPiece }),
+        unreadBytesMax: this.#settings.unreadBytesMax,
       });
     });
   }
@@ -205,12 +207,8 @@ class Front {
       throw new AwsError("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
     }
     request.record.endpoint = name;
-    const leave = this.#limits.enter(caller.keyId);
-    try {
-      return await run(slot, name);
-    } finally {
-      leave();
-    }
+    request.exchange.onOver(this.#limits.enter(caller.keyId));
+    return run(slot, name);
   }
 
   /** @throws AwsError for a wrong envelope, and while the model is being loaded. */

@@ -3,6 +3,7 @@
 // here knows what a body means, and none is received before somebody asks for it.
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
+import { GptError } from "../../errors.ts";
 import type { Settings } from "../../settings.ts";
 import { AwsError, bodyTooLarge } from "./http-errors.ts";
 
@@ -77,13 +78,14 @@ export class Bodies {
 
   /**
    * Receives a body whole.
-   * @throws AwsError 413 for one that is too large, 503 for one that had to make room; Error when its caller left.
+   * @throws AwsError 413 for one that is too large, 503 for one that had to make room; GptError `cancelled` when its
+   * caller left.
    */
   receive(request: IncomingMessage): Promise<Buffer> {
     const body = new GrowingBody(Number(request.headers["content-length"] ?? this.#settings.bodyBytesMax));
     return new Promise((resolve, reject) => {
       const stop = (): Buffer => {
-        request.off("data", onData).off("end", onEnd).off("error", giveUp).off("close", onClose);
+        request.off("data", onData).off("end", onEnd).off("error", onGone).off("close", onGone);
         this.#receiving.delete(receiving);
         this.#held -= body.held;
         return body.take();
@@ -97,10 +99,10 @@ export class Bodies {
         else this.#append(body, chunk);
       };
       const onEnd = (): void => resolve(stop());
-      const onClose = (): void => giveUp(new Error("the caller left"));
+      const onGone = (): void => giveUp(new GptError("cancelled", "the caller left"));
       const receiving = { body, giveUp };
       this.#receiving.add(receiving);
-      request.on("data", onData).on("end", onEnd).on("error", giveUp).on("close", onClose);
+      request.on("data", onData).on("end", onEnd).on("error", onGone).on("close", onGone);
     });
   }
 

@@ -1,12 +1,11 @@
-// Answers to connections that never became a request: broken HTTP, oversized headers, time run out. Node reports them
-// on the socket, before any framework sees them.
+// Answers to what never became a request: broken HTTP, oversized headers, time run out. Node reports them on the socket,
+// before any framework sees them.
 import { randomUUID } from "node:crypto";
-import type { Socket } from "node:net";
 import type { FastifyBaseLogger } from "fastify";
 import { AwsError, renderRawError } from "./http-errors.ts";
 
-/** Codes of Node's HTTP parser and timers, and what they mean to a caller. */
-function describe(code: string | undefined): AwsError {
+/** Codes of Node's HTTP parser and timers, and what they mean to a caller; undefined: there is nobody to tell. */
+function describe(code: string): AwsError | undefined {
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
       return new AwsError("RequestHeaderFieldsTooLargeException", "The headers of the request are too large");
@@ -18,25 +17,22 @@ function describe(code: string | undefined): AwsError {
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return new AwsError("RequestTimeoutException", "The request did not arrive in time");
     default:
-      return new AwsError("MalformedHttpRequestException", "The request is not well-formed HTTP/1.1");
+      return code.startsWith("HPE_")
+        ? new AwsError("MalformedHttpRequestException", "The request is not well-formed HTTP/1.1")
+        : undefined;
   }
 }
 
-/** Answers and closes the connection; one that is already gone is only closed. */
-export function answerClientError(
-  error: NodeJS.ErrnoException,
-  socket: Socket,
-  log: FastifyBaseLogger,
-): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
+/** The last bytes for a connection with this error; undefined: it can only be closed. */
+export function answerToClientError({ code = "" }: NodeJS.ErrnoException, log: FastifyBaseLogger) {
+  const answer = describe(code);
+  return answer && renderLastAnswer(answer, log, code);
+}
+
+/** An answer that the connection ends with; it is logged, since no request is. */
+export function renderLastAnswer(answer: AwsError, log: FastifyBaseLogger, cause: string): string {
   const requestId = randomUUID();
-  const answer = describe(error.code);
-  log.info(
-    { reqId: requestId, status: answer.status, errorType: answer.type, cause: error.code },
-    "connection refused",
-  );
-  socket.end(renderRawError(answer, requestId, new Date()));
+  const { status, type: errorType } = answer;
+  log.info({ reqId: requestId, status, errorType, cause }, "connection refused");
+  return renderRawError(answer, requestId, new Date());
 }

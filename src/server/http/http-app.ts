@@ -3,6 +3,7 @@
 // itself and knows neither endpoints nor keys.
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import type { Context } from "@opentelemetry/api";
 import fastify, {
@@ -17,11 +18,12 @@ import fastify, {
 import { GptError } from "../../errors.ts";
 import type { Settings } from "../../settings.ts";
 import { quote } from "../../wording.ts";
-import { Bodies, discardRest, Expectations, isUnfinished } from "./bodies.ts";
-import { answerClientError } from "./client-errors.ts";
-import { closeQuietConnections } from "./connections.ts";
+import { Bodies, type BodySettings, discardRest, Expectations, isUnfinished } from "./bodies.ts";
+import { answerToClientError, renderLastAnswer } from "./client-errors.ts";
+import { type ConnectionSettings, Connections } from "./connections.ts";
+import type { Exchange } from "./exchange.ts";
 import { AwsError, renderError } from "./http-errors.ts";
-import { METHODS } from "./node-http.ts";
+import { checkHead, normaliseTarget, renameUnknownMethod } from "./request-head.ts";
 import { renewCertificate, type TlsFiles } from "./tls.ts";
 import { traceContext, traceRequest } from "./tracing.ts";
 
@@ -45,7 +47,10 @@ export interface RequestRecord {
 declare module "fastify" {
   interface FastifyRequest {
     record: RequestRecord;
-    arrival: Arrival;
+    exchange: Exchange;
+  }
+  interface FastifyInstance {
+    connections: Connections;
   }
 }
 
@@ -53,6 +58,8 @@ interface Arrival {
   readonly trace: Context;
   /** On the system clock, as traces want it. */
   readonly ms: number;
+  /** On a clock that never jumps. */
+  readonly elapsedMs: number;
 }
 
 /** What is listened with and closed. */
@@ -60,8 +67,21 @@ export type App = FastifyInstance;
 
 export type OnFinished = (record: RequestRecord, status: number | "aborted") => void;
 
+export type HttpSettings = BodySettings &
+  ConnectionSettings &
+  Pick<
+    Settings,
+    | "headersTimeoutMs"
+    | "requestTimeoutMs"
+    | "keepAliveTimeoutMs"
+    | "requestDeadlineMs"
+    | "tlsHandshakeTimeoutMs"
+    | "headerBytesMax"
+    | "headerLinesMax"
+  >;
+
 export interface HttpOptions {
-  readonly settings: Settings;
+  readonly settings: HttpSettings;
   /** Fastify's logger option; default: no log. */
   readonly logger?: FastifyServerOptions["logger"] | undefined;
   /** HTTPS with this certificate; default: HTTP. */
@@ -78,32 +98,41 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
   const { settings, tls } = options;
   const app = fastify({
     ...serverOptions(options),
-    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log),
+    clientErrorHandler: (error, socket) =>
+      app.connections.refuse(socket, answerToClientError(error, app.log)),
   }) as FastifyInstance;
-  app.server.maxConnections = settings.connectionsMax;
-  closeQuietConnections(app, tls !== undefined);
+  app.decorate("connections", new Connections(app.server, settings, tls !== undefined));
   if (tls !== undefined) renewCertificate(app.server, tls, app.log);
+  app.server.maxHeadersCount = 0; // Node would drop the lines beyond it without a word.
+  app.server.prependListener("request", (request) => {
+    normaliseTarget(request);
+    renameUnknownMethod(request);
+  });
+  app.server.on("connect", (_request, socket) =>
+    app.connections.refuse(socket as Socket, renderLastAnswer(NO_PROXY, app.log, "CONNECT")),
+  );
   app.decorateRequest("record");
-  app.decorateRequest("arrival");
+  app.decorateRequest("exchange");
   app.addHook("onRequest", async (request, reply) => {
-    arrive(request);
+    const turn = arrive(request, reply, options);
+    if (turn !== undefined) await turn;
+    if (request.exchange.gone.aborted) return reply.hijack(); // Nobody is there any more.
     reply.header("x-amzn-requestid", request.id);
     // Clients send all sorts of content types; one that does not parse would be refused before the signature is read.
     // The signature is checked over rawHeaders, which keep it.
     delete request.raw.headers["content-type"];
+    checkHead(request.raw, settings.headerLinesMax);
   });
   receiveBodies(app, options);
-  app.addHook("onResponse", async (request, reply) =>
-    finish(request, options, reply.statusCode, reply.elapsedTime),
-  );
-  app.addHook("onRequestAbort", async (request) => finish(request, options, "aborted"));
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, options));
-  // Node's parser also takes PRI, from HTTP/2's preface, which no router knows: it goes the way of other strange ones.
-  app.server.prependListener("request", (request) => {
-    if (!METHODS.includes(request.method ?? "")) request.method = "OPTIONS";
-  });
+  app.addHook("preClose", () => app.connections.stop());
   return app;
 }
+
+const NO_PROXY = new AwsError(
+  "MethodNotAllowedException",
+  "This server is no proxy and answers to no CONNECT",
+);
 
 /** A body is received when all that can be refused for its head was refused: by then the caller's head was looked at. */
 function receiveBodies(app: FastifyInstance, options: HttpOptions): void {
@@ -139,11 +168,17 @@ async function* answerEarly(payload: Buffer, request: IncomingMessage, bytesMax:
 
 function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
   const { settings, logger = false, tls } = options;
+  const headersTimeout = Math.min(settings.headersTimeoutMs, settings.requestTimeoutMs);
   const node = {
-    headersTimeout: Math.min(settings.headersTimeoutMs, settings.requestTimeoutMs),
-    // Without a Host header the signature cannot match, which is answered in AWS's form; Node's 400 has no body.
+    headersTimeout,
+    requestTimeout: settings.requestTimeoutMs,
+    // How much later than that it may be noticed.
+    connectionsCheckingInterval: Math.min(1000, Math.ceil(headersTimeout / 4)),
+    maxHeaderSize: settings.headerBytesMax,
+    // It is looked for in `checkHead`: Node's own answer has no body.
     requireHostHeader: false,
   };
+  const https = () => ({ ...node, ...tls?.read(), handshakeTimeout: settings.tlsHandshakeTimeoutMs });
   return {
     logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -153,24 +188,35 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
     keepAliveTimeout: settings.keepAliveTimeoutMs,
     // A client that neither reads nor sends holds its connection no longer than an answer may take.
     connectionTimeout: Math.max(settings.requestDeadlineMs, settings.requestTimeoutMs) + CONNECTION_GRACE_MS,
-    ...(tls === undefined ? { http: node } : { https: { ...node, ...tls.read() } }),
+    ...(tls === undefined ? { http: node } : { https: https() }),
     // Long names reach the check of the endpoint's name; the size of the headers bounds them.
-    routerOptions: { maxParamLength: 65_536 },
+    routerOptions: { maxParamLength: 1_048_576 },
+    pluginTimeout: 0, // It would end the waiting for open requests in a stop.
     // Requests that arrive on open connections during a stop are still answered.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      arrive(request);
+      arrive(request, reply, options);
       sendError(error, request, reply, options);
-      finish(request, options, reply.statusCode);
     },
   };
 }
 
 const CONNECTION_GRACE_MS = 30_000;
 
-function arrive(request: FastifyRequest): void {
+/** Begins the record of a request, which is told when the request is over; returns what its turn waits for, if it must. */
+function arrive(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: HttpOptions,
+): Promise<void> | undefined {
+  const arrival = { trace: traceContext(request.headers), ms: Date.now(), elapsedMs: performance.now() };
+  const { exchange, turn } = request.server.connections.begin(request.raw, reply.raw);
   request.record = {};
-  request.arrival = { trace: traceContext(request.headers), ms: Date.now() };
+  request.exchange = exchange;
+  exchange.onOver((ending) =>
+    finish(request, arrival, ending === "aborted" ? ending : reply.raw.statusCode, options),
+  );
+  return turn;
 }
 
 function notFound({ method, url }: FastifyRequest, { methods }: HttpOptions): AwsError {
@@ -229,16 +275,15 @@ function fromFramework(error: unknown): unknown {
 /** One line a request, and one span. Neither texts nor signatures: a query string may hold one. */
 function finish(
   request: FastifyRequest,
-  { onFinished }: HttpOptions,
+  { ms: startedMs, elapsedMs, trace }: Arrival,
   status: number | "aborted",
-  milliseconds?: number,
+  { onFinished }: HttpOptions,
 ): void {
   const { method, url, ip, record } = request;
-  const duration = milliseconds === undefined ? {} : { ms: Math.round(milliseconds) };
-  request.log.info({ method, path: pathOf(url), status, ip, ...duration, ...record }, "request");
+  const ms = Math.round(performance.now() - elapsedMs);
+  request.log.info({ method, path: pathOf(url), status, ip, ms, ...record }, "request");
   if (method === "POST") {
     const { operation: name = method, ...facts } = record;
-    const { ms: startedMs, trace } = request.arrival;
     traceRequest({ name, method, path: pathOf(url), status, requestId: request.id, startedMs, facts }, trace);
   }
   onFinished?.(record, status);

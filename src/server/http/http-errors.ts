@@ -19,7 +19,9 @@ export const STATUS = {
   ThrottlingException: 429,
   RequestHeaderFieldsTooLargeException: 431,
   InternalFailure: 500,
+  NotImplemented: 501,
   ServiceUnavailable: 503,
+  HttpVersionNotSupportedException: 505,
 } as const;
 
 export type AwsErrorType = keyof typeof STATUS;

@@ -46,14 +46,13 @@ test("a request that does not arrive in time is answered with 408", async (conte
   assertRawError(await answer, 408, "RequestTimeoutException");
 });
 
-test("a request without a Host header, or with an unknown Expect header, reaches the routes", async (context) => {
+test("a request with an unknown Expect header reaches the routes", async (context) => {
   const { app } = await listening(context);
-  for (const header of ["", "Host: x\r\nExpect: miracles\r\n"]) {
-    const socket = await connected(app);
-    const answer = received(socket);
-    socket.write(`POST ${PATH} HTTP/1.1\r\n${header}Connection: close\r\nContent-Length: 2\r\n\r\n{}`);
-    assertRawError(await answer, 403, "MissingAuthenticationTokenException");
-  }
+  const socket = await connected(app);
+  const answer = received(socket);
+  const headers = "Host: x\r\nExpect: miracles\r\nConnection: close\r\nContent-Length: 2\r\n";
+  socket.write(`POST ${PATH} HTTP/1.1\r\n${headers}\r\n{}`);
+  assertRawError(await answer, 403, "MissingAuthenticationTokenException");
 });
 
 test("a path is routed as it was sent", async (context) => {

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { aFront, PATH, signedHeaders } from "../../../test/support/front.ts";
+import { connected, listening, received, until } from "../../../test/support/sockets.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
 import { TlsFiles } from "./tls.ts";
 
@@ -105,4 +108,52 @@ test("files that are missing, or do not belong together, are refused by name", (
   assert.throws(files.open, { code: "invalid_config" });
   rmSync(files.cert);
   assert.throws(files.open, { code: "invalid_config", message: /cert\.pem cannot be used: ENOENT/ });
+});
+
+/** Until the server closes a connection of TCP. */
+async function closed(socket: Socket): Promise<void> {
+  socket.on("error", () => {}).resume();
+  await once(socket, "close");
+}
+
+test("a handshake that does not come, or is none, ends its connection, within the time of the settings", {
+  timeout: 20_000,
+}, async (context) => {
+  const { app } = await listening(
+    context,
+    { tlsHandshakeTimeoutMs: 100 },
+    { tls: certificateFiles(context).open() },
+  );
+  const [silent, half, plain] = await Promise.all([connected(app), connected(app), connected(app)]);
+  half.write(Buffer.from([22, 3, 1, 2, 0, 1]));
+  plain.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
+  await Promise.all([silent, half, plain].map(closed));
+  while (app.connections.stats.open > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test("connections whose handshake is not over count, and others take their places when they end", async (context) => {
+  const files = certificateFiles(context);
+  const { app } = await listening(context, { connectionsMax: 2 }, { tls: files.open() });
+  const silent = await Promise.all([connected(app), connected(app)]);
+  await closed(await connected(app));
+  assert.deepEqual(app.connections.stats, { open: 2, requests: 0, refused: 1 });
+  const left = closed(silent[0] as Socket);
+  silent[0]?.end();
+  await left;
+  assert.equal(await invoke((app.server.address() as AddressInfo).port, "first"), 200);
+});
+
+test("a stop ends connections whose handshake is not over, and idle ones without a reset", async (context) => {
+  const { app } = await listening(context, {}, { tls: certificateFiles(context).open() });
+  const { port } = app.server.address() as AddressInfo;
+  const silent = await connected(app);
+  const ca = readFileSync(join(FIXTURES, "first-cert.pem"));
+  const idle = connectTls({ host: "127.0.0.1", port, servername: "localhost", ca });
+  const text = received(idle);
+  const answered = until(idle, /\}$/);
+  idle.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
+  await answered;
+  const stopped = app.close();
+  await Promise.all([closed(silent), text, stopped]);
+  assert.match(await text, /^HTTP\/1\.1 200 OK/);
 });

@@ -1,0 +1,236 @@
+// Connections: what bounds them, in which order their requests are answered, and what ends with them.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { type TestContext, test } from "node:test";
+import { decodeFrames } from "../../../test/support/event-stream.ts";
+import { STREAM_PATH } from "../../../test/support/front.ts";
+import {
+  assertRawError,
+  connected,
+  deferred,
+  listening,
+  postHead,
+  postRequest,
+  received,
+  until,
+} from "../../../test/support/sockets.ts";
+import type { Settings } from "../../settings.ts";
+import type { RequestRecord } from "./http-app.ts";
+
+/** Less than any default of a time limit: what needs longer was not bounded by the setting. */
+const IN_TIME = { timeout: 20_000 };
+const ONE = { input: "Hello", num_return_sequences: 1, seed: 1 };
+/** An answer that no kernel buffers whole. */
+const LONG = { input: "x".repeat(600_000), num_return_sequences: 64, seed: 1 };
+
+/** A front whose finished requests are remembered, and can be waited for. */
+async function observed(context: TestContext, settings: Partial<Settings> = {}) {
+  const finished: { record: RequestRecord; status: number | "aborted" }[] = [];
+  let onFinished = (): void => {};
+  const front = await listening(context, settings, {
+    onFinished: (record, status) => {
+      finished.push({ record, status });
+      onFinished();
+    },
+  });
+  const untilFinished = async (count: number): Promise<(number | "aborted")[]> => {
+    while (finished.length < count) {
+      await new Promise<void>((resolve) => {
+        onFinished = resolve;
+      });
+    }
+    return finished.map(({ status }) => status);
+  };
+  return { ...front, finished, untilFinished };
+}
+
+test(
+  "a head or a body that does not come in time is answered with 408, and a silent connection too",
+  IN_TIME,
+  async (context) => {
+    const { app, origin } = await listening(context, { headersTimeoutMs: 50, requestTimeoutMs: 100 });
+    for (const begun of [
+      "",
+      "GET /ping HTTP/1.1\r\nHos",
+      postHead(origin, "{}", { "content-length": "2" }),
+    ]) {
+      const socket = await connected(app);
+      const answer = received(socket);
+      socket.write(begun);
+      assertRawError(await answer, 408, "RequestTimeoutException");
+    }
+  },
+);
+
+test("a time limit for heads may be longer than Node's own for requests", async (context) => {
+  const { app } = await listening(context, { headersTimeoutMs: 600_000, requestTimeoutMs: 3_600_000 });
+  assert.deepEqual([app.server.headersTimeout, app.server.requestTimeout], [600_000, 3_600_000]);
+});
+
+test("an idle connection is closed after its time", IN_TIME, async (context) => {
+  const { app } = await listening(context, { keepAliveTimeoutMs: 50 });
+  const socket = await connected(app);
+  const answer = received(socket);
+  socket.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
+  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
+});
+
+test(
+  "a refusal is not followed by another when the rest of its body does not come",
+  IN_TIME,
+  async (context) => {
+    const { app } = await listening(context, { requestTimeoutMs: 100 });
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write("POST /endpoints/gpt-2/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
+    assertRawError(await answer, 403, "MissingAuthenticationTokenException");
+  },
+);
+
+test("an answer that is not read in time is given up, and told as such", IN_TIME, async (context) => {
+  const { app, origin, untilFinished } = await observed(context, { answerTimeoutMs: 100 });
+  const socket = await connected(app);
+  socket.on("error", () => {});
+  socket.write(postRequest(origin, LONG));
+  assert.deepEqual(await untilFinished(1), ["aborted"]);
+});
+
+test("a request counts for its key until its answer has left", async (context) => {
+  const { app, origin, untilFinished } = await observed(context, { keyRequestsMax: 1 });
+  const slow = await connected(app);
+  slow.write(postRequest(origin, LONG));
+  await once(slow, "data");
+  slow.pause();
+  const ask = async (): Promise<string> => {
+    const socket = await connected(app);
+    const answer = received(socket);
+    socket.write(postRequest(origin, ONE, { connection: "close" }));
+    return answer;
+  };
+  assertRawError(await ask(), 429, "ThrottlingException");
+  slow.resume();
+  assert.deepEqual((await untilFinished(2)).sort(), [200, 429]);
+  assert.match(await ask(), /^HTTP\/1\.1 200 OK/);
+});
+
+test("requests that come before the earlier ones are answered wait for their turn", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const socket = await connected(app);
+  const answers = received(socket);
+  const ask = (seed: number, headers = {}) => postRequest(origin, { ...ONE, seed }, headers);
+  socket.write(ask(1) + ask(2) + ask(3, { connection: "close" }));
+  await generator.wasAsked;
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(generator.asked.length, 1);
+  release();
+  const seeds = [...(await answers).matchAll(/^x-gpt2-seed: (\d)/gm)].map(([, seed]) => seed);
+  assert.deepEqual(seeds, ["1", "2", "3"]);
+});
+
+test("with a connection all of its requests end, those that wait for their turn too, and each is told of", async (context) => {
+  const { app, generator, origin, finished, untilFinished } = await observed(context);
+  generator.waits = true;
+  const socket = await connected(app);
+  socket.write(postRequest(origin, ONE).repeat(4));
+  await generator.wasAsked;
+  socket.destroy();
+  await generator.wasCancelled;
+  assert.deepEqual(await untilFinished(4), Array(4).fill("aborted"));
+  assert.equal(generator.asked.length, 1);
+  const [first] = finished;
+  assert.deepEqual([first?.record.operation, first?.record.endpoint], ["InvokeEndpoint", "gpt-2"]);
+});
+
+test("what is no request is answered in its turn", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const socket = await connected(app);
+  const answers = received(socket);
+  socket.write(`${postRequest(origin, ONE)}NONSENSE\r\n\r\n`);
+  await generator.wasAsked;
+  socket.write("MORE NONSENSE\r\n\r\n");
+  release();
+  const text = await answers;
+  const second = text.indexOf("HTTP/1.1 400");
+  assert.match(text.slice(0, second), /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n\["Hello and more é"\]$/s);
+  assertRawError(text.slice(second), 400, "MalformedHttpRequestException");
+});
+
+test("a request that breaks in its body is answered once, after the one before it", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const socket = await connected(app);
+  const answers = received(socket);
+  const broken = postHead(origin, "{}", { "transfer-encoding": "chunked" });
+  socket.write(`${postRequest(origin, ONE)}${broken}nonsense\r\n`);
+  await generator.wasAsked;
+  release();
+  assert.deepEqual((await answers).match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200", "HTTP/1.1 400"]);
+  assert.equal(generator.asked.length, 1);
+});
+
+test("a stream that is not read ends with an exception, and its generation too; another one goes on", async (context) => {
+  const { app, generator, origin } = await listening(context, { unreadBytesMax: 16_384 });
+  generator.waits = true;
+  generator.pieces = Array.from({ length: 3 }, () => ({ index: 0, text: "x".repeat(10_000) }));
+  const ask = async (): Promise<Buffer> => {
+    const socket = await connected(app);
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.write(postRequest(origin, ONE, { connection: "close" }, STREAM_PATH));
+    await once(socket, "end");
+    const whole = Buffer.concat(chunks);
+    return whole.subarray(whole.indexOf("\r\n\r\n") + 4);
+  };
+  const frames = decodeFrames(unchunked(await ask()));
+  await generator.wasCancelled;
+  assert.deepEqual(
+    frames.map(({ headers }) => headers[":event-type"] ?? headers[":exception-type"]),
+    ["PayloadPart", "PayloadPart", "ModelStreamError"],
+  );
+  const { ErrorCode, Message } = JSON.parse(String(frames.at(-1)?.payload));
+  assert.equal(ErrorCode, "StreamBroken");
+  assert.match(Message, /^more than 16384 bytes of the stream were not read/);
+  generator.waits = false;
+  generator.pieces = [{ index: 0, text: "Hello and more é" }];
+  assert.equal(decodeFrames(unchunked(await ask())).at(-1)?.headers[":event-type"], "PayloadPart");
+});
+
+/** The bytes of a body with `Transfer-Encoding: chunked`. */
+function unchunked(body: Buffer): Buffer {
+  const size = Number.parseInt(body.toString("latin1"), 16);
+  const start = body.indexOf("\r\n") + 2;
+  if (size === 0) return Buffer.alloc(0);
+  return Buffer.concat([body.subarray(start, start + size), unchunked(body.subarray(start + size + 2))]);
+}
+
+test("there are as many connections as the settings allow, wherever they come in", async (context) => {
+  const { app } = await listening(context, { connectionsMax: 2 });
+  const elsewhere = createServer((socket) => app.connections.accept(socket)).listen(0, "127.0.0.1");
+  context.after(() => elsewhere.close());
+  await once(elsewhere, "listening");
+  const ping = "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n";
+  const first = await connected(app);
+  first.write(ping);
+  await until(first, /200 OK/);
+  const second = await connected(elsewhere);
+  second.write(ping);
+  await until(second, /200 OK/);
+  for (const server of [app, elsewhere]) {
+    const third = await connected(server);
+    third.on("error", () => {});
+    await once(third, "close");
+  }
+  assert.deepEqual(app.connections.stats, { open: 2, requests: 0, refused: 2 });
+  const left = once(second, "close");
+  second.end();
+  await left;
+  const next = await connected(app);
+  next.write(ping);
+  await until(next, /200 OK/);
+});

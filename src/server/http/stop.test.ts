@@ -1,0 +1,141 @@
+// The orderly stop of a server, as its clients see it: no request falls, and each learns that its connection ends.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { test } from "node:test";
+import type { FastifyInstance } from "fastify";
+import { STREAM_PATH } from "../../../test/support/front.ts";
+import {
+  connected,
+  deferred,
+  listening,
+  postRequest,
+  received,
+  until,
+} from "../../../test/support/sockets.ts";
+
+const ONE = { input: "Hello", num_return_sequences: 1, seed: 1 };
+const PING = "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/** Everything until the connection ends; a reset fails the test. */
+async function pinged(socket: Socket): Promise<string> {
+  const text = received(socket);
+  const answered = until(socket, /^HTTP\/1\.1 200 OK.*\r\n\r\n\{.*\}/s);
+  socket.write(PING);
+  await answered;
+  return text;
+}
+
+/** Begins a stop; what is returned ends with it. */
+async function stopping(app: FastifyInstance): Promise<{ closed: Promise<unknown> }> {
+  const closed = app.close();
+  while (!app.connections.isStopping) await new Promise((resolve) => setImmediate(resolve));
+  return { closed };
+}
+
+const statuses = (text: string) => text.match(/HTTP\/1\.1 \d+/g)?.map((line) => Number(line.slice(-3)));
+
+test("an answer that is due in a stop is sent, and says that its connection ends", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const socket = await connected(app);
+  const answer = received(socket);
+  socket.write(postRequest(origin, ONE));
+  await generator.wasAsked;
+  const { closed } = await stopping(app);
+  release();
+  const text = await answer;
+  assert.match(text, /^HTTP\/1\.1 200 OK\r\n(.*\r\n)*connection: close\r\n/i);
+  assert.match(text, /\r\n\r\n\["Hello and more é"\]$/);
+  await closed;
+});
+
+test("a request that was under way to an idle connection is answered, and others are ended without a reset", async (context) => {
+  const { app } = await listening(context);
+  const [quiet, busy, silent] = await Promise.all([connected(app), connected(app), connected(app)]);
+  const idle = pinged(quiet);
+  const used = pinged(busy);
+  const nothing = received(silent);
+  await Promise.all([until(quiet, /\}/), until(busy, /\}/)]);
+  const { closed } = await stopping(app);
+  busy.write(PING);
+  assert.deepEqual(statuses(await used), [200, 200]);
+  assert.match(await used, /connection: close/i);
+  assert.deepEqual(statuses(await idle), [200]);
+  assert.doesNotMatch(await idle, /connection: close/i);
+  assert.equal(await nothing, "");
+  await closed;
+});
+
+test("a request of which a part was there when the stop began is answered when the rest comes", async (context) => {
+  const { app } = await listening(context);
+  const [half, idle] = await Promise.all([connected(app), connected(app)]);
+  const sent = pinged(half);
+  await until(half, /\}/);
+  half.write(PING.slice(0, 20));
+  const ended = pinged(idle);
+  await until(idle, /\}/);
+  const { closed } = await stopping(app);
+  await ended; // By now idle connections are ended.
+  half.write(PING.slice(20));
+  assert.deepEqual(statuses(await sent), [200, 200]);
+  await closed;
+});
+
+test("a stream that began before the stop is followed by the end of its connection, while others are open", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  generator.pieces = [{ index: 0, text: "Hello" }];
+  generator.text = "Hello";
+  const first = deferred();
+  generator.hold = first.promise;
+  const stream = await connected(app);
+  const begun = until(stream, /200 OK/);
+  stream.write(postRequest(origin, ONE, {}, STREAM_PATH));
+  await begun;
+  const second = deferred();
+  generator.hold = second.promise;
+  const other = await connected(app);
+  const answer = received(other);
+  other.write(postRequest(origin, ONE));
+  while (generator.asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  const { closed } = await stopping(app);
+  const streamed = received(stream);
+  first.release();
+  await streamed;
+  second.release();
+  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
+  await closed;
+});
+
+test("requests that wait for their turn are answered in a stop, and the last answer says that it is", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const socket = await connected(app);
+  const answers = received(socket);
+  socket.write(postRequest(origin, ONE).repeat(2));
+  await generator.wasAsked;
+  const { closed } = await stopping(app);
+  socket.write(PING);
+  while (app.connections.stats.requests < 3) await new Promise((resolve) => setImmediate(resolve));
+  release();
+  const text = await answers;
+  assert.deepEqual(statuses(text), [200, 200, 200]);
+  assert.equal(text.match(/connection: close/gi)?.length, 1);
+  assert.ok(text.search(/connection: close/i) > text.lastIndexOf("HTTP/1.1 200"));
+  await closed;
+});
+
+test("what does not end by itself is cut", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  generator.waits = true;
+  const [computing, silent] = await Promise.all([connected(app), connected(app)]);
+  computing.write(postRequest(origin, ONE));
+  await generator.wasAsked;
+  const ends = [computing, silent].map((socket) => once(socket.on("error", () => {}).resume(), "close"));
+  const { closed } = await stopping(app);
+  app.connections.cut();
+  await Promise.all([...ends, closed]);
+  await generator.wasCancelled;
+});
