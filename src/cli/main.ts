@@ -1,8 +1,12 @@
 #!/usr/bin/env node
-// The entry of the command: has Node keep compiled code before there is any, and runs what the arguments name.
-import { keepCompiledCode } from "./compiled-code.ts";
-import { endWithOutput, report } from "./report.ts";
+// The entry of the command: has Node keep compiled code before there is any, and runs what the arguments name. Everything
+// but the signals is imported later, so that these are heard from the first moment.
+import "./signals.ts";
 
+const [{ keepCompiledCode }, { endWithOutput, report }] = await Promise.all([
+  import("./compiled-code.ts"),
+  import("./report.ts"),
+]);
 endWithOutput();
 keepCompiledCode(process.env);
 try {

@@ -70,8 +70,13 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function invoke(url: string, accessKeyId: string, secretAccessKey: string): Promise<Response> {
-  const body = JSON.stringify({ input: "Once upon a time", max_length: 8, num_return_sequences: 2, seed: 1 });
+async function invoke(
+  url: string,
+  accessKeyId: string,
+  secretAccessKey: string,
+  parameters: Record<string, unknown> = { max_length: 8, num_return_sequences: 2 },
+): Promise<Response> {
+  const body = JSON.stringify({ input: "Once upon a time", seed: 1, ...parameters });
   const headers = signRequest(
     { method: "POST", url, body },
     {
@@ -132,6 +137,27 @@ test("an engine that dies is restarted, and a second death ends the process, eac
     /^gpt2-api: The engine of tiny failed twice: (the engine thread|a helper thread of the engine) ended$/m,
   );
   assert.deepEqual(await once(child, "exit"), [1, null]);
+});
+
+/** Asks for as much as one request may compute. */
+function askForMuch(url: string): Promise<Response> {
+  return invoke(url, "ID", "secret", { max_length: 256, num_return_sequences: 64 });
+}
+
+test("SIGHUP cuts no request and says what was read again; a second signal ends a stop at once", async (context) => {
+  const env = { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" };
+  const { process: child, url } = await started(context, env, ["--log-level", "info"]);
+  const answer = askForMuch(url);
+  child.kill("SIGHUP");
+  await untilLogged(child, /"SIGHUP: key files and certificate were read again"/);
+  assert.equal((await answer).status, 200);
+  const cut = assert.rejects(askForMuch(url));
+  child.kill("SIGTERM");
+  child.kill("SIGINT");
+  const [code, signal] = await once(child, "exit");
+  assert.equal(code, null);
+  assert.ok(["SIGTERM", "SIGINT"].includes(signal), signal);
+  await cut;
 });
 
 test("a log that cannot be written does not stop the service", async (context) => {

@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
-import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, connect } from "node:net";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
-import { aFront, PATH, signedHeaders } from "../../test/support/front.ts";
+import type { FakeGenerator } from "../../test/support/fake-generator.ts";
+import { aFront, PATH, STREAM_PATH, signedHeaders } from "../../test/support/front.ts";
 import { someDecoding } from "../../test/support/inline-engine.ts";
-import { DEFAULT_SETTINGS } from "../settings.ts";
-import { drain, Models } from "./lifecycle.ts";
+import { connected, deferred, listening, postHead, postRequest, until } from "../../test/support/sockets.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
+import type { App } from "./http/http-app.ts";
+import { listenOnAll } from "./http/listen.ts";
+import { drain, Models, run, type ServerParts } from "./lifecycle.ts";
 
 test("a stop waits for open requests, and after its time cancels them and tells their callers", async (context) => {
   const { app, generator } = aFront();
@@ -37,6 +43,112 @@ test("a stop waits for open requests, and after its time cancels them and tells 
   await drained;
   assert.equal(closings, 2);
 });
+
+test("a stop ends three quarters of a second after its time at the latest, whatever hangs", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const never = () => new Promise<never>(() => {});
+  const told: string[] = [];
+  const app = { close: never, connections: { cut: () => told.push("cut") } } as unknown as App;
+  const models = {
+    close() {
+      told.push("cancelled");
+      return never();
+    },
+  };
+  const drained = drain([app], models, 5000).then(() => told.push("over"));
+  const steps: [ms: number, told: string[]][] = [
+    [4999, []],
+    [1, ["cancelled"]],
+    [499, ["cancelled"]],
+    [1, ["cancelled", "cut"]],
+    [249, ["cancelled", "cut"]],
+    [1, ["cancelled", "cut", "over"]],
+  ];
+  for (const [ms, expected] of steps) {
+    context.mock.timers.tick(ms);
+    await Promise.resolve().then(() => {});
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(told, expected);
+  }
+  await drained;
+});
+
+/** Parts of a server whose model loads for ever and whose engines cannot be closed. */
+function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly generator: FakeGenerator } {
+  const all = { ...DEFAULT_SETTINGS, port: 0, ...settings };
+  const { app, generator } = aFront(all);
+  const never = () => new Promise<never>(() => {});
+  const models = { ready: never, byEndpoint: () => new Map(), fatalError: never(), close: never };
+  return { app, models, metrics: undefined, settings: all, onReload: () => {}, generator };
+}
+
+test("a stop ends in time with everything open that can be, and while a model loads", {
+  timeout: 20_000,
+}, async () => {
+  const { generator, ...parts } = hungParts({ drainTimeoutMs: 100 });
+  const { promise: stopped, release: stop } = deferred();
+  generator.waits = true;
+  const code = run({ ...parts, stopped }, () => assert.fail("it is not ready"));
+  const { app } = parts;
+  await once(app.server, "listening");
+  const origin = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+  const begun = [
+    "",
+    "GET /ping HTTP/1.1\r\nHo",
+    postHead(origin, "{}", { "content-length": "2" }),
+    postHead(origin, "{}", { "transfer-encoding": "chunked" }),
+    postRequest(origin, { input: "" }),
+    postRequest(origin, { input: "" }, {}, STREAM_PATH).repeat(3),
+  ];
+  const sockets = await Promise.all(begun.map(() => connected(app)));
+  const ends = sockets.map((socket) => once(socket.on("error", () => {}).resume(), "close"));
+  for (const [i, text] of begun.entries()) sockets[i]?.write(text);
+  while (generator.asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  stop();
+  assert.equal(await code, 0);
+  await Promise.all(ends);
+});
+
+test("a start that fails ends too, while a model loads", async (context) => {
+  const { app } = await listening(context);
+  const { port } = app.server.address() as AddressInfo;
+  const { generator: _, ...parts } = hungParts({ port });
+  const never = new Promise<never>(() => {});
+  await assert.rejects(
+    run({ ...parts, stopped: never }, () => {}),
+    { code: "cannot_listen", message: /the port is in use/ },
+  );
+});
+
+test("a server that listens on several addresses has one limit and one stop", async (context) => {
+  const { app } = aFront({ connectionsMax: 1 });
+  await listenOnAll(app, ["127.0.0.1", "::1"], 0);
+  context.after(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+  const at = (host: string) => connect(port, host).on("error", () => {});
+  const first = at("127.0.0.1");
+  const ping = "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n";
+  first.write(ping);
+  await until(first, /200 OK/);
+  const refused = at("::1");
+  await once(refused, "close");
+  const left = once(first, "close");
+  first.end();
+  await left;
+  while (app.connections.stats.open > 0) await new Promise((resolve) => setImmediate(resolve));
+  const second = at("::1");
+  second.write(ping);
+  if (!hasLoopback6()) return; // This machine speaks no IPv6.
+  await until(second, /200 OK/);
+  await Promise.all([app.close(), once(second, "close")]);
+  const late = at("::1");
+  const [error] = await once(late, "error");
+  assert.equal(error.code, "ECONNREFUSED");
+});
+
+function hasLoopback6(): boolean {
+  return Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === "::1"));
+}
 
 test("--prefix-cache says whether a prompt is found that was there before", async (context) => {
   const directory = temporaryDirectory();

@@ -9,9 +9,10 @@ import { MemoryBudget } from "../machine/memory-budget.ts";
 import type { Generator } from "../request/generation.ts";
 import type { EndpointSetting, Settings } from "../settings.ts";
 import type { App } from "./http/http-app.ts";
+import { listenOn } from "./http/listen.ts";
 import type { Metrics } from "./http/metrics.ts";
 
-export interface Surroundings {
+export interface ModelsOptions {
   readonly env: Environment;
   /** Is told what the operator should know. */
   readonly onProblem: (message: string) => void;
@@ -22,18 +23,18 @@ export interface Surroundings {
 /** Models by endpoint name, each loaded once however many endpoints serve it. */
 export class Models {
   readonly loading: ReadonlyMap<string, Promise<Generator>>;
-  /** Resolves when an engine is beyond help. */
-  readonly failed: Promise<GptError>;
+  /** Resolves when an engine failed for good. */
+  readonly fatalError: Promise<GptError>;
   readonly #loaded = new Map<string, Generator>();
 
   /**
-   * `surroundings.onProblem` is told of an engine that died and is restarted.
+   * `options.onProblem` is told of an engine that died and is restarted.
    * @throws GptError `invalid_checkpoint` when a model is nowhere to be found.
    */
-  constructor(settings: Settings, endpoints: readonly EndpointSetting[], surroundings: Surroundings) {
-    const { onProblem } = surroundings;
+  constructor(settings: Settings, endpoints: readonly EndpointSetting[], options: ModelsOptions) {
+    const { onProblem } = options;
     let fail: (error: GptError) => void = () => {};
-    this.failed = new Promise((resolve) => {
+    this.fatalError = new Promise((resolve) => {
       fail = resolve;
     });
     const onDeath = (name: string, error: GptError, isFatal: boolean): void => {
@@ -49,8 +50,7 @@ export class Models {
     const byDirectory = new Map<string, Promise<Generator>>();
     this.loading = new Map(
       directories.map(({ name, directory }) => {
-        const promise =
-          byDirectory.get(directory) ?? load(settings, directory, memory, surroundings, onDeath);
+        const promise = byDirectory.get(directory) ?? load(settings, directory, memory, options, onDeath);
         byDirectory.set(directory, promise);
         promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
         return [name, promise];
@@ -59,11 +59,11 @@ export class Models {
   }
 
   /** The generator of every endpoint; undefined while it is being loaded. */
-  readonly all = (): ReadonlyMap<string, Generator | undefined> =>
+  readonly byEndpoint = (): ReadonlyMap<string, Generator | undefined> =>
     new Map([...this.loading.keys()].map((name) => [name, this.#loaded.get(name)]));
 
   /** Every loaded generator once, under the first endpoint that it serves. */
-  readonly distinct = (): ReadonlyMap<string, Generator> => {
+  readonly loadedOnce = (): ReadonlyMap<string, Generator> => {
     const first = new Map([...this.#loaded].reverse().map(([name, generator]) => [generator, name]));
     return new Map([...first].map(([generator, name]) => [name, generator]));
   };
@@ -73,10 +73,10 @@ export class Models {
     await Promise.all(this.loading.values());
   }
 
-  /** Cancels what is running; also waits for models that are still being loaded. */
+  /** Cancels what is running. Models that are still being loaded are closed later, and not waited for. */
   async close(): Promise<void> {
-    const loaded = await Promise.allSettled(new Set(this.loading.values()));
-    await Promise.all(loaded.map((each) => (each.status === "fulfilled" ? each.value.close() : undefined)));
+    for (const each of new Set(this.loading.values())) each.then((model) => model.close()).catch(() => {});
+    await Promise.all([...new Set(this.#loaded.values())].map((model) => model.close()));
   }
 }
 
@@ -84,7 +84,7 @@ function load(
   settings: Settings,
   directory: string,
   memory: MemoryBudget,
-  { env, onProblem, onLoading }: Surroundings,
+  { env, onProblem, onLoading }: ModelsOptions,
   onDeath: (name: string, error: GptError, isFatal: boolean) => void,
 ): Promise<Generator> {
   const weightCache = weightCacheOf(settings, env);
@@ -105,7 +105,7 @@ function load(
 /** @throws GptError `cannot_listen` */
 export async function listen(app: App, host: string, port: number, flag = "--port"): Promise<void> {
   try {
-    await app.listen({ host, port, listenTextResolver: () => "listening" });
+    await listenOn(app, host, port);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const reason =
@@ -120,29 +120,39 @@ export async function listen(app: App, host: string, port: number, flag = "--por
 const LOOPBACK: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** The address at which clients on this machine reach the server. */
-export function baseUrl(app: App, settings: Settings): string {
+export function baseUrl(app: App, settings: Pick<Settings, "host" | "tlsCert">): string {
   const { port } = app.server.address() as AddressInfo;
   const host = LOOPBACK[settings.host] ?? settings.host;
   const scheme = settings.tlsCert === "" ? "http" : "https";
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-export interface Door {
+export interface ServerParts {
   readonly app: App;
-  readonly models: Models;
+  readonly models: Pick<Models, "ready" | "byEndpoint" | "fatalError" | "close">;
   readonly metrics: Metrics | undefined;
   readonly settings: Settings;
+  /**
+   * Is called for SIGHUP, which never ends a request: reads again what can be read again without a stop, and says so in
+   * the log.
+   */
+  readonly onReload: () => void;
 }
 
 /**
- * Listens first, so that `/ping` tells of the loading, and resolves when the models are ready; then serves until a
- * signal comes or an engine is beyond help. `onReady` is told the address.
+ * Listens first, so that `/ping` tells of the loading; then serves until `stopped` resolves or an engine failed for good.
+ * `onReady` is told the address when the models are ready. After a stop it resolves within `drainTimeoutMs` and a second,
+ * whatever is open, loading or stuck; what still runs then has to be ended with the process.
  * @returns the exit code
+ * @throws GptError when the start or an engine failed
  */
-export async function run(door: Door, onReady: (baseUrl: string) => void): Promise<number> {
-  const { app, models, settings } = door;
-  const stopped = stopSignal();
-  const admin = await adminOf(door);
+export async function run(
+  parts: Omit<ServerParts, "onReload"> & { readonly stopped: Promise<unknown> },
+  onReady: (baseUrl: string) => void,
+): Promise<number> {
+  const { app, models, settings } = parts;
+  const stopped = parts.stopped.then(() => "stopped" as const);
+  const admin = await adminOf(parts);
   const apps = admin === undefined ? [app] : [app, admin];
   try {
     const started = Promise.all([
@@ -151,68 +161,64 @@ export async function run(door: Door, onReady: (baseUrl: string) => void): Promi
       admin && listen(admin, settings.adminHost, settings.adminPort, "--admin-port"),
     ]);
     const first = await Promise.race([started.then(() => "ready" as const), stopped]);
-    if (first !== "ready") {
+    if (first === "stopped") {
       started.catch(() => {});
       await drain(apps, models, settings.drainTimeoutMs);
       return 0;
     }
   } catch (error) {
-    await Promise.all(apps.map((each) => each.close()));
-    models.close().catch(() => {});
+    await drain(apps, models, 0);
     throw error;
   }
   onReady(baseUrl(app, settings));
-  const reason = await Promise.race([stopped, models.failed]);
+  const reason = await Promise.race([stopped, models.fatalError]);
   await drain(apps, models, settings.drainTimeoutMs);
   if (reason === "stopped") return 0;
   throw reason;
 }
 
 /** Undefined without an admin port: nobody could read them. */
-export async function metricsOf(settings: Settings, models: Models): Promise<Metrics | undefined> {
+export async function metricsOf(
+  settings: Pick<Settings, "adminPort">,
+  models: Pick<Models, "loadedOnce">,
+): Promise<Metrics | undefined> {
   if (settings.adminPort === 0) return undefined;
   const { Metrics } = await import("./http/metrics.ts");
-  return new Metrics(models.distinct);
+  return new Metrics(models.loadedOnce);
 }
 
-async function adminOf({ models, metrics, settings }: Door): Promise<App | undefined> {
+async function adminOf({
+  models,
+  metrics,
+  settings,
+}: Pick<ServerParts, "models" | "metrics" | "settings">): Promise<App | undefined> {
   if (metrics === undefined) return undefined;
   const { createAdminApp } = await import("./doors/admin.ts");
-  return createAdminApp({ settings, metrics, generators: models.all });
+  return createAdminApp({ settings, metrics, generators: models.byEndpoint });
 }
 
-/** Resolves with the first SIGTERM or SIGINT; a second one ends the process at once, as it does by default. */
-function stopSignal(): Promise<"stopped"> {
-  return new Promise((resolve) => {
-    const onSignal = (): void => {
-      process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
-      resolve("stopped");
-    };
-    process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  });
-}
-
-/** How long answers that were cancelled may take to leave. */
-const FLUSH_MS = 1000;
+/** How long answers that were cancelled may take to leave; then connections are cut. */
+const FLUSH_MS = 500;
+/** How long engines may then take to end. */
+const CLOSE_MS = 250;
 
 /**
  * Accepts nothing more and waits for the open requests; those that are open after `timeoutMs` are cancelled, and their
- * callers told.
+ * callers told. Resolves within 750 ms more, whatever hangs.
  */
 export async function drain(
   apps: readonly App[],
   models: Pick<Models, "close">,
   timeoutMs: number,
 ): Promise<void> {
-  let cut: NodeJS.Timeout | undefined;
-  const cancel = setTimeout(() => {
-    models.close().catch(() => {});
-    cut = setTimeout(() => {
-      for (const app of apps) app.connections.cut();
-    }, FLUSH_MS);
-  }, timeoutMs);
-  await Promise.all(apps.map((app) => app.close()));
-  clearTimeout(cancel);
-  clearTimeout(cut);
-  await models.close();
+  const timers: NodeJS.Timeout[] = [];
+  const after = (ms: number, action: () => void): void => void timers.push(setTimeout(action, ms));
+  const tooLate = new Promise<void>((resolve) => after(timeoutMs + FLUSH_MS + CLOSE_MS, resolve));
+  after(timeoutMs, () => models.close().catch(() => {}));
+  after(timeoutMs + FLUSH_MS, () => {
+    for (const app of apps) app.connections.cut();
+  });
+  const ended = Promise.all(apps.map((app) => app.close())).then(() => models.close());
+  await Promise.race([ended, tooLate]);
+  for (const timer of timers) clearTimeout(timer);
 }

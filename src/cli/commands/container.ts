@@ -6,14 +6,15 @@ import { GptError } from "../../errors.ts";
 import type { Environment } from "../../server/access/own-key-pair.ts";
 import { createContainerApp } from "../../server/doors/container.ts";
 import type { ResponseType } from "../../server/doors/envelope.ts";
-import { Models, metricsOf, run } from "../../server/lifecycle.ts";
+import { Models, metricsOf } from "../../server/lifecycle.ts";
 import type { SettingLayer } from "../../settings.ts";
 import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, type Platform, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
-import { EXIT, outliveOutput, warn } from "../report.ts";
+import { EXIT, warn } from "../report.ts";
+import { serveForLife } from "../server-process.ts";
 
 const MODEL_DIRECTORY = "/opt/ml/model";
 
@@ -86,8 +87,8 @@ export const container: Command = {
       onFinished: (record, status) => metrics?.finished(record, status),
     });
     onProblem = (message) => app.log.error(message);
-    outliveOutput();
-    return run({ app, models, metrics, settings }, (baseUrl) => {
+    const onReload = () => app.log.info("SIGHUP: there is nothing to read again");
+    return serveForLife({ app, models, metrics, settings, onReload }, (baseUrl) => {
       process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
     });
   },

@@ -3,7 +3,7 @@
 import { GptError } from "../../errors.ts";
 import { loadKeys } from "../../server/access/load-keys.ts";
 import { TlsFiles } from "../../server/http/tls.ts";
-import { Models, metricsOf, run } from "../../server/lifecycle.ts";
+import { Models, metricsOf } from "../../server/lifecycle.ts";
 import { endpointsOf, type Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
@@ -11,7 +11,8 @@ import type { ExampleTarget } from "../examples.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { greeting } from "../greeting.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
-import { EXIT, outliveOutput, warn } from "../report.ts";
+import { EXIT, warn } from "../report.ts";
+import { serveForLife } from "../server-process.ts";
 import { loadingText, Progress } from "../terminal.ts";
 
 const COMMON_SETTINGS = [
@@ -62,7 +63,7 @@ async function startServer(settings: Settings, allClients: boolean): Promise<num
   let onProblem = warn;
   const report = (message: string): void => onProblem(message);
   const endpoints = endpointsOf(settings);
-  const { keys, own } = loadKeys(settings, process.env, report);
+  const { keys, own, reread } = loadKeys(settings, process.env, report);
   const tls = tlsOf(settings, report);
   // The models are loaded in threads of their own, and the server's modules meanwhile.
   const models = new Models(settings, endpoints, {
@@ -83,8 +84,12 @@ async function startServer(settings: Settings, allClients: boolean): Promise<num
     onFinished: (record, status) => metrics?.finished(record, status),
   });
   onProblem = (message) => app.log.error(message);
-  outliveOutput();
-  return run({ app, models, metrics, settings }, (baseUrl) => {
+  const onReload = (): void => {
+    reread();
+    tls?.read();
+    app.log.info("SIGHUP: key files and certificate were read again");
+  };
+  return serveForLife({ app, models, metrics, settings, onReload }, (baseUrl) => {
     const target: ExampleTarget = {
       baseUrl,
       auth: settings.auth,
@@ -92,7 +97,9 @@ async function startServer(settings: Settings, allClients: boolean): Promise<num
       region: settings.region === "any" ? "us-east-1" : settings.region,
       hasSessionToken: own?.credential.sessionToken !== undefined,
     };
-    const served = [...models.all()].flatMap(([name, each]) => (each ? [{ name, model: each.model }] : []));
+    const served = [...models.byEndpoint()].flatMap(([name, each]) =>
+      each ? [{ name, model: each.model }] : [],
+    );
     progress?.clear();
     progress = undefined; // A restart is told in the log.
     process.stdout.write(greeting({ served, target, settings, own, allClients }));

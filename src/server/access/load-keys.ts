@@ -11,6 +11,8 @@ export interface LoadedKeys {
   readonly keys: Keys;
   /** The one key pair of the environment or of the user's cache; undefined: keys come from a file, or none are needed. */
   readonly own?: LoadedCredential;
+  /** Looks whether the file has changed, as every request does. */
+  readonly reread: () => void;
 }
 
 const NO_KEYS: Keys = { keyPair: () => undefined, apiKey: () => undefined };
@@ -27,9 +29,11 @@ export function loadKeys(
   switch (settings.auth) {
     case "none":
       refusePublic(settings);
-      return { keys: NO_KEYS };
-    case "bearer":
-      return { keys: { ...NO_KEYS, apiKey: apiKeysFrom(requireApiKeys(settings), onProblem) } };
+      return { keys: NO_KEYS, reread: () => {} };
+    case "bearer": {
+      const apiKey = apiKeysFrom(requireApiKeys(settings), onProblem);
+      return { keys: { ...NO_KEYS, apiKey }, reread: () => void apiKey("") };
+    }
     case "sigv4":
       return settings.credentialsFile === ""
         ? ownPair(env)
@@ -43,16 +47,18 @@ function ownPair(env: Environment): LoadedKeys {
   return {
     keys: { ...NO_KEYS, keyPair: (id) => (id === credential.accessKeyId ? credential : undefined) },
     own,
+    reread: () => {},
   };
 }
 
 /** The pairs of a file, and that of the environment when there is one. */
 function filePairs(path: string, env: Environment, onProblem: (message: string) => void): LoadedKeys {
   const lookUp = keyPairsFrom(path, onProblem);
+  const reread = (): void => void lookUp("");
   const credential = credentialFrom(env);
-  if (credential === undefined) return { keys: { ...NO_KEYS, keyPair: lookUp } };
+  if (credential === undefined) return { keys: { ...NO_KEYS, keyPair: lookUp }, reread };
   const keyPair: Keys["keyPair"] = (id) => (id === credential.accessKeyId ? credential : lookUp(id));
-  return { keys: { ...NO_KEYS, keyPair }, own: { credential } };
+  return { keys: { ...NO_KEYS, keyPair }, own: { credential }, reread };
 }
 
 function requireApiKeys({ apiKeysFile }: Settings): string {

@@ -101,6 +101,7 @@ export class Connections {
   /** Those of TLS whose handshake is not over, by the address of the other side. */
   readonly #handshakes = new Map<string, Socket>();
   readonly #connections = new Map<Socket, Connection>();
+  readonly #others: TcpServer[] = [];
   readonly #onLastClosed: (() => void)[] = [];
   #numElsewhere = 0;
   #numRefused = 0;
@@ -138,6 +139,12 @@ export class Connections {
 
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** Has a stop close another server too, one that hands its connections to `accept`. */
+  closeWith(server: TcpServer): void {
+    if (this.#isStopping) server.close();
+    else this.#others.push(server);
   }
 
   /** Takes a connection that came in through another server. */
@@ -186,6 +193,7 @@ export class Connections {
     for (const connection of this.#connections.values()) connection.announceEnd();
     // That of node:http would destroy idle connections, and take no notice of requests any more that do not arrive.
     TcpServer.prototype.close.call(this.#server);
+    for (const server of this.#others) server.close();
     const timer = setTimeout(() => this.#endIdle(), GRACE_MS);
     if (this.#sockets.size > 0) await new Promise<void>((resolve) => this.#onLastClosed.push(resolve));
     clearTimeout(timer);

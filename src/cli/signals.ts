@@ -1,0 +1,105 @@
+// The signals of this process, from its first moment on, and its end. A server stops in order at the first SIGTERM or SIGINT;
+// everything else ends at once. As process 1 of a container no signal has a default action, so here it is done by hand.
+// It imports nothing, because it must be there before anything else is loaded.
+
+const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
+type StopSignal = keyof typeof STOP_SIGNALS;
+
+/** What a shell tells of a process that a signal ended is this number more than the signal's. */
+const SHELL_OFFSET = 128;
+/** How long threads may take to end; one that waits inside the kernel, for a disk perhaps, never does. */
+const TERMINATE_MS = 100;
+const LOOK_MS = 10;
+/** Work of Node's own threads, for which `process.exit` waits. */
+const KERNEL_WORK = /^(FSReq|GetAddrInfo|GetNameInfo)/;
+
+/** What is needed of `process`. */
+export type Host = Pick<
+  NodeJS.Process,
+  "pid" | "on" | "removeAllListeners" | "kill" | "exit" | "abort" | "getActiveResourcesInfo"
+>;
+
+export class Signals {
+  readonly #process: Host;
+  readonly #workers = new Set<{ terminate(): Promise<number> }>();
+  #isServer = false;
+  #onStop: (() => void) | undefined;
+  #listens = false;
+
+  constructor(host: Host) {
+    this.#process = host;
+    host.on("worker", (worker) => {
+      this.#workers.add(worker);
+      worker.once("exit", () => this.#workers.delete(worker));
+    });
+    // Elsewhere the default action is better: it also ends a process whose main thread waits for a disk.
+    if (host.pid === 1) this.#listen();
+  }
+
+  /** Resolves with the first SIGTERM or SIGINT from now on; the one after it ends the process at once. */
+  stopped(): Promise<void> {
+    this.#isServer = true;
+    return new Promise((resolve) => {
+      this.#onStop = resolve;
+      this.#listen();
+    });
+  }
+
+  /** SIGHUP then ends nothing any more. */
+  onReload(reload: () => void): void {
+    this.#process.on("SIGHUP", reload);
+  }
+
+  /**
+   * Ends the process, whatever its threads are doing: with this exit code, or by a signal when a thread cannot be ended.
+   * Does not return, except in tests.
+   */
+  async end(code: number): Promise<void> {
+    const host = this.#process;
+    if (await this.#canExit()) host.exit(code);
+    else if (host.pid === 1) host.abort();
+    else this.#raise(code === 0 ? "SIGTERM" : "SIGKILL");
+  }
+
+  /** Ends the threads. `process.exit` would wait for those that wait inside the kernel. */
+  async #canExit(): Promise<boolean> {
+    const ended = Promise.all([...this.#workers].map((worker) => worker.terminate())).then(() => true);
+    if (!(await Promise.race([ended, after(TERMINATE_MS)]))) return false;
+    for (let left = TERMINATE_MS; left > 0; left -= LOOK_MS) {
+      if (!this.#process.getActiveResourcesInfo().some((name) => KERNEL_WORK.test(name))) return true;
+      await after(LOOK_MS);
+    }
+    return false;
+  }
+
+  #listen(): void {
+    if (this.#listens) return;
+    this.#listens = true;
+    for (const signal of Object.keys(STOP_SIGNALS) as StopSignal[]) {
+      this.#process.on(signal, () => this.#receive(signal));
+    }
+  }
+
+  #receive(signal: StopSignal): void {
+    const stop = this.#onStop;
+    this.#onStop = undefined;
+    const code = SHELL_OFFSET + STOP_SIGNALS[signal];
+    if (stop !== undefined) stop();
+    else if (this.#process.pid !== 1) this.#raise(signal);
+    else if (this.#isServer) void this.end(code);
+    else this.#process.exit(code); // Only modules are being loaded, from a disk that answers.
+  }
+
+  /** Has the default action. */
+  #raise(signal: NodeJS.Signals): void {
+    if (signal !== "SIGKILL") this.#process.removeAllListeners(signal);
+    this.#process.kill(this.#process.pid, signal);
+  }
+}
+
+function after(milliseconds: number): Promise<false> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds, false));
+}
+
+/** Those of this process. */
+export const signals = new Signals(process);
