@@ -18,6 +18,7 @@ const limits = {
 /** @type {import("../../dist/src/kernels/logits-row.js").LogitsRow} */
 const ROW = {
   values: new Float32Array(limits.vocabSize),
+  largest: () => 0,
   argmax: () => 0,
   logSumExp: () => 0,
   logSoftmax() {},

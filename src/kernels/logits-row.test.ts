@@ -1,6 +1,7 @@
 // The plain row against sorts and sums, and the rows of all builds of the kernels against the plain one, bit for bit.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { uniform } from "../decoding/random.ts";
 import { WasmExecutor } from "./host/executor.ts";
 import { compileKernels } from "./host/kernel-build.ts";
@@ -20,6 +21,50 @@ describe("a plain row", () => {
   it("argmax takes the first of equals", () => {
     assert.equal(new PlainLogitsRow(Float32Array.of(1, 3, 3, 2)).argmax(), 1);
     assert.equal(new PlainLogitsRow(Float32Array.of(OUT, OUT)).argmax(), 0);
+  });
+
+  it("argmax passes over NaN, and what is only NaN gives token 0", () => {
+    assert.equal(new PlainLogitsRow(Float32Array.of(NaN, 1, NaN, 3, NaN)).argmax(), 3);
+    assert.equal(new PlainLogitsRow(Float32Array.of(NaN, OUT)).argmax(), 1);
+    assert.equal(new PlainLogitsRow(Float32Array.of(NaN, NaN)).argmax(), 0);
+  });
+
+  it("largest hides no NaN", () => {
+    const largest = (...values: number[]): number => new PlainLogitsRow(Float32Array.of(...values)).largest();
+    assert.equal(largest(1, 3, OUT, 2), 3);
+    assert.equal(largest(1, Infinity), Infinity);
+    assert.equal(largest(OUT, OUT), OUT);
+    for (const row of [[NaN, 1, 2], [1, NaN, 2], [1, 2, NaN], [NaN, Infinity], [NaN]]) {
+      assert.equal(largest(...row), NaN);
+    }
+  });
+
+  it("NaN is not chosen, not taken away, and makes the log-probabilities NaN", () => {
+    const values = [2, NaN, 1, NaN, 0, OUT];
+    const after = (work: (row: PlainLogitsRow) => void): number[] => {
+      const row = new PlainLogitsRow(Float32Array.from(values));
+      work(row);
+      return [...row.values];
+    };
+    const row = new PlainLogitsRow(Float32Array.from(values));
+    assert.deepEqual(
+      row.topK(5).map(({ tokenId }) => tokenId),
+      [0, 2, 4, 1, 3],
+    );
+    assert.deepEqual([...row.distribution().tokenIds], [0, 2, 4]);
+    assert.equal(row.logSumExp(), NaN);
+    assert.deepEqual(
+      after((row) => row.keepTopK(2)),
+      [2, NaN, 1, NaN, OUT, OUT],
+    );
+    assert.deepEqual(
+      after((row) => row.keepTopK(4)),
+      values,
+    );
+    assert.deepEqual(
+      after((row) => row.keepTopP(0.5)),
+      [2, NaN, OUT, NaN, OUT, OUT],
+    );
   });
 
   it("topK agrees with a sort", () => {
@@ -62,8 +107,31 @@ const ROWS: readonly (readonly [name: string, values: Float32Array])[] = [
   ["extremes", Float32Array.of(3e38, -3e38, 1e-45, -1e-45, 0, OUT, 3e38)],
 ];
 
+/** NaN and infinities at every place of a vector and of a row's end, alone, among others, and beside each other. */
+const SPECIAL_ROWS: readonly (readonly [name: string, values: Float32Array])[] = [
+  ...[NaN, Infinity, OUT].flatMap((special) => [
+    ...Array.from(
+      { length: 21 },
+      (_, i) => [`${special} at ${i} of 21`, grid(21, 3).fill(special, i, i + 1)] as const,
+    ),
+    [`only ${special}`, new Float32Array(19).fill(special)] as const,
+    [`only ${special}, whole vectors`, new Float32Array(32).fill(special)] as const,
+    [`one number among ${special}`, new Float32Array(35).fill(special).fill(-4, 33, 34)] as const,
+    [`every third ${special}`, grid(1000, 5).map((z, i) => (i % 3 === 0 ? special : z))] as const,
+  ]),
+  ["NaN and −∞ only", Float32Array.from({ length: 53 }, (_, i) => (i % 2 ? OUT : NaN))],
+  ["NaN and ∞ only", Float32Array.from({ length: 53 }, (_, i) => (i % 2 ? Infinity : NaN))],
+  ["∞ and −∞ only", Float32Array.from({ length: 53 }, (_, i) => (i % 2 ? Infinity : OUT))],
+  ["all kinds", grid(500, 6).map((z, i) => [z, NaN, z, OUT, z, Infinity, z][i % 7] as number)],
+  [
+    "NaN of all bit patterns",
+    new Float32Array(Int32Array.of(0x7fc00000, -0x400000, 0x7f800001, -1, 0, 1).buffer),
+  ],
+];
+
 /** What can be done to a row; what comes back is compared beside the values that are left. */
 const OPERATIONS: readonly (readonly [name: string, run: (row: LogitsRow) => unknown])[] = [
+  ["largest", (row) => row.largest()],
   ["argmax", (row) => row.argmax()],
   ["logSumExp", (row) => row.logSumExp()],
   ["logSoftmax", (row) => row.logSoftmax()],
@@ -103,7 +171,12 @@ const OPERATIONS: readonly (readonly [name: string, run: (row: LogitsRow) => unk
 
 function copyOf(row: LogitsRow): unknown {
   const { tokenIds, cumulative } = row.distribution();
-  return [[...tokenIds], [...cumulative]];
+  return [tokenIds.slice(), cumulative.slice()];
+}
+
+/** Which of the bit patterns of NaN an operation gives is the processor's choice. */
+function bitsOf(values: Float32Array): Int32Array {
+  return new Int32Array(values.map((z) => (Number.isNaN(z) ? Number.NaN : z)).buffer);
 }
 
 for (const build of ["plain", "relaxed", ...nativeSets()] as const)
@@ -137,18 +210,19 @@ for (const build of ["plain", "relaxed", ...nativeSets()] as const)
       assert.deepEqual(results[0], results[1]);
     });
 
-    for (const [name, values] of ROWS) {
+    for (const [index, [name, values]] of [...ROWS, ...SPECIAL_ROWS].entries()) {
       it(`has the plain row's bits: ${name}`, () => {
         const place: LogitsPlace = { address, width: values.length, scratch };
-        for (const [operation, run] of OPERATIONS) {
+        for (const [at, [operation, run]] of OPERATIONS.entries()) {
           const plain = new PlainLogitsRow(values.slice());
-          memory.f32.fill(7); // what lay there before, padding and scratch included
+          // What lay there before, padding and scratch included.
+          memory.f32.fill((index + at) % 2 ? 7 : Number.NaN);
           memory.floats(address, values.length).set(values);
           const row = executor.logitsRow(place);
-          assert.ok(JSON.stringify(run(row)) === JSON.stringify(run(plain)), `${operation}: another result`);
-          const [found, expected] = [row, plain].map(({ values }) => new Int32Array(values.slice().buffer));
-          const at = expected?.findIndex((word, i) => word !== found?.[i]);
-          assert.equal(at, -1, `${operation}: value ${at} is ${row.values[at as number]}`);
+          assert.ok(isDeepStrictEqual(run(row), run(plain)), `${operation}: another result`);
+          const [found, expected] = [bitsOf(row.values), bitsOf(plain.values)];
+          const wrong = expected.findIndex((word, i) => word !== found[i]);
+          assert.equal(wrong, -1, `${operation}: value ${wrong} is ${row.values[wrong]}`);
         }
       });
     }

@@ -13,12 +13,17 @@ export interface Distribution {
   readonly cumulative: Float64Array;
 }
 
-/** Operations work in place; a token that is out has −∞. Rows and what they return hold until the next pass. */
+/**
+ * Operations work in place; a token that is out has −∞. A value that is NaN is never chosen: it ranks as −∞ does. It is not
+ * hidden either, since no operation takes it away. Rows and what they return hold until the next pass.
+ */
 export interface LogitsRow {
   readonly values: Float32Array;
-  /** The token with the largest value, the first one on a tie. Of a row without any finite value: 0. */
+  /** The largest value, NaN if any value is NaN: what is computed from a row means something only if this is finite. */
+  largest(): number;
+  /** The token with the largest value, the first one on a tie. Of a row that holds nothing but NaN: 0. */
   argmax(): number;
-  /** ln Σ e^value, in double precision. */
+  /** ln Σ e^value, in double precision; NaN if any value is NaN. */
   logSumExp(): number;
   /** Turns logits into log-probabilities, each rounded to f32. */
   logSoftmax(): void;
@@ -37,10 +42,15 @@ export interface LogitsRow {
   distribution(): Distribution;
 }
 
-/** For sorting with the largest first; −∞ equals itself. */
+/** For sorting with the largest first; NaN ranks as −∞ does. */
 export function descending(a: number, b: number): number {
-  if (a === b) return 0;
-  return a > b ? -1 : 1;
+  const [x, y] = [rank(a), rank(b)];
+  if (x === y) return 0;
+  return x > y ? -1 : 1;
+}
+
+function rank(value: number): number {
+  return Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value;
 }
 
 /** The tokens of `ids`, at least `k`, as `LogitsRow.topK` wants them. */

@@ -9,7 +9,7 @@ import { log } from "../reference/double-math.ts";
 /** The exports of `wasm/logits.ts`: a row is its address and its padded width. */
 export interface LogitsExports {
   argmax(row: number, stride: number): number;
-  largestLogit(row: number, stride: number): number;
+  largest(row: number, stride: number): number;
   sumExp(row: number, stride: number, largest: number): number;
   subtract(row: number, stride: number, total: number): void;
   divide(row: number, stride: number, divisor: number): void;
@@ -58,12 +58,18 @@ export class WasmLogitsRow implements LogitsRow {
     memory.floats(address + 4 * width, this.#stride - width).fill(Number.NEGATIVE_INFINITY);
   }
 
+  largest(): number {
+    return this.#kernels.largest(this.#row, this.#stride);
+  }
+
   argmax(): number {
-    return this.#kernels.argmax(this.#row, this.#stride);
+    const tokenId = this.#kernels.argmax(this.#row, this.#stride);
+    // Where all values are NaN only the padding has a number.
+    return tokenId < this.values.length ? tokenId : 0;
   }
 
   logSumExp(): number {
-    const largest = this.#kernels.largestLogit(this.#row, this.#stride);
+    const largest = this.largest();
     return largest + log(this.#kernels.sumExp(this.#row, this.#stride, largest));
   }
 
@@ -77,9 +83,11 @@ export class WasmLogitsRow implements LogitsRow {
 
   topK(k: number): ScoredToken[] {
     this.#contents.owner = undefined;
-    const count = this.#kernels.collect(this.#row, this.#stride, this.#kthLargest(k), this.#scratch);
-    const ids = this.#memory.ints(this.#scratch, count).filter((id) => id < this.values.length);
-    return ranked(this.values, ids, k);
+    const threshold = this.#kthLargest(k);
+    // −∞: fewer than k values are numbers above it, and NaN may be among the k.
+    if (threshold === Number.NEGATIVE_INFINITY) return ranked(this.values, this.values.keys(), k);
+    const count = this.#kernels.collect(this.#row, this.#stride, threshold, this.#scratch);
+    return ranked(this.values, this.#memory.ints(this.#scratch, count), k);
   }
 
   keepTopK(k: number): void {

@@ -1,5 +1,5 @@
 // The operations on a row of logits in plain TypeScript: the definition of their bits. Slow on purpose.
-import { type Distribution, type LogitsRow, ranked, type ScoredToken } from "../logits-row.ts";
+import { type Distribution, descending, type LogitsRow, ranked, type ScoredToken } from "../logits-row.ts";
 import { exp, log, sum8 } from "./double-math.ts";
 
 /** The operations in plain TypeScript, straight from their definitions. */
@@ -10,12 +10,16 @@ export class PlainLogitsRow implements LogitsRow {
     this.values = values;
   }
 
+  largest(): number {
+    return this.values.reduce((largest, z) => Math.max(largest, z), Number.NEGATIVE_INFINITY);
+  }
+
   argmax(): number {
-    return Math.max(0, this.values.indexOf(this.#largest()));
+    return Math.max(0, this.values.indexOf(this.#largestNumber()));
   }
 
   logSumExp(): number {
-    const largest = this.#largest();
+    const largest = this.largest();
     return largest + log(partialSums(this.values, (z) => exp(z - largest)));
   }
 
@@ -34,13 +38,15 @@ export class PlainLogitsRow implements LogitsRow {
   }
 
   keepTopK(k: number): void {
-    const threshold = this.values.toSorted().at(-Math.min(k, this.values.length)) as number;
+    const sorted = this.values.toSorted(descending);
+    const kth = sorted[Math.min(k, sorted.length) - 1] as number;
+    const threshold = Number.isNaN(kth) ? Number.NEGATIVE_INFINITY : kth;
     this.#keep((z) => z >= threshold);
   }
 
   keepTopP(p: number): void {
     const left = this.values.filter((z) => z > Number.NEGATIVE_INFINITY);
-    const largest = this.#largest();
+    const largest = this.#largestNumber();
     const weightAbove = (threshold: number): number =>
       partialSums(left, (z) => (z > threshold ? exp(z - largest) : 0));
     const goal = p * weightAbove(Number.NEGATIVE_INFINITY);
@@ -65,7 +71,7 @@ export class PlainLogitsRow implements LogitsRow {
   }
 
   distribution(): Distribution {
-    const largest = this.#largest();
+    const largest = this.#largestNumber();
     const tokenIds = Int32Array.from(this.values.keys()).filter(
       (id) => (this.values[id] as number) > -Infinity,
     );
@@ -77,12 +83,15 @@ export class PlainLogitsRow implements LogitsRow {
     return { tokenIds, cumulative };
   }
 
-  #largest(): number {
+  /** The largest value, NaN passed over; −∞ of none. */
+  #largestNumber(): number {
     return this.values.reduce((largest, z) => (z > largest ? z : largest), Number.NEGATIVE_INFINITY);
   }
 
   #keep(test: (z: number) => boolean): void {
-    for (const [i, z] of this.values.entries()) if (!test(z)) this.values[i] = Number.NEGATIVE_INFINITY;
+    for (const [i, z] of this.values.entries()) {
+      if (!Number.isNaN(z) && !test(z)) this.values[i] = Number.NEGATIVE_INFINITY;
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from "./pack";
 import { copyPages, embed, gatherRows, layerNorm, readMemory } from "./rows";
 export {
-  argmax, collect, distribution, divide, keepFrom, keepTopP, kthLargest, largestLogit, subtract, sumExp,
+  argmax, collect, distribution, divide, keepFrom, keepTopP, kthLargest, largest, subtract, sumExp,
 } from "./logits";
 import { barrier, nextProgram, publish, publishedParts, publishedProgram } from "./threads";
 

@@ -6,26 +6,33 @@ import { isNative, MASS_ABOVE, overRow, SUM_EXP, WEIGH } from "./native";
 
 const NEVER: f32 = -Infinity;
 
-/** The largest value, −∞ of none. */
-export function largestLogit(row: usize, stride: i32): f32 {
+/** The largest value, NaN if there is one. */
+export function largest(row: usize, stride: i32): f32 {
+  let m = f32x4.splat(NEVER);
+  for (const end = row + (<usize>stride << 2); row < end; row += 16) m = f32x4.max(m, v128.load(row));
+  const ab = max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1));
+  return max(ab, max(f32x4.extract_lane(m, 2), f32x4.extract_lane(m, 3)));
+}
+
+/** The largest value, NaN passed over; −∞ of none. */
+function largestNumber(row: usize, stride: i32): f32 {
   let m = f32x4.splat(NEVER);
   for (const end = row + (<usize>stride << 2); row < end; row += 16) m = f32x4.pmax(m, v128.load(row));
-  let largest = NEVER;
+  let found = NEVER;
   const a = f32x4.extract_lane(m, 0);
   const b = f32x4.extract_lane(m, 1);
   const c = f32x4.extract_lane(m, 2);
   const d = f32x4.extract_lane(m, 3);
-  if (a > largest) largest = a;
-  if (b > largest) largest = b;
-  if (c > largest) largest = c;
-  if (d > largest) largest = d;
-  return largest;
+  if (a > found) found = a;
+  if (b > found) found = b;
+  if (c > found) found = c;
+  if (d > found) found = d;
+  return found;
 }
 
-/** The first index with the largest value, 0 if there is none. */
+/** The first index with the largest value, which is one of the padding where all values are NaN. */
 export function argmax(row: usize, stride: i32): i32 {
-  const largest = largestLogit(row, stride);
-  const wanted = f32x4.splat(largest);
+  const wanted = f32x4.splat(largestNumber(row, stride));
   for (let i = 0; i < stride; i += 4) {
     const equal = f32x4.eq(v128.load(row + (<usize>i << 2)), wanted);
     if (v128.any_true(equal)) return i + ctz<i32>(i32x4.bitmask(equal));
@@ -111,9 +118,10 @@ export function divide(row: usize, stride: i32, divisor: f32): void {
   for (const end = row + (<usize>stride << 2); row < end; row += 16) v128.store(row, f32x4.div(v128.load(row), d));
 }
 
-/** The k-th largest value, 1 ≤ k ≤ V: a heap of the k largest seen so far, smallest on top. */
+/** The k-th largest value, 1 ≤ k ≤ V, NaN as −∞: a heap of the k largest seen so far, smallest on top. */
 export function kthLargest(row: usize, stride: i32, k: i32, heap: usize): f32 {
-  memory.copy(heap, row, <usize>k << 2);
+  const never = f32x4.splat(NEVER);
+  for (let at: usize = 0; at < <usize>k << 2; at += 16) v128.store(heap + at, f32x4.pmax(never, v128.load(row + at)));
   for (let i = (k >> 1) - 1; i >= 0; i--) siftDown(heap, i, k);
   let top = f32x4.splat(load<f32>(heap));
   for (let i = k & ~3; i < stride; i += 4) {
@@ -167,7 +175,7 @@ export function collect(row: usize, stride: i32, threshold: f32, ids: usize): i3
   return count;
 }
 
-/** Takes away what is below `threshold`; the ids of what is left go to `scratch`, and their number is returned. */
+/** Takes away what is below `threshold`; the ids of what is at least that go to `scratch`, their number is returned. */
 export function keepFrom(row: usize, stride: i32, threshold: f32, scratch: usize): i32 {
   const ids = scratch + (<usize>stride << 2);
   const t = f32x4.splat(threshold);
@@ -176,9 +184,8 @@ export function keepFrom(row: usize, stride: i32, threshold: f32, scratch: usize
   for (let i = 0; i < stride; i += 4) {
     const at = row + (<usize>i << 2);
     const v = v128.load(at);
-    const isIn = f32x4.ge(v, t);
-    v128.store(at, v128.bitselect(v, never, isIn));
-    for (let found = i32x4.bitmask(isIn); found != 0; found &= found - 1) {
+    v128.store(at, v128.bitselect(never, v, f32x4.lt(v, t)));
+    for (let found = i32x4.bitmask(f32x4.ge(v, t)); found != 0; found &= found - 1) {
       store<i32>(ids + (<usize>count << 2), i + ctz<i32>(found));
       count += 1;
     }
@@ -209,12 +216,12 @@ function candidates(row: usize, stride: i32, values: usize, ids: usize, masses: 
     const value = i < count ? load<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2)) : NEVER;
     store<f32>(values + (<usize>i << 2), value);
   }
-  const largest = <f64>largestLogit(values, padded);
+  const top = <f64>largestNumber(values, padded);
   if (isNative(WEIGH)) {
-    overRow(WEIGH, masses, values, largest, padded);
+    overRow(WEIGH, masses, values, top, padded);
     return count;
   }
-  const m = f64x2.splat(largest);
+  const m = f64x2.splat(top);
   for (let i = 0; i < padded; i += 2) {
     v128.store(masses + (<usize>i << 3), weights(values + (<usize>i << 2), m));
   }
@@ -256,7 +263,7 @@ export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize, known:
   if (count == 0) return 0;
   const goal = p * weightAbove(scratch, masses, count, NEVER);
   let low = ordered(reinterpret<i32>(-f32.MAX_VALUE));
-  let high = ordered(reinterpret<i32>(largestLogit(scratch, (count + 7) & ~7)));
+  let high = ordered(reinterpret<i32>(largestNumber(scratch, (count + 7) & ~7)));
   while (low < high) {
     const middle = <i32>((<i64>low + <i64>high) >> 1);
     if (weightAbove(scratch, masses, count, reinterpret<f32>(ordered(middle))) < goal) high = middle;
