@@ -36,6 +36,22 @@ export const ERRORS = {
     fix: "Put the checkpoint's own tokenizer files beside its weights.",
   },
   invalid_config: { kind: "operator", fix: "Correct the setting that the message names." },
+  hub_refused: {
+    kind: "operator",
+    fix: "Check the model's name and the token of the hub (HF_TOKEN), or wait until its rate limit ends.",
+  },
+  hub_unreachable: {
+    kind: "operator",
+    fix: "Check the network, HF_ENDPOINT and the proxies; the same command continues where it stopped.",
+  },
+  download_failed: {
+    kind: "operator",
+    fix: "Free disk space, or set HF_HUB_CACHE to a folder that can be written to and keeps what is written.",
+  },
+  model_not_cached: {
+    kind: "operator",
+    fix: "Fetch the model where the hub can be reached, or copy the cache folder of such a machine here.",
+  },
   cannot_listen: { kind: "operator", fix: "Choose an address of this machine and a port that is free." },
   engine_failed: { kind: "engine", fix: "See the server's log for this request id." },
 } as const satisfies Record<string, ErrorEntry>;

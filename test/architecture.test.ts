@@ -18,6 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   machine: ["errors"],
   files: ["errors", "settings"],
   sigv4: [],
+  hub: ["errors", "wording"],
   tokenizer: ["errors"],
   kernels: ["errors"],
   "kernels/reference": ["kernels"],
@@ -86,15 +87,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; readonly what: string }[] = [
   { pattern: /process\.(env|argv)/, places: /^cli\//, what: "the environment and the command line" },
   { pattern: /from "(fastify|node:https?)"/, places: /^server\/(http|access|doors)\//, what: "HTTP" },
+  { pattern: /(from|import\()\s*"undici"/, places: /^hub\/transport/, what: "requests to other machines" },
   {
     pattern: /from "node:worker_threads"/,
     places: /^(engine\/thread|generator\/load-generator|kernels\/host)/,
     what: "threads",
   },
-  { pattern: /Math\.random|randomBytes|randomInt/, places: /^(cli|server)\//, what: "fresh randomness" },
+  {
+    pattern: /Math\.random|randomBytes|randomInt/,
+    places: /^(cli|server)\/|^hub\/world/,
+    what: "fresh randomness",
+  },
   {
     pattern: /Date\.now|new Date\(\)/,
-    places: /^(cli|server|sigv4)\/|^model\/loading\/(identity|weight-cache)/,
+    places: /^(cli|server|sigv4)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
     what: "the clock",
   },
   { pattern: /console\.|process\.std(out|err)/, places: /^cli\//, what: "the terminal" },

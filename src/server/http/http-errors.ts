@@ -59,6 +59,10 @@ export const TREATMENTS = {
   invalid_checkpoint: INTERNAL,
   invalid_tokenizer: INTERNAL,
   invalid_config: INTERNAL,
+  hub_refused: INTERNAL,
+  hub_unreachable: INTERNAL,
+  download_failed: INTERNAL,
+  model_not_cached: INTERNAL,
   cannot_listen: INTERNAL,
   engine_failed: INTERNAL,
 } as const satisfies Record<ErrorCode, Treatment>;

@@ -1,0 +1,92 @@
+// One file into the cache: from a blob that is here already, from the repository's other name, or from the hub; in every
+// case it is hashed before it gets its name.
+import { GptError } from "../errors.ts";
+import { CachedRepository } from "./cached-repository.ts";
+import { hasContent } from "./content-hash.ts";
+import { Download } from "./download.ts";
+import type { HubClient } from "./hub-client.ts";
+import { megabytes } from "./hub-event.ts";
+import type { ListedFile, Listing } from "./listing.ts";
+import { LostFile, PartialFile, removeAbandoned } from "./partial-file.ts";
+import { errorCode, type Publication, writeError } from "./publication.ts";
+import { twinOf } from "./repository.ts";
+
+/** How often a file is begun again that another program took away. */
+const TRIES_MAX = 3;
+const DISK_FULL = /^(ENOSPC|EDQUOT)$/;
+
+export interface FetchOptions {
+  readonly client: HubClient;
+  readonly listing: Listing;
+  readonly cached: CachedRepository;
+  readonly publication: Publication;
+}
+
+/**
+ * `onBytes` is told how much of the file is here.
+ * @throws GptError `hub_refused`, `hub_unreachable` or `download_failed`
+ */
+export async function fetchFile(
+  options: FetchOptions,
+  file: ListedFile,
+  onBytes: (length: number) => void,
+): Promise<void> {
+  const { client, cached, publication } = options;
+  const { signal } = client.around;
+  if (await hasContent(cached.blob(file.etag), file, signal)) {
+    return publication.linkBlob(file.name, file.etag);
+  }
+  const twin = twinOf(cached.id);
+  if (twin !== undefined) {
+    const blob = new CachedRepository(client.environment.cache, twin).blob(file.etag);
+    if (await hasContent(blob, file, signal)) return publication.adopt(blob, file.name, file.etag);
+  }
+  for (let tries = 1; ; tries++) {
+    try {
+      return await download(options, file, onBytes);
+    } catch (error) {
+      const isGone = error instanceof LostFile || errorCode(error) === "ENOENT";
+      if (!isGone) throw error;
+      if (tries < TRIES_MAX) continue;
+      const message = `${cached.folder}: another program removes ${file.name} while it is fetched`;
+      throw new GptError("download_failed", message, { cause: error });
+    }
+  }
+}
+
+async function download(
+  options: FetchOptions,
+  file: ListedFile,
+  onBytes: (length: number) => void,
+): Promise<void> {
+  const { client, listing, cached, publication } = options;
+  const { world, signal } = client.around;
+  await publication.prepare();
+  const partial = await PartialFile.claim(cached.blobs, file, world, signal).catch((error: unknown) => {
+    throw writeError(error, cached.blobs);
+  });
+  try {
+    await new Download({ client, listing, file, partial, onBytes }).run();
+    await partial.finish();
+    await publication.publish(partial.path, file.name, file.etag);
+  } catch (error) {
+    const isFull = DISK_FULL.test(errorCode(error));
+    // A damaged beginning would spoil the next attempt, and a disk that is full needs every byte.
+    const isUseless = isFull || (error instanceof GptError && error.code === "download_failed");
+    await (isUseless ? partial.discard() : partial.leave());
+    if (isFull) throw await noRoom(client, listing.id, file.size);
+    throw writeError(error, cached.blobs);
+  }
+  await removeAbandoned(cached.blobs, file.etag, world.now());
+}
+
+/** The error for a disk on which `bytes` do not fit. */
+export async function noRoom(client: HubClient, id: string, bytes: number): Promise<GptError> {
+  const { cache } = client.environment;
+  const free = (await client.around.world.freeBytes(cache)) ?? 0;
+  return new GptError(
+    "download_failed",
+    `${cache} has ${megabytes(free)} free, ${id} needs ${megabytes(bytes)} more; free some, or set HF_HUB_CACHE ` +
+      "to another disk",
+  );
+}

@@ -1,0 +1,150 @@
+// What the environment says about the hub, in the variables that Python's huggingface_hub reads, with their meaning. An
+// empty variable counts as unset. Nothing but the token's file is read.
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { GptError, messageOf } from "../errors.ts";
+import { quote } from "../wording.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Token {
+  readonly value: string;
+  /** Where it stands, for sentences. */
+  readonly origin: string;
+}
+
+export interface HubEnvironment {
+  /** The folder of cached repositories. */
+  readonly cache: string;
+  /** Address of the hub, without a slash at its end. */
+  readonly endpoint: string;
+  /** Why nothing may be fetched; undefined: it may. */
+  readonly offline: string | undefined;
+  /** How long a connection may take. */
+  readonly connectTimeoutMs: number;
+  /** How long an answer's headers may take. */
+  readonly headersTimeoutMs: number;
+  /** How long a body may be silent. */
+  readonly silenceTimeoutMs: number;
+  /** False: files lie in the snapshots themselves. */
+  readonly useSymlinks: boolean;
+  /** True: no progress is wanted. */
+  readonly isQuiet: boolean;
+  readonly proxies: Proxies;
+  /** @throws GptError `invalid_config` when its file cannot be read, or it cannot be sent. */
+  readonly token: () => Token | undefined;
+}
+
+/** Empty: none. */
+export interface Proxies {
+  readonly http: string;
+  readonly https: string;
+  /** Hosts that are reached without one. */
+  readonly none: string;
+}
+
+const DEFAULT_ENDPOINT = "https://huggingface.co";
+const DEFAULT_TIMEOUT_S = 10;
+const TIMEOUT_MAX_S = 3600;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** @throws GptError `invalid_config` that names the variable, its value and what it may be. */
+export function hubEnvironment(env: Environment): HubEnvironment {
+  const home = pathOf(env, "HF_HOME") ?? join(cacheHome(env), "huggingface");
+  return {
+    cache: pathOf(env, "HF_HUB_CACHE") ?? pathOf(env, "HUGGINGFACE_HUB_CACHE") ?? join(home, "hub"),
+    endpoint: endpointOf(env),
+    offline: ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].find((name) => isTrue(env[name])),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    headersTimeoutMs: milliseconds(env, "HF_HUB_ETAG_TIMEOUT"),
+    silenceTimeoutMs: milliseconds(env, "HF_HUB_DOWNLOAD_TIMEOUT"),
+    useSymlinks: !isTrue(env.HF_HUB_DISABLE_SYMLINKS),
+    isQuiet: isTrue(env.HF_HUB_DISABLE_PROGRESS_BARS),
+    proxies: {
+      http: env.http_proxy || env.HTTP_PROXY || "",
+      https: env.https_proxy || env.HTTPS_PROXY || "",
+      none: env.no_proxy || env.NO_PROXY || "",
+    },
+    token: () => tokenOf(env, pathOf(env, "HF_TOKEN_PATH") ?? join(home, "token")),
+  };
+}
+
+function isTrue(text: string | undefined): boolean {
+  return /^(1|on|yes|true)$/i.test(text ?? "");
+}
+
+function userHome(env: Environment): string {
+  return env.HOME || homedir();
+}
+
+/** Relative is taken as it is, as Python does. */
+function cacheHome(env: Environment): string {
+  return pathOf(env, "XDG_CACHE_HOME") ?? join(userHome(env), ".cache");
+}
+
+/** With `~`, `$NAME` and `${NAME}` filled in; names that are not set stay. */
+function pathOf(env: Environment, variable: string): string | undefined {
+  const text = env[variable] ?? "";
+  if (text === "") return undefined;
+  const home = /^~(?=\/|\\|$)/.test(text) ? userHome(env) + text.slice(1) : text;
+  return home.replace(/\$(?:(\w+)|\{([^}]*)\})/g, (whole, plain, braced) => env[plain ?? braced] ?? whole);
+}
+
+function endpointOf(env: Environment): string {
+  const text = env.HF_ENDPOINT || DEFAULT_ENDPOINT;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isAddress = url !== undefined && /^https?:$/.test(url.protocol);
+  if (isAddress && url.username === "" && url.search === "" && url.hash === "")
+    return text.replace(/\/+$/, "");
+  throw new GptError(
+    "invalid_config",
+    `HF_ENDPOINT must be an address such as ${DEFAULT_ENDPOINT}, without a user's name and a query, got ${quote(
+      text.replace(/\/\/[^/]*@/, "//…@"),
+    )}`,
+  );
+}
+
+function milliseconds(env: Environment, variable: string): number {
+  const text = env[variable] || String(DEFAULT_TIMEOUT_S);
+  const seconds = /^\d+$/.test(text) ? Number(text) : 0;
+  if (seconds >= 1 && seconds <= TIMEOUT_MAX_S) return seconds * 1000;
+  throw new GptError(
+    "invalid_config",
+    `${variable} must be a whole number of seconds from 1 to ${TIMEOUT_MAX_S}, got ${quote(text)}`,
+  );
+}
+
+function tokenOf(env: Environment, file: string): Token | undefined {
+  if (isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return undefined;
+  for (const variable of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
+    const value = cleaned(env[variable] ?? "");
+    if (value !== "") return checkedToken(value, variable);
+  }
+  const value = cleaned(readToken(file));
+  return value === "" ? undefined : checkedToken(value, `the file ${file}`);
+}
+
+function cleaned(text: string): string {
+  return text.replace(/[\r\n]/g, "").trim();
+}
+
+/** Empty when there is no such file. */
+function readToken(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    if (/^(ENOENT|ENOTDIR)$/.test((cause as NodeJS.ErrnoException).code ?? "")) return "";
+    const message = `the file of the hub's token, ${file}, cannot be read: ${messageOf(cause)}`;
+    throw new GptError("invalid_config", message, { cause });
+  }
+}
+
+/** What a header cannot hold is no token; it is not shown, for it may be one that was pasted badly. */
+function checkedToken(value: string, origin: string): Token {
+  if (/^[\x21-\x7e]{1,4096}$/.test(value)) return { value, origin };
+  throw new GptError(
+    "invalid_config",
+    `the token from ${origin} has ${value.length} characters, some of which no token has; it is ASCII without blanks`,
+  );
+}

@@ -1,0 +1,127 @@
+// A model by its name on a hub, from the cache where it is there: a complete model starts without a request. `pull` is what
+// looks for news. Listens and tells nothing itself: events go to whoever asked.
+import { GptError, messageOf } from "../errors.ts";
+import { HubClient } from "./hub-client.ts";
+import type { HubEnvironment } from "./hub-environment.ts";
+import type { HubEvent } from "./hub-event.ts";
+import { TOKENIZER_FILE } from "./model-files.ts";
+import { type PulledModel, pullModel } from "./pull.ts";
+import { label, type Repository, shortName } from "./repository.ts";
+import { findSnapshot, isComplete, isUsable, type Snapshot } from "./snapshot.ts";
+import { sendsInTheOpen, Transport } from "./transport.ts";
+import { WORLD, type World } from "./world.ts";
+
+export interface HubOptions {
+  readonly environment: HubEnvironment;
+  readonly onEvent?: (event: HubEvent) => void;
+  /** Ends everything, with its reason; what was fetched stays for the next time. */
+  readonly signal?: AbortSignal | undefined;
+  readonly world?: World;
+}
+
+export interface HubModel {
+  /** A directory as `--model` takes it. */
+  readonly directory: string;
+  /** By which endpoints and logs speak of it. */
+  readonly name: string;
+  /** `owner/name at 607a30d7` */
+  readonly label: string;
+}
+
+/**
+ * The model from the cache, or what is missing of it from the hub.
+ * @throws GptError `model_not_cached` where nothing may be fetched, and what `pull` throws
+ */
+export async function obtainModel(repository: Repository, options: HubOptions): Promise<HubModel> {
+  const { environment } = options;
+  const found = await findSnapshot(environment.cache, repository);
+  if (environment.offline !== undefined) return offlineModel(repository, found, environment.offline, options);
+  if (found !== undefined && isComplete(found)) return cachedModel(found);
+  try {
+    return await fetchModel(repositoryToComplete(repository, found), options, false);
+  } catch (error) {
+    if (options.signal?.aborted || !isOfTheHub(error) || found === undefined || !isUsable(found)) throw error;
+    notice(options, `${messageOf(error)}; ${incompleteness(found)}`);
+    return cachedModel(found);
+  }
+}
+
+/**
+ * The newest state of the model's revision, everything hashed.
+ * @throws GptError with the hub's codes, `download_failed`, `invalid_checkpoint` or `invalid_config`
+ */
+export async function pull(repository: Repository, options: HubOptions): Promise<HubModel> {
+  const { environment } = options;
+  if (environment.offline === undefined) return fetchModel(repository, options, true);
+  const found = await findSnapshot(environment.cache, repository);
+  notice(options, `${environment.offline} forbids asking the hub for news`);
+  return offlineModel(repository, found, environment.offline, options);
+}
+
+async function fetchModel(repository: Repository, options: HubOptions, verify: boolean): Promise<HubModel> {
+  const { environment, onEvent = () => {}, signal, world = WORLD } = options;
+  const transport = await Transport.open(environment);
+  const onNotice = (text: string): void => onEvent({ kind: "notice", text });
+  if (environment.token() !== undefined && sendsInTheOpen(environment)) {
+    const { host } = new URL(environment.endpoint);
+    onNotice(`HF_ENDPOINT is http: the token is not sent to ${host}; use https`);
+  }
+  const client = new HubClient(environment, { world, signal, onNotice }, transport);
+  try {
+    const pulled = await pullModel({ client, repository, verify, onEvent });
+    return { directory: pulled.directory, name: shortName(repository.id), label: labelOf(pulled) };
+  } finally {
+    await transport.close();
+  }
+}
+
+function labelOf({ id, commit }: PulledModel): string {
+  return label(id, commit);
+}
+
+function cachedModel({ directory, id, commit }: Snapshot): HubModel {
+  return { directory, name: shortName(id), label: label(id, commit) };
+}
+
+/** What can be loaded is completed as it is; `pull` is what looks for a newer commit. */
+function repositoryToComplete(repository: Repository, found: Snapshot | undefined): Repository {
+  if (found === undefined || !isUsable(found)) return repository;
+  return { id: found.id, revision: found.commit };
+}
+
+function isOfTheHub(error: unknown): boolean {
+  const codes: readonly string[] = ["hub_refused", "hub_unreachable", "download_failed"];
+  return error instanceof GptError && codes.includes(error.code);
+}
+
+function offlineModel(
+  { id, revision }: Repository,
+  found: Snapshot | undefined,
+  reason: string,
+  options: HubOptions,
+): HubModel {
+  if (found !== undefined && isComplete(found)) return cachedModel(found);
+  if (found !== undefined && isUsable(found)) {
+    notice(options, incompleteness(found));
+    return cachedModel(found);
+  }
+  const { cache } = options.environment;
+  const lacking = found && [...found.missing, ...(found.hasTokenizer ? [] : [TOKENIZER_FILE])];
+  const what =
+    lacking === undefined
+      ? `${id} (${revision}) is not in ${cache}`
+      : `${id} is not complete in ${cache}: ${lacking.join(", ")} missing`;
+  const name = revision === "main" ? id : `${id}@${revision}`;
+  throw new GptError(
+    "model_not_cached",
+    `${what}, and ${reason} forbids fetching; run gpt2-api pull ${name} online`,
+  );
+}
+
+function incompleteness({ id, commit, unknown }: Snapshot): string {
+  return `${label(id, commit)} is used as it is in the cache, which lacks ${unknown.join(", ")} or the proof that there is none`;
+}
+
+function notice({ onEvent }: HubOptions, text: string): void {
+  onEvent?.({ kind: "notice", text });
+}

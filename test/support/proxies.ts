@@ -1,0 +1,45 @@
+// Proxies for tests: HTTP servers that open tunnels, or do not.
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import type { TestContext } from "node:test";
+
+export interface TestProxy {
+  readonly url: string;
+  /** What tunnels were asked for, as `host:port`, and with which credentials. */
+  readonly asked: { readonly target: string; readonly credentials: string | undefined }[];
+}
+
+interface ProxyOptions {
+  /** In place of a tunnel. */
+  readonly status?: number;
+  readonly isSilent?: boolean;
+  /** Where every tunnel leads. Default: where it was asked for. */
+  readonly target?: string;
+}
+
+export async function aProxy(context: TestContext, options: ProxyOptions = {}): Promise<TestProxy> {
+  const { status, isSilent = false, target } = options;
+  const asked: TestProxy["asked"] = [];
+  const server = createServer().on("connect", ({ url = "", headers }, socket) => {
+    asked.push({ target: url, credentials: headers["proxy-authorization"] });
+    context.after(() => socket.destroy());
+    if (isSilent) return;
+    if (status !== undefined) {
+      socket.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    const { hostname, port } = new URL(target ?? `http://${url}`);
+    const inner = connect(Number(port), hostname, () => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      inner.pipe(socket).pipe(inner);
+    });
+    inner.on("error", () => socket.destroy());
+    socket.on("error", () => inner.destroy()).on("close", () => inner.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  context.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
