@@ -5,7 +5,7 @@ import { GptError } from "./errors.ts";
 import { SETTING_GROUPS, settingsSchema } from "./settings/schema.ts";
 import { describeValue, expectation, fieldsOf, type JsonSchema, nearest, quote } from "./wording.ts";
 
-export { ENDPOINT_NAME } from "./settings/schema.ts";
+export { ENDPOINT_NAME, ENDPOINT_NAME_MAX } from "./settings/schema.ts";
 
 /** One endpoint and what it serves: a directory or a shipped model's name. */
 export interface EndpointSetting {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { describeValue, expectation, fieldsOf, nearest, quote } from "./wording.ts";
+import { describeValue, expectation, fieldsOf, jsonLine, nearest, quote } from "./wording.ts";
 
 test("a schema says what it expects", () => {
   const fields = fieldsOf(
@@ -49,4 +49,12 @@ test("the nearest known name is found, and nothing is guessed for what is like n
   assert.equal(nearest("frequency_penalty", known), undefined);
   assert.equal(nearest("", known), undefined);
   assert.equal(nearest("x".repeat(1_000_000), known), undefined);
+});
+
+test("a line of JSON has no line end of any kind inside, and is read as it was", () => {
+  const value = { text: "\n\r\v\f\u001c\u001d\u001e\u0085\u2028\u2029é\u{1f388}" };
+  const line = jsonLine(value);
+  assert.match(line, /^[^\p{Cc}\u2028\u2029]+\n$/u);
+  assert.deepEqual(JSON.parse(line), value);
+  assert.ok(line.includes("é\u{1f388}"));
 });

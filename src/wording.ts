@@ -1,5 +1,6 @@
 // What a zod schema says, in words: the expected value of a field, the value that came instead, the nearest known
-// name. Messages, help texts and reference pages are made of these, so that they cannot drift from the schema.
+// name. Messages, help texts and reference pages are made of these, so that they cannot drift from the schema. Values as
+// lines of JSON, too.
 import { z } from "zod";
 
 /** The part of JSON Schema that the schemas of this software use. */
@@ -46,6 +47,15 @@ function range({ minimum, exclusiveMinimum, maximum }: JsonSchema): string {
   // Zod bounds every integer by what a double can count to; nobody needs to read that.
   const unbounded = maximum === undefined || maximum === Number.MAX_SAFE_INTEGER;
   return unbounded ? ` of at least ${minimum}` : ` from ${minimum} to ${maximum}`;
+}
+
+/** Line ends of Unicode that JSON leaves as they are, and at which many readers of lines cut. */
+const LINE_ENDS = /[\u0085\u2028\u2029]/g;
+
+/** One line of a file or stream of JSON lines, with its line feed: nothing in it can be taken for the end of a line. */
+export function jsonLine(value: unknown): string {
+  const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `${JSON.stringify(value).replace(LINE_ENDS, escaped)}\n`;
 }
 
 const SHOWN_MAX = 60;

@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 const from =
   process.argv.find((argument) => argument.startsWith("--from="))?.slice("--from=".length) ?? "dist";
 const compiled = (file) => import(pathToFileURL(resolve(from, file)).href);
-const { SETTINGS } = await compiled("src/settings.js");
+const { DEFAULT_SETTINGS, SETTINGS } = await compiled("src/settings.js");
 const { EDGES } = await compiled("test/parameters/edges.js");
 const { ERRORS } = await compiled("src/errors.js");
 const { MODES, requestSchema } = await compiled("src/request/params.js");
@@ -133,7 +133,14 @@ const files = {
   [`${DIRECTORY}/errors.md`]: errors(),
   "docs/openapi.json": formatted(
     "docs/openapi.json",
-    JSON.stringify(openApi({ contextLength: CONTEXT_LENGTH })),
+    JSON.stringify(
+      openApi({
+        door: "runtime",
+        baseUrl: `http://${DEFAULT_SETTINGS.host}:${DEFAULT_SETTINGS.port}`,
+        auth: DEFAULT_SETTINGS.auth,
+        limits: { contextLength: CONTEXT_LENGTH },
+      }),
+    ),
   ),
 };
 const isCheck = process.argv.includes("--check");

@@ -16,10 +16,10 @@ FIRST_PART = {"boto3": lambda call: clients.with_boto3_stream(call, 1), "JS SDK 
 
 
 def ok(url, _admin, client):
-    """The parts joined are the bytes of the ordinary answer."""
+    """The parts joined are the bytes of the ordinary answer and a line feed."""
     call = a_call(url, EXAMPLE)
     outcome = WHOLE[client](call)
-    return outcome.parts > 1 and outcome.body == clients.with_boto3(call).body, outcome
+    return outcome.parts > 1 and outcome.body == clients.with_boto3(call).body + "\n", outcome
 
 
 def ok_lines(url, _admin, client):

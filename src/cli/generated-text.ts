@@ -1,6 +1,6 @@
 // The forms in which `generate` prints an answer: texts for a person, at once or while they grow, and a line of JSON.
 import type { Generation, GenerationParams, Generator } from "../request/generation.ts";
-import { jsonLine } from "./json-lines.ts";
+import { jsonLine } from "../wording.ts";
 
 const RULE = `\n${"─".repeat(40)}\n`;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GptError } from "../errors.ts";
-import { errorLine, jsonLine, parseLine, splitLines } from "./json-lines.ts";
+import { errorLine, parseLine, splitLines } from "./json-lines.ts";
 
 async function lines(chunks: readonly string[], lineBytesMax = 100): Promise<[number, string | undefined][]> {
   async function* buffers(): AsyncGenerator<Buffer> {
@@ -39,13 +39,6 @@ test("of a line that is too long nothing is kept, and the next one is read", asy
     code: "invalid_body",
     message: "the line has more than 3 bytes, see --body-bytes-max",
   });
-});
-
-test("output lines hold no character that a reader could take for the end of a line", () => {
-  const value = { text: "a\u0085b\u2028c\u2029d\ne" };
-  const text = jsonLine(value);
-  assert.equal(text, '{"text":"a\\u0085b\\u2028c\\u2029d\\ne"}\n');
-  assert.deepEqual(JSON.parse(text), value);
 });
 
 test("an error of ours takes the place of an answer, any other is a defect", () => {

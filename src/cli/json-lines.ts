@@ -4,6 +4,7 @@
 import { createReadStream } from "node:fs";
 import { GptError, messageOf } from "../errors.ts";
 import { parseJsonBody } from "../request/params.ts";
+import { jsonLine } from "../wording.ts";
 
 export interface Line {
   /** Counted from 1. */
@@ -76,16 +77,6 @@ export async function* mapInOrder<T, R>(
     if (pending.length >= width) yield await (pending.shift() as Promise<R>);
   }
   for (const result of pending) yield await result;
-}
-
-/** One line of output. The characters that some readers take for line ends are escaped. */
-export function jsonLine(value: unknown): string {
-  const escaped = { "\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029" };
-  const text = JSON.stringify(value).replace(
-    /[\u0085\u2028\u2029]/g,
-    (found) => escaped[found as keyof typeof escaped],
-  );
-  return `${text}\n`;
 }
 
 /** What is printed in place of an answer. */

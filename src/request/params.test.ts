@@ -244,6 +244,21 @@ test("a body that AWS CLI v2 took for base64 is answered with the option that he
   );
 });
 
+test("a body in base64 is told to be just that", () => {
+  const hint = /; it is base64: send the JSON object as it is$/;
+  const object = Buffer.from('{"input": "a \u{1f388}?>"}');
+  const folded = object.toString("base64").replace(/.{10}/g, "$&\r\n");
+  for (const body of [object.toString("base64"), object.toString("base64url"), folded]) {
+    assert.throws(() => parseJsonBody(Buffer.from(body)), refused("invalid_json", hint), body);
+  }
+  for (const body of ["aGVsbG8=", "abcd", "eyJ", "input=eyJpbnB1dCI6ICJhIn0="]) {
+    assert.throws(
+      () => parseJsonBody(Buffer.from(body)),
+      (error: Error) => !hint.test(error.message),
+    );
+  }
+});
+
 test("a body that is nested a hundred thousand deep is refused like any other", () => {
   const deep = (prefix: string) => Buffer.from(prefix + "[".repeat(1e5) + "]".repeat(1e5) + (prefix && "}"));
   assert.throws(() => parseJsonBody(deep("")), refused("invalid_body", /got a list/));

@@ -290,9 +290,28 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const hint = /[^\P{Cc}\t\n\r]/u.test(text) ? `; ${BASE64_HINT}` : "";
-    throw new GptError("invalid_json", `The request body is not JSON: ${(cause as Error).message}${hint}`, {
-      cause,
-    });
+    throw new GptError(
+      "invalid_json",
+      `The request body is not JSON: ${(cause as Error).message}${hintFor(text)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function hintFor(text: string): string {
+  if (isEncodedObject(text)) return "; it is base64: send the JSON object as it is";
+  return /[^\P{Cc}\t\n\r]/u.test(text) ? `; ${BASE64_HINT}` : "";
+}
+
+/** Whether a text is a JSON object in base64, in either alphabet, folded or not. */
+function isEncodedObject(text: string): boolean {
+  const letters = text.replace(/\s+/g, "");
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(letters)) return false;
+  try {
+    return typeof JSON.parse(Buffer.from(letters, "base64").toString()) === "object";
+  } catch {
+    return false;
   }
 }

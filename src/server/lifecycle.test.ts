@@ -79,7 +79,7 @@ function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly g
   const { app, generator } = aFront(all);
   const never = () => new Promise<never>(() => {});
   const models = { ready: never, byEndpoint: () => new Map(), fatalError: never(), close: never };
-  return { app, models, metrics: undefined, settings: all, onReload: () => {}, generator };
+  return { door: "runtime", app, models, metrics: undefined, settings: all, onReload: () => {}, generator };
 }
 
 test("a stop ends in time with everything open that can be, and while a model loads", {

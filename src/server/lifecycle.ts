@@ -8,6 +8,7 @@ import { memoryLimit } from "../machine/memory.ts";
 import { MemoryBudget } from "../machine/memory-budget.ts";
 import type { Generator } from "../request/generation.ts";
 import type { EndpointSetting, Settings } from "../settings.ts";
+import type { CallersDoor } from "./doors/openapi.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOn } from "./http/listen.ts";
 import type { Metrics } from "./http/metrics.ts";
@@ -128,6 +129,7 @@ export function baseUrl(app: App, settings: Pick<Settings, "host" | "tlsCert">):
 }
 
 export interface ServerParts {
+  readonly door: CallersDoor;
   readonly app: App;
   readonly models: Pick<Models, "ready" | "byEndpoint" | "fatalError" | "close">;
   readonly metrics: Metrics | undefined;
@@ -188,13 +190,21 @@ export async function metricsOf(
 }
 
 async function adminOf({
+  door,
+  app,
   models,
   metrics,
   settings,
-}: Pick<ServerParts, "models" | "metrics" | "settings">): Promise<App | undefined> {
+}: Omit<ServerParts, "onReload">): Promise<App | undefined> {
   if (metrics === undefined) return undefined;
   const { createAdminApp } = await import("./doors/admin.ts");
-  return createAdminApp({ settings, metrics, generators: models.byEndpoint });
+  return createAdminApp({
+    settings,
+    door,
+    baseUrl: () => (app.server.listening ? baseUrl(app, settings) : undefined),
+    metrics,
+    generators: models.byEndpoint,
+  });
 }
 
 /** How long answers that were cancelled may take to leave; then connections are cut. */

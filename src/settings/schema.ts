@@ -5,9 +5,10 @@ import { DEFAULT_PASS } from "../model/backend.ts";
 
 const MINUTE_MS = 60_000;
 
-/** The form of an endpoint's name in the SageMaker API, where it has at most 63 characters. */
+/** The form of an endpoint's name in the SageMaker API, and its most characters. */
 export const ENDPOINT_NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9])*$/;
-const ENDPOINT = /^(?=[^=]{1,63}(=|$))[a-zA-Z0-9](-*[a-zA-Z0-9])*(=.+)?$/;
+export const ENDPOINT_NAME_MAX = 63;
+const ENDPOINT = new RegExp(`^(?=[^=]{1,${ENDPOINT_NAME_MAX}}(=|$))[a-zA-Z0-9](-*[a-zA-Z0-9])*(=.+)?$`);
 
 const MODEL = {
   model: z
@@ -86,7 +87,7 @@ const ADDRESS = {
     .min(1)
     .default(["gpt-2"])
     .describe(
-      "Endpoint to serve: a name of letters, digits and inner hyphens, at most 63 characters, or NAME=MODEL for another " +
+      `Endpoint to serve: a name of letters, digits and inner hyphens, at most ${ENDPOINT_NAME_MAX} characters, or NAME=MODEL for another ` +
         "model than --model; may be repeated.",
     ),
   hostAlias: z

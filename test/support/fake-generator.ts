@@ -57,7 +57,8 @@ export class FakeGenerator implements Generator {
     const text = this.text ?? `${params.input} and more é`;
     const sequence = { text, tokenIds: [1, 2], finishReason: "length" } as const;
     const sequences = Array.from({ length: numReturnSequences }, () => sequence);
-    if (this.pieces.length === 0) for (const index of sequences.keys()) options.onPiece?.({ index, text });
+    if (this.pieces.length === 0 && text !== "")
+      for (const index of sequences.keys()) options.onPiece?.({ index, text });
     const timing = { queueMs: 1, firstTokenMs: 2, totalMs: 3 };
     return { sequences, seed, promptTokens: 1, cachedTokens: 0, generatedTokens: 1, timing };
   }

@@ -2,6 +2,7 @@
 // its hash, printed on standard output as an entry of the file that --api-keys-file names.
 import { createHash, randomBytes } from "node:crypto";
 import { GptError } from "../../errors.ts";
+import { jsonLine } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { parseFlags } from "../flags.ts";
 
@@ -37,7 +38,7 @@ export const apiKey: Command = {
       sha256: createHash("sha256").update(key).digest("hex"),
       ...(values.endpoint === undefined ? {} : { endpoints: values.endpoint }),
     };
-    process.stdout.write(`${JSON.stringify(entry)}\n`);
+    process.stdout.write(jsonLine(entry));
     process.stderr.write(`The key of ${id}, which is shown only now: ${key}\n`);
     return 0;
   },

@@ -88,7 +88,7 @@ export const container: Command = {
     });
     onProblem = (message) => app.log.error(message);
     const onReload = () => app.log.info("SIGHUP: there is nothing to read again");
-    return serveForLife({ app, models, metrics, settings, onReload }, (baseUrl) => {
+    return serveForLife({ door: "container", app, models, metrics, settings, onReload }, (baseUrl) => {
       process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
     });
   },

@@ -3,11 +3,11 @@ import { GptError } from "../../errors.ts";
 import { resolveModelDirectory } from "../../generator/model-directory.ts";
 import { threadsFor } from "../../machine/cpus.ts";
 import { type LoadedScorer, loadScorer } from "../../offline/score.ts";
-import { describeValue } from "../../wording.ts";
+import { describeValue, jsonLine } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
-import { errorLine, jsonLine, parseLine, readLines } from "../json-lines.ts";
+import { errorLine, parseLine, readLines } from "../json-lines.ts";
 import { EXIT, warn } from "../report.ts";
 import { loadingText, Progress } from "../terminal.ts";
 

@@ -89,7 +89,7 @@ async function startServer(settings: Settings, allClients: boolean): Promise<num
     tls?.read();
     app.log.info("SIGHUP: key files and certificate were read again");
   };
-  return serveForLife({ app, models, metrics, settings, onReload }, (baseUrl) => {
+  return serveForLife({ door: "runtime", app, models, metrics, settings, onReload }, (baseUrl) => {
     const target: ExampleTarget = {
       baseUrl,
       auth: settings.auth,

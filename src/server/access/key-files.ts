@@ -2,10 +2,10 @@
 // may invoke. Both are JSON and are read again when they change.
 import { z } from "zod";
 import { WatchedFile } from "../../files/watched-file.ts";
-import { ENDPOINT_NAME } from "../../settings.ts";
+import { ENDPOINT_NAME, ENDPOINT_NAME_MAX } from "../../settings.ts";
 import type { ApiKey, KeyPair } from "./authentication.ts";
 
-const endpoints = z.array(z.string().max(63).regex(ENDPOINT_NAME)).optional();
+const endpoints = z.array(z.string().max(ENDPOINT_NAME_MAX).regex(ENDPOINT_NAME)).optional();
 
 const keyPair = z.strictObject({
   accessKeyId: z.string().min(1).max(128),

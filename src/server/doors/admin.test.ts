@@ -3,15 +3,22 @@ import { test } from "node:test";
 import { FakeGenerator } from "../../../test/support/fake-generator.ts";
 import { aFront, post } from "../../../test/support/front.ts";
 import type { Generator } from "../../request/generation.ts";
-import { DEFAULT_SETTINGS } from "../../settings.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../../settings.ts";
 import { Metrics } from "../http/metrics.ts";
 import { createAdminApp } from "./admin.ts";
+import type { CallersDoor } from "./openapi.ts";
 
-function anAdmin() {
+function anAdmin(settings: Partial<Settings> = {}, door: CallersDoor = "runtime") {
   const generator = new FakeGenerator();
   const generators = new Map<string, Generator | undefined>([["gpt-2", generator]]);
   const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
-  const app = createAdminApp({ settings: DEFAULT_SETTINGS, metrics, generators: () => generators });
+  const app = createAdminApp({
+    settings: { ...DEFAULT_SETTINGS, ...settings },
+    door,
+    baseUrl: () => "http://here:1",
+    metrics,
+    generators: () => generators,
+  });
   return { app, metrics, generator, generators };
 }
 
@@ -80,6 +87,16 @@ test("/openapi.json describes the parameters with the limits of the loaded model
   const references = [...JSON.stringify({ paths, components }).matchAll(/#\/components\/(\w+)\/(\w+)/g)];
   assert.ok(references.length > 10);
   for (const [reference, kind = "", name = ""] of references) assert.ok(components[kind]?.[name], reference);
+});
+
+test("/openapi.json tells how this server is reached, and what it asks of callers", async () => {
+  const described = async (...[settings, door]: Parameters<typeof anAdmin>) =>
+    (await anAdmin(settings, door).app.inject({ url: "/openapi.json" })).json();
+  assert.deepEqual((await described()).servers, [{ url: "http://here:1" }]);
+  assert.deepEqual((await described({ auth: "bearer" })).security, [{ bearer: [] }]);
+  assert.deepEqual((await described({ auth: "none" })).security, []);
+  const container = await described({}, "container");
+  assert.deepEqual([container.security, "/invocations" in container.paths], [[], true]);
 });
 
 test("the admin port answers nothing else, and in the same form", async () => {

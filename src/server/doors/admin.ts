@@ -6,42 +6,49 @@ import type { Settings } from "../../settings.ts";
 import { createHttpApp, sendJson } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import type { Metrics } from "../http/metrics.ts";
-import { openApi } from "./openapi.ts";
+import { type CallersDoor, openApi } from "./openapi.ts";
+import { addRoutes, allowedMethods, EVERYBODY, type Handler, type OperationOf } from "./routes.ts";
 
 export interface AdminOptions {
   readonly settings: Settings;
+  /** The door for callers, and its scheme, host and port once it listens. */
+  readonly door: CallersDoor;
+  readonly baseUrl: () => string | undefined;
   readonly metrics: Metrics;
   /** The generator of every endpoint; undefined while it is being loaded. */
   readonly generators: () => ReadonlyMap<string, Generator | undefined>;
   readonly logger?: FastifyServerOptions["logger"];
 }
 
-const METHODS = [{ path: /^\/(metrics|healthz|readyz|openapi\.json)$/, allow: "GET, HEAD" }];
-
-export function createAdminApp({ settings, metrics, generators, logger }: AdminOptions): FastifyInstance {
+export function createAdminApp(options: AdminOptions): FastifyInstance {
+  const { settings, door, baseUrl, metrics, generators, logger } = options;
   const app = createHttpApp({
-    ...{ settings, logger },
-    methods: METHODS,
+    settings,
+    logger,
+    methods: allowedMethods("admin"),
     toError: (error, { id }) =>
       toAwsError(error, { requestId: id, region: settings.region, endpoint: "admin" }),
   });
   const health = (): Record<string, string> =>
     Object.fromEntries([...generators()].map(([name, each]) => [name, each?.health ?? "loading"]));
-  const check = (isWell: (state: string) => boolean) => () => {
-    const states = health();
-    if (Object.values(states).every(isWell)) return states;
-    throw new AwsError("ServiceUnavailable", `Not every endpoint is well: ${JSON.stringify(states)}`);
+  const answerIf =
+    (isWell: (state: string) => boolean): Handler =>
+    async (_request, reply) => {
+      const states = health();
+      if (Object.values(states).every(isWell)) return sendJson(reply, states);
+      throw new AwsError("ServiceUnavailable", `Not every endpoint is well: ${JSON.stringify(states)}`);
+    };
+  const handlers: Record<OperationOf<"admin">, Handler> = {
+    healthz: answerIf((state) => state !== "failed"),
+    readyz: answerIf((state) => state === "ready"),
+    metrics: async (_request, reply) =>
+      reply.header("content-type", metrics.contentType).send(await metrics.render()),
+    openapi: async (_request, reply) => {
+      const limits = limitsOf(settings, generators());
+      return sendJson(reply, openApi({ door, baseUrl: baseUrl(), auth: settings.auth, limits }));
+    },
   };
-  const alive = check((state) => state !== "failed");
-  const ready = check((state) => state === "ready");
-  app.get("/healthz", async (_request, reply) => sendJson(reply, alive()));
-  app.get("/readyz", async (_request, reply) => sendJson(reply, ready()));
-  app.get("/metrics", async (_request, reply) =>
-    reply.header("content-type", metrics.contentType).send(await metrics.render()),
-  );
-  app.get("/openapi.json", async (_request, reply) =>
-    sendJson(reply, openApi(limitsOf(settings, generators()))),
-  );
+  addRoutes(app, "admin", handlers, EVERYBODY);
   return app;
 }
 

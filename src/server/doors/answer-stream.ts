@@ -1,10 +1,12 @@
 // Answers that are sent while they grow. Pieces of text become the bytes of one of two forms: a JSON list, whose bytes
-// joined are those of the ordinary answer, or one JSON object a line. They are written as they come: nothing collects
-// them, so that what a caller sees is the pace of the model.
+// joined are those of the ordinary answer and a line feed, or one JSON object a line. They are written as they come:
+// nothing collects them, so that what a caller sees is the pace of the model. Every form ends with a line feed: clients
+// that read a stream line by line, SageMaker's own among them, wait for the end of the last line for ever.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply } from "fastify";
 import { assert, GptError } from "../../errors.ts";
 import type { Generation, TextPiece } from "../../request/generation.ts";
+import { jsonLine } from "../../wording.ts";
 import type { ResponseType } from "./envelope.ts";
 
 /** Turns pieces into the text of an answer; what is not known before all is done comes with `end`. */
@@ -19,7 +21,7 @@ export function pieceWriter(type: ResponseType): PieceWriter {
 
 function jsonLines(): PieceWriter {
   return {
-    piece: ({ index, text }) => `${JSON.stringify({ index, text })}\n`,
+    piece: ({ index, text }) => jsonLine({ index, text }),
     end: () => "",
   };
 }
@@ -39,7 +41,7 @@ function jsonList(): PieceWriter {
       const text = first?.text ?? "";
       assert(text.startsWith(sent), "the pieces of a sequence are the beginning of its text");
       const rest = `${opening()}${escaped(text.slice(sent.length))}"`;
-      return `${[rest, ...others.map((other) => JSON.stringify(other.text))].join(",")}]`;
+      return `${[rest, ...others.map((other) => JSON.stringify(other.text))].join(",")}]\n`;
     },
   };
 }
@@ -49,15 +51,22 @@ function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
+/** How the bytes of a growing answer travel. */
+export interface AnswerFrames {
+  /** Type of what travels. */
+  readonly contentType: string;
+  /** Puts bytes of the answer into the form in which they travel. */
+  readonly frame: (bytes: Buffer) => Uint8Array;
+  /** Ends an answer that has begun and cannot be finished; the connection is cut when it returns nothing. */
+  readonly fail: (error: unknown) => Uint8Array | undefined;
+}
+
 export interface StreamOptions {
   readonly reply: FastifyReply;
   /** Sent with the first bytes, beside those set on the reply. */
   readonly headers: OutgoingHttpHeaders;
   readonly writer: PieceWriter;
-  /** Puts bytes of the answer into the form in which they travel. */
-  readonly frame: (bytes: Buffer) => Uint8Array;
-  /** Ends an answer that has begun and cannot be finished; the connection is cut when it returns nothing. */
-  readonly fail: (error: unknown) => Uint8Array | undefined;
+  readonly frames: AnswerFrames;
   /** Aborted: the caller has left. */
   readonly gone: AbortSignal;
   readonly generate: (signal: AbortSignal, onPiece: (piece: TextPiece) => void) => Promise<Generation>;
@@ -71,19 +80,22 @@ export interface StreamOptions {
  * which the generation ends: it cannot wait for one caller, since others share its passes.
  */
 export async function sendStream(options: StreamOptions): Promise<void> {
-  const { reply, writer, generate, gone, unreadBytesMax } = options;
+  const { reply, headers, writer, frames, generate, gone, unreadBytesMax } = options;
   const raw = reply.raw;
   const stalled = new AbortController();
   let begun = false;
+  const begin = (): void => {
+    if (begun || raw.destroyed) return;
+    begun = true;
+    reply.hijack();
+    raw.on("error", () => {}); // The caller left; the signal of the request knows that already.
+    const type = { "content-type": frames.contentType };
+    raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...headers, ...type });
+  };
   const write = (text: string): void => {
     if (text === "" || raw.destroyed || stalled.signal.aborted) return;
-    if (!begun) {
-      begun = true;
-      reply.hijack();
-      raw.on("error", () => {}); // The caller left; the signal of the request knows that already.
-      raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...options.headers });
-    }
-    raw.write(options.frame(Buffer.from(text)));
+    begin();
+    raw.write(frames.frame(Buffer.from(text)));
   };
   const onPiece = (piece: TextPiece): void => {
     write(writer.piece(piece));
@@ -92,11 +104,12 @@ export async function sendStream(options: StreamOptions): Promise<void> {
   try {
     const generation = await generate(AbortSignal.any([gone, stalled.signal]), onPiece);
     if (stalled.signal.aborted) throw unread(unreadBytesMax);
+    begin(); // Lines of texts that are all empty have no piece.
     write(writer.end(generation));
     raw.end();
   } catch (error) {
     if (!begun) throw error;
-    const last = options.fail(stalled.signal.aborted ? unread(unreadBytesMax) : error);
+    const last = frames.fail(stalled.signal.aborted ? unread(unreadBytesMax) : error);
     if (last === undefined) raw.destroy();
     else raw.end(last);
   }

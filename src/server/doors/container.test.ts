@@ -39,6 +39,7 @@ test("Accept: application/jsonlines, or a default of it, is answered in lines", 
   other.generator.pieces = generator.pieces;
   assert.equal((await other.invoke({ input: "" }, { accept: "*/*" })).body, expected);
   assert.ok(Array.isArray((await other.invoke({ input: "" }, { accept: "application/json" })).json()));
+  assert.equal((await other.invoke({ input: "" }, { accept: "text/csv" })).body, expected);
 });
 
 test("errors are plain ones, with the sentence that the runtime front wraps", async () => {
@@ -77,7 +78,11 @@ test("/ping is 503 while loading and when the engine is not well, else 200", asy
     ready = resolve;
   });
   const { app, invoke } = aContainer({}, { generator: loading });
-  const ping = async () => (await app.inject({ url: "/ping" })).statusCode;
+  const ping = async () => {
+    const { statusCode, body } = await app.inject({ url: "/ping" });
+    assert.doesNotMatch(body, /fake/);
+    return statusCode;
+  };
   assert.equal(await ping(), 503);
   assert.equal((await invoke({ input: "" })).statusCode, 503);
   const generator = new FakeGenerator();

@@ -5,9 +5,11 @@ import type { Generator } from "../../request/generation.ts";
 import type { Settings } from "../../settings.ts";
 import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { AwsError, toContainerError } from "../http/http-errors.ts";
-import { pieceWriter, sendStream } from "./answer-stream.ts";
-import { parseEnvelope, type ResponseType } from "./envelope.ts";
-import { ModelSlot } from "./invocations.ts";
+import type { AnswerFrames } from "./answer-stream.ts";
+import { attributesHeader, parseEnvelope, RESPONSE_TYPES, type ResponseType } from "./envelope.ts";
+import { answerInvocation } from "./invocations.ts";
+import { addRoutes, allowedMethods, EVERYBODY } from "./routes.ts";
+import { ServedModel } from "./served-model.ts";
 
 export interface ContainerOptions {
   readonly generator: Generator | Promise<Generator>;
@@ -23,11 +25,6 @@ const MIB = 2 ** 20;
 /** What SageMaker allows: concurrent transforms times the largest payload. */
 const TRANSFORM_MIB_MAX = 100;
 
-const METHODS = [
-  { path: /^\/invocations$/, allow: "POST" },
-  { path: /^\/(ping|execution-parameters)$/, allow: "GET, HEAD" },
-];
-
 /** Builds the application; the caller listens, and closes app and generator. */
 export function createContainerApp(options: ContainerOptions): FastifyInstance {
   const { settings, logger, onFinished } = options;
@@ -37,77 +34,65 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     endpoint: NAME,
   });
   const app = createHttpApp({
-    ...{ settings, logger, onFinished },
-    methods: METHODS,
+    settings,
+    logger,
+    onFinished,
+    methods: allowedMethods("container"),
     toError: (error, request) => toContainerError(error, context(request)),
   });
-  const slot = new ModelSlot(options.generator, settings);
-  const { defaultAccept = "application/json" } = options;
-  const types: ResponseType[] =
-    defaultAccept === "application/json"
-      ? ["application/json", "application/jsonlines"]
-      : ["application/jsonlines", "application/json"];
-
-  app.get("/ping", async (_request, reply) => {
-    if (!slot.isReady) throw notReady();
-    return sendJson(reply, { status: "ready", model: slot.generator?.model.name });
-  });
-  app.get("/execution-parameters", async (_request, reply) => sendJson(reply, executionParameters(settings)));
-  app.post("/invocations", async (request, reply) => {
-    request.record.operation = "invocations";
-    const { accept, customAttributes, inferenceId } = parseEnvelope(request.headers, request.raw.rawHeaders, {
-      ...{ endpoint: NAME, acceptHeader: "accept", types },
+  const model = new ServedModel(options.generator, settings);
+  const types = responseTypes(options.defaultAccept);
+  const invoke = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { raw, headers, record } = request;
+    const envelope = parseEnvelope(headers, raw.rawHeaders, {
+      endpoint: NAME,
+      acceptHeader: "accept",
+      types,
     });
-    if (inferenceId !== undefined) request.record.inferenceId = inferenceId;
-    if (slot.generator === undefined) throw notReady();
-    if (customAttributes !== undefined) reply.header("x-amzn-sagemaker-custom-attributes", customAttributes);
-    if (accept === "application/json") return answerWhole(slot, request, reply);
-    const onFailure = (error: unknown) =>
+    if (envelope.inferenceId !== undefined) record.inferenceId = envelope.inferenceId;
+    if (!model.isLoaded) throw notReady();
+    const onFailure = (error: unknown): void =>
       noteError(request, error, toContainerError(error, context(request)));
-    await answerInLines(slot, request, reply, onFailure, settings);
-  });
+    return answerInvocation(model, request, reply, {
+      type: envelope.accept,
+      headers: attributesHeader(envelope),
+      frames: envelope.accept === "application/json" ? undefined : chunksOfLines(onFailure),
+      unreadBytesMax: settings.unreadBytesMax,
+    });
+  };
+  const handlers = {
+    invocations: invoke,
+    ping: async (_request: FastifyRequest, reply: FastifyReply) => {
+      if (!model.isReady) throw notReady();
+      return sendJson(reply, { status: "ready" });
+    },
+    "execution-parameters": async (_request: FastifyRequest, reply: FastifyReply) =>
+      sendJson(reply, executionParameters(settings)),
+  };
+  addRoutes(app, "container", handlers, EVERYBODY);
   return app;
+}
+
+/** What can be answered, the default first. */
+function responseTypes(defaultAccept: ResponseType = "application/json"): readonly ResponseType[] {
+  const others = RESPONSE_TYPES.filter((type) => type !== defaultAccept);
+  return [defaultAccept, ...others];
 }
 
 function notReady(): AwsError {
   return new AwsError("ServiceUnavailable", "The model is not ready");
 }
 
-async function answerWhole(
-  slot: ModelSlot,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
-  const generation = await slot.generate(slot.parse(request), request);
-  reply.header("x-gpt2-seed", String(generation.seed));
-  return sendJson(
-    reply,
-    generation.sequences.map(({ text }) => text),
-  );
-}
-
 /** Chunks of JSON lines. One that cannot be finished is cut off: that is the only way to tell the platform. */
-async function answerInLines(
-  slot: ModelSlot,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  onFailure: (error: unknown) => void,
-  { unreadBytesMax }: Pick<Settings, "unreadBytesMax">,
-): Promise<void> {
-  const params = slot.parse(request);
-  await sendStream({
-    reply,
-    headers: { "content-type": "application/jsonlines", "x-gpt2-seed": String(params.decoding.seed) },
-    writer: pieceWriter("application/jsonlines"),
+function chunksOfLines(onFailure: (error: unknown) => void): AnswerFrames {
+  return {
+    contentType: "application/jsonlines",
     frame: (bytes) => bytes,
-    fail: (error) => {
+    fail(error) {
       onFailure(error);
       return undefined;
     },
-    gone: request.exchange.gone,
-    generate: (signal, onPiece) => slot.generate(params, request, { signal, onPiece }),
-    unreadBytesMax,
-  });
+  };
 }
 
 /** For batch transform: one request holds one record. */

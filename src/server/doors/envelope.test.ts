@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { aFront, post } from "../../../test/support/front.ts";
+import { negotiate, RESPONSE_TYPES, type ResponseType } from "./envelope.ts";
 
 async function answer(headers: Record<string, string>) {
   const response = await post(aFront().app, { input: "", seed: 1 }, { headers });
@@ -55,4 +56,60 @@ test("the caller's inference id is in the log line", async () => {
   const { app } = aFront({}, { logger });
   await post(app, { input: "" }, { headers: { "x-amzn-sagemaker-inference-id": "mine-1" } });
   assert.equal(JSON.parse(lines[0] ?? "").inferenceId, "mine-1");
+});
+
+const JSON_TYPE = "application/json";
+const LINES = "application/jsonlines";
+
+test("the type of the answer is what the caller likes best, and the default where he names only what is not there", () => {
+  const expected: Record<string, ResponseType> = {
+    "": JSON_TYPE,
+    " ": JSON_TYPE,
+    "*/*": JSON_TYPE,
+    "application/*": JSON_TYPE,
+    [JSON_TYPE]: JSON_TYPE,
+    [LINES]: LINES,
+    "APPLICATION/JsonLines": LINES,
+    "application/jsonlines; charset=UTF-8": LINES,
+    "application/json;q=0.1, application/jsonlines": LINES,
+    "application/json;q=0.1, application/jsonlines;charset=utf-8": LINES,
+    "application/jsonlines;q=0.5, */*": JSON_TYPE,
+    "*/*;q=0.5, application/jsonlines": LINES,
+    "text/html, application/json;q=0.9": JSON_TYPE,
+    "application/xml": JSON_TYPE,
+    "text/csv, image/*;q=0.3": JSON_TYPE,
+    "application/x-npy": JSON_TYPE,
+    "application/xml, application/json;q=0": LINES,
+    "application/json;q=0": LINES,
+    "application/json; q=0.000, */*": LINES,
+    "application/*;q=0, application/json;q=0.2": JSON_TYPE,
+    "not a type": JSON_TYPE,
+    'text/plain;a="x, application/jsonlines"': JSON_TYPE,
+    ",,;;": JSON_TYPE,
+  };
+  const options = { types: RESPONSE_TYPES, acceptHeader: "accept" } as const;
+  assert.equal(negotiate(undefined, options), JSON_TYPE);
+  for (const [accept, type] of Object.entries(expected)) {
+    assert.equal(negotiate(accept, options), type, accept);
+  }
+  const refused = { type: "ValidationError", status: 400 };
+  for (const accept of [
+    "*/*;q=0",
+    "application/*;q=0",
+    "text/html, */*; q=0.0",
+    `${JSON_TYPE};q=0, ${LINES};q=0`,
+  ]) {
+    assert.throws(() => negotiate(accept, options), refused, accept);
+  }
+  assert.throws(() => negotiate("application/json;q=0", { ...options, types: [JSON_TYPE] }), refused);
+});
+
+test("Accept may name anything that does not rule JSON out", async () => {
+  for (const accept of ["application/xml", "text/csv", "text/html, application/xhtml+xml, */*;q=0.8"]) {
+    const { status, response } = await answer({ accept });
+    assert.deepEqual([status, response.headers["content-type"]], [200, JSON_TYPE], accept);
+  }
+  const { status, type, response } = await answer({ accept: "application/json;q=0" });
+  assert.deepEqual([status, type], [400, "ValidationError"]);
+  assert.match(response.json().Message, /^Accept must allow application\/json, got "application\/json;q=0"$/);
 });

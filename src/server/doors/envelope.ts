@@ -1,13 +1,13 @@
 // What surrounds a payload in InvokeEndpoint: the endpoint's name and the request headers that the API names, checked
 // against its limits and against what this server has. Payloads are `params.ts`'s business.
 import type { IncomingHttpHeaders } from "node:http";
-import { ENDPOINT_NAME } from "../../settings.ts";
+import Negotiator from "negotiator";
+import { ENDPOINT_NAME, ENDPOINT_NAME_MAX } from "../../settings.ts";
 import { quote } from "../../wording.ts";
 import { AwsError } from "../http/http-errors.ts";
 
 export const ACCOUNT = "000000000000";
 export const VARIANT = "AllTraffic";
-const ENDPOINT_NAME_MAX = 63;
 
 /** @throws AwsError ValidationError unless it has the form of an endpoint's name. */
 export function checkEndpointName(name: string): void {
@@ -18,7 +18,7 @@ export function checkEndpointName(name: string): void {
 }
 
 /** The headers of the request and their limits, as in the API's model; the longest a value may be. */
-const HEADER_LIMITS = {
+export const HEADER_LIMITS = {
   "content-type": 1024,
   accept: 1024,
   "x-amzn-sagemaker-accept": 1024,
@@ -33,7 +33,9 @@ const HEADER_LIMITS = {
   "x-amzn-sagemaker-prefix-aware-id": 1024,
 } as const;
 
-export type ResponseType = "application/json" | "application/jsonlines";
+/** What a text can be answered as: a list of all, or pieces while they grow. */
+export const RESPONSE_TYPES = ["application/json", "application/jsonlines"] as const;
+export type ResponseType = (typeof RESPONSE_TYPES)[number];
 
 export interface Envelope {
   /** The type of the answer that was asked for. */
@@ -59,7 +61,7 @@ export function parseEnvelope(
   options: EnvelopeOptions,
 ): Envelope {
   checkLimits(rawHeaders);
-  refuseAbsent(headers, options.endpoint);
+  refuseFeaturesNotHad(headers, options.endpoint);
   const customAttributes = text(headers, "x-amzn-sagemaker-custom-attributes");
   const inferenceId = text(headers, "x-amzn-sagemaker-inference-id");
   return {
@@ -89,7 +91,7 @@ function checkLimits(rawHeaders: readonly string[]): void {
 }
 
 /** Features of SageMaker that need more than one plain model behind an endpoint. */
-function refuseAbsent(headers: IncomingHttpHeaders, endpoint: string): void {
+function refuseFeaturesNotHad(headers: IncomingHttpHeaders, endpoint: string): void {
   const refused: Record<string, string> = {
     "target-model": `Endpoint ${endpoint} is not a multi-model endpoint and does not support target model header.`,
     "target-container-hostname": `Endpoint ${endpoint} is not a multi-container endpoint and does not support target container hostname header.`,
@@ -113,20 +115,29 @@ function refuseAbsent(headers: IncomingHttpHeaders, endpoint: string): void {
   }
 }
 
-/** The first of the caller's ranges that can be answered; none at all means the default. */
+/**
+ * The type of the answer that the caller likes best, by quality and specificity as RFC 9110 has it. SageMaker hands Accept
+ * to the model, and most callers leave there what their library put: so a header that names only what this server lacks gets
+ * the default, as if there were none. Only a caller who rules out everything there is, by a quality of 0, is refused.
+ */
 export function negotiate(
   accept: string | undefined,
   { types, acceptHeader }: Pick<EnvelopeOptions, "types" | "acceptHeader">,
 ): ResponseType {
-  const ranges = (accept ?? "").split(",").map((range) => range.split(";")[0]?.trim().toLowerCase() ?? "");
-  for (const range of ranges) {
-    if (["", "*/*", "application/*"].includes(range)) return types[0] as ResponseType;
-    const named = types.find((type) => type === range);
-    if (named !== undefined) return named;
-  }
+  if (accept === undefined || accept.trim() === "") return types[0] as ResponseType;
+  // To rule nothing else out means to take it, if there is nothing better.
+  const header = accept.includes("*/*") ? accept : `*/*;q=0.001, ${accept}`;
+  const offered = types.flatMap((type) => [type, `${type}; charset=utf-8`]);
+  const [best] = new Negotiator({ headers: { accept: header } }).mediaTypes(offered);
+  if (best !== undefined) return best.split(";", 1)[0] as ResponseType;
   throw invalid(
-    `${acceptHeader === "accept" ? "Accept" : "X-Amzn-SageMaker-Accept"} must allow ${types.join(" or ")}, got ${quote(accept ?? "")}`,
+    `${acceptHeader === "accept" ? "Accept" : "X-Amzn-SageMaker-Accept"} must allow ${types.join(" or ")}, got ${quote(accept)}`,
   );
+}
+
+/** The caller's own words, as they go back. */
+export function attributesHeader({ customAttributes }: Envelope): Record<string, string> {
+  return customAttributes === undefined ? {} : { "x-amzn-sagemaker-custom-attributes": customAttributes };
 }
 
 function invalid(message: string): AwsError {

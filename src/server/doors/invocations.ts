@@ -1,86 +1,48 @@
-// One model behind one or more doors: a JSON object in, texts out, given up when the caller leaves.
-// The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
-import { randomInt } from "node:crypto";
-import type { FastifyRequest } from "fastify";
-import type { GenerateOptions, Generation, GenerationParams, Generator } from "../../request/generation.ts";
-import {
-  type ParseOptions,
-  parseGenerationParams,
-  parseJsonBody,
-  refuseManyValues,
-} from "../../request/params.ts";
-import type { Settings } from "../../settings.ts";
-import { bodyOf } from "../http/http-app.ts";
+// An invocation, from a payload to its answer: the same for every door and operation. It is answered whole, as a JSON list,
+// or while it grows, in the form and the frames that the door asks for.
+import type { OutgoingHttpHeaders } from "node:http";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { sendJson } from "../http/http-app.ts";
+import { type AnswerFrames, pieceWriter, sendStream } from "./answer-stream.ts";
+import type { ResponseType } from "./envelope.ts";
+import type { ServedModel } from "./served-model.ts";
 
-const SEEDS = 2 ** 32;
-
-/** A generator that may still be loading. */
-export class ModelSlot {
-  readonly #settings: Settings;
-  #generator: Generator | undefined;
-  #options: ParseOptions | undefined;
-
-  /** Whoever loads the model learns why it failed; here it just never becomes ready. */
-  constructor(generator: Generator | Promise<Generator>, settings: Settings) {
-    this.#settings = settings;
-    if (generator instanceof Promise) generator.then((loaded) => this.#fill(loaded)).catch(() => {});
-    else this.#fill(generator);
-  }
-
-  #fill(generator: Generator): void {
-    this.#generator = generator;
-    this.#options = {
-      contextLength: generator.model.contextLength,
-      maxNumReturnSequences: this.#settings.maxNumReturnSequences,
-      maxNumBeams: this.#settings.maxNumBeams,
-      randomSeed: () => randomInt(SEEDS),
-    };
-  }
-
-  /** Undefined while it is being loaded. */
-  get generator(): Generator | undefined {
-    return this.#generator;
-  }
-
-  get isReady(): boolean {
-    return this.#generator?.health === "ready";
-  }
-
-  /** @throws GptError for a body that is refused. The slot must be filled. */
-  parse(request: FastifyRequest): GenerationParams {
-    const body = bodyOf(request);
-    request.body = undefined; // It may be large, and the request lives until it is answered.
-    refuseManyValues(body);
-    return parseGenerationParams(parseJsonBody(body), this.#options as ParseOptions);
-  }
-
-  /**
-   * Generates, and notes in the request's record what it cost, also when it comes to nothing.
-   * @throws GptError `cancelled` when the caller left or `signal` was aborted, and what the generator throws.
-   */
-  async generate(
-    params: GenerationParams,
-    { record, exchange }: FastifyRequest,
-    { signal = exchange.gone, onPiece }: GenerateOptions = {},
-  ): Promise<Generation> {
-    const startMs = performance.now();
-    try {
-      const generation = await (this.#generator as Generator).generate(params, {
-        signal,
-        client: record.keyId ?? "",
-        ...(onPiece === undefined ? {} : { onPiece }),
-      });
-      const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
-      Object.assign(record, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
-      return generation;
-    } catch (error) {
-      record.totalMs = Math.round(performance.now() - startMs);
-      throw error;
-    }
-  }
+/** How an invocation is answered. */
+export interface AnswerForm {
+  readonly type: ResponseType;
+  /** Headers of the answer, beside those that tell its type and its seed. */
+  readonly headers: OutgoingHttpHeaders;
+  /** Sent while it grows, in these frames; undefined: sent whole, which only a JSON list is. */
+  readonly frames: AnswerFrames | undefined;
+  /** Bytes that may wait for a caller who reads more slowly than they come. */
+  readonly unreadBytesMax: number;
 }
 
-function rounded(timing: Generation["timing"]): Generation["timing"] {
-  const entries = Object.entries(timing).map(([name, milliseconds]) => [name, Math.round(milliseconds)]);
-  return Object.fromEntries(entries) as Generation["timing"];
+/**
+ * Generates what the body asks for, and answers.
+ * @throws GptError for a payload that is refused or cannot be computed, as long as nothing is sent
+ */
+export async function answerInvocation(
+  model: ServedModel,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { type, frames, unreadBytesMax, ...form }: AnswerForm,
+): Promise<FastifyReply | undefined> {
+  const params = model.parse(request);
+  const headers = { ...form.headers, "x-gpt2-seed": String(params.decoding.seed) };
+  if (frames === undefined) {
+    const { sequences } = await model.generate(params, request);
+    const texts = sequences.map(({ text }) => text);
+    return sendJson(reply.headers(headers), texts);
+  }
+  await sendStream({
+    reply,
+    headers,
+    writer: pieceWriter(type),
+    frames,
+    gone: request.exchange.gone,
+    generate: (signal, onPiece) => model.generate(params, request, { signal, onPiece }),
+    unreadBytesMax,
+  });
+  return undefined;
 }

@@ -1,15 +1,43 @@
-// The OpenAPI 3.1 description of the runtime front, made from the schema of the parameters and the table of errors, so
-// that it cannot say anything else than the code.
+// The OpenAPI 3.1 description of the door that a server opens to callers, made from the table of routes, the schema of the parameters and the
+// table of errors, so that it cannot say anything else than the code.
 import { z } from "zod";
 import { type ParameterLimits, requestSchema } from "../../request/params.ts";
+import { ENDPOINT_NAME, ENDPOINT_NAME_MAX, type Settings } from "../../settings.ts";
 import { STATUS } from "../http/http-errors.ts";
+import { HEADER_LIMITS, RESPONSE_TYPES } from "./envelope.ts";
+import { type OperationOf, routesOf } from "./routes.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
 const JSON_TYPE = "application/json";
 
-/** A description for a model with these limits; plain JSON. */
-export function openApi(limits: ParameterLimits): Json {
+/** A door for callers. */
+export type CallersDoor = "runtime" | "container";
+
+/** What a description depends on. */
+export interface ServerFacts {
+  readonly door: CallersDoor;
+  /** Scheme, host and port; undefined: it does not listen yet. */
+  readonly baseUrl: string | undefined;
+  /** Of the runtime front; a container asks nobody. */
+  readonly auth: Settings["auth"];
+  readonly limits: ParameterLimits;
+}
+
+/** How callers show who they are, by the setting. */
+const SECURITY_SCHEMES = {
+  sigv4: {
+    type: "apiKey",
+    in: "header",
+    name: "Authorization",
+    description: "AWS Signature Version 4 for the service `sagemaker`.",
+  },
+  bearer: { type: "http", scheme: "bearer", description: "An API key of this server." },
+} as const satisfies Partial<Record<Settings["auth"], Json>>;
+
+/** Plain JSON. */
+export function openApi({ door, baseUrl, auth, limits }: ServerFacts): Json {
+  const scheme = door === "container" || auth === "none" ? undefined : auth;
   const { $schema: _, ...request } = z.toJSONSchema(requestSchema(limits), { io: "input" });
   return {
     openapi: "3.1.0",
@@ -19,34 +47,56 @@ export function openApi(limits: ParameterLimits): Json {
       description: "Text generation with GPT-2 over the protocol of Amazon SageMaker Runtime.",
       license: { name: "MIT", identifier: "MIT" },
     },
-    servers: [{ url: "http://127.0.0.1:8080" }],
-    security: [{ sigv4: [] }],
-    paths: {
-      "/endpoints/{EndpointName}/invocations": { post: invokeEndpoint() },
-      "/endpoints/{EndpointName}/invocations-response-stream": { post: invokeWithStream() },
-      "/ping": { get: ping() },
-    },
+    servers: baseUrl === undefined ? [] : [{ url: baseUrl }],
+    security: scheme === undefined ? [] : [{ [scheme]: [] }],
+    paths: paths(door),
     components: {
       schemas: { GenerationRequest: request, Texts: texts(), Error: error() },
       responses: { Error: errorResponse() },
       parameters: parameters(),
-      securitySchemes: {
-        sigv4: {
-          type: "apiKey",
-          in: "header",
-          name: "Authorization",
-          description: "AWS Signature Version 4 for the service `sagemaker`.",
-        },
-      },
+      securitySchemes: scheme === undefined ? {} : { [scheme]: SECURITY_SCHEMES[scheme] },
     },
   };
 }
 
-const reference = (kind: string, name: string): Json => ({ $ref: `#/components/${kind}/${name}` });
+/** What is said of an operation beside its route; undefined: it is not offered. */
+const OPERATIONS: { readonly [D in CallersDoor]: Readonly<Record<OperationOf<D>, Json | undefined>> } = {
+  runtime: {
+    InvokeEndpoint: invokeEndpoint(),
+    InvokeEndpointWithResponseStream: invokeWithStream(),
+    InvokeEndpointAsync: undefined,
+    Ping: ping(),
+  },
+  container: {
+    invocations: invocations(),
+    ping: ping(),
+    "execution-parameters": executionParameters(),
+  },
+};
+
+function paths(door: CallersDoor): Json {
+  const operations: Readonly<Record<string, Json | undefined>> = OPERATIONS[door];
+  const all: Record<string, Record<string, Json>> = {};
+  for (const [operationId, { method, path, summary, isForEverybody }] of routesOf(door)) {
+    const described = operations[operationId];
+    if (described === undefined) continue;
+    const security = isForEverybody ? { security: [] } : {};
+    all[path] = { ...all[path], [method.toLowerCase()]: { operationId, summary, ...security, ...described } };
+  }
+  return all;
+}
+
+function reference(kind: string, name: string): Json {
+  return { $ref: `#/components/${kind}/${name}` };
+}
 
 function errors(): Json {
   const statuses = [...new Set([...Object.values(STATUS), 403])].sort((a, b) => a - b);
   return Object.fromEntries(statuses.map((status) => [String(status), reference("responses", "Error")]));
+}
+
+function parameterList(...names: readonly string[]): readonly Json[] {
+  return names.map((name) => reference("parameters", name));
 }
 
 function body(): Json {
@@ -55,16 +105,12 @@ function body(): Json {
 
 function invokeEndpoint(): Json {
   return {
-    operationId: "InvokeEndpoint",
-    summary: "Completes a text.",
-    parameters: ["EndpointName", "CustomAttributes", "InferenceId"].map((name) =>
-      reference("parameters", name),
-    ),
+    parameters: parameterList("EndpointName", "CustomAttributes", "InferenceId"),
     requestBody: body(),
     responses: {
       200: {
         description: "The texts, each beginning with the input.",
-        headers: { "x-gpt2-seed": { description: "The seed that was used.", schema: { type: "integer" } } },
+        headers: seedHeader(),
         content: { [JSON_TYPE]: { schema: reference("schemas", "Texts") } },
       },
       ...errors(),
@@ -74,16 +120,12 @@ function invokeEndpoint(): Json {
 
 function invokeWithStream(): Json {
   return {
-    operationId: "InvokeEndpointWithResponseStream",
-    summary: "Completes a text and answers while it grows.",
-    parameters: ["EndpointName", "StreamAccept", "CustomAttributes", "InferenceId"].map((name) =>
-      reference("parameters", name),
-    ),
+    parameters: parameterList("EndpointName", "StreamAccept", "CustomAttributes", "InferenceId"),
     requestBody: body(),
     responses: {
       200: {
         description:
-          "Event-stream frames. The payloads joined are the answer of InvokeEndpoint, or JSON lines of `index` and `text`.",
+          "Event-stream frames. The payloads joined are the answer of InvokeEndpoint and a line feed, or JSON lines of `index` and `text`.",
         content: { "application/vnd.amazon.eventstream": { schema: { type: "string", format: "binary" } } },
       },
       ...errors(),
@@ -91,16 +133,44 @@ function invokeWithStream(): Json {
   };
 }
 
+function invocations(): Json {
+  return {
+    parameters: parameterList("CustomAttributes", "InferenceId"),
+    requestBody: body(),
+    responses: {
+      200: {
+        description:
+          "The texts; with `Accept: application/jsonlines` lines of `index` and `text` while they grow.",
+        headers: seedHeader(),
+        content: {
+          [JSON_TYPE]: { schema: reference("schemas", "Texts") },
+          "application/jsonlines": { schema: { type: "string" } },
+        },
+      },
+      ...errors(),
+    },
+  };
+}
+
+function executionParameters(): Json {
+  return {
+    responses: {
+      200: { description: "The limits.", content: { [JSON_TYPE]: { schema: { type: "object" } } } },
+    },
+  };
+}
+
 function ping(): Json {
   return {
-    operationId: "Ping",
-    summary: "Tells whether every model is ready.",
-    security: [],
     responses: {
-      200: { description: "All are.", content: { [JSON_TYPE]: { schema: { type: "object" } } } },
+      200: { description: "Yes.", content: { [JSON_TYPE]: { schema: { type: "object" } } } },
       503: reference("responses", "Error"),
     },
   };
+}
+
+function seedHeader(): Json {
+  return { "x-gpt2-seed": { description: "The seed that was used.", schema: { type: "integer" } } };
 }
 
 function texts(): Json {
@@ -124,19 +194,22 @@ function errorResponse(): Json {
 }
 
 function parameters(): Json {
-  const header = (name: string, maxLength: number) => ({
-    ...{ in: "header", name, schema: { type: "string", maxLength } },
+  const header = (name: string, schema: Json): Json => ({
+    in: "header",
+    name: `X-Amzn-SageMaker-${name}`,
+    schema: { type: "string", ...schema },
   });
   return {
     EndpointName: {
-      ...{ in: "path", name: "EndpointName", required: true },
-      schema: { type: "string", maxLength: 63, pattern: "^[a-zA-Z0-9](-*[a-zA-Z0-9])*$" },
+      in: "path",
+      name: "EndpointName",
+      required: true,
+      schema: { type: "string", maxLength: ENDPOINT_NAME_MAX, pattern: ENDPOINT_NAME.source },
     },
-    CustomAttributes: header("X-Amzn-SageMaker-Custom-Attributes", 1024),
-    InferenceId: header("X-Amzn-SageMaker-Inference-Id", 64),
-    StreamAccept: {
-      ...{ in: "header", name: "X-Amzn-SageMaker-Accept" },
-      schema: { type: "string", enum: [JSON_TYPE, "application/jsonlines"], default: JSON_TYPE },
-    },
+    CustomAttributes: header("Custom-Attributes", {
+      maxLength: HEADER_LIMITS["x-amzn-sagemaker-custom-attributes"],
+    }),
+    InferenceId: header("Inference-Id", { maxLength: HEADER_LIMITS["x-amzn-sagemaker-inference-id"] }),
+    StreamAccept: header("Accept", { enum: RESPONSE_TYPES, default: JSON_TYPE }),
   };
 }

@@ -18,7 +18,7 @@ function stream(
   return post(front.app, body, { path: STREAM_PATH, ...options });
 }
 
-test("the parts joined are the ordinary answer, byte for byte", async () => {
+test("the parts joined are the ordinary answer, byte for byte, and a line feed", async () => {
   const front = aFront();
   const body = { input: "Hello", num_return_sequences: 3, seed: 1 };
   const cases = [
@@ -34,7 +34,7 @@ test("the parts joined are the ordinary answer, byte for byte", async () => {
     front.generator.pieces = pieces;
     const response = await stream(front, body);
     assert.equal(response.statusCode, 200);
-    assert.equal(joinedParts(response.rawPayload), (await post(front.app, body)).body);
+    assert.equal(joinedParts(response.rawPayload), `${(await post(front.app, body)).body}\n`);
   }
 });
 
@@ -43,7 +43,8 @@ test("a text with quotes, line breaks and characters beyond the BMP is escaped a
   const body = { input: 'a "b"\n\u0000 🎈', num_return_sequences: 1, seed: 1 };
   front.generator.pieces = [...`${body.input} and`].map((text) => ({ index: 0, text }));
   const response = await stream(front, body);
-  assert.equal(joinedParts(response.rawPayload), (await post(front.app, body)).body);
+  assert.equal(joinedParts(response.rawPayload), `${(await post(front.app, body)).body}\n`);
+  assert.deepEqual(JSON.parse(joinedParts(response.rawPayload)), [`${body.input} and more é`]);
 });
 
 test("the headers are those of the operation", async () => {
@@ -73,6 +74,26 @@ test("JSON lines are one object a piece, each in a frame of its own", async () =
   assert.deepEqual(payloads, ['{"index":1,"text":"a"}\n', '{"index":0,"text":"é\\n"}\n']);
 });
 
+test("no line of JSON lines can be cut where Unicode has a line end", async () => {
+  const front = aFront();
+  const text = "a\u0085b\u2028c\u2029d\u000be\u001ef\r";
+  front.generator.pieces = [{ index: 0, text }];
+  const response = await stream(front, { input: "" }, LINES);
+  const body = joinedParts(response.rawPayload);
+  assert.match(body, /^[^\p{Cc}\u2028\u2029]+\n$/u);
+  assert.deepEqual(JSON.parse(body), { index: 0, text });
+});
+
+test("lines of texts that are all empty are no line, in an answer like any other", async () => {
+  const front = aFront();
+  front.generator.text = "";
+  const response = await stream(front, { input: "", seed: 5 }, LINES);
+  assert.equal(response.statusCode, 200);
+  assert.equal(response.headers["content-type"], "application/vnd.amazon.eventstream");
+  assert.equal(response.headers["x-gpt2-seed"], "5");
+  assert.equal(response.rawPayload.length, 0);
+});
+
 test("an error before the first piece is an ordinary HTTP error", async () => {
   const front = aFront();
   const bad = await stream(front, { input: 5 });
@@ -81,8 +102,9 @@ test("an error before the first piece is an ordinary HTTP error", async () => {
   front.generator.failure = new GptError("queue_full", "no room");
   const full = await stream(front, { input: "" });
   assert.deepEqual([full.statusCode, full.headers["retry-after"]], [503, "1"]);
-  const csv = await stream(front, { input: "" }, { headers: { "x-amzn-sagemaker-accept": "text/csv" } });
-  assert.deepEqual([csv.statusCode, csv.headers["x-amzn-errortype"]], [400, "ValidationError"]);
+  const nothing = { headers: { "x-amzn-sagemaker-accept": "*/*;q=0" } };
+  const refused = await stream(front, { input: "" }, nothing);
+  assert.deepEqual([refused.statusCode, refused.headers["x-amzn-errortype"]], [400, "ValidationError"]);
 });
 
 test("an error after the first piece ends the stream with an exception frame", async () => {

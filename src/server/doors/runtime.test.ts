@@ -191,11 +191,11 @@ test("checks come in the order size, signature, endpoint, envelope, payload", as
   });
   const unsigned = await send(app, { method: "POST", url: other, payload: "not json" });
   assertError(unsigned, 403, "MissingAuthenticationTokenException");
-  const unknown = await post(app, "not json", { path: other, headers: { accept: "text/csv" } });
+  const unknown = await post(app, "not json", { path: other, headers: { accept: "*/*;q=0" } });
   assert.deepEqual(assertError(unknown, 400, "ValidationError"), {
     Message: "Endpoint other of account 000000000000 not found.",
   });
-  const unacceptable = await post(app, "not json", { headers: { accept: "text/csv" } });
+  const unacceptable = await post(app, "not json", { headers: { accept: "*/*;q=0" } });
   assert.match(
     String(assertError(unacceptable, 400, "ValidationError").Message),
     /^Accept must allow application\/json/,
@@ -215,17 +215,8 @@ test("an endpoint name is checked before it is looked up", async () => {
   }
 });
 
-test("Accept may be absent or allow JSON; a compressed body is refused", async () => {
+test("a compressed body is refused", async () => {
   const { app } = aFront();
-  for (const accept of [
-    "*/*",
-    "application/json",
-    "text/html, application/json;q=0.9",
-    "application/*",
-    "",
-  ]) {
-    assert.equal((await post(app, { input: "" }, { headers: { accept } })).statusCode, 200, accept);
-  }
   const gzip = await post(app, { input: "" }, { headers: { "content-encoding": "gzip" } });
   assertError(gzip, 415, "UnsupportedMediaTypeException");
 });
@@ -263,10 +254,7 @@ test("while the model is loading /ping answers 503 and invocations 429, and then
   ready(new FakeGenerator());
   await loading;
   const ping = await send(app, { method: "GET", url: "/ping" });
-  assert.deepEqual(
-    [ping.statusCode, ping.json()],
-    [200, { status: "ready", endpoints: { "gpt-2": "fake" } }],
-  );
+  assert.deepEqual([ping.statusCode, ping.json()], [200, { status: "ready" }]);
   assert.match(String(ping.headers["x-amzn-requestid"]), UUID);
   assert.equal((await post(app, { input: "" })).statusCode, 200);
 });

@@ -23,17 +23,21 @@ import { KeyLimits } from "../access/key-limits.ts";
 import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
-import { pieceWriter, sendStream } from "./answer-stream.ts";
+import type { AnswerFrames } from "./answer-stream.ts";
 import {
   ACCOUNT,
+  attributesHeader,
   checkEndpointName,
   type Envelope,
   type EnvelopeOptions,
   parseEnvelope,
+  RESPONSE_TYPES,
   VARIANT,
 } from "./envelope.ts";
 import { exceptionFrame, payloadPart } from "./event-stream.ts";
-import { ModelSlot } from "./invocations.ts";
+import { answerInvocation } from "./invocations.ts";
+import { addRoutes, allowedMethods, type CallerChecks, type RoutedRequest } from "./routes.ts";
+import { ServedModel } from "./served-model.ts";
 
 /** A model by endpoint name; while it is a promise that is pending, `/ping` answers 503 and invocations 429. */
 export type Generators = ReadonlyMap<string, Generator | Promise<Generator>>;
@@ -52,54 +56,34 @@ export interface AppOptions {
   readonly onFinished?: OnFinished;
 }
 
-interface EndpointRoute {
-  Params: { readonly name: string };
-}
-
-type EndpointRequest = FastifyRequest<EndpointRoute>;
-
-const METHODS = [
-  {
-    path: /^\/endpoints\/[^/]*\/(invocations|async-invocations|invocations-response-stream)$/,
-    allow: "POST",
-  },
-  { path: /^\/ping$/, allow: "GET, HEAD" },
-];
-
 /** Builds the application; the caller listens, and closes app and generators. */
 export function createApp(options: AppOptions): FastifyInstance {
   const { settings, logger, tls, onFinished } = options;
   const app = createHttpApp({
-    ...{ settings, logger, tls, onFinished },
-    methods: METHODS,
+    settings,
+    logger,
+    tls,
+    onFinished,
+    methods: allowedMethods("runtime"),
     toError: (error, request) => toAwsError(error, contextOf(request, settings)),
   });
-  const front = new Front(options, app.log);
-  app.get("/ping", async (_request, reply) => {
-    const slots = [...front.slots];
-    if (!slots.every(([, slot]) => slot.isReady)) {
-      throw new AwsError("ServiceUnavailable", "The model is not ready");
-    }
-    const models = slots.map(([name, { generator }]) => [name, generator?.model.name]);
-    return sendJson(reply, { status: "ready", endpoints: Object.fromEntries(models) });
-  });
-  const authenticated = {
-    onRequest: async (request: FastifyRequest) => front.checkHead(request),
-    preHandler: async (request: FastifyRequest) => front.identify(request),
+  const front = new RuntimeFront(options, app.log);
+  const handlers = {
+    InvokeEndpoint: (request: RoutedRequest, reply: FastifyReply) => front.invoke(request, reply, WHOLE),
+    InvokeEndpointWithResponseStream: (request: RoutedRequest, reply: FastifyReply) =>
+      front.invoke(request, reply, STREAMED),
+    InvokeEndpointAsync: refuseAsync,
+    Ping: (_request: RoutedRequest, reply: FastifyReply) => front.ping(reply),
   };
-  app.post<EndpointRoute>("/endpoints/:name/invocations", authenticated, (request, reply) =>
-    front.invoke(request, reply),
-  );
-  app.post<EndpointRoute>("/endpoints/:name/invocations-response-stream", authenticated, (request, reply) =>
-    front.invokeWithResponseStream(request, reply),
-  );
-  app.post("/endpoints/:name/async-invocations", authenticated, async () => {
-    throw new AwsError(
-      "UnknownOperationException",
-      "InvokeEndpointAsync is not offered by this server; use InvokeEndpoint",
-    );
-  });
+  addRoutes(app, "runtime", handlers, front);
   return app;
+}
+
+async function refuseAsync(): Promise<never> {
+  throw new AwsError(
+    "UnknownOperationException",
+    "InvokeEndpointAsync is not offered by this server; use InvokeEndpoint",
+  );
 }
 
 /** Where a request was going, for its errors. */
@@ -107,9 +91,22 @@ function contextOf(request: FastifyRequest, { region }: Settings): ErrorContext 
   return { requestId: request.id, region, endpoint: request.record.endpoint ?? "unknown" };
 }
 
-/** The two operations and the checks that they share. */
-class Front {
-  readonly slots: ReadonlyMap<string, ModelSlot>;
+/** What the two operations that invoke differ in. */
+interface Operation extends Omit<EnvelopeOptions, "endpoint"> {
+  readonly isStreamed: boolean;
+}
+
+const WHOLE: Operation = { acceptHeader: "accept", types: ["application/json"], isStreamed: false };
+const STREAMED: Operation = {
+  acceptHeader: "x-amzn-sagemaker-accept",
+  types: RESPONSE_TYPES,
+  isStreamed: true,
+};
+
+/** The endpoints and the checks of their callers. */
+class RuntimeFront implements CallerChecks {
+  /** By the name of the endpoint. */
+  readonly #models: ReadonlyMap<string, ServedModel>;
   readonly #settings: Settings;
   readonly #authenticate: Authenticate;
   readonly #limits: KeyLimits;
@@ -126,10 +123,10 @@ class Front {
     this.#authenticate = makeAuthenticate(settings, keys, now);
     this.#limits = new KeyLimits(settings, elapsed);
     this.#clock = new ClockWatch(now, elapsed, (message) => log.warn(message));
-    const slots = new Map(
-      [...new Set(generators.values())].map((each) => [each, new ModelSlot(each, settings)]),
+    const models = new Map(
+      [...new Set(generators.values())].map((each) => [each, new ServedModel(each, settings)]),
     );
-    this.slots = new Map([...generators].map(([name, each]) => [name, slots.get(each) as ModelSlot]));
+    this.#models = new Map([...generators].map(([name, each]) => [name, models.get(each) as ServedModel]));
   }
 
   /**
@@ -148,46 +145,25 @@ class Front {
     this.#callers.set(request, caller);
   }
 
-  async invoke(request: EndpointRequest, reply: FastifyReply): Promise<FastifyReply> {
-    request.record.operation = "InvokeEndpoint";
-    return this.#admitted(request, async (slot, name) => {
-      const envelope = this.#envelope(request, {
-        ...{ endpoint: name, acceptHeader: "accept", types: ["application/json"] },
-      });
-      const generation = await slot.generate(slot.parse(request), request);
-      reply.headers({ ...responseHeaders(envelope), "x-gpt2-seed": String(generation.seed) });
-      return sendJson(
-        reply,
-        generation.sequences.map(({ text }) => text),
-      );
-    });
+  /** Tells no names: anybody may ask. */
+  async ping(reply: FastifyReply): Promise<FastifyReply> {
+    if ([...this.#models.values()].every(({ isReady }) => isReady))
+      return sendJson(reply, { status: "ready" });
+    throw new AwsError("ServiceUnavailable", "The model is not ready");
   }
 
-  async invokeWithResponseStream(request: EndpointRequest, reply: FastifyReply): Promise<void> {
-    request.record.operation = "InvokeEndpointWithResponseStream";
-    await this.#admitted(request, async (slot, name) => {
-      const envelope = this.#envelope(request, {
-        ...{ endpoint: name, acceptHeader: "x-amzn-sagemaker-accept" },
-        types: ["application/json", "application/jsonlines"],
-      });
-      const params = slot.parse(request);
-      await sendStream({
-        reply,
-        headers: {
-          ...responseHeaders(envelope),
-          "content-type": "application/vnd.amazon.eventstream",
-          "x-amzn-sagemaker-content-type": envelope.accept,
-          "x-gpt2-seed": String(params.decoding.seed),
-        },
-        writer: pieceWriter(envelope.accept),
-        frame: payloadPart,
-        fail: (error) => {
-          const { type, members } = toStreamException(error, contextOf(request, this.#settings));
-          noteError(request, error, { type, status: type === "InternalStreamFailure" ? 500 : 424 });
-          return exceptionFrame(type, members);
-        },
-        gone: request.exchange.gone,
-        generate: (signal, onPiece) => slot.generate(params, request, { signal, onPiece }),
+  invoke(request: RoutedRequest, reply: FastifyReply, operation: Operation): Promise<unknown> {
+    return this.#admitted(request, async (model, endpoint) => {
+      const { headers, raw, record } = request;
+      const envelope = parseEnvelope(headers, raw.rawHeaders, { ...operation, endpoint });
+      if (envelope.inferenceId !== undefined) record.inferenceId = envelope.inferenceId;
+      if (!model.isLoaded) {
+        throw new AwsError("ModelNotReadyException", "The model is still being loaded");
+      }
+      return answerInvocation(model, request, reply, {
+        type: envelope.accept,
+        headers: responseHeaders(envelope, operation),
+        frames: operation.isStreamed ? this.#eventFrames(request) : undefined,
         unreadBytesMax: this.#settings.unreadBytesMax,
       });
     });
@@ -195,36 +171,40 @@ class Front {
 
   /** Runs a request that may invoke this endpoint and is within its key's limits. */
   async #admitted<T>(
-    request: EndpointRequest,
-    run: (slot: ModelSlot, endpoint: string) => Promise<T>,
+    request: RoutedRequest,
+    run: (model: ServedModel, endpoint: string) => Promise<T>,
   ): Promise<T> {
-    const { name } = request.params;
+    const { EndpointName: name = "" } = request.params;
     checkEndpointName(name);
     const caller = this.#callers.get(request) as Caller;
     authorize(caller, name, this.#settings);
-    const slot = this.slots.get(name);
-    if (slot === undefined) {
+    const model = this.#models.get(name);
+    if (model === undefined) {
       throw new AwsError("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
     }
     request.record.endpoint = name;
     request.exchange.onOver(this.#limits.enter(caller.keyId));
-    return run(slot, name);
+    return run(model, name);
   }
 
-  /** @throws AwsError for a wrong envelope, and while the model is being loaded. */
-  #envelope(request: FastifyRequest, options: EnvelopeOptions): Envelope {
-    const envelope = parseEnvelope(request.headers, request.raw.rawHeaders, options);
-    if (envelope.inferenceId !== undefined) request.record.inferenceId = envelope.inferenceId;
-    if (this.slots.get(options.endpoint)?.generator === undefined) {
-      throw new AwsError("ModelNotReadyException", "The model is still being loaded");
-    }
-    return envelope;
+  /** Frames of an event stream; one that cannot be finished ends with an exception. */
+  #eventFrames(request: FastifyRequest): AnswerFrames {
+    return {
+      contentType: "application/vnd.amazon.eventstream",
+      frame: payloadPart,
+      fail: (error) => {
+        const { type, members } = toStreamException(error, contextOf(request, this.#settings));
+        noteError(request, error, { type, status: type === "InternalStreamFailure" ? 500 : 424 });
+        return exceptionFrame(type, members);
+      },
+    };
   }
 }
 
-function responseHeaders({ customAttributes }: Envelope): Record<string, string> {
+function responseHeaders(envelope: Envelope, { isStreamed }: Operation): Record<string, string> {
   return {
+    ...attributesHeader(envelope),
     "x-amzn-invoked-production-variant": VARIANT,
-    ...(customAttributes === undefined ? {} : { "x-amzn-sagemaker-custom-attributes": customAttributes }),
+    ...(isStreamed ? { "x-amzn-sagemaker-content-type": envelope.accept } : {}),
   };
 }

@@ -1,0 +1,119 @@
+// The table of routes, and what follows from it: every row answers, every other method is 405, and the log has the operation.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { FastifyInstance } from "fastify";
+import { FakeGenerator } from "../../../test/support/fake-generator.ts";
+import { aFront } from "../../../test/support/front.ts";
+import { DEFAULT_SETTINGS } from "../../settings.ts";
+import type { OnFinished } from "../http/http-app.ts";
+import { Metrics } from "../http/metrics.ts";
+import { createAdminApp } from "./admin.ts";
+import { createContainerApp } from "./container.ts";
+import { openApi } from "./openapi.ts";
+import { type Door, ROUTES, routesOf } from "./routes.ts";
+
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
+const DOORS = Object.keys(ROUTES) as Door[];
+
+function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
+  const generator = new FakeGenerator();
+  const settings = DEFAULT_SETTINGS;
+  switch (door) {
+    case "runtime":
+      return aFront({ auth: "none" }, { onFinished }).app;
+    case "container":
+      return createContainerApp({ generator, settings, onFinished });
+    case "admin":
+      return createAdminApp({
+        settings,
+        door: "runtime",
+        baseUrl: () => undefined,
+        metrics: new Metrics(() => new Map()),
+        generators: () => new Map([["gpt-2", generator]]),
+      });
+  }
+}
+
+const urlOf = (path: string): string => path.replace("{EndpointName}", "gpt-2");
+
+test("every route answers to its methods, and to others with 405 and the list of its own", async () => {
+  for (const door of DOORS) {
+    const app = appOf(door);
+    for (const [operation, { method, path }] of routesOf(door)) {
+      const own = routesOf(door).flatMap(([, route]) => (route.path === path ? [route.method] : []));
+      const allowed = own.flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]));
+      for (const asked of METHODS) {
+        const payload = asked === "POST" ? { payload: '{"input":""}' } : {};
+        const { statusCode, headers } = await app.inject({ method: asked, url: urlOf(path), ...payload });
+        const isAllowed = (allowed as readonly string[]).includes(asked);
+        assert.equal(statusCode === 405, !isAllowed, `${operation}: ${asked} ${path}`);
+        assert.equal(headers.allow, isAllowed ? undefined : allowed.join(", "));
+      }
+      const { statusCode } = await app.inject({
+        method,
+        url: urlOf(path),
+        ...(method === "POST" && { payload: '{"input":""}' }),
+      });
+      assert.equal(statusCode, operation === "InvokeEndpointAsync" ? 404 : 200, operation);
+    }
+  }
+});
+
+test("a path that only looks like one of the table is not there", async () => {
+  for (const url of [
+    "/openapiXjson",
+    "/pings",
+    "/healthz/",
+    "/endpoints/a/b/invocations",
+    "/x/invocations",
+    "//ping",
+  ]) {
+    for (const door of DOORS) {
+      const { statusCode } = await appOf(door).inject({ method: "DELETE", url });
+      assert.equal(statusCode, 404, `${door} ${url}`);
+    }
+  }
+});
+
+test("the operation is told of every request that meets a route, refused or not", async () => {
+  for (const door of ["runtime", "container"] as const) {
+    const told: (string | undefined)[] = [];
+    const app = appOf(door, ({ operation }) => told.push(operation));
+    const operations = routesOf(door).map(([operation]) => operation);
+    for (const [, { method, path }] of routesOf(door)) await app.inject({ method, url: urlOf(path) });
+    assert.deepEqual(told, operations);
+    await app.inject({ method: "GET", url: "/nowhere" });
+    assert.equal(told.at(-1), undefined);
+  }
+});
+
+test("the description has the routes of its door, and what the server asks of its callers", () => {
+  const describe = (door: "runtime" | "container", auth: "sigv4" | "bearer" | "none") => {
+    const facts = { door, auth, baseUrl: "http://here:1", limits: { contextLength: 8 } } as const;
+    return JSON.parse(JSON.stringify(openApi(facts)));
+  };
+  for (const door of ["runtime", "container"] as const) {
+    const { paths } = describe(door, "sigv4");
+    const offered = routesOf(door).filter(([operation]) => operation !== "InvokeEndpointAsync");
+    assert.deepEqual(
+      Object.keys(paths),
+      offered.map(([, { path }]) => path),
+    );
+    for (const [operationId, { method, path, summary }] of offered) {
+      const described = paths[path][method.toLowerCase()];
+      assert.deepEqual([described.operationId, described.summary], [operationId, summary]);
+    }
+  }
+  for (const auth of ["sigv4", "bearer"] as const) {
+    const { security, components, paths } = describe("runtime", auth);
+    assert.deepEqual(security, [{ [auth]: [] }]);
+    assert.deepEqual(Object.keys(components.securitySchemes), [auth]);
+    assert.deepEqual(paths["/ping"].get.security, []);
+    assert.equal(paths["/endpoints/{EndpointName}/invocations"].post.security, undefined);
+  }
+  for (const description of [describe("runtime", "none"), describe("container", "sigv4")]) {
+    assert.deepEqual(description.security, []);
+    assert.deepEqual(description.components.securitySchemes, {});
+  }
+  assert.deepEqual(describe("runtime", "none").servers, [{ url: "http://here:1" }]);
+});

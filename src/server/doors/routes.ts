@@ -1,0 +1,133 @@
+// Every route of every door in one table: its method, its path, and the operation behind it, under whose name a door adds
+// the function that answers. The answers 404 and 405 and the OpenAPI description are made from the same rows. No function
+// that answers stands here.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+
+export interface Route {
+  readonly method: "GET" | "POST";
+  /** As OpenAPI writes it: `{EndpointName}` stands for one segment. */
+  readonly path: string;
+  /** What it does, for people. */
+  readonly summary: string;
+  /** Anybody may ask, whatever the server asks of its callers otherwise. */
+  readonly isForEverybody?: true;
+}
+
+/** The routes of each door, by the name of the operation, which the log and the metrics tell too. */
+export const ROUTES = {
+  /** What callers of the SageMaker Runtime use. */
+  runtime: {
+    InvokeEndpoint: {
+      method: "POST",
+      path: "/endpoints/{EndpointName}/invocations",
+      summary: "Completes a text.",
+    },
+    InvokeEndpointWithResponseStream: {
+      method: "POST",
+      path: "/endpoints/{EndpointName}/invocations-response-stream",
+      summary: "Completes a text and answers while it grows.",
+    },
+    InvokeEndpointAsync: {
+      method: "POST",
+      path: "/endpoints/{EndpointName}/async-invocations",
+      summary: "Is refused by name: there is nowhere to leave an answer.",
+    },
+    Ping: {
+      method: "GET",
+      path: "/ping",
+      summary: "Tells whether every model is ready.",
+      isForEverybody: true,
+    },
+  },
+  /** What SageMaker calls inside an image; the platform stands before it and asks who is calling. */
+  container: {
+    invocations: {
+      method: "POST",
+      path: "/invocations",
+      summary: "Completes a text, whole or while it grows.",
+    },
+    ping: {
+      method: "GET",
+      path: "/ping",
+      summary: "Tells whether the model is ready.",
+    },
+    "execution-parameters": {
+      method: "GET",
+      path: "/execution-parameters",
+      summary: "Tells batch transform how much may be asked at a time.",
+    },
+  },
+  /** What the operator looks at. */
+  admin: {
+    healthz: { method: "GET", path: "/healthz", summary: "Tells whether an engine is beyond help." },
+    readyz: { method: "GET", path: "/readyz", summary: "Tells whether every endpoint answers." },
+    metrics: { method: "GET", path: "/metrics", summary: "Tells the server's numbers to Prometheus." },
+    openapi: { method: "GET", path: "/openapi.json", summary: "Describes the runtime front." },
+  },
+} as const satisfies Record<string, Readonly<Record<string, Route>>>;
+
+export type Door = keyof typeof ROUTES;
+export type OperationOf<D extends Door> = keyof (typeof ROUTES)[D] & string;
+
+export type RoutedRequest = FastifyRequest<{ Params: Readonly<Record<string, string>> }>;
+
+/** Answers one request. */
+export type Handler = (request: RoutedRequest, reply: FastifyReply) => Promise<unknown>;
+
+/** The rows of a door. */
+export function routesOf<D extends Door>(door: D): readonly (readonly [OperationOf<D>, Route])[] {
+  return Object.entries(ROUTES[door]) as unknown as readonly (readonly [OperationOf<D>, Route])[];
+}
+
+/** Two checks of who is asking: of a request's head, and of all of it once its body is there. */
+export interface CallerChecks {
+  checkHead(request: FastifyRequest): void;
+  identify(request: FastifyRequest): void;
+}
+
+/** Nobody is asked who he is. */
+export const EVERYBODY: CallerChecks = { checkHead() {}, identify() {} };
+
+/** Adds a door's routes: the function that answers each, and who may ask. */
+export function addRoutes<D extends Door>(
+  app: FastifyInstance,
+  door: D,
+  handlers: Readonly<Record<OperationOf<D>, Handler>>,
+  callers: CallerChecks,
+): void {
+  for (const [operation, { method, path, isForEverybody }] of routesOf(door)) {
+    const checks = isForEverybody ? EVERYBODY : callers;
+    app.route<{ Params: Readonly<Record<string, string>> }>({
+      method,
+      url: path.replace(PARAMETER, ":$1"),
+      onRequest: async (request) => {
+        request.record.operation = operation;
+        checks.checkHead(request);
+      },
+      preHandler: async (request) => checks.identify(request),
+      handler: handlers[operation],
+    });
+  }
+}
+
+const PARAMETER = /\{(\w+)\}/g;
+
+/** A path, and the methods that it answers to. */
+export interface AllowedMethods {
+  readonly path: RegExp;
+  /** As the Allow header lists them. */
+  readonly allow: string;
+}
+
+/** What a door's paths answer to, for 405. */
+export function allowedMethods(door: Door): readonly AllowedMethods[] {
+  const methods = new Map<string, string[]>();
+  for (const [, { method, path }] of routesOf(door)) {
+    // Whoever answers GET answers HEAD too.
+    methods.set(path, [...(methods.get(path) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])]);
+  }
+  return [...methods].map(([path, list]) => ({
+    path: new RegExp(`^${path.replace(/[.]/g, "\\.").replace(PARAMETER, "[^/]*")}$`),
+    allow: list.join(", "),
+  }));
+}
