@@ -1,9 +1,18 @@
 // What a search needs to know, checked and complete. Modes are a union, so that a beam width cannot exist in a
-// greedy request. The wire's names and defaults live in `src/request/params.ts`, not here.
+// greedy request. The wire's names and defaults live in `src/request/`, not here.
 
 export type Search =
   | { readonly kind: "greedy" }
-  | { readonly kind: "sample"; readonly temperature: number; readonly topK: number; readonly topP: number }
+  | {
+      readonly kind: "sample";
+      readonly temperature: number;
+      /** 0: off. */
+      readonly topK: number;
+      /** 1: off. */
+      readonly topP: number;
+      /** 0 or absent: off. */
+      readonly minP?: number;
+    }
   | {
       readonly kind: "beam";
       readonly numBeams: number;
@@ -20,7 +29,43 @@ export interface DecodingParams {
   /** 0 switches the ban off. */
   readonly noRepeatNgramSize: number;
   readonly search: Search;
+  readonly penalties?: Penalties;
+  readonly ending?: Ending;
+  readonly logprobs?: LogprobsWanted;
 }
 
-/** `stop`: an end-of-text token came; `length`: max_length was reached, or every token was banned in a beam search. */
+/** What makes tokens more or less likely, in every mode. An absent one has no effect. */
+export interface Penalties {
+  /** Token id → what is added to its logit. */
+  readonly logitBias?: ReadonlyMap<number, number>;
+  /** 1: off. */
+  readonly repetition?: number;
+  /** 0: off. */
+  readonly frequency?: number;
+  readonly presence?: number;
+}
+
+/** What ends a text besides its length and the end-of-text token, or keeps it from ending. */
+export interface Ending {
+  /** UTF-8 bytes of the stop strings. */
+  readonly stops?: readonly Uint8Array[];
+  readonly stopTokenIds?: readonly number[];
+  /** End-of-text is a token like any other. */
+  readonly ignoreEos?: boolean;
+  /** No end-of-text and no stop token before so many new tokens. Stop strings are not delayed. */
+  readonly minNewTokens?: number;
+}
+
+/** Log-probabilities of the model's own distribution, before all processors. */
+export interface LogprobsWanted {
+  /** How many of the most likely tokens are told beside the chosen one. */
+  readonly numTop: number;
+  /** Those of the prompt's tokens too. */
+  readonly prompt: boolean;
+}
+
+/**
+ * `stop`: an end-of-text token, a stop token or a stop string came. `length`: the largest length was reached, or every token
+ * was banned in a beam search.
+ */
 export type FinishReason = "stop" | "length";

@@ -5,7 +5,18 @@ import { describe, it } from "node:test";
 import { ruleValues } from "../../test/support/checkpoints.ts";
 import { packageRoot } from "../generator/model-directory.ts";
 import { PlainLogitsRow } from "../kernels/reference/plain-logits-row.ts";
-import { type LogitsProcessor, noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
+import {
+  type LogitsProcessor,
+  logitBias,
+  minNewTokens,
+  minP,
+  noRepeatNgram,
+  occurrencePenalty,
+  repetitionPenalty,
+  temperature,
+  topK,
+  topP,
+} from "./logits-processors.ts";
 
 const OUT = Number.NEGATIVE_INFINITY;
 
@@ -188,3 +199,48 @@ function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   return x - floor === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
 }
+
+describe("the penalties", () => {
+  const after = (process: LogitsProcessor, row: number[], ids: number[]): number[] => {
+    const logits = new PlainLogitsRow(Float32Array.from(row));
+    process(logits, ids);
+    return [...logits.values];
+  };
+  const f = Math.fround;
+
+  it("of repetition divide what is not negative and multiply the rest, once for each token, prompt included", () => {
+    assert.deepEqual(after(repetitionPenalty(2), [1, -1, 3, 0], [1, 2, 2, 3]), [1, -2, 1.5, 0]);
+    assert.deepEqual(after(repetitionPenalty(1.3), [5, -5], [0, 1]), [f(5 / f(1.3)), f(-5 * f(1.3))]);
+  });
+
+  it("of frequency and presence count generated tokens only", () => {
+    assert.deepEqual(after(occurrencePenalty(0.5, 1, 2), [4, 4, 4, 4], [0, 1, 1, 2, 2]), [4, 2.5, 2, 4]);
+    assert.deepEqual(after(occurrencePenalty(0.5, 1, 2), [4, 4], [0, 1]), [4, 4]);
+    assert.deepEqual(after(occurrencePenalty(-1, 0, 0), [1], [0, 0]), [3]);
+  });
+
+  it("of a bias add a number of f32", () => {
+    const bias = new Map([
+      [1, 0.1],
+      [2, -100],
+    ]);
+    assert.deepEqual(after(logitBias(bias), [1, 1, 1], []), [1, f(1 + f(0.1)), -99]);
+  });
+
+  it("before the smallest number of new tokens ban what would end the text", () => {
+    assert.deepEqual(after(minNewTokens(2, 1, [0, 9]), [1, 1], [5, 5]), [OUT, 1]);
+    assert.deepEqual(after(minNewTokens(2, 1, [0, 9]), [1, 1], [5, 5, 5]), [1, 1]);
+  });
+});
+
+describe("min-p", () => {
+  it("keeps what is at least so many times as likely as the best", () => {
+    const row = [0, Math.log(0.5), Math.log(0.25), Math.log(0.1)];
+    assert.deepEqual(kept(minP(0.2), row), [0, 1, 2]);
+    assert.deepEqual(kept(minP(0.3), row), [0, 1]);
+  });
+
+  it("of 1 keeps the best and its equals", () => {
+    assert.deepEqual(kept(minP(1), [1, 3, 3, 2]), [1, 2]);
+  });
+});

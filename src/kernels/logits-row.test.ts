@@ -130,7 +130,8 @@ const SPECIAL_ROWS: readonly (readonly [name: string, values: Float32Array])[] =
 ];
 
 /** What can be done to a row; what comes back is compared beside the values that are left. */
-const OPERATIONS: readonly (readonly [name: string, run: (row: LogitsRow) => unknown])[] = [
+type Operation = readonly [name: string, run: (row: LogitsRow) => unknown];
+const OPERATIONS: readonly Operation[] = [
   ["largest", (row) => row.largest()],
   ["argmax", (row) => row.argmax()],
   ["logSumExp", (row) => row.logSumExp()],
@@ -146,6 +147,18 @@ const OPERATIONS: readonly (readonly [name: string, run: (row: LogitsRow) => unk
   ),
   ...[1e-9, 0.1, 0.5, 0.92, 0.999999].map(
     (p) => [`keepTopP ${p}`, (row: LogitsRow) => row.keepTopP(p)] as const,
+  ),
+  ...[1e-9, 0.05, 0.5, 1].flatMap((m) =>
+    [0, 9].map(
+      (k): Operation => [
+        `top-k ${k}, then min-p ${m}`,
+        (row) => {
+          if (k > 0) row.keepTopK(k);
+          row.keepMinP(m);
+          return copyOf(row);
+        },
+      ],
+    ),
   ),
   [
     "a sampled token's way",

@@ -38,6 +38,8 @@ export interface LogitsRow {
    * of equal value are ranked by id, the lower one first.
    */
   keepTopP(p: number): void;
+  /** Keeps a token if its probability is at least `m` times the largest one, 0 < m ≤ 1. */
+  keepMinP(m: number): void;
   /** Weights are e^(value − largest). Holds until the next call of any row's method. */
   distribution(): Distribution;
 }

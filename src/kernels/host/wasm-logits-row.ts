@@ -29,6 +29,15 @@ export interface ScratchContents {
   count: number;
 }
 
+/** The smallest number of f32 that is at least `x`. */
+function roundedUp(x: number): number {
+  const nearest = Math.fround(x);
+  if (!(nearest < x)) return nearest;
+  const bits = new Int32Array(Float32Array.of(nearest).buffer);
+  bits[0] = (bits[0] as number) + (nearest > 0 ? 1 : -1);
+  return nearest === 0 ? 2 ** -149 : (new Float32Array(bits.buffer)[0] as number);
+}
+
 /** None, for the kernels. */
 const UNKNOWN = -1;
 
@@ -97,6 +106,13 @@ export class WasmLogitsRow implements LogitsRow {
 
   keepTopP(p: number): void {
     this.#remember(this.#kernels.keepTopP(this.#row, this.#stride, p, this.#scratch, this.#known()));
+  }
+
+  keepMinP(m: number): void {
+    const largest = this.#kernels.largestLogit(this.#row, this.#stride);
+    // The kernel compares with a number of f32: the smallest one that is not below the threshold decides the same.
+    const threshold = roundedUp(largest + log(m));
+    this.#remember(this.#kernels.keepFrom(this.#row, this.#stride, threshold, this.#scratch));
   }
 
   distribution(): Distribution {

@@ -70,6 +70,11 @@ export class PlainLogitsRow implements LogitsRow {
     });
   }
 
+  keepMinP(m: number): void {
+    const threshold = this.#largest() + log(m);
+    this.#keep((z) => z >= threshold);
+  }
+
   distribution(): Distribution {
     const largest = this.#largestNumber();
     const tokenIds = Int32Array.from(this.values.keys()).filter(
