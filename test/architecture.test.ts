@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "model/loading": ["errors", "machine", "kernels", "kernels/host", "kernels/reference", "model"],
   engine: ["errors", "decoding", "kernels/logits-row", "model/backend"],
   "engine/thread": ["errors", "decoding", "engine", "model", "model/loading"],
-  request: ["errors", "wording", "settings", "decoding", "engine/thread"],
+  request: ["errors", "wording", "settings", "decoding", "engine/counts", "engine/thread"],
   generator: [
     "errors",
     "request",
@@ -51,7 +51,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "model/loading",
     "tokenizer",
   ],
-  "server/http": ["errors", "wording", "settings", "files", "request/generation"],
+  "server/http": ["errors", "wording", "settings", "files", "request/generation", "engine/counts"],
   "server/access": ["errors", "settings", "files", "sigv4", "server/http"],
   "server/doors": ["errors", "wording", "settings", "request", "server/http", "server/access"],
   server: [

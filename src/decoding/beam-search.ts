@@ -22,6 +22,7 @@ interface Candidate {
 
 export class BeamSearch implements DecodingStrategy {
   readonly width: number;
+  readonly together = true;
   readonly #params: BeamParams;
   readonly #processors: readonly LogitsProcessor[];
   readonly #context: SearchContext;

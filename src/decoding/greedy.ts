@@ -8,6 +8,7 @@ import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchCo
 /** One deterministic sequence, computed once and returned as often as asked for. */
 export class GreedySearch implements DecodingStrategy {
   readonly width = 1;
+  readonly together = true;
   readonly #params: DecodingParams;
   readonly #processors: readonly LogitsProcessor[];
   readonly #eos: ReadonlySet<number>;

@@ -2,14 +2,25 @@
 import { BeamSearch } from "./beam-search.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import { GreedySearch } from "./greedy.ts";
-import { type LogitsProcessor, noRepeatNgram, temperature, topK, topP } from "./logits-processors.ts";
+import {
+  type LogitsProcessor,
+  logitBias,
+  minNewTokens,
+  minP,
+  noRepeatNgram,
+  occurrencePenalty,
+  repetitionPenalty,
+  temperature,
+  topK,
+  topP,
+} from "./logits-processors.ts";
 import { MultinomialSampling } from "./sampling.ts";
 import type { DecodingStrategy, SearchContext } from "./strategy.ts";
 
 /** Turns parameters into parts, once; nothing in the loop looks at the mode. */
 export function makeStrategy(params: DecodingParams, context: SearchContext): DecodingStrategy {
-  const { search, noRepeatNgramSize } = params;
-  const processors: LogitsProcessor[] = noRepeatNgramSize > 0 ? [noRepeatNgram(noRepeatNgramSize)] : [];
+  const { search } = params;
+  const processors = commonProcessors(params, context);
   if (search.kind === "greedy" || (search.kind === "beam" && search.numBeams === 1)) {
     return new GreedySearch(params, processors, context);
   }
@@ -17,5 +28,27 @@ export function makeStrategy(params: DecodingParams, context: SearchContext): De
   if (search.temperature !== 1) processors.push(temperature(search.temperature));
   if (search.topK > 0) processors.push(topK(search.topK));
   if (search.topP < 1) processors.push(topP(search.topP));
+  if (search.minP) processors.push(minP(search.minP));
   return new MultinomialSampling(params, processors, context);
+}
+
+/** Those that act in every mode, in transformers' order; frequency and presence, which it lacks, follow repetition. */
+function commonProcessors(
+  params: DecodingParams,
+  { promptLength, eosTokenIds }: SearchContext,
+): LogitsProcessor[] {
+  const { noRepeatNgramSize, penalties = {}, ending = {} } = params;
+  const { logitBias: bias, repetition = 1, frequency = 0, presence = 0 } = penalties;
+  const processors: LogitsProcessor[] = [];
+  if (bias && bias.size > 0) processors.push(logitBias(bias));
+  if (repetition !== 1) processors.push(repetitionPenalty(repetition));
+  if (frequency !== 0 || presence !== 0) {
+    processors.push(occurrencePenalty(frequency, presence, promptLength));
+  }
+  if (noRepeatNgramSize > 0) processors.push(noRepeatNgram(noRepeatNgramSize));
+  if (ending.minNewTokens) {
+    const endIds = [...eosTokenIds, ...(ending.stopTokenIds ?? [])];
+    processors.push(minNewTokens(ending.minNewTokens, promptLength, endIds));
+  }
+  return processors;
 }

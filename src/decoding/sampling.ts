@@ -9,6 +9,7 @@ import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchCo
 /** `numReturnSequences` sequences, drawn independently of each other. */
 export class MultinomialSampling implements DecodingStrategy {
   readonly width: number;
+  readonly together = false;
   readonly #params: DecodingParams;
   readonly #processors: readonly LogitsProcessor[];
   readonly #eos: ReadonlySet<number>;

@@ -30,7 +30,12 @@ export interface Hypothesis {
 export interface DecodingStrategy {
   /** The largest number of sequences alive at once. */
   readonly width: number;
-  /** One step: `rows[i]` are the logits of sequence i, and may be overwritten. An empty answer: the request is done. */
+  /** True: every step takes all live sequences, since they compete. False: each may go on by itself. */
+  readonly together: boolean;
+  /**
+   * One step of some live sequences, or of all: `rows[i]` are the logits of sequence i, and may be overwritten. The answer
+   * takes the place of these sequences; when none is left alive the request is done.
+   */
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[];
   /**
    * For the first sequences of the answer, in its order, the token ids that can no longer change, given the sequences

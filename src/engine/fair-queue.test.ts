@@ -6,17 +6,52 @@ import { FairQueue } from "./fair-queue.ts";
 describe("a fair queue", () => {
   it("lets clients take turns and keeps each client's order", () => {
     const queue = new FairQueue<string>();
-    for (const item of ["a1", "a2", "a3", "b1", "c1", "c2"]) queue.push(item.charCodeAt(0), item);
+    for (const item of ["a1", "a2", "a3", "b1", "c1", "c2"]) queue.push(item.charCodeAt(0), item, 1);
     const taken = [queue.shift(), queue.shift()];
-    queue.push("d".charCodeAt(0), "d1");
+    queue.push("d".charCodeAt(0), "d1", 1);
     while (queue.head !== undefined) taken.push(queue.shift());
-    assert.deepEqual(taken, ["a1", "b1", "c1", "a2", "d1", "c2", "a3"]);
+    assert.deepEqual(taken, ["a1", "b1", "c1", "d1", "a2", "c2", "a3"]);
     assert.equal(queue.shift(), undefined);
+  });
+
+  it("weighs turns by cost", () => {
+    const queue = new FairQueue<string>();
+    for (let i = 0; i < 3; i++) queue.push(1, `large${i}`, 100);
+    for (let i = 0; i < 30; i++) queue.push(2, `small${i}`, 10);
+    const taken = Array.from({ length: 33 }, () => queue.shift() as string);
+    const numSmallBefore = (large: number): number => taken.indexOf(`large${large}`) - large;
+    assert.deepEqual([0, 1, 2].map(numSmallBefore), [0, 10, 20]);
+  });
+
+  it("keeps no memory of clients that come and go", () => {
+    const queue = new FairQueue<number>();
+    queue.push(0, 0, 1e9); // Waits all the time.
+    queue.push(0, 0, 1e9);
+    queue.shift();
+    for (let client = 1; client <= 1000; client++) {
+      queue.push(client, client, 1);
+      assert.equal(queue.shift(), client);
+      assert.ok(queue.numRemembered <= 102, `${queue.numRemembered} clients are remembered`);
+    }
+  });
+
+  it("takes what fits from behind the head, in turn", () => {
+    const queue = new FairQueue<string>();
+    for (const item of ["a1", "a2", "b1"]) queue.push(item.charCodeAt(0), item, 1);
+    assert.equal(
+      queue.take((item) => item !== "a1"),
+      "a2",
+    );
+    assert.equal(
+      queue.take((item) => item === "none"),
+      undefined,
+    );
+    assert.deepEqual([queue.head, queue.length], ["b1", 2]);
   });
 
   it("does not change its head when items are pushed, and forgets removed ones", () => {
     const queue = new FairQueue<string>();
-    for (const item of ["a1", "b1", "b2"]) queue.push(item.charCodeAt(0), item);
+    for (const item of ["a1", "b1", "b2"]) queue.push(item.charCodeAt(0), item, 1);
     assert.equal(queue.head, "a1");
     queue.remove((item) => item === "b1");
     queue.remove((item) => item === "none");
@@ -36,7 +71,7 @@ describe("a fair queue", () => {
     const last = new Map<number, number>();
     for (let number = 0; number < 20_000; number++) {
       const client = dice.oneOf([1, 1, 1, 1, 2, 2, 3]);
-      queue.push(client, { client, number });
+      queue.push(client, { client, number }, 1);
       waits.set(client, (waits.get(client) ?? 0) + 1);
       if (!passed.has(client)) passed.set(client, new Set());
       for (let n = dice.below(3); n > 0; n--) {

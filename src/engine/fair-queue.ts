@@ -1,49 +1,111 @@
-// A queue in which clients take turns: each turn takes the oldest item of the client whose turn it is. It does not
-// know what it holds, and it has no bound of its own.
+// A queue in which clients take turns, weighed by what their items cost: start-time fair queueing (Goyal, Vin and Cheng,
+// 1996). The items of one client keep their order. It does not know what it holds, and it has no bound of its own.
+
+/** Clients without anything that waits whose lead is remembered. Who is forgotten has a fresh start, nothing worse. */
+const AHEAD_MAX = 100;
+
+interface Entry<T> {
+  readonly item: T;
+  /** The virtual time at which its service would begin if all clients were served at the same pace. */
+  readonly start: number;
+}
+
+interface Client<T> {
+  /** Oldest first; never empty. */
+  readonly entries: Entry<T>[];
+}
 
 export class FairQueue<T> {
-  /** Items of each client, oldest first; the client whose turn it is stands first. None is empty. */
-  readonly #clients = new Map<number, T[]>();
+  readonly #clients = new Map<number, Client<T>>();
+  /** When the last item of a client would be served, for clients that are ahead of the others. */
+  readonly #finishes = new Map<number, number>();
+  /** The start of the item that was taken last. */
+  #now = 0;
   #length = 0;
 
   get length(): number {
     return this.#length;
   }
 
-  push(client: number, item: T): void {
-    const items = this.#clients.get(client);
-    if (items) items.push(item);
-    else this.#clients.set(client, [item]);
+  /** Clients of which something is kept; for tests. */
+  get numRemembered(): number {
+    return new Set([...this.#clients.keys(), ...this.#finishes.keys()]).size;
+  }
+
+  /** `cost` is in any unit that is the same for all items, and above 0. */
+  push(client: number, item: T, cost: number): void {
+    const start = Math.max(this.#now, this.#finishes.get(client) ?? 0);
+    this.#finishes.set(client, start + cost);
+    const entry = { item, start };
+    const known = this.#clients.get(client);
+    if (known) known.entries.push(entry);
+    else this.#clients.set(client, { entries: [entry] });
     this.#length += 1;
   }
 
-  /** The item whose turn it is; it stays so, whatever is pushed, until it is taken. */
+  /** The item whose turn it is. A later push of another client can take its place. */
   get head(): T | undefined {
-    const [items] = this.#clients.values();
-    return items?.[0];
+    return this.#next()?.entries[0]?.item;
   }
 
-  /** Takes the head; its client goes to the end of the round. */
+  /** Takes the head. */
   shift(): T | undefined {
-    const [turn] = this.#clients;
-    if (!turn) return undefined;
-    const [client, items] = turn;
-    const item = items.shift() as T;
-    this.#clients.delete(client);
-    if (items.length > 0) this.#clients.set(client, items);
-    this.#length -= 1;
-    return item;
+    return this.take(() => true);
   }
 
-  /** Removes the first item that passes the test, if any. */
-  remove(test: (item: T) => boolean): void {
-    for (const [client, items] of this.#clients) {
-      const place = items.findIndex(test);
+  /** Takes the first item that passes the test, by turn of the clients and then by age. */
+  take(test: (item: T) => boolean): T | undefined {
+    const inTurn = [...this.#clients].sort(([, a], [, b]) => startOf(a) - startOf(b));
+    for (const [client, { entries }] of inTurn) {
+      const place = entries.findIndex(({ item }) => test(item));
       if (place < 0) continue;
-      items.splice(place, 1);
-      if (items.length === 0) this.#clients.delete(client);
-      this.#length -= 1;
+      const [{ item, start }] = entries.splice(place, 1) as [Entry<T>];
+      this.#now = Math.max(this.#now, start);
+      // Of clients with the same start, the one served longest ago is next.
+      this.#clients.delete(client);
+      this.#clients.set(client, { entries });
+      this.#forget(client, entries);
+      return item;
+    }
+    return undefined;
+  }
+
+  /** Removes the first item that passes the test, if any; its client does not get its turn back. */
+  remove(test: (item: T) => boolean): void {
+    for (const [client, { entries }] of this.#clients) {
+      const place = entries.findIndex(({ item }) => test(item));
+      if (place < 0) continue;
+      entries.splice(place, 1);
+      this.#forget(client, entries);
       return;
     }
   }
+
+  #next(): Client<T> | undefined {
+    let next: Client<T> | undefined;
+    for (const client of this.#clients.values()) {
+      if (next === undefined || startOf(client) < startOf(next)) next = client;
+    }
+    return next;
+  }
+
+  /** Forgets clients that wait for nothing and are not ahead; of those that are ahead it remembers a fixed number. */
+  #forget(client: number, entries: readonly Entry<T>[]): void {
+    this.#length -= 1;
+    if (entries.length === 0) this.#clients.delete(client);
+    if (this.#length === 0) {
+      this.#finishes.clear();
+      this.#now = 0;
+      return;
+    }
+    for (const [each, finish] of this.#finishes) {
+      if (this.#clients.has(each)) continue;
+      if (finish <= this.#now || this.#finishes.size > this.#clients.size + AHEAD_MAX)
+        this.#finishes.delete(each);
+    }
+  }
+}
+
+function startOf<T>({ entries }: Client<T>): number {
+  return (entries[0] as Entry<T>).start;
 }

@@ -30,6 +30,11 @@ export class PagePool {
     return this.size - this.#promised;
   }
 
+  /** Whether full pages can be found by later prompts. */
+  get keepsPages(): boolean {
+    return this.#cache !== undefined;
+  }
+
   /** Pages with owners. */
   get inUse(): number {
     return this.size - this.#free.length - this.#idle.size;

@@ -7,6 +7,7 @@ import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
+import { type Demand, planPass, rowsMax } from "./pass-plan.ts";
 import { type GenerationRequest, owed, type Sequence, type SequenceGroup } from "./sequence.ts";
 
 /** One chunk of the pass and whose it is. */
@@ -16,17 +17,20 @@ interface Planned {
   readonly chunk: ForwardChunk;
 }
 
-/** Room that is left in a pass. */
-interface Room {
-  tokens: number;
-  logitRows: number;
-}
+/** How often a request that waits for pages may be overtaken by others that fit. */
+const OVERTAKEN_MAX = 16;
 
 export interface FinishedRequest {
   readonly request: GenerationRequest;
   readonly hypotheses: readonly Hypothesis[];
   /** Prompt tokens whose keys and values were found, not computed. */
   readonly cachedTokens: number;
+}
+
+/** A request that the engine gives up, because the model answered it with what are no numbers. */
+export interface FailedRequest {
+  readonly request: GenerationRequest;
+  readonly message: string;
 }
 
 /** Tokens that are settled since the last pass, for the first sequences of the answer, in its order. */
@@ -50,6 +54,7 @@ export interface PassResult {
   readonly prefilled: readonly number[];
   readonly progress: readonly Progress[];
   readonly finished: readonly FinishedRequest[];
+  readonly failed: readonly FailedRequest[];
 }
 
 export interface EngineOptions {
@@ -61,6 +66,8 @@ export class Scheduler {
   readonly pool: PagePool;
   readonly #limits: BackendLimits;
   readonly #waiting = new FairQueue<SequenceGroup>();
+  /** The request whose turn it is to be admitted, taken off the queue, while there are not enough pages for it. */
+  #next: { readonly group: SequenceGroup; overtaken: number } | undefined;
   /** Those served longest ago come first. */
   #running: SequenceGroup[] = [];
   #planned: Planned[] = [];
@@ -71,15 +78,20 @@ export class Scheduler {
   }
 
   get numWaiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + (this.#next ? 1 : 0);
   }
 
   get numRunning(): number {
     return this.#running.length;
   }
 
+  /** Ids of the admitted requests, those served longest ago first. */
+  get runningIds(): number[] {
+    return this.#running.map(({ request }) => request.id);
+  }
+
   get isIdle(): boolean {
-    return this.#waiting.length === 0 && this.#running.length === 0;
+    return this.numWaiting === 0 && this.#running.length === 0;
   }
 
   /** @throws GptError `request_too_large` when the request could never be admitted. */
@@ -91,31 +103,39 @@ export class Scheduler {
         `${request.decoding.maxLength} tokens, and there are ${this.pool.size}`;
       throw new GptError("request_too_large", message);
     }
-    if (strategy.width > this.#limits.maxLogitRows) {
-      const message = `the request needs ${strategy.width} sequences at once, at most ${this.#limits.maxLogitRows} fit`;
+    const atOnce = strategy.together ? strategy.width : 1;
+    if (atOnce > rowsMax(this.#limits)) {
+      const message = `the request needs ${atOnce} sequences at once, at most ${rowsMax(this.#limits)} fit`;
       throw new GptError("request_too_large", message);
     }
     const prompt: Sequence = { index: 0, tokenIds: request.promptTokenIds, numComputed: 0, pages: [] };
-    const numTold = new Array<number>(request.decoding.numReturnSequences).fill(prompt.tokenIds.length);
-    this.#waiting.push(request.client, {
-      ...{ request, strategy, reservedPages, numTold, live: [prompt], pendingCopies: [], cachedTokens: 0 },
-    });
+    const numReported = new Array<number>(request.decoding.numReturnSequences).fill(prompt.tokenIds.length);
+    const group: SequenceGroup = {
+      request,
+      strategy,
+      reservedPages,
+      numReported,
+      live: [prompt],
+      pendingCopies: [],
+      cachedTokens: 0,
+    };
+    this.#waiting.push(request.client, group, costOf(request, strategy.width));
   }
 
   /** Forgets a request and takes its pages back. Unknown ids are ignored: it may have finished meanwhile. */
   abort(id: number): void {
     this.#waiting.remove((group) => group.request.id === id);
+    if (this.#next?.group.request.id === id) this.#next = undefined;
     const running = this.#running.find((group) => group.request.id === id);
     if (running) this.#retire(running);
   }
 
-  /** The next pass: running requests, longest unserved first, then new ones as long as there is room. */
+  /** The next pass. `pass-plan.ts` says how its room is shared out and why nobody waits for ever. */
   schedule(): ForwardBatch {
     this.#admit();
-    const room = { tokens: this.#limits.maxBatchTokens, logitRows: this.#limits.maxLogitRows };
-    // Single tokens first, so that a long prompt takes only what they leave.
-    const [prompts, decodes] = partition(this.#running, (group) => group.live.some((s) => owed(s) > 1));
-    this.#planned = [...decodes, ...prompts].flatMap((group) => this.#plan(group, room));
+    for (const group of this.#running) this.#takeCachedPages(group);
+    const shares = planPass(this.#demands(), this.#limits);
+    this.#planned = this.#running.flatMap((group, i) => this.#plan(group, shares[i] as number));
     const served = new Set(this.#planned.map(({ group }) => group));
     const [first, last] = partition(this.#running, (group) => !served.has(group));
     this.#running = [...first, ...last];
@@ -132,27 +152,30 @@ export class Scheduler {
     let next = 0;
     for (const { sequence, chunk } of planned) {
       sequence.numComputed += chunk.tokenIds.length;
-      this.#keepFullPages(sequence, chunk.position);
+      this.#publishFullPages(sequence, chunk.position);
       if (chunk.logits === "last") rows.set(sequence, logits[next++] as LogitsRow);
     }
     let numGenerated = 0;
     const finished: FinishedRequest[] = [];
+    const failed: FailedRequest[] = [];
     const progress: Progress[] = [];
     for (const group of new Set(planned.map((one) => one.group))) {
-      if (!group.live.every((sequence) => rows.has(sequence))) continue;
-      numGenerated += isPrompt(group) ? group.strategy.width : group.live.length;
-      const continuations = group.strategy.advance(
-        group.live,
-        group.live.map((sequence) => rows.get(sequence) as LogitsRow),
-      );
-      if (continuations.length > 0) {
-        this.#branch(group, continuations);
-        if (group.request.streams) progress.push(news(group));
-      } else {
-        const { request, cachedTokens } = group;
-        finished.push({ request, hypotheses: group.strategy.results(), cachedTokens });
+      const sequences = group.live.filter((sequence) => rows.has(sequence));
+      if (sequences.length === 0) continue; // A prompt that is not read to its end.
+      const { request, strategy, cachedTokens } = group;
+      const own = sequences.map((sequence) => rows.get(sequence) as LogitsRow);
+      const largest = own.map((row) => row.largest()).find((value) => !Number.isFinite(value));
+      if (largest !== undefined) {
+        failed.push({ request, message: `the largest logit that the model gave is ${largest}` });
         this.#retire(group);
+        continue;
       }
+      numGenerated += isPrompt(group) ? strategy.width : sequences.length;
+      this.#branch(group, sequences, strategy.advance(sequences, own));
+      if (group.live.length === 0) {
+        finished.push({ request, hypotheses: strategy.results(), cachedTokens });
+        this.#retire(group);
+      } else if (request.streams) progress.push(takeSettled(group));
     }
     const groupsOf = (test: (one: Planned) => boolean) => planned.filter(test).map(({ group }) => group);
     const started = groupsOf(({ group, chunk }) => chunk.position === group.cachedTokens);
@@ -168,48 +191,94 @@ export class Scheduler {
       prefilled: prefilled.map(({ request }) => request.id),
       progress: progress.filter(({ tokenIds }) => tokenIds.some((ids) => ids.length > 0)),
       finished,
+      failed,
     };
   }
 
-  /** Admits waiting requests in turn; the head of the queue is never overtaken. */
+  /**
+   * Admits waiting requests in turn. While the next one waits for pages, others that fit may overtake it, up to a number of
+   * times; then all pages that come free are for it.
+   */
   #admit(): void {
     for (;;) {
-      const { head } = this.#waiting;
-      if (!head || !this.pool.reserve(head.reservedPages)) return;
-      this.#waiting.shift();
-      this.#running.push(head);
+      const head = this.#waiting.head;
+      if (!this.#next && head) {
+        this.#next = { group: head, overtaken: 0 };
+        this.#waiting.take((group) => group === head);
+      }
+      if (!this.#next) return;
+      if (this.#start(this.#next.group)) this.#next = undefined;
+      else if (!this.#overtake(this.#next)) return;
     }
   }
 
-  /** The chunks of one request: all its sequences or, when they do not fit, none. A prompt takes what room there is. */
-  #plan(group: SequenceGroup, room: Room): Planned[] {
-    const { live } = group;
-    if (live.length > room.logitRows || live.length > room.tokens) return [];
-    return live.map((sequence) => {
-      this.#reuse(group, sequence);
-      const count = Math.min(owed(sequence), room.tokens);
-      const end = sequence.numComputed + count;
-      const isLast = end === sequence.tokenIds.length;
-      room.tokens -= count;
-      if (isLast) room.logitRows -= 1;
-      while (sequence.pages.length * this.#limits.pagePositions < end)
-        sequence.pages.push(this.pool.allocate());
-      const chunk: ForwardChunk = {
-        pages: sequence.pages,
-        position: sequence.numComputed,
-        tokenIds: sequence.tokenIds.slice(sequence.numComputed, end),
-        logits: isLast ? "last" : "none",
-      };
-      return { group, sequence, chunk };
+  #overtake(next: { overtaken: number }): boolean {
+    if (next.overtaken >= OVERTAKEN_MAX || this.pool.available === 0) return false;
+    const fits = this.#waiting.take((group) => group.reservedPages <= this.pool.available);
+    if (!fits) return false;
+    next.overtaken += 1;
+    return this.#start(fits);
+  }
+
+  /** False when there are not enough pages. */
+  #start(group: SequenceGroup): boolean {
+    if (!this.pool.reserve(group.reservedPages)) return false;
+    this.#running.push(group);
+    return true;
+  }
+
+  /**
+   * What each running request wants of a pass. Of prompts that would fill the same page next, the first alone reads on: the
+   * others find the page afterwards.
+   */
+  #demands(): Demand[] {
+    const pages = new Set<string>();
+    return this.#running.map((group) => {
+      const demand = demandOf(group);
+      const page = demand.promptTokens > 0 ? this.#nextPage(group) : undefined;
+      if (page === undefined) return demand;
+      const isFollower = pages.has(page.name) && page.isUntouched;
+      pages.add(page.name);
+      return isFollower ? { ...demand, promptTokens: 0 } : demand;
     });
+  }
+
+  /** The page that a prompt is about to fill, by what makes it findable; undefined when it will not be found. */
+  #nextPage(group: SequenceGroup): { readonly name: string; readonly isUntouched: boolean } | undefined {
+    const { pagePositions } = this.#limits;
+    const { tokenIds, numComputed, pages } = group.live[0] as Sequence;
+    const begin = Math.floor(numComputed / pagePositions) * pagePositions;
+    const own = tokenIds.slice(begin, begin + pagePositions);
+    if (!this.pool.keepsPages || begin + pagePositions >= tokenIds.length) return undefined;
+    const name = `${pages[begin / pagePositions - 1] ?? ""}:${own.join()}`;
+    return { name, isUntouched: begin === numComputed };
+  }
+
+  /** The chunks of one request: some tokens of its prompt, or one token each of so many of its sequences. */
+  #plan(group: SequenceGroup, share: number): Planned[] {
+    if (share === 0) return [];
+    if (isReading(group)) return [this.#chunk(group, group.live[0] as Sequence, share)];
+    // Sequences that were left out of a pass are shorter, and are next.
+    const inTurn = group.live.toSorted((a, b) => a.tokenIds.length - b.tokenIds.length);
+    return inTurn.slice(0, share).map((sequence) => this.#chunk(group, sequence, 1));
+  }
+
+  #chunk(group: SequenceGroup, sequence: Sequence, count: number): Planned {
+    const { numComputed: position, tokenIds, pages } = sequence;
+    const end = position + count;
+    while (pages.length * this.#limits.pagePositions < end) pages.push(this.pool.allocate());
+    const logits = end === tokenIds.length ? "last" : "none";
+    return { group, sequence, chunk: { pages, position, tokenIds: tokenIds.slice(position, end), logits } };
   }
 
   /**
    * Takes over pages that hold what the sequence owes next. The last page it computes itself, however little of it: its
    * logits are wanted.
    */
-  #reuse(group: SequenceGroup, sequence: Sequence): void {
+  #takeCachedPages(group: SequenceGroup): void {
+    if (!isReading(group)) return;
     const { pagePositions } = this.#limits;
+    const sequence = group.live[0] as Sequence;
     if (sequence.pages.length * pagePositions > sequence.numComputed) return;
     for (;;) {
       const end = sequence.numComputed + pagePositions;
@@ -223,7 +292,7 @@ export class Scheduler {
   }
 
   /** Makes the pages findable that were filled since position `from`. */
-  #keepFullPages({ tokenIds, numComputed, pages }: Sequence, from: number): void {
+  #publishFullPages({ tokenIds, numComputed, pages }: Sequence, from: number): void {
     const { pagePositions } = this.#limits;
     const numFull = Math.floor(numComputed / pagePositions);
     for (let i = Math.floor(from / pagePositions); i < numFull; i++) {
@@ -232,19 +301,23 @@ export class Scheduler {
     }
   }
 
-  /** Turns continuations into sequences: the first child of a parent inherits its pages, further ones fork. */
-  #branch(group: SequenceGroup, continuations: readonly Continuation[]): void {
-    const parents = group.live;
+  /**
+   * Puts the continuations of some live sequences in their place: the first child of a parent inherits its pages, further
+   * ones fork.
+   */
+  #branch(group: SequenceGroup, parents: readonly Sequence[], continuations: readonly Continuation[]): void {
     const hasChild = new Set(continuations.map((c) => c.parent));
     // Childless sequences go first: their pages may be needed for the forks.
     for (const [i, parent] of parents.entries()) if (!hasChild.has(i)) this.#releasePages(parent);
     const heirs = new Set<number>();
-    group.live = continuations.map(({ parent: i, index, tokenId }) => {
+    const children = continuations.map(({ parent: i, index, tokenId }): Sequence => {
       const parent = parents[i] as Sequence;
       const pages = heirs.has(i) ? this.#fork(group, parent) : parent.pages;
       heirs.add(i);
       return { index, tokenIds: [...parent.tokenIds, tokenId], numComputed: parent.numComputed, pages };
     });
+    const others = group.live.filter((sequence) => !parents.includes(sequence));
+    group.live = [...others, ...children];
   }
 
   /** Shares the full pages and orders a copy of the last, incomplete one: at most one page a fork. */
@@ -284,12 +357,30 @@ function pagesForLife(request: GenerationRequest, width: number, pagePositions: 
   return shared + width * (total - shared);
 }
 
-/** What is settled and was not told yet; it is told now. */
-function news({ request, strategy, live, numTold }: SequenceGroup): Progress {
+/** What a request wants of a pass; see `pass-plan.ts`. */
+function demandOf(group: SequenceGroup): Demand {
+  const { request, strategy, live } = group;
+  const promptTokens = isReading(group) ? owed(live[0] as Sequence) : 0;
+  const rows = promptTokens > 0 ? 0 : live.length;
+  return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
+}
+
+/** Whether a prompt is read of which more than the last token is left: that one is like any other new token. */
+function isReading({ live }: SequenceGroup): boolean {
+  return live.length === 1 && owed(live[0] as Sequence) > 1;
+}
+
+/** What a request weighs in the turns of its client: the tokens that it may need. */
+function costOf({ promptTokenIds, decoding }: GenerationRequest, width: number): number {
+  return promptTokenIds.length + width * (decoding.maxLength - promptTokenIds.length);
+}
+
+/** The tokens that are settled and were not reported yet; they count as reported from now on. */
+function takeSettled({ request, strategy, live, numReported }: SequenceGroup): Progress {
   const tokenIds = strategy.settled(live).map((ids, index) => {
-    const told = numTold[index] as number;
-    numTold[index] = ids.length;
-    return ids.slice(told);
+    const reported = numReported[index] as number;
+    numReported[index] = ids.length;
+    return ids.slice(reported);
   });
   return { id: request.id, tokenIds };
 }

@@ -34,8 +34,8 @@ export interface SequenceGroup {
   live: Sequence[];
   /** Prompt tokens whose keys and values were found, not computed. */
   cachedTokens: number;
-  /** Of each sequence of the answer, the number of tokens that were told. */
-  readonly numTold: number[];
+  /** Of each sequence of the answer, the number of tokens that its caller was told of. */
+  readonly numReported: number[];
   /** To be done before its next pass. */
   pendingCopies: PageCopy[];
 }

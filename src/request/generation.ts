@@ -1,5 +1,6 @@
 // The types at the border between the service and its callers (server and CLI): text in, texts out.
 import type { DecodingParams, FinishReason } from "../decoding/decoding-params.ts";
+import type { EngineStats } from "../engine/counts.ts";
 import type { Timing } from "../engine/thread/open-requests.ts";
 import type { EngineHealth } from "../engine/thread/worker-engine.ts";
 
@@ -56,29 +57,7 @@ export interface GenerateOptions {
 
 export type GeneratorHealth = EngineHealth;
 
-/** Plain numbers; those that count only grow, also over a restart of the engine. */
-export interface GeneratorStats {
-  readonly requestsWaiting: number;
-  readonly requestsRunning: number;
-  readonly pagesTotal: number;
-  readonly pagesInUse: number;
-  /** Pages that nobody uses and that a prompt may find. */
-  readonly pagesCached: number;
-  /** Passes of the model. */
-  readonly steps: number;
-  /** Rows of all passes. */
-  readonly tokensComputed: number;
-  /** New tokens that were chosen: in each step one for every sequence or beam. */
-  readonly tokensGenerated: number;
-  /** Tokens of the prompts that were read. */
-  readonly promptTokens: number;
-  /** Those of them that the prefix cache was asked for, and those that it had. */
-  readonly prefixTokensQueried: number;
-  readonly prefixTokensHit: number;
-  /** Rows of the last pass. */
-  readonly lastBatchRows: number;
-  readonly restarts: number;
-}
+export type GeneratorStats = EngineStats;
 
 /** What a front needs from a loaded model. Rejects with `GptError`. */
 export interface Generator {

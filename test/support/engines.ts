@@ -1,7 +1,7 @@
 // Engines for tests of what stands on an engine: the answer is any function, and nothing else happens.
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
-import { NO_COUNTS } from "../../src/engine/engine-core.ts";
+import { NO_COUNTS } from "../../src/engine/counts.ts";
 import type { Engine } from "../../src/generator/text-generator.ts";
 
 const NO_TIMING = { queueMs: 0, firstTokenMs: 0, totalMs: 0 };

@@ -1,6 +1,6 @@
 // A generator that answers at once with its input, remembers what it was asked, and can be told to wait or to fail.
 
-import { NO_COUNTS } from "../../src/engine/engine-core.ts";
+import { NO_COUNTS } from "../../src/engine/counts.ts";
 import { GptError } from "../../src/errors.ts";
 import type {
   GenerateOptions,

@@ -1,6 +1,6 @@
 // What crosses the border between the engine thread and the others: plain data only.
 import type { ErrorCode } from "../../errors.ts";
-import type { EngineStats } from "../engine-core.ts";
+import type { ThreadStats } from "../counts.ts";
 import type { FinishedRequest, Progress } from "../scheduler.ts";
 import type { GenerationRequest } from "../sequence.ts";
 
@@ -18,7 +18,7 @@ export interface PassReport {
   readonly prefilled: readonly number[];
   readonly progress: readonly Progress[];
   readonly finished: readonly ({ readonly id: number } & Omit<FinishedRequest, "request">)[];
-  readonly stats: EngineStats;
+  readonly stats: ThreadStats;
 }
 
 export interface Refusal {
@@ -29,7 +29,7 @@ export interface Refusal {
 }
 
 export type FromEngine<Info> =
-  | { readonly type: "ready"; readonly info: Info; readonly stats: EngineStats }
+  | { readonly type: "ready"; readonly info: Info; readonly stats: ThreadStats }
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string }
   /** Which part of the weights is read, from 0 to 1. */
   | { readonly type: "loading"; readonly part: number }
@@ -38,4 +38,4 @@ export type FromEngine<Info> =
   | PassReport
   | Refusal
   /** Nothing is left to do, and every page is home. */
-  | { readonly type: "idle"; readonly stats: EngineStats };
+  | { readonly type: "idle"; readonly stats: ThreadStats };

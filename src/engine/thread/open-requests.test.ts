@@ -1,25 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { HandClock } from "../../../test/support/hand-clock.ts";
 import { beams, someDecoding } from "../../../test/support/inline-engine.ts";
 import { GptError } from "../../errors.ts";
-import { NO_COUNTS } from "../engine-core.ts";
+import { NO_COUNTS } from "../counts.ts";
 import type { PassReport } from "./messages.ts";
 import { OpenRequests, type OpenRequestsLimits } from "./open-requests.ts";
-
-/** A clock that stands until it is set. */
-class HandClock {
-  time = 0;
-  readonly alarms = new Map<() => void, number>();
-
-  now(): number {
-    return this.time;
-  }
-
-  after(ms: number, action: () => void): () => void {
-    this.alarms.set(action, ms);
-    return () => this.alarms.delete(action);
-  }
-}
 
 const pass = (parts: Partial<PassReport>): PassReport => ({
   ...{ type: "pass", beganMs: 0, started: [], prefilled: [], progress: [], finished: [] },
@@ -35,8 +21,11 @@ function make(limits: Partial<OpenRequestsLimits> = {}) {
   const none = Number.POSITIVE_INFINITY;
   const all = { requestsMax: 10, tokensMax: none, deadlineMs: none, ...limits };
   const open = new OpenRequests(all, clock, (id) => withdrawn.push(id));
-  const add = (options: Parameters<OpenRequests["add"]>[2] = {}, prompt = [1, 2], asked = decoding) =>
-    open.add(prompt, asked, options);
+  const add = (options: Parameters<OpenRequests["add"]>[2] = {}, prompt = [1, 2], asked = decoding) => {
+    const added = open.add(prompt, asked, options);
+    added.answer.catch(() => {}); // Not every test waits for it.
+    return added;
+  };
   return { clock, withdrawn, open, add };
 }
 
@@ -64,6 +53,47 @@ describe("open requests", () => {
     const huge = make({ tokensMax: 5 });
     huge.add(); // It waits alone.
     assert.throws(() => huge.add(), { code: "queue_full" });
+  });
+
+  it("are shared among clients when there is no room for all", async () => {
+    const { open, add, withdrawn } = make({ requestsMax: 16 });
+    const greedy = Array.from({ length: 14 }, () => add({ client: "greedy" }));
+    assert.throws(() => add({ client: "greedy" }), {
+      code: "queue_full",
+      message: /14 requests of this client/,
+    });
+    open.report(pass({ started: [1, 2, 3] }));
+    const others = ["b", "c", "d", "e"].map((client) => add({ client }));
+    // The last two took the places of the newest that waited.
+    for (const { answer } of greedy.slice(-2))
+      await assert.rejects(answer, { code: "queue_full", message: /others/ });
+    assert.deepEqual(withdrawn, [14, 13]);
+    assert.equal(open.requests.length, 16);
+    assert.equal(new Set(others.map(({ request }) => request.client)).size, 4);
+  });
+
+  it("give up no place to a client that would then hold as many, and none that is running", () => {
+    const { open, add } = make({ requestsMax: 4 });
+    for (const client of ["a", "a", "b", "b"]) add({ client });
+    assert.throws(() => add({ client: "a" }), { code: "queue_full" });
+    add({ client: "c" });
+    assert.throws(() => add({ client: "c" }), { code: "queue_full" });
+    const running = make({ requestsMax: 4 });
+    for (let i = 0; i < 4; i++) running.add({ client: "a" });
+    running.open.report(pass({ started: [1, 2, 3, 4] }));
+    assert.throws(() => running.add({ client: "b" }), { code: "queue_full", message: /4 requests are open/ });
+    assert.equal(open.requests.length, 4);
+  });
+
+  it("share the tokens that may wait in the same way", async () => {
+    const { add } = make({ tokensMax: 60 });
+    const greedy = Array.from({ length: 6 }, () => add({ client: "greedy" })); // 10 tokens each
+    assert.throws(() => add({ client: "greedy" }), { code: "queue_full", message: /may need 60 tokens/ });
+    add({ client: "b" });
+    await assert.rejects(greedy[5]?.answer as Promise<unknown>, { code: "queue_full" });
+    add({ client: "b" });
+    add({ client: "b" });
+    assert.throws(() => add({ client: "b" }), { code: "queue_full" });
   });
 
   it("carry one number for each client that has any", () => {

@@ -1,16 +1,17 @@
-// The requests that were accepted and not answered yet, as their callers see them: bounds, deadlines, aborts, timing. It
-// talks to no thread: what comes from the engine is handed in.
+// The requests that were accepted and not answered yet, as their callers see them: bounds, shares of clients, deadlines,
+// aborts, timing. It talks to no thread: what comes from the engine is handed in.
 import type { DecodingParams } from "../../decoding/decoding-params.ts";
 import type { Hypothesis } from "../../decoding/strategy.ts";
 import { GptError } from "../../errors.ts";
 import type { GenerationRequest } from "../sequence.ts";
+import { ClientShares } from "./client-shares.ts";
 import type { Clock } from "./clock.ts";
 import type { PassReport } from "./messages.ts";
 
 export interface SubmitOptions {
   /** Aborted: the request is withdrawn and rejects with code `cancelled`. */
   readonly signal?: AbortSignal;
-  /** Who asks: requests of different clients take turns. Default "". */
+  /** Who asks: clients take turns, and places in the queue are shared among them. Default: nobody knows. */
   readonly client?: string;
   /** Called with tokens that became final, for the first sequences of the answer, in its order; not with the last ones. */
   readonly onTokens?: (tokenIds: readonly (readonly number[])[]) => void;
@@ -33,13 +34,16 @@ export interface Answer {
 }
 
 export interface OpenRequestsLimits {
-  /** Requests that are accepted and not finished. */
+  /** Requests that are accepted and not finished. One client may hold seven eighths of them. */
   readonly requestsMax: number;
   /** Tokens of all requests that wait for their first pass; one that waits alone may be larger. */
   readonly tokensMax: number;
   /** Time in which a request must be answered; Infinity: any. */
   readonly deadlineMs: number;
 }
+
+/** One place in so many is kept for other clients than the one that holds most. */
+const OTHERS_SHARE = 8;
 
 interface Open {
   readonly request: GenerationRequest;
@@ -60,7 +64,9 @@ export class OpenRequests {
   readonly #limits: OpenRequestsLimits;
   readonly #clock: Clock;
   readonly #withdraw: (id: number) => void;
+  /** By id, oldest first. */
   readonly #open = new Map<number, Open>();
+  readonly #shares = new ClientShares();
   #nextId = 1;
 
   /** `withdraw` is called with the id of a request that the engine need not answer any more. */
@@ -75,11 +81,11 @@ export class OpenRequests {
   }
 
   get numWaiting(): number {
-    return this.#waiting().length;
+    return this.#shares.numWaiting;
   }
 
   get numRunning(): number {
-    return this.#open.size - this.numWaiting;
+    return this.#open.size - this.#shares.numWaiting;
   }
 
   /** @throws GptError `queue_full`, or `cancelled` when the signal is aborted already. */
@@ -90,9 +96,10 @@ export class OpenRequests {
   ): { readonly request: GenerationRequest; readonly answer: Promise<Answer> } {
     if (signal?.aborted) throw cancelled();
     const numTokens = tokensForLife(promptTokenIds.length, decoding);
-    this.#checkRoom(numTokens);
+    this.#makeRoom(client, numTokens);
     const id = this.#nextId++;
-    const request = { id, promptTokenIds, decoding, client: this.#numberOf(client, id), streams: !!onTokens };
+    const number = this.#shares.add(client, id, numTokens);
+    const request = { id, promptTokenIds, decoding, client: number, streams: !!onTokens };
     const { promise: answer, resolve, reject } = withResolvers<Answer>();
     const onAbort = (): void => this.#abandon(id, cancelled());
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -102,8 +109,16 @@ export class OpenRequests {
       signal?.removeEventListener("abort", onAbort);
     };
     this.#open.set(id, {
-      ...{ request, client, numTokens, onTokens, resolve, reject, release },
-      ...{ acceptedMs: this.#clock.now(), beganMs: undefined, firstTokenMs: 0 },
+      request,
+      client,
+      numTokens,
+      onTokens,
+      resolve,
+      reject,
+      release,
+      acceptedMs: this.#clock.now(),
+      beganMs: undefined,
+      firstTokenMs: 0,
     });
     return { request, answer };
   }
@@ -112,7 +127,9 @@ export class OpenRequests {
   report({ beganMs, started, prefilled, progress, finished }: PassReport): void {
     for (const id of started) {
       const open = this.#open.get(id);
-      if (open) open.beganMs = beganMs;
+      if (open?.beganMs !== undefined || !open) continue;
+      open.beganMs = beganMs;
+      this.#shares.start(open.client, open.numTokens);
     }
     const now = this.#clock.now();
     for (const id of prefilled) {
@@ -137,29 +154,46 @@ export class OpenRequests {
     for (const id of [...this.#open.keys()]) this.reject(id, error);
   }
 
-  #checkRoom(numTokens: number): void {
+  /**
+   * Finds room for one more request. When there is none, the client that holds most gives up its newest waiting request, if
+   * it then still holds more than the newcomer's.
+   * @throws GptError `queue_full`
+   */
+  #makeRoom(client: string, numTokens: number): void {
     const { requestsMax, tokensMax } = this.#limits;
-    if (this.#open.size >= requestsMax) {
-      const message = `${this.#open.size} requests are open, as many as are accepted`;
-      throw new GptError("queue_full", message);
+    const own = this.#shares.of(client);
+    const ownMax = client === "" ? requestsMax : requestsMax - Math.floor(requestsMax / OTHERS_SHARE);
+    if (own.numOpen >= ownMax) {
+      const whose = client === "" ? "" : " of this client";
+      throw new GptError("queue_full", `${own.numOpen} requests${whose} are open, as many as are accepted`);
     }
-    const waiting = this.#waiting().reduce((sum, open) => sum + open.numTokens, 0);
-    if (waiting > 0 && waiting + numTokens > tokensMax) {
-      const message =
-        `the requests that wait may need ${waiting} tokens, with the ${numTokens} of this one more than the ` +
-        `${tokensMax} that are accepted`;
-      throw new GptError("queue_full", message);
+    while (this.#open.size >= requestsMax) {
+      const other = this.#shares.mostOpen(client);
+      if (!other || other.numOpen <= own.numOpen + 1) {
+        throw new GptError("queue_full", `${this.#open.size} requests are open, as many as are accepted`);
+      }
+      this.#displace(other.client);
+    }
+    while (this.#shares.waitingTokens > 0 && this.#shares.waitingTokens + numTokens > tokensMax) {
+      const other = this.#shares.mostTokens(client);
+      if (!other || other.waitingTokens <= own.waitingTokens + numTokens) {
+        const message =
+          `the requests that wait may need ${this.#shares.waitingTokens} tokens, with the ${numTokens} of this one more ` +
+          `than the ${tokensMax} that are accepted`;
+        throw new GptError("queue_full", message);
+      }
+      this.#displace(other.client);
     }
   }
 
-  #waiting(): Open[] {
-    return [...this.#open.values()].filter(({ beganMs }) => beganMs === undefined);
-  }
-
-  /** A number for a client: that of its open requests, or a new one. */
-  #numberOf(client: string, id: number): number {
-    for (const open of this.#open.values()) if (open.client === client) return open.request.client;
-    return id;
+  /** Gives up the newest waiting request of a client, which has one. */
+  #displace(client: string): void {
+    let newest: number | undefined;
+    for (const [id, open] of this.#open) {
+      if (open.client === client && open.beganMs === undefined) newest = id;
+    }
+    const message = "the queue is full, and this client has more requests in it than others that ask";
+    this.#abandon(newest as number, new GptError("queue_full", message));
   }
 
   #startDeadline(id: number): () => void {
@@ -176,8 +210,10 @@ export class OpenRequests {
 
   #take(id: number): Open | undefined {
     const open = this.#open.get(id);
+    if (!open) return undefined;
     this.#open.delete(id);
-    open?.release();
+    this.#shares.remove(open.client, open.beganMs === undefined ? open.numTokens : undefined);
+    open.release();
     return open;
   }
 }

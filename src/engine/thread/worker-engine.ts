@@ -3,10 +3,11 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import type { DecodingParams } from "../../decoding/decoding-params.ts";
 import { GptError, messageOf } from "../../errors.ts";
-import { type EngineCounts, type EngineStats, NO_COUNTS } from "../engine-core.ts";
+import { addCounts, type EngineCounts, type EngineStats, NO_COUNTS, NO_STATS } from "../counts.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 import type { FromEngine, ToEngine } from "./messages.ts";
 import { type Answer, cancelled, OpenRequests, type SubmitOptions } from "./open-requests.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** `restarting`: the thread died and its successor is loading; `failed`: that one died too. */
 export type EngineHealth = "ready" | "restarting" | "failed";
@@ -26,6 +27,11 @@ export interface WorkerEngineOptions {
   readonly queueTokensMax?: number;
   /** Time in which a request must be finished, or it is given up with `timed_out`. Default: any. */
   readonly requestDeadlineMs?: number;
+  /**
+   * Requests run and the thread has said nothing for so long: it stands still, which is a death like any other.
+   * Default: any time.
+   */
+  readonly stallTimeoutMs?: number;
   /** Is told what the operator should know. */
   readonly onProblem?: (message: string) => void;
   /** Is told which part of the weights is read, from 0 to 1, at the start and at a restart. */
@@ -35,17 +41,17 @@ export interface WorkerEngineOptions {
   readonly clock?: Clock;
 }
 
-const NO_STATS: EngineStats = {
-  ...NO_COUNTS,
-  pagesTotal: 0,
-  pagesInUse: 0,
-  pagesCached: 0,
-  lastBatchRows: 0,
-};
+/** In which a thread ends by itself: it finishes its pass, and saves packed weights for the next start. */
+const CLOSE_TIMEOUT_MS = 60_000;
+/** In which a thread that is ended by force is gone. */
+const TERMINATE_TIMEOUT_MS = 2000;
 
 export class WorkerEngine {
   readonly #options: WorkerEngineOptions;
   readonly #requests: OpenRequests;
+  readonly #watchdog: Watchdog;
+  /** Ends the present thread as one that failed. */
+  #fail: (message: string) => void = () => {};
   #worker: Worker | undefined;
   #exited: Promise<unknown> = Promise.resolve();
   #health: EngineHealth = "ready";
@@ -60,11 +66,16 @@ export class WorkerEngine {
       queueRequestsMax: requestsMax,
       queueTokensMax: tokensMax = Number.POSITIVE_INFINITY,
       requestDeadlineMs: deadlineMs = Number.POSITIVE_INFINITY,
+      stallTimeoutMs = Number.POSITIVE_INFINITY,
       clock = SYSTEM_CLOCK,
     } = options;
     this.#options = options;
     this.#requests = new OpenRequests({ requestsMax, tokensMax, deadlineMs }, clock, (id) => {
       this.#post({ type: "abort", id });
+    });
+    const isBusy = (): boolean => this.#requests.numRunning + this.#requests.numWaiting > 0;
+    this.#watchdog = new Watchdog(clock, stallTimeoutMs, isBusy, () => {
+      this.#fail(`the engine thread has requests and reported no pass for ${stallTimeoutMs / 1000} seconds`);
     });
   }
 
@@ -89,13 +100,14 @@ export class WorkerEngine {
     options: SubmitOptions = {},
   ): Promise<Answer> {
     if (this.#failure) throw this.#failure;
+    if (this.#requests.numRunning + this.#requests.numWaiting === 0) this.#watchdog.heard();
     const { request, answer } = this.#requests.add(promptTokenIds, decoding, options);
     this.#post({ type: "submit", request });
     return answer;
   }
 
   /** The requests as their callers see them, the rest as the thread last told. */
-  stats() {
+  stats(): EngineStats {
     return {
       ...this.#stats,
       ...this.#counts(),
@@ -107,17 +119,22 @@ export class WorkerEngine {
 
   /** Over all threads so far. */
   #counts(): EngineCounts {
-    const names = Object.keys(NO_COUNTS) as (keyof EngineCounts)[];
-    const sums = names.map((name) => [name, this.#countsBefore[name] + this.#stats[name]]);
-    return Object.fromEntries(sums) as EngineCounts;
+    return addCounts(this.#countsBefore, this.#stats);
   }
 
-  /** Ends the thread; open requests are rejected as cancelled. */
-  async close(): Promise<void> {
+  /**
+   * Ends the thread; open requests are rejected as cancelled. A thread that does not end by itself within `timeoutMs`, since
+   * it stands still or is loading, is ended by force.
+   */
+  async close(timeoutMs = CLOSE_TIMEOUT_MS): Promise<void> {
     this.#failure ??= cancelled();
+    this.#watchdog.stop();
     this.#requests.rejectAll(cancelled());
     this.#post({ type: "close" });
-    await this.#exited;
+    const clock = this.#options.clock ?? SYSTEM_CLOCK;
+    await untilOrAfter(this.#exited, clock, timeoutMs);
+    // Even that cannot end a thread that waits inside a call of the system, such as reading a disk that does not answer.
+    if (this.#worker) await untilOrAfter(this.#worker.terminate(), clock, TERMINATE_TIMEOUT_MS);
   }
 
   /** Starts a thread and hands it what is open; resolves when its model is loaded. */
@@ -136,14 +153,17 @@ export class WorkerEngine {
         void this.#bury(worker, error, isReady);
       };
       const fail = (message: string): void => die(new GptError("engine_failed", message));
+      this.#fail = fail;
       worker.on("message", (message: FromEngine<Info>) => {
         if (worker !== this.#worker) return;
+        this.#watchdog.heard();
         if (message.type === "failed") return die(new GptError(message.code, message.message));
         if (message.type === "problem") return this.#options.onProblem?.(message.message);
         if (message.type === "loading") return this.#options.onLoading?.(message.part);
         if (message.type === "ready") {
           isReady = true;
           this.#health = "ready";
+          this.#watchdog.start();
           resolve(message.info);
         }
         this.#receive(message);
@@ -168,6 +188,7 @@ export class WorkerEngine {
   async #bury(worker: Worker, cause: GptError, wasReady: boolean): Promise<void> {
     this.#countsBefore = this.#counts();
     this.#stats = { ...NO_STATS, pagesTotal: this.#stats.pagesTotal };
+    this.#watchdog.stop();
     const error = new GptError("engine_failed", cause.message, { cause });
     const restarts = wasReady && this.#restarts === 0 && !this.#failure;
     const isTold = !this.#failure && (wasReady || this.#restarts > 0);
@@ -180,11 +201,24 @@ export class WorkerEngine {
     }
     if (isTold) this.#options.onDeath?.(error, !restarts);
     this.#requests.rejectAll(error);
-    await worker.terminate(); // The successor needs as much memory as it holds.
+    // The successor needs as much memory as it holds.
+    await untilOrAfter(worker.terminate(), this.#options.clock ?? SYSTEM_CLOCK, TERMINATE_TIMEOUT_MS);
     if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onDeath`.
   }
 
   #post(message: ToEngine): void {
     this.#worker?.postMessage(message);
   }
+}
+
+/** Resolves with the event, or after a time without it. */
+function untilOrAfter(event: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = clock.after(ms, resolve);
+    const done = (): void => {
+      stop();
+      resolve();
+    };
+    event.then(done, done);
+  });
 }

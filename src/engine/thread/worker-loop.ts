@@ -35,9 +35,12 @@ export function runEngineLoop(
   const work = (): void => {
     for (drain(); !core.isIdle && !closing; drain()) {
       const beganMs = SYSTEM_CLOCK.now();
-      const { started, prefilled, progress, finished } = core.step();
+      const { started, prefilled, progress, finished, failed } = core.step();
       const answers = finished.map(({ request: { id }, ...answer }) => ({ id, ...answer }));
       post({ type: "pass", beganMs, started, prefilled, progress, finished: answers, stats: core.stats() });
+      for (const { request, message } of failed) {
+        post({ type: "refused", id: request.id, code: "engine_failed", message });
+      }
     }
     running = false;
     if (closing) {

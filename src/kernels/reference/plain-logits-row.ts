@@ -71,7 +71,7 @@ export class PlainLogitsRow implements LogitsRow {
   }
 
   keepMinP(m: number): void {
-    const threshold = this.#largest() + log(m);
+    const threshold = this.largest() + log(m);
     this.#keep((z) => z >= threshold);
   }
 

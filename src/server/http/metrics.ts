@@ -1,6 +1,7 @@
 // What /metrics tells, in the form of Prometheus: requests and their times as they finish, and the state of every
 // engine, of the process and of the event loop, read when somebody asks.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { COUNTERS, GAUGES, REQUEST_COUNTERS, REQUEST_GAUGES } from "../../engine/counts.ts";
 import type { Generator, GeneratorStats } from "../../request/generation.ts";
 import type { RequestRecord } from "./http-app.ts";
 
@@ -8,34 +9,8 @@ import type { RequestRecord } from "./http-app.ts";
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120];
 const TOKEN_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1];
 
-/** The numbers of an engine: those that only grow are counters. */
-const STATS: Readonly<Record<keyof GeneratorStats, { name: string; help: string; counts: boolean }>> = {
-  requestsWaiting: { name: "requests_waiting", help: "Requests in the queue.", counts: false },
-  requestsRunning: { name: "requests_running", help: "Requests being computed.", counts: false },
-  pagesTotal: { name: "kv_pages", help: "Pages of keys and values.", counts: false },
-  pagesInUse: { name: "kv_pages_in_use", help: "Pages of keys and values in use.", counts: false },
-  pagesCached: { name: "kv_pages_cached", help: "Idle pages that a prompt may find.", counts: false },
-  lastBatchRows: { name: "batch_rows", help: "Rows of the last pass of the model.", counts: false },
-  steps: { name: "passes_total", help: "Passes of the model.", counts: true },
-  tokensComputed: { name: "computed_tokens_total", help: "Rows of all passes of the model.", counts: true },
-  tokensGenerated: {
-    name: "generated_tokens_total",
-    help: "New tokens, of every sequence or beam.",
-    counts: true,
-  },
-  promptTokens: { name: "prompt_tokens_total", help: "Tokens of prompts that were read.", counts: true },
-  prefixTokensQueried: {
-    ...{
-      name: "prefix_cache_queried_tokens_total",
-      help: "Prompt tokens that were looked for.",
-      counts: true,
-    },
-  },
-  prefixTokensHit: {
-    ...{ name: "prefix_cache_hit_tokens_total", help: "Prompt tokens that were found.", counts: true },
-  },
-  restarts: { name: "engine_restarts_total", help: "Restarts of the engine's thread.", counts: true },
-};
+/** Part of the engine's table of numbers; see `engine/counts.ts`. */
+type StatTable = Readonly<Record<string, { readonly metric: string; readonly help: string }>>;
 
 /** Generators that are loaded, by the name of an endpoint that they serve. */
 export type LoadedGenerators = () => ReadonlyMap<string, Generator>;
@@ -66,19 +41,23 @@ export class Metrics {
       "Time for each new token after the first, over all sequences of a request.",
       TOKEN_BUCKETS,
     );
-    for (const [field, stat] of Object.entries(STATS)) {
-      this.#expose(field as keyof GeneratorStats, stat, generators);
-    }
+    const expose = (table: StatTable, grows: boolean): void => {
+      for (const [field, stat] of Object.entries(table)) {
+        this.#expose(field as keyof GeneratorStats, { ...stat, grows }, generators);
+      }
+    };
+    expose({ ...REQUEST_GAUGES, ...GAUGES }, false);
+    expose({ ...COUNTERS, ...REQUEST_COUNTERS }, true);
     collectDefaultMetrics({ register: this.#registry });
   }
 
   #expose(
     field: keyof GeneratorStats,
-    { name, help, counts }: (typeof STATS)[keyof GeneratorStats],
+    { metric: name, help, grows }: { metric: string; help: string; grows: boolean },
     generators: LoadedGenerators,
   ): void {
     const settings = { name: `gpt2_${name}`, help, labelNames: ["endpoint"], registers: [this.#registry] };
-    const metric = counts ? new Counter(settings) : new Gauge(settings);
+    const metric = grows ? new Counter(settings) : new Gauge(settings);
     // The engine counts by itself; a scrape takes its counts over.
     Object.assign(metric, {
       collect() {

@@ -1,0 +1,57 @@
+// Every number that an engine tells of itself, in one table: its name in code, its name and help in /metrics, and whether it
+// only grows. The types of all that passes these numbers on derive from it.
+
+/** Counted by the engine thread; they only grow, also over a restart of the thread. */
+export const COUNTERS = {
+  steps: { metric: "passes_total", help: "Passes of the model." },
+  tokensComputed: { metric: "computed_tokens_total", help: "Rows of all passes of the model." },
+  tokensGenerated: { metric: "generated_tokens_total", help: "New tokens, of every sequence or beam." },
+  promptTokens: { metric: "prompt_tokens_total", help: "Tokens of prompts that were read." },
+  prefixTokensQueried: {
+    metric: "prefix_cache_queried_tokens_total",
+    help: "Prompt tokens that were looked for in the prefix cache.",
+  },
+  prefixTokensHit: {
+    metric: "prefix_cache_hit_tokens_total",
+    help: "Prompt tokens that were found in the prefix cache.",
+  },
+} as const;
+
+/** What the engine thread is at. */
+export const GAUGES = {
+  pagesTotal: { metric: "kv_pages", help: "Pages of keys and values." },
+  pagesInUse: { metric: "kv_pages_in_use", help: "Pages of keys and values in use." },
+  pagesCached: { metric: "kv_pages_cached", help: "Idle pages that a prompt may find." },
+  lastBatchRows: { metric: "batch_rows", help: "Rows of the last pass of the model." },
+} as const;
+
+/** What is known outside the thread. */
+export const REQUEST_GAUGES = {
+  requestsWaiting: { metric: "requests_waiting", help: "Requests in the queue." },
+  requestsRunning: { metric: "requests_running", help: "Requests being computed." },
+} as const;
+
+export const REQUEST_COUNTERS = {
+  restarts: { metric: "engine_restarts_total", help: "Restarts of the engine's thread." },
+} as const;
+
+export type EngineCounts = { readonly [name in keyof typeof COUNTERS]: number };
+/** What the engine thread posts. */
+export type ThreadStats = EngineCounts & { readonly [name in keyof typeof GAUGES]: number };
+/** What an engine tells in all. */
+export type EngineStats = ThreadStats & {
+  readonly [name in keyof typeof REQUEST_GAUGES | keyof typeof REQUEST_COUNTERS]: number;
+};
+
+/** The sum of two threads' counts. */
+export function addCounts(a: EngineCounts, b: EngineCounts): EngineCounts {
+  const names = Object.keys(COUNTERS) as (keyof EngineCounts)[];
+  return Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as EngineCounts;
+}
+
+export const NO_COUNTS = zeros(COUNTERS);
+export const NO_STATS: ThreadStats = { ...NO_COUNTS, ...zeros(GAUGES) };
+
+function zeros<Table extends object>(table: Table): { readonly [name in keyof Table]: number } {
+  return Object.fromEntries(Object.keys(table).map((name) => [name, 0])) as { [name in keyof Table]: number };
+}
