@@ -8,7 +8,7 @@ import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend
 import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
 import { type Demand, planPass, rowsMax } from "./pass-plan.ts";
-import { type GenerationRequest, owed, type Sequence, type SequenceGroup } from "./sequence.ts";
+import { type GenerationRequest, isReading, owed, type Sequence, type SequenceGroup } from "./sequence.ts";
 
 /** One chunk of the pass and whose it is. */
 interface Planned {
@@ -363,11 +363,6 @@ function demandOf(group: SequenceGroup): Demand {
   const promptTokens = isReading(group) ? owed(live[0] as Sequence) : 0;
   const rows = promptTokens > 0 ? 0 : live.length;
   return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
-}
-
-/** Whether a prompt is read of which more than the last token is left: that one is like any other new token. */
-function isReading({ live }: SequenceGroup): boolean {
-  return live.length === 1 && owed(live[0] as Sequence) > 1;
 }
 
 /** What a request weighs in the turns of its client: the tokens that it may need. */

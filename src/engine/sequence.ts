@@ -44,3 +44,8 @@ export interface SequenceGroup {
 export function owed(sequence: Sequence): number {
   return sequence.tokenIds.length - sequence.numComputed;
 }
+
+/** Whether a prompt is read of which more than the last token is left: that one is like any other new token. */
+export function isReading({ live }: SequenceGroup): boolean {
+  return live.length === 1 && owed(live[0] as Sequence) > 1;
+}

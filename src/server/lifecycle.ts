@@ -90,12 +90,15 @@ function load(
 ): Promise<Generator> {
   const weightCache = weightCacheOf(settings, env);
   const { precision, kvCacheMb, prefixCache, kernels, threads, passTokensMax, passRowsMax } = settings;
-  const { queueRequestsMax, queueTokensMax, requestDeadlineMs } = settings;
+  const { queueRequestsMax, queueTokensMax, requestDeadlineMs, engineStallTimeoutMs } = settings;
   const name = modelName(directory);
   return loadGenerator({
     ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
     ...{ threads, passTokensMax, passRowsMax, memory },
-    ...{ queueRequestsMax, requestDeadlineMs, onProblem },
+    queueRequestsMax,
+    requestDeadlineMs,
+    stallTimeoutMs: engineStallTimeoutMs,
+    onProblem,
     ...(weightCache && { weightCache }),
     ...(onLoading && { onLoading: (part) => onLoading(name, part) }),
     onDeath: (error, isFatal) => onDeath(name, error, isFatal),

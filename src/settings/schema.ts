@@ -158,6 +158,15 @@ const REQUEST = {
     .default(64)
     .describe("Largest num_return_sequences of a request."),
   maxNumBeams: z.int().min(1).max(64).default(32).describe("Largest num_beams of a request."),
+  engineStallTimeoutMs: z
+    .int()
+    .min(1000)
+    .max(60 * MINUTE_MS)
+    .default(30_000)
+    .describe(
+      "Time after which an engine that has requests and reports no pass counts as dead, in milliseconds; it is then " +
+        "restarted once.",
+    ),
   requestDeadlineMs: z
     .int()
     .min(1000)

@@ -45,6 +45,7 @@ const SETTING_NAMES = [
   "headersTimeoutMs",
   "requestTimeoutMs",
   "keepAliveTimeoutMs",
+  "engineStallTimeoutMs",
   "requestDeadlineMs",
   "drainTimeoutMs",
   "connectionsMax",

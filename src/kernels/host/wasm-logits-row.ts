@@ -109,7 +109,8 @@ export class WasmLogitsRow implements LogitsRow {
   }
 
   keepMinP(m: number): void {
-    const largest = this.#kernels.largestLogit(this.#row, this.#stride);
+    const largest = this.largest();
+    if (!Number.isFinite(largest)) return; // Such a row is refused by its caller.
     // The kernel compares with a number of f32: the smallest one that is not below the threshold decides the same.
     const threshold = roundedUp(largest + log(m));
     this.#remember(this.#kernels.keepFrom(this.#row, this.#stride, threshold, this.#scratch));

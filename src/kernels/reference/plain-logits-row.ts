@@ -71,7 +71,9 @@ export class PlainLogitsRow implements LogitsRow {
   }
 
   keepMinP(m: number): void {
-    const threshold = this.largest() + log(m);
+    const largest = this.largest();
+    if (!Number.isFinite(largest)) return; // Such a row is refused by its caller.
+    const threshold = largest + log(m);
     this.#keep((z) => z >= threshold);
   }
 
