@@ -55,5 +55,5 @@ test("any other argument, and a model that is not there, stop the start with a s
     GPT2_API_HOST: "127.0.0.1",
   });
   assert.equal(missing.status, 1);
-  assert.match(missing.stderr, /model "\/no\/such\/model" is neither/);
+  assert.match(missing.stderr, /model "\/no\/such\/model": there is no such directory/);
 });

@@ -12,10 +12,10 @@ const MODEL = {
   contextLength: 256,
 };
 
-function greeted(changes: Partial<Settings> = {}, allClients = false): string {
+function greeted(changes: Partial<Settings> = {}, allClients = false, origin?: string): string {
   const settings = { ...DEFAULT_SETTINGS, ...changes };
   return greeting({
-    served: [{ name: "gpt-2", model: MODEL }],
+    served: [{ name: "gpt-2", model: { ...MODEL, ...(origin && { origin }) } }],
     target: {
       baseUrl: "http://127.0.0.1:1",
       endpoint: "gpt-2",
@@ -39,6 +39,11 @@ test("the greeting is short: model, address, keys, one command, where the rest i
     ["curl"],
   );
   assert.ok(lines.includes("# Started with --examples it tells the same for boto3, AWS CLI v1, AWS CLI v2."));
+});
+
+test("of a model of a hub it says which commit it is", () => {
+  const [line] = greeted({}, false, "owner/tiny at 607a30d7").split("\n");
+  assert.equal(line, "# tiny (owner/tiny at 607a30d7, 16.1 M parameters, int8, avx2 kernels) is served at");
 });
 
 test("--examples shows all clients", () => {

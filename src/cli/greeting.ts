@@ -23,7 +23,7 @@ export interface Greeting {
 /** Address and model, how to sign, one command, where the rest is. */
 export function greeting({ served, target, settings, own, allClients }: Greeting): string {
   const models = served.flatMap(({ name, model }) => [
-    `# ${model.name} (${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}, ${model.kernels} kernels) is served at`,
+    `# ${model.name} (${model.origin ? `${model.origin}, ` : ""}${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}, ${model.kernels} kernels) is served at`,
     `# ${invocationUrl({ ...target, endpoint: name })}`,
   ]);
   const all = examples(target);

@@ -17,8 +17,8 @@ const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
 function environment(context: TestContext, changes: Record<string, string> = {}): NodeJS.ProcessEnv {
   const cache = mkdtempSync(join(tmpdir(), "gpt2-api-"));
   context.after(() => rmSync(cache, { recursive: true, force: true }));
-  const kept = Object.entries(process.env).filter(([name]) => !/^(AWS_|GPT2_API_)/.test(name));
-  return { ...Object.fromEntries(kept), XDG_CACHE_HOME: cache, ...changes };
+  const kept = Object.entries(process.env).filter(([name]) => !/^(AWS_|GPT2_API_|HF_)/.test(name));
+  return { ...Object.fromEntries(kept), XDG_CACHE_HOME: cache, HF_HUB_OFFLINE: "1", ...changes };
 }
 
 interface Server {

@@ -77,6 +77,33 @@ test("a server stops at the first signal, and ends at once at the second, whiche
   }
 });
 
+test("work that leaves something to go on with is ended in order by the first signal, and then the process by the same", async () => {
+  for (const [pid, end, second] of [
+    [1234, "SIGINT", "SIGTERM"],
+    [1, "exit 130", "exit 143"],
+  ] as const) {
+    const { fake, signals } = fakes(pid);
+    const interrupted = signals.whileInterruptible(async (signal) => {
+      fake.emit("SIGINT");
+      assert.deepEqual([signal.aborted, fake.ends], [true, []]);
+      signal.throwIfAborted();
+    });
+    await assert.rejects(interrupted, /interrupted by SIGINT/);
+    assert.deepEqual(fake.ends, [end]);
+    const stubborn = fakes(pid);
+    await stubborn.signals.whileInterruptible(async () => {
+      stubborn.fake.emit("SIGINT");
+      stubborn.fake.emit("SIGTERM");
+    });
+    assert.deepEqual(stubborn.fake.ends, [second]);
+    const { fake: calm, signals: own } = fakes(pid);
+    assert.equal(await own.whileInterruptible(async () => 5), 5);
+    const failed = own.whileInterruptible(() => Promise.reject(new Error("by itself")));
+    await assert.rejects(failed, /by itself/);
+    assert.deepEqual([calm.ends, calm.listenerCount("SIGINT")], [[], pid === 1 ? 1 : 0]);
+  }
+});
+
 test("SIGHUP only reloads", () => {
   const { fake, signals } = fakes(1234);
   let reloads = 0;

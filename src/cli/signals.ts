@@ -23,7 +23,7 @@ export class Signals {
   readonly #process: Host;
   readonly #workers = new Set<{ terminate(): Promise<number> }>();
   #isServer = false;
-  #onStop: (() => void) | undefined;
+  #onStop: ((signal: StopSignal) => void) | undefined;
   #listens = false;
 
   constructor(host: Host) {
@@ -40,9 +40,32 @@ export class Signals {
   stopped(): Promise<void> {
     this.#isServer = true;
     return new Promise((resolve) => {
-      this.#onStop = resolve;
+      this.#onStop = () => resolve();
       this.#listen();
     });
+  }
+
+  /**
+   * Work that a first SIGTERM or SIGINT ends by aborting its signal; the process ends as it does by default when the work
+   * has rejected, and at once at a second signal. Without any it is as if the work was called alone.
+   */
+  async whileInterruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    let received: StopSignal | undefined;
+    this.#onStop = (signal) => {
+      received = signal;
+      controller.abort(new Error(`interrupted by ${signal}`));
+    };
+    this.#listen();
+    try {
+      return await work(controller.signal);
+    } catch (error) {
+      if (received !== undefined) this.#receive(received);
+      throw error;
+    } finally {
+      this.#onStop = undefined;
+      if (this.#process.pid !== 1) this.#listenNoMore();
+    }
   }
 
   /** SIGHUP then ends nothing any more. */
@@ -80,11 +103,16 @@ export class Signals {
     }
   }
 
+  #listenNoMore(): void {
+    this.#listens = false;
+    for (const signal of Object.keys(STOP_SIGNALS)) this.#process.removeAllListeners(signal);
+  }
+
   #receive(signal: StopSignal): void {
     const stop = this.#onStop;
     this.#onStop = undefined;
     const code = SHELL_OFFSET + STOP_SIGNALS[signal];
-    if (stop !== undefined) stop();
+    if (stop !== undefined) stop(signal);
     else if (this.#process.pid !== 1) this.#raise(signal);
     else if (this.#isServer) void this.end(code);
     else this.#process.exit(code); // Only modules are being loaded, from a disk that answers.

@@ -2,7 +2,7 @@
 // pipe and a log get neither.
 import { basename } from "node:path";
 
-interface Terminal {
+export interface Terminal {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;

@@ -17,6 +17,8 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
   /** Directory of the checkpoint. */
   readonly model: string;
   readonly name: string;
+  /** Of a model of a hub: which one it is. */
+  readonly origin?: string;
   readonly precision: Precision;
   readonly kvCacheMb: number;
   /** 0, the default: as many as the machine, or a container's CPU quota, has room for. */
@@ -57,6 +59,7 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
   const {
     model: directory,
     name,
+    origin,
     precision,
     kvCacheMb,
     threads: askedThreads = 0,
@@ -92,7 +95,15 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     const { engine, info } = await starting;
     const { parameters, kernels: build } = info;
     const { vocabSize, contextLength, bosTokenId } = info.config;
-    const facts = { name, precision, kernels: build, parameters, vocabSize, contextLength };
+    const facts = {
+      name,
+      ...(origin && { origin }),
+      precision,
+      kernels: build,
+      parameters,
+      vocabSize,
+      contextLength,
+    };
     return new TextGenerator(engine, facts, tokenizer, bosTokenId);
   } catch (error) {
     // One error is reported: the first.

@@ -1,8 +1,12 @@
-// Where a model lies: a directory, or the name of one that is shipped in `models/`.
+// Where a model lies: a directory, the name of one that is shipped in `models/`, or a repository of a hub. Nothing is
+// fetched here; `find-model.ts` does.
 import { existsSync, readdirSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { GptError } from "../errors.ts";
+import { GptError, messageOf } from "../errors.ts";
+import { repositoryOf } from "../hub/cached-repository.ts";
+import { isCommit, parseRepository, type Repository, shortName } from "../hub/repository.ts";
 
 /** The root of the package: the nearest directory above this file that holds package.json. */
 export function packageRoot(): string {
@@ -19,20 +23,57 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** @throws GptError `invalid_checkpoint` when it is neither a directory nor a shipped model's name. */
-export function resolveModelDirectory(nameOrDirectory: string): string {
+/** Where a model is: in a directory of this machine, or in a repository of a hub and perhaps its cache. */
+export type ModelPlace = { readonly directory: string } | { readonly repository: Repository };
+
+/** Paths, which never become a request: a mistyped one must not leave this machine. */
+const PATH = /^[/.~]|^[A-Za-z]:|\/$|\\/;
+
+/**
+ * What a model's name or path stands for: a path is a directory; a name is a model that is shipped, or else a directory
+ * of that name, or else a repository.
+ * @throws GptError `invalid_checkpoint` when there is no such directory, or it can be no name
+ */
+export function placeOf(nameOrPath: string): ModelPlace {
+  const path = resolve(nameOrPath.replace(/^~(?=[\\/]|$)/, homedir()));
+  if (PATH.test(nameOrPath)) {
+    if (isDirectory(path)) return { directory: path };
+    throw new GptError(
+      "invalid_checkpoint",
+      `model ${JSON.stringify(nameOrPath)}: there is no such directory`,
+    );
+  }
   const models = join(packageRoot(), "models");
-  const known = isDirectory(models) ? readdirSync(models) : [];
-  // A folder that happens to be called like a shipped model is reached as a path, ./NAME.
-  if (known.includes(nameOrDirectory)) return join(models, nameOrDirectory);
-  const path = resolve(nameOrDirectory);
-  if (isDirectory(path)) return path;
-  const names = known.map((name) => `"${name}"`).join(", ");
-  const message = `model "${nameOrDirectory}" is neither a directory nor a model that is shipped (${names})`;
+  const shipped = isDirectory(models) ? readdirSync(models) : [];
+  if (shipped.includes(nameOrPath)) return { directory: join(models, nameOrPath) };
+  if (isDirectory(path)) return { directory: path };
+  try {
+    return { repository: parseRepository(nameOrPath) };
+  } catch (cause) {
+    const names = shipped.map((name) => `"${name}"`).join(", ");
+    throw new GptError(
+      "invalid_checkpoint",
+      `model ${JSON.stringify(nameOrPath)} is neither a directory nor a model that is shipped (${names}), and ` +
+        messageOf(cause),
+      { cause },
+    );
+  }
+}
+
+/**
+ * The directory of a model that is on this machine by itself, which those of a hub are not.
+ * @throws GptError `invalid_checkpoint`
+ */
+export function resolveModelDirectory(nameOrPath: string): string {
+  const place = placeOf(nameOrPath);
+  if ("directory" in place) return place.directory;
+  const message = `model "${nameOrPath}" is neither a directory nor a model that is shipped`;
   throw new GptError("invalid_checkpoint", message);
 }
 
-/** The name by which a model's directory is spoken of. */
+/** The name by which a model's directory is spoken of; a snapshot in the hub's cache is called after its repository. */
 export function modelName(directory: string): string {
-  return basename(resolve(directory));
+  const path = resolve(directory);
+  const id = isCommit(basename(path)) ? repositoryOf(basename(dirname(dirname(path)))) : undefined;
+  return id === undefined ? basename(path) : shortName(id);
 }

@@ -7,7 +7,7 @@ import { Download } from "./download.ts";
 import type { HubClient } from "./hub-client.ts";
 import { megabytes } from "./hub-event.ts";
 import type { ListedFile, Listing } from "./listing.ts";
-import { LostFile, PartialFile, removeAbandoned } from "./partial-file.ts";
+import { LostFile, PartialFile } from "./partial-file.ts";
 import { errorCode, type Publication, writeError } from "./publication.ts";
 import { twinOf } from "./repository.ts";
 
@@ -77,7 +77,6 @@ async function download(
     if (isFull) throw await noRoom(client, listing.id, file.size);
     throw writeError(error, cached.blobs);
   }
-  await removeAbandoned(cached.blobs, file.etag, world.now());
 }
 
 /** The error for a disk on which `bytes` do not fit. */

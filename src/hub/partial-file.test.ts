@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { seededBytes, sha256 } from "../../test/support/fake-repository.ts";
-import { abandonedBytes, LostFile, ownPartialFiles, PartialFile, removeAbandoned } from "./partial-file.ts";
+import { abandonedBytes, LostFile, ownPartialFiles, PartialFile, tidy } from "./partial-file.ts";
 import { WORLD, type World } from "./world.ts";
 
 const CONTENT = seededBytes(1000, 1);
@@ -73,9 +73,19 @@ test("the longest that has been still for a minute is taken over, hashed and con
   await partial.write(CONTENT.subarray(700));
   assert.equal(partial.digest(), FILE.etag);
   await partial.discard();
-  await removeAbandoned(folder, FILE.etag, Date.now());
+  await tidy(folder, [FILE.etag], Date.now());
   assert.deepEqual(readdirSync(folder).sort(), [...others, named("00000003")].sort());
   assert.equal((await ownPartialFiles(folder)).length, 2);
+});
+
+test("what nobody came back for in a day goes, whatever it was", async (context) => {
+  const { folder, left } = scene(context);
+  const other = `${"b".repeat(40)}.gpt2api-00000001.incomplete`;
+  left(other, CONTENT, 86_000_000);
+  await tidy(folder, [FILE.etag], Date.now());
+  assert.deepEqual(readdirSync(folder), [other]);
+  await tidy(folder, [], Date.now() + 1_000_000);
+  assert.deepEqual(readdirSync(folder), []);
 });
 
 test("what is longer than the file is no beginning of it", async (context) => {

@@ -172,9 +172,15 @@ export async function abandonedBytes(folder: string, etag: string, nowMs: number
   return (await abandonedFiles(folder, etag, nowMs))[0]?.size ?? 0;
 }
 
-/** Deletes what is left of a content that is whole by now. */
-export async function removeAbandoned(folder: string, etag: string, nowMs: number): Promise<void> {
-  for (const { path } of await abandonedFiles(folder, etag, nowMs)) await rm(path, { force: true });
+const FORGOTTEN_MS = 24 * 60 * 60_000;
+
+/** Deletes partial files without an owner: of contents that are whole by now, and any that nobody came back for. */
+export async function tidy(folder: string, wholeEtags: readonly string[], nowMs: number): Promise<void> {
+  for (const { path, mtimeMs } of await ownPartialFiles(folder)) {
+    const ageMs = nowMs - mtimeMs;
+    const isWhole = wholeEtags.some((etag) => path.startsWith(join(folder, `${etag}.`)));
+    if (ageMs >= (isWhole ? ABANDONED_MS : FORGOTTEN_MS)) await rm(path, { force: true }).catch(() => {});
+  }
 }
 
 /** All partial files of this software in a folder. */

@@ -9,7 +9,7 @@ import type { HubClient } from "./hub-client.ts";
 import { type HubEvent, megabytesOf } from "./hub-event.ts";
 import { type ListedFile, type Listing, listRepository } from "./listing.ts";
 import { checkConfig, chooseFiles, listedParts, type ModelFiles } from "./model-files.ts";
-import { abandonedBytes } from "./partial-file.ts";
+import { abandonedBytes, tidy } from "./partial-file.ts";
 import { errorCode, Publication } from "./publication.ts";
 import { isCommit, label, type Repository } from "./repository.ts";
 
@@ -175,6 +175,8 @@ class Pull {
     const { revision } = this.#options.repository;
     const { commit } = this.#listing;
     for (const { name } of all) if (!(await this.cached.has(commit, name))) return false;
+    const etags = all.map(({ etag }) => etag);
+    await tidy(this.cached.blobs, etags, this.#options.client.around.world.now());
     try {
       await this.#publication.noteAbsent(absent);
       if (!isCommit(revision)) await this.#publication.writeRef(revision);

@@ -98,7 +98,7 @@ function checkedRevision(revision: string | undefined, text: string): string {
 }
 
 function invalid(text: string, reason: string): GptError {
-  return new GptError("invalid_config", `the model ${quote(text)} cannot be looked up on a hub: ${reason}`);
+  return new GptError("invalid_config", `${quote(text)} cannot be looked up on a hub: ${reason}`);
 }
 
 /** Whether a text has the form of a repository's name. */

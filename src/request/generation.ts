@@ -73,6 +73,8 @@ export interface Generator {
 
 export interface ModelInfo {
   readonly name: string;
+  /** Of a model of a hub: which one it is, as `owner/name at 607a30d7`. */
+  readonly origin?: string;
   readonly precision: string;
   /** The instruction set of the native kernels, or the build of the WebAssembly ones. */
   readonly kernels: string;

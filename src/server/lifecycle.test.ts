@@ -9,10 +9,11 @@ import type { FakeGenerator } from "../../test/support/fake-generator.ts";
 import { aFront, PATH, STREAM_PATH, signedHeaders } from "../../test/support/front.ts";
 import { someDecoding } from "../../test/support/inline-engine.ts";
 import { connected, deferred, listening, postHead, postRequest, until } from "../../test/support/sockets.ts";
+import { findModel } from "../generator/find-model.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOnAll } from "./http/listen.ts";
-import { drain, Models, run, type ServerParts } from "./lifecycle.ts";
+import { drain, Models, type ModelsOptions, run, type ServerParts } from "./lifecycle.ts";
 
 test("a stop waits for open requests, and after its time cancels them and tells their callers", async (context) => {
   const { app, generator } = aFront();
@@ -73,12 +74,25 @@ test("a stop ends three quarters of a second after its time at the latest, whate
   await drained;
 });
 
+/** For models that are on this machine. */
+const HERE: ModelsOptions = {
+  env: {},
+  findModel: (model) => findModel(model, () => assert.fail("no hub is asked")),
+  onProblem: assert.fail,
+};
+
 /** Parts of a server whose model loads for ever and whose engines cannot be closed. */
 function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly generator: FakeGenerator } {
   const all = { ...DEFAULT_SETTINGS, port: 0, ...settings };
   const { app, generator } = aFront(all);
   const never = () => new Promise<never>(() => {});
-  const models = { ready: never, byEndpoint: () => new Map(), fatalError: never(), close: never };
+  const models = {
+    ready: never,
+    byEndpoint: () => new Map(),
+    stateOf: () => "loading",
+    fatalError: never(),
+    close: never,
+  };
   return { door: "runtime", app, models, metrics: undefined, settings: all, onReload: () => {}, generator };
 }
 
@@ -160,7 +174,7 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
     ["off", 0],
   ] as const) {
     const settings = { ...DEFAULT_SETTINGS, prefixCache, threads: 1, kvCacheMb: 1 };
-    const models = new Models(settings, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
+    const models = new Models(settings, [{ name: "a", model }], HERE);
     const generator = await models.loading.get("a");
     const decoding = someDecoding({ maxLength: 41 });
     const first = await generator?.generate({ promptTokenIds, decoding });
@@ -176,7 +190,7 @@ test("--request-deadline-ms is the time in which a model answers", async (contex
   context.after(() => directory.remove());
   const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
   const settings = { ...DEFAULT_SETTINGS, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
-  const models = new Models(settings, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
+  const models = new Models(settings, [{ name: "a", model }], HERE);
   const generator = await models.loading.get("a");
   assert.ok(generator);
   context.mock.timers.enable({ apis: ["setTimeout"] });
@@ -197,7 +211,7 @@ test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (cont
     [256, 1],
   ] as const) {
     const settings = { ...DEFAULT_SETTINGS, passTokensMax, passRowsMax: 2, threads: 1, kvCacheMb: 4 };
-    const models = new Models(settings, [{ name: "a", model }], { env: {}, onProblem: assert.fail });
+    const models = new Models(settings, [{ name: "a", model }], HERE);
     const generator = await models.loading.get("a");
     assert.ok(generator);
     await generator.generate({ promptTokenIds, decoding: someDecoding({ maxLength: 201 }) });

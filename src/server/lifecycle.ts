@@ -2,8 +2,8 @@
 import type { AddressInfo } from "node:net";
 import { GptError, messageOf } from "../errors.ts";
 import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
+import type { FoundModel } from "../generator/find-model.ts";
 import { loadGenerator } from "../generator/load-generator.ts";
-import { modelName, resolveModelDirectory } from "../generator/model-directory.ts";
 import { memoryLimit } from "../machine/memory.ts";
 import { MemoryBudget } from "../machine/memory-budget.ts";
 import type { Generator } from "../request/generation.ts";
@@ -12,9 +12,11 @@ import type { CallersDoor } from "./doors/openapi.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOn } from "./http/listen.ts";
 import type { Metrics } from "./http/metrics.ts";
+import { type FindModel, ModelSearch } from "./model-search.ts";
 
 export interface ModelsOptions {
   readonly env: Environment;
+  readonly findModel: FindModel;
   /** Is told what the operator should know. */
   readonly onProblem: (message: string) => void;
   /** Is told of a model which part of its weights is read, from 0 to 1. */
@@ -27,6 +29,8 @@ export class Models {
   /** Resolves when an engine failed for good. */
   readonly fatalError: Promise<GptError>;
   readonly #loaded = new Map<string, Generator>();
+  readonly #search: ModelSearch;
+  readonly #modelOf: ReadonlyMap<string, string>;
 
   /**
    * `options.onProblem` is told of an engine that died and is restarted.
@@ -43,21 +47,29 @@ export class Models {
         fail(new GptError("engine_failed", `The engine of ${name} failed twice: ${error.message}`));
       else onProblem(`The engine of ${name} failed and is restarted: ${error.message}`);
     };
-    const directories = endpoints.map(({ name, model }) => ({
-      name,
-      directory: resolveModelDirectory(model),
-    }));
+    this.#search = new ModelSearch(
+      endpoints.map(({ model }) => model),
+      options.findModel,
+    );
     const memory = new MemoryBudget(memoryLimit());
     const byDirectory = new Map<string, Promise<Generator>>();
+    const start = (model: FoundModel): Promise<Generator> => {
+      const started = byDirectory.get(model.directory) ?? load(settings, model, memory, options, onDeath);
+      byDirectory.set(model.directory, started);
+      return started;
+    };
     this.loading = new Map(
-      directories.map(({ name, directory }) => {
-        const promise = byDirectory.get(directory) ?? load(settings, directory, memory, options, onDeath);
-        byDirectory.set(directory, promise);
-        promise.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
-        return [name, promise];
+      endpoints.map(({ name, model }) => {
+        const loading = this.#search.of(model).then(start);
+        loading.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
+        return [name, loading];
       }),
     );
+    this.#modelOf = new Map(endpoints.map(({ name, model }) => [name, model]));
   }
+
+  /** What is being done about the model of an endpoint that cannot answer yet. */
+  readonly stateOf = (endpoint: string): string => this.#search.stateOf(this.#modelOf.get(endpoint) ?? "");
 
   /** The generator of every endpoint; undefined while it is being loaded. */
   readonly byEndpoint = (): ReadonlyMap<string, Generator | undefined> =>
@@ -74,16 +86,17 @@ export class Models {
     await Promise.all(this.loading.values());
   }
 
-  /** Cancels what is running. Models that are still being loaded are closed later, and not waited for. */
+  /** Cancels what is running or fetched. Models that are still being loaded are closed later, and not waited for. */
   async close(): Promise<void> {
+    const stopped = this.#search.close();
     for (const each of new Set(this.loading.values())) each.then((model) => model.close()).catch(() => {});
-    await Promise.all([...new Set(this.#loaded.values())].map((model) => model.close()));
+    await Promise.all([stopped, ...[...new Set(this.#loaded.values())].map((model) => model.close())]);
   }
 }
 
 function load(
   settings: Settings,
-  directory: string,
+  { directory, name, origin }: FoundModel,
   memory: MemoryBudget,
   { env, onProblem, onLoading }: ModelsOptions,
   onDeath: (name: string, error: GptError, isFatal: boolean) => void,
@@ -91,7 +104,6 @@ function load(
   const weightCache = weightCacheOf(settings, env);
   const { precision, kvCacheMb, prefixCache, kernels, threads, passTokensMax, passRowsMax } = settings;
   const { queueRequestsMax, queueTokensMax, requestDeadlineMs, engineStallTimeoutMs } = settings;
-  const name = modelName(directory);
   return loadGenerator({
     ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
     ...{ threads, passTokensMax, passRowsMax, memory },
@@ -99,6 +111,7 @@ function load(
     requestDeadlineMs,
     stallTimeoutMs: engineStallTimeoutMs,
     onProblem,
+    ...(origin && { origin }),
     ...(weightCache && { weightCache }),
     ...(onLoading && { onLoading: (part) => onLoading(name, part) }),
     onDeath: (error, isFatal) => onDeath(name, error, isFatal),
@@ -134,7 +147,7 @@ export function baseUrl(app: App, settings: Pick<Settings, "host" | "tlsCert">):
 export interface ServerParts {
   readonly door: CallersDoor;
   readonly app: App;
-  readonly models: Pick<Models, "ready" | "byEndpoint" | "fatalError" | "close">;
+  readonly models: Pick<Models, "ready" | "byEndpoint" | "stateOf" | "fatalError" | "close">;
   readonly metrics: Metrics | undefined;
   readonly settings: Settings;
   /**
@@ -207,6 +220,7 @@ async function adminOf({
     baseUrl: () => (app.server.listening ? baseUrl(app, settings) : undefined),
     metrics,
     generators: models.byEndpoint,
+    stateOf: models.stateOf,
   });
 }
 

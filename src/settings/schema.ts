@@ -15,7 +15,16 @@ const MODEL = {
     .string()
     .min(1)
     .default("tiny")
-    .describe("Checkpoint to load: a directory, or the name of a model that is shipped."),
+    .describe(
+      "Checkpoint to load: a directory, the name of a model that is shipped, or one on the hub: gpt2 or " +
+        "owner/name, perhaps with @revision.",
+    ),
+  offline: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Fetches no model: one of the hub must be in its cache. HF_HUB_OFFLINE=1 does the same for other programs too.",
+    ),
   precision: z
     .enum(["int8", "f32"])
     .default("int8")

@@ -1,6 +1,5 @@
 // `gpt2-api bench`: how fast this machine runs a model, beside how fast it could.
 import { cpus } from "node:os";
-import { resolveModelDirectory } from "../../generator/model-directory.ts";
 import { threadsFor } from "../../machine/cpus.ts";
 import type { Gpt2 } from "../../model/gpt2.ts";
 import { pageBytes } from "../../model/gpt2.ts";
@@ -20,6 +19,7 @@ import { randomTensors, SHAPE_NAMES, shapeConfig } from "../../offline/random-mo
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
+import { findModelOf } from "../hub-models.ts";
 import { warn } from "../report.ts";
 import { Progress } from "../terminal.ts";
 
@@ -34,7 +34,7 @@ export const bench: Command = {
     ["GPT-2's shape, without a checkpoint", "gpt2-api bench --shape gpt2 --threads 2"],
   ],
   options: {
-    ...settingOptions(["model", "precision", "kernels", "threads"]),
+    ...settingOptions(["model", "offline", "precision", "kernels", "threads"]),
     ...CONFIG_OPTION,
     shape: {
       type: "string",
@@ -45,11 +45,14 @@ export const bench: Command = {
   },
   async run(argv) {
     const { values } = parseFlags(argv, bench);
-    const settings = settingsOf(values, process.env).settings;
+    const resolved = settingsOf(values, process.env);
+    const { settings } = resolved;
     const { model, precision, kernels } = settings;
     const threads = threadsFor(settings.threads, warn);
     const name = typeof values.shape === "string" ? values.shape : model;
-    const loaded = load(name, typeof values.shape === "string", { precision, kernels, threads });
+    const directory =
+      typeof values.shape === "string" ? undefined : (await findModelOf(resolved, process.env)).directory;
+    const loaded = load(name, directory, { precision, kernels, threads });
     const progress = new Progress();
     const machine = await measureMachine({ precision, kernels, threads });
     const rows = measure(loaded, machine, precision, progress.show);
@@ -76,9 +79,8 @@ interface Loaded {
 }
 
 /** With pages for the most rows at the longest context. */
-function load(name: string, isShape: boolean, setting: Setting): Loaded {
-  if (!isShape)
-    return loadModel(resolveModelDirectory(name), { ...setting, kvCacheMb: 256, onProblem: warn });
+function load(name: string, directory: string | undefined, setting: Setting): Loaded {
+  if (directory !== undefined) return loadModel(directory, { ...setting, kvCacheMb: 256, onProblem: warn });
   const config = shapeConfig(name);
   const pages = 64 * Math.ceil((Math.max(...CONTEXTS) + 1) / 16);
   const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config)) / 2 ** 20));

@@ -12,6 +12,7 @@ import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, type Platform, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
+import { CONTRACT, modelFinder, tell } from "../hub-models.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
 import { EXIT, warn } from "../report.ts";
 import { serveForLife } from "../server-process.ts";
@@ -23,6 +24,7 @@ const SETTING_NAMES = [
   "host",
   "port",
   "model",
+  "offline",
   "precision",
   "kvCacheMb",
   "prefixCache",
@@ -64,9 +66,17 @@ export const container: Command = {
     ...settingOptions(SETTING_NAMES, ["host", "port", "model", "precision", "threads", "logLevel"]),
     ...CONFIG_OPTION,
     ...PRINT_CONFIG,
+    download: {
+      type: "boolean",
+      common: true,
+      help:
+        "Fetches the model from the hub if it is not in the cache, which a container does not do by itself. " +
+        "[GPT2_API_OFFLINE=false]",
+    },
   },
   async run(argv) {
-    const flags = parseFlags(argv, container).values;
+    const { download, ...given } = parseFlags(argv, container).values;
+    const flags = download ? { ...given, offline: false } : given;
     const resolved = settingsOf(flags, process.env, containerPlatform(process.env));
     if (flags["print-config"]) {
       process.stdout.write(settingsText(resolved));
@@ -77,7 +87,12 @@ export const container: Command = {
     let onProblem = warn;
     const report = (message: string): void => onProblem(message);
     const endpoints = [{ name: "container", model: settings.model }];
-    const models = new Models(settings, endpoints, { env: process.env, onProblem: report });
+    let tellOfDownload: (text: string) => void = tell;
+    const models = new Models(settings, endpoints, {
+      env: process.env,
+      findModel: modelFinder(resolved, process.env, (text) => tellOfDownload(text)),
+      onProblem: report,
+    });
     const metrics = await metricsOf(settings, models);
     const [generator] = models.loading.values();
     const app = createContainerApp({
@@ -88,6 +103,7 @@ export const container: Command = {
       onFinished: (record, status) => metrics?.finished(record, status),
     });
     onProblem = (message) => app.log.error(message);
+    tellOfDownload = (text) => app.log.info(text);
     const onReload = () => app.log.info("SIGHUP: there is nothing to read again");
     return serveForLife({ door: "container", app, models, metrics, settings, onReload }, (baseUrl) => {
       process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
@@ -95,12 +111,14 @@ export const container: Command = {
   },
 };
 
-const CONTRACT: SettingLayer = {
-  host: { origin: "the container contract", value: "0.0.0.0" },
-  port: { origin: "the container contract", value: "8080" },
-  model: { origin: "the container contract", value: MODEL_DIRECTORY },
+const PRESETS: SettingLayer = {
+  host: { origin: CONTRACT, value: "0.0.0.0" },
+  port: { origin: CONTRACT, value: "8080" },
+  model: { origin: CONTRACT, value: MODEL_DIRECTORY },
+  // Models are mounted, or fetched when --download says so.
+  offline: { origin: CONTRACT, value: true },
   // A container's disk ends with it.
-  weightCacheMb: { origin: "the container contract", value: "0" },
+  weightCacheMb: { origin: CONTRACT, value: "0" },
 };
 
 /**
@@ -127,7 +145,7 @@ export function containerPlatform(env: Environment): Platform {
     logLevel: preset("SAGEMAKER_CONTAINER_LOG_LEVEL", logLevel),
   };
   const set = Object.entries(found).filter(([, value]) => value !== undefined);
-  return { variables: Object.fromEntries(set), defaults: CONTRACT };
+  return { variables: Object.fromEntries(set), defaults: PRESETS };
 }
 
 /** The numbers of Python's logging module, or names. */

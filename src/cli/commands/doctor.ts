@@ -4,7 +4,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GptError, messageOf } from "../../errors.ts";
 import { cacheDirectory } from "../../files/cache-folders.ts";
-import { packageRoot, resolveModelDirectory } from "../../generator/model-directory.ts";
+import { findModel } from "../../generator/find-model.ts";
+import { packageRoot } from "../../generator/model-directory.ts";
+import { hubEnvironment } from "../../hub/hub-environment.ts";
 import { threadsFor, usableCpus } from "../../machine/cpus.ts";
 import { processLimit } from "../../machine/kernel-files.ts";
 import { memoryAvailable, memoryLimit } from "../../machine/memory.ts";
@@ -159,7 +161,10 @@ async function* examineModel(settings: Settings): AsyncGenerator<Finding> {
   const threads = threadsFor(settings.threads);
   let directory: string;
   try {
-    directory = resolveModelDirectory(settings.model);
+    const hub = hubEnvironment(process.env);
+    // It changes nothing, so it fetches nothing.
+    const environment = { ...hub, offline: hub.offline ?? "gpt2-api doctor" };
+    directory = (await findModel(settings.model, () => ({ environment }))).directory;
     yield examineMemory(directory, settings, threads);
   } catch (error) {
     if (!(error instanceof GptError)) throw error;

@@ -4,15 +4,15 @@ import { randomInt } from "node:crypto";
 import { GptError } from "../../errors.ts";
 import { weightCacheOf } from "../../files/cache-folders.ts";
 import { loadGenerator } from "../../generator/load-generator.ts";
-import { modelName, resolveModelDirectory } from "../../generator/model-directory.ts";
 import type { GenerationParams, Generator } from "../../request/generation.ts";
 import { type ParseOptions, parseGenerationParams, requestSchema } from "../../request/params.ts";
-import type { Settings } from "../../settings.ts";
+import type { ResolvedSettings, Settings } from "../../settings.ts";
 import { fieldsOf, type JsonSchema } from "../../wording.ts";
 import type { Command, Options } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { type Flags, parseFlags, settingOptions } from "../flags.ts";
 import { answerInWords, answerLine, answerWhileItGrows } from "../generated-text.ts";
+import { findModelOf } from "../hub-models.ts";
 import { errorLine, type Line, mapInOrder, parseLine, readLines } from "../json-lines.ts";
 import { EXIT, warn } from "../report.ts";
 import { readStandardInput } from "../standard-input.ts";
@@ -20,6 +20,7 @@ import { loadingText, Progress } from "../terminal.ts";
 
 const SETTING_NAMES = [
   "model",
+  "offline",
   "precision",
   "threads",
   "kernels",
@@ -82,9 +83,10 @@ export const generate: Command = {
   },
   async run(argv) {
     const flags = parseFlags(argv, generate);
-    const { settings } = settingsOf(flags.values, process.env);
+    const resolved = settingsOf(flags.values, process.env);
+    const { settings } = resolved;
     const prompt = await promptOf(flags, settings);
-    const generator = await load(settings);
+    const generator = await load(resolved);
     try {
       const options: ParseOptions = {
         contextLength: generator.model.contextLength,
@@ -105,14 +107,15 @@ export const generate: Command = {
   },
 };
 
-function load(settings: Settings): Promise<Generator> {
+async function load(resolved: ResolvedSettings): Promise<Generator> {
+  const { settings } = resolved;
   const { precision, kvCacheMb, threads, kernels, passTokensMax, passRowsMax, queueRequestsMax } = settings;
-  const directory = resolveModelDirectory(settings.model);
+  const { directory, name } = await findModelOf(resolved, process.env);
   const weightCache = weightCacheOf(settings, process.env);
   const progress = new Progress();
   return loadGenerator({
     model: directory,
-    name: modelName(directory),
+    name,
     precision,
     kvCacheMb,
     threads,
@@ -122,7 +125,7 @@ function load(settings: Settings): Promise<Generator> {
     queueRequestsMax,
     ...(weightCache && { weightCache }),
     onProblem: warn,
-    onLoading: (part) => progress.show(loadingText(directory, part)),
+    onLoading: (part) => progress.show(loadingText(name, part)),
   }).finally(progress.clear);
 }
 

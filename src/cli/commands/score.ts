@@ -1,12 +1,12 @@
 // `gpt2-api score`: what the model thinks of given texts, token by token, and their perplexity.
 import { GptError } from "../../errors.ts";
-import { resolveModelDirectory } from "../../generator/model-directory.ts";
 import { threadsFor } from "../../machine/cpus.ts";
 import { type LoadedScorer, loadScorer } from "../../offline/score.ts";
 import { describeValue, jsonLine } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
+import { findModelOf } from "../hub-models.ts";
 import { errorLine, parseLine, readLines } from "../json-lines.ts";
 import { EXIT, warn } from "../report.ts";
 import { loadingText, Progress } from "../terminal.ts";
@@ -21,7 +21,7 @@ export const score: Command = {
     ],
   ],
   options: {
-    ...settingOptions(["model", "precision", "threads", "bodyBytesMax"]),
+    ...settingOptions(["model", "offline", "precision", "threads", "bodyBytesMax"]),
     ...CONFIG_OPTION,
     requests: {
       type: "string",
@@ -42,9 +42,11 @@ export const score: Command = {
     if (typeof values.requests !== "string") {
       throw new GptError("invalid_config", "--requests FILE.jsonl is missing: the texts to score");
     }
-    const { model, precision, threads, bodyBytesMax } = settingsOf(values, process.env).settings;
+    const resolved = settingsOf(values, process.env);
+    const { model, precision, threads, bodyBytesMax } = resolved.settings;
+    const { directory } = await findModelOf(resolved, process.env);
     const progress = new Progress();
-    const scorer = await loadScorer(resolveModelDirectory(model), {
+    const scorer = await loadScorer(directory, {
       precision,
       threads: threadsFor(threads, warn),
       onProblem: warn,

@@ -4,12 +4,13 @@ import { GptError } from "../../errors.ts";
 import { loadKeys } from "../../server/access/load-keys.ts";
 import { TlsFiles } from "../../server/http/tls.ts";
 import { Models, metricsOf } from "../../server/lifecycle.ts";
-import { endpointsOf, type Settings } from "../../settings.ts";
+import { endpointsOf, type ResolvedSettings, type Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import type { ExampleTarget } from "../examples.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { greeting } from "../greeting.ts";
+import { modelFinder, tell } from "../hub-models.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
 import { EXIT, warn } from "../report.ts";
 import { serveForLife } from "../server-process.ts";
@@ -33,6 +34,7 @@ export const serve: Command = {
   summary: "Serves models over the SageMaker Runtime protocol.",
   examples: [
     ["The small model that comes with the software, on port 8080", "gpt2-api serve"],
+    ["GPT-2 itself, which is fetched the first time", "gpt2-api serve --model gpt2"],
     ["A checkpoint of one's own", "gpt2-api serve --model ./my-gpt2 --port 9000"],
     ["Two endpoints", "gpt2-api serve --endpoint gpt-2 --endpoint other=./my-gpt2"],
     ["What the server would run with, and why", "gpt2-api serve --config settings.json --print-config"],
@@ -54,20 +56,23 @@ export const serve: Command = {
       process.stdout.write(settingsText(resolved));
       return EXIT.success;
     }
-    return startServer(resolved.settings, flags.examples === true);
+    return startServer(resolved, flags.examples === true);
   },
 };
 
-async function startServer(settings: Settings, allClients: boolean): Promise<number> {
+async function startServer(resolved: ResolvedSettings, allClients: boolean): Promise<number> {
+  const { settings } = resolved;
   let progress: Progress | undefined = new Progress();
   let onProblem = warn;
   const report = (message: string): void => onProblem(message);
+  let tellOfDownload: (text: string) => void = tell;
   const endpoints = endpointsOf(settings);
   const { keys, own, reread } = loadKeys(settings, process.env, report);
   const tls = tlsOf(settings, report);
   // The models are loaded in threads of their own, and the server's modules meanwhile.
   const models = new Models(settings, endpoints, {
     env: process.env,
+    findModel: modelFinder(resolved, process.env, (text) => tellOfDownload(text)),
     onProblem: report,
     onLoading: (name, part) => progress?.show(loadingText(name, part)),
   });
@@ -84,6 +89,7 @@ async function startServer(settings: Settings, allClients: boolean): Promise<num
     onFinished: (record, status) => metrics?.finished(record, status),
   });
   onProblem = (message) => app.log.error(message);
+  tellOfDownload = (text) => app.log.info(text);
   const onReload = (): void => {
     reread();
     tls?.read();

@@ -1,5 +1,4 @@
 // `gpt2-api verify`: does a checkpoint, run by this software, give what others published of it? One line an output.
-import { resolveModelDirectory } from "../../generator/model-directory.ts";
 import { threadsFor } from "../../machine/cpus.ts";
 import { type GoldenOutput, goldenSetFor } from "../../offline/golden-outputs.ts";
 import { type LoadedForVerification, loadForVerification } from "../../offline/load-and-verify.ts";
@@ -7,18 +6,21 @@ import { verifyOutput } from "../../offline/verify.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
+import { findModelOf } from "../hub-models.ts";
 import { warn } from "../report.ts";
 import { loadingText, Progress } from "../terminal.ts";
 
 export const verify: Command = {
   summary: "Compares a checkpoint with what others published of it: texts, token ids, log-probabilities.",
-  examples: [["Is this the checkpoint that others know?", "gpt2-api verify --model ./gpt2"]],
-  options: { ...settingOptions(["model", "threads"]), ...CONFIG_OPTION },
+  examples: [["Is this the checkpoint that others know?", "gpt2-api verify --model gpt2"]],
+  options: { ...settingOptions(["model", "offline", "threads"]), ...CONFIG_OPTION },
   async run(argv) {
     const { values } = parseFlags(argv, verify);
-    const { model, threads } = settingsOf(values, process.env).settings;
+    const resolved = settingsOf(values, process.env);
+    const { model, threads } = resolved.settings;
+    const { directory } = await findModelOf(resolved, process.env);
     const progress = new Progress();
-    const loaded = await loadForVerification(resolveModelDirectory(model), {
+    const loaded = await loadForVerification(directory, {
       threads: threadsFor(threads, warn),
       onProblem: warn,
       onLoading: (part) => progress.show(loadingText(model, part)),

@@ -18,6 +18,7 @@ function anAdmin(settings: Partial<Settings> = {}, door: CallersDoor = "runtime"
     baseUrl: () => "http://here:1",
     metrics,
     generators: () => generators,
+    stateOf: (endpoint) => `downloading ${endpoint} 45 %`,
   });
   return { app, metrics, generator, generators };
 }
@@ -37,7 +38,10 @@ test("/readyz is for endpoints that answer, /healthz for those that may answer a
   generator.health = "ready";
   generators.set("other", undefined);
   assert.deepEqual(await statuses(), [200, 503]);
-  assert.deepEqual((await app.inject({ url: "/healthz" })).json(), { "gpt-2": "ready", other: "loading" });
+  assert.deepEqual((await app.inject({ url: "/healthz" })).json(), {
+    "gpt-2": "ready",
+    other: "downloading other 45 %",
+  });
 });
 
 test("/metrics counts requests by code, their times and tokens, and shows the engine's own numbers", async () => {

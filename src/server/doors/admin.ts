@@ -17,11 +17,13 @@ export interface AdminOptions {
   readonly metrics: Metrics;
   /** The generator of every endpoint; undefined while it is being loaded. */
   readonly generators: () => ReadonlyMap<string, Generator | undefined>;
+  /** What is being done about one that is undefined. */
+  readonly stateOf: (endpoint: string) => string;
   readonly logger?: FastifyServerOptions["logger"];
 }
 
 export function createAdminApp(options: AdminOptions): FastifyInstance {
-  const { settings, door, baseUrl, metrics, generators, logger } = options;
+  const { settings, door, baseUrl, metrics, generators, stateOf, logger } = options;
   const app = createHttpApp({
     settings,
     logger,
@@ -30,7 +32,7 @@ export function createAdminApp(options: AdminOptions): FastifyInstance {
       toAwsError(error, { requestId: id, region: settings.region, endpoint: "admin" }),
   });
   const health = (): Record<string, string> =>
-    Object.fromEntries([...generators()].map(([name, each]) => [name, each?.health ?? "loading"]));
+    Object.fromEntries([...generators()].map(([name, each]) => [name, each?.health ?? stateOf(name)]));
   const answerIf =
     (isWell: (state: string) => boolean): Handler =>
     async (_request, reply) => {

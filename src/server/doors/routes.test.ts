@@ -30,6 +30,7 @@ function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
         baseUrl: () => undefined,
         metrics: new Metrics(() => new Map()),
         generators: () => new Map([["gpt-2", generator]]),
+        stateOf: () => "loading",
       });
   }
 }
