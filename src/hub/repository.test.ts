@@ -64,7 +64,7 @@ test("what cannot be a name never becomes a request", () => {
       message: /cannot be looked up on a hub: /,
     });
   }
-  assert.throws(() => parseRepository("a--b"), /^"a--b" .* a name is gpt2 or owner\/name/);
+  assert.throws(() => parseRepository("a--b"), { message: /^"a--b" .* a name is gpt2 or owner\/name/ });
 });
 
 test("GPT-2's own repositories have two names, and others one", () => {
