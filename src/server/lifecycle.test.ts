@@ -9,6 +9,7 @@ import type { FakeGenerator } from "../../test/support/fake-generator.ts";
 import { aFront, PATH, STREAM_PATH, signedHeaders } from "../../test/support/front.ts";
 import { someDecoding } from "../../test/support/inline-engine.ts";
 import { connected, deferred, listening, postHead, postRequest, until } from "../../test/support/sockets.ts";
+import { GptError } from "../errors.ts";
 import { findModel } from "../generator/find-model.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { App } from "./http/http-app.ts";
@@ -132,6 +133,43 @@ test("a start that fails ends too, while a model loads", async (context) => {
     run({ ...parts, stopped: never }, () => {}),
     { code: "cannot_listen", message: /the port is in use/ },
   );
+});
+
+test("a start that fails leaves nothing listening", async () => {
+  const { generator: _, ...parts } = hungParts();
+  const ready = async (): Promise<never> => {
+    await once(parts.app.server, "listening");
+    throw new GptError("invalid_checkpoint", "some cause");
+  };
+  const models = { ...parts.models, ready };
+  const never = new Promise<never>(() => {});
+  await assert.rejects(
+    run({ ...parts, models, stopped: never }, () => {}),
+    { code: "invalid_checkpoint" },
+  );
+  assert.equal(parts.app.server.listening, false);
+});
+
+test("what fails after a stop began is nobody's business any more", async () => {
+  const { generator: _, ...parts } = hungParts({ drainTimeoutMs: 0 });
+  const stopped = Promise.resolve();
+  const ready = () =>
+    stopped.then(() => new Promise<never>((_, reject) => setImmediate(reject, new Error("late"))));
+  assert.equal(await run({ ...parts, models: { ...parts.models, ready }, stopped }, () => {}), 0);
+});
+
+test("a stop that is over leaves no timer behind", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  let closings = 0;
+  const app = { close: async () => {}, connections: { cut: assert.fail } } as unknown as App;
+  const models = {
+    close: async () => {
+      closings++;
+    },
+  };
+  await drain([app], models, 5000);
+  context.mock.timers.tick(10_000);
+  assert.equal(closings, 1);
 });
 
 test("a server that listens on several addresses has one limit and one stop", async (context) => {

@@ -213,6 +213,7 @@ async function adminOf({
   settings,
 }: Omit<ServerParts, "onReload">): Promise<App | undefined> {
   if (metrics === undefined) return undefined;
+  metrics.watch(app.connections);
   const { createAdminApp } = await import("./doors/admin.ts");
   return createAdminApp({
     settings,

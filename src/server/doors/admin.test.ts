@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeGenerator } from "../../../test/support/fake-generator.ts";
 import { aFront, post } from "../../../test/support/front.ts";
+import { connected, listening, received, until } from "../../../test/support/sockets.ts";
+import { GptError } from "../../errors.ts";
 import type { Generator } from "../../request/generation.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../settings.ts";
 import { Metrics } from "../http/metrics.ts";
@@ -55,9 +57,9 @@ test("/metrics counts requests by code, their times and tokens, and shows the en
   const lines = response.body.split("\n");
   const expected = [
     'gpt2_requests_total{operation="InvokeEndpoint",endpoint="gpt-2",code="200"} 1',
-    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="gpt-2",code="424"} 1',
-    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="",code="400"} 1',
-    'gpt2_request_seconds_sum{endpoint="gpt-2"} 0.003',
+    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="gpt-2",code="424",error="invalid_field"} 1',
+    'gpt2_requests_total{operation="InvokeEndpoint",endpoint="unknown",code="400",error="ValidationError"} 1',
+    'gpt2_request_seconds_sum{endpoint="gpt-2",result="answered"} 0.003',
     'gpt2_first_token_seconds_sum{endpoint="gpt-2"} 0.002',
     'gpt2_queue_seconds_sum{endpoint="gpt-2"} 0.001',
     'gpt2_kv_pages{endpoint="gpt-2"} 8',
@@ -65,6 +67,50 @@ test("/metrics counts requests by code, their times and tokens, and shows the en
     "# TYPE nodejs_eventloop_lag_p99_seconds gauge",
   ];
   for (const line of expected) assert.ok(lines.includes(line), `${line}\n${response.body}`);
+});
+
+test("generations that came to nothing are in the times too, each by what came of it", async () => {
+  const { app, metrics } = anAdmin();
+  const { app: front, generator } = aFront(
+    {},
+    { onFinished: (record, status) => metrics.finished(record, status) },
+  );
+  for (const code of ["timed_out", "prompt_too_long", "engine_failed", "queue_full"] as const) {
+    generator.failure = new GptError(code, "some cause");
+    await post(front, { input: "" });
+  }
+  metrics.finished({ operation: "InvokeEndpoint", endpoint: "gpt-2", totalMs: 5 }, "aborted");
+  const { body } = await app.inject({ url: "/metrics" });
+  const counts = [...body.matchAll(/^gpt2_request_seconds_count\{.*result="(\w+)"\} (\d+)$/gm)];
+  assert.deepEqual(
+    counts.map(([, result, count]) => [result, count]),
+    [
+      ["timed_out", "1"],
+      ["refused", "1"],
+      ["failed", "2"],
+      ["aborted", "1"],
+    ],
+  );
+  assert.match(body, /^gpt2_requests_total\{.*code="424",error="timed_out"\} 1$/m);
+  assert.match(body, /^gpt2_requests_total\{.*code="aborted"\} 1$/m);
+});
+
+test("/metrics tells of connections, and of those that came to no request", async (context) => {
+  const { app, metrics } = anAdmin();
+  const front = await listening(context);
+  metrics.watch(front.app.connections);
+  const socket = await connected(front.app);
+  const answer = received(socket);
+  socket.write("NONSENSE\r\n\r\n");
+  await answer;
+  const open = await connected(front.app);
+  open.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
+  await until(open, /200 OK/);
+  while (front.app.connections.stats.open > 1) await new Promise((resolve) => setImmediate(resolve));
+  const { body } = await app.inject({ url: "/metrics" });
+  assert.match(body, /^gpt2_connections 1$/m);
+  assert.match(body, /^gpt2_connections_refused_total\{reason="malformed"\} 1$/m);
+  assert.match(body, /^gpt2_connections_refused_total\{reason="full"\} 0$/m);
 });
 
 test("time for each token is that after the first, over the tokens after the first", async () => {

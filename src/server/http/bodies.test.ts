@@ -148,6 +148,14 @@ test("a body takes at most twice its bytes, however it is cut, and is given back
   assert.equal(bodies.held, 0);
 });
 
+test("a body whose caller has left already is given up at once", async () => {
+  const bodies = new Bodies(LIMITS);
+  const request = aRequest();
+  request.on("error", () => {}).destroy();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(await settled(bodies.receive(request)), "the caller left");
+});
+
 test("a body without a length ends at the limit, and one more byte is refused", async () => {
   const bodies = new Bodies(LIMITS);
   const [whole, longer] = [aRequest(), aRequest()];

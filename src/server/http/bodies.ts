@@ -103,6 +103,7 @@ export class Bodies {
       const receiving = { body, giveUp };
       this.#receiving.add(receiving);
       request.on("data", onData).on("end", onEnd).on("error", onGone).on("close", onGone);
+      if (request.destroyed) onGone();
     });
   }
 

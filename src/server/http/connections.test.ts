@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import { decodeFrames } from "../../../test/support/event-stream.ts";
-import { STREAM_PATH } from "../../../test/support/front.ts";
+import { CREDENTIAL, STREAM_PATH } from "../../../test/support/front.ts";
 import {
   assertRawError,
   connected,
@@ -16,6 +16,7 @@ import {
   until,
 } from "../../../test/support/sockets.ts";
 import type { Settings } from "../../settings.ts";
+import type { AppOptions } from "../doors/runtime.ts";
 import type { RequestRecord } from "./http-app.ts";
 
 /** Less than any default of a time limit: what needs longer was not bounded by the setting. */
@@ -25,10 +26,15 @@ const ONE = { input: "Hello", num_return_sequences: 1, seed: 1 };
 const LONG = { input: "x".repeat(600_000), num_return_sequences: 64, seed: 1 };
 
 /** A front whose finished requests are remembered, and can be waited for. */
-async function observed(context: TestContext, settings: Partial<Settings> = {}) {
+async function observed(
+  context: TestContext,
+  settings: Partial<Settings> = {},
+  options: Partial<AppOptions> = {},
+) {
   const finished: { record: RequestRecord; status: number | "aborted" }[] = [];
   let onFinished = (): void => {};
   const front = await listening(context, settings, {
+    ...options,
     onFinished: (record, status) => {
       finished.push({ record, status });
       onFinished();
@@ -46,18 +52,20 @@ async function observed(context: TestContext, settings: Partial<Settings> = {}) 
 }
 
 test(
-  "a head or a body that does not come in time is answered with 408, and a silent connection too",
+  "what does not come in time is answered with 408: a head, a body, anything",
   IN_TIME,
   async (context) => {
-    const { app, origin } = await listening(context, { headersTimeoutMs: 50, requestTimeoutMs: 100 });
-    for (const begun of [
-      "",
-      "GET /ping HTTP/1.1\r\nHos",
-      postHead(origin, "{}", { "content-length": "2" }),
-    ]) {
+    const cases: [settings: Partial<Settings>, begun: (origin: string) => string][] = [
+      [{ headersTimeoutMs: 50 }, () => ""],
+      [{ headersTimeoutMs: 50 }, () => "GET /ping HTTP/1.1\r\nHos"],
+      [{ requestTimeoutMs: 100 }, (origin) => postHead(origin, "{}", { "content-length": "2" })],
+      [{ requestTimeoutMs: 100 }, () => ""],
+    ];
+    for (const [settings, begun] of cases) {
+      const { app, origin } = await listening(context, settings);
       const socket = await connected(app);
       const answer = received(socket);
-      socket.write(begun);
+      socket.write(begun(origin));
       assertRawError(await answer, 408, "RequestTimeoutException");
     }
   },
@@ -131,7 +139,13 @@ test("requests that come before the earlier ones are answered wait for their tur
 });
 
 test("with a connection all of its requests end, those that wait for their turn too, and each is told of", async (context) => {
-  const { app, generator, origin, finished, untilFinished } = await observed(context);
+  let numLookUps = 0;
+  const keyPair = () => {
+    numLookUps++;
+    return CREDENTIAL;
+  };
+  const keys = { keyPair, apiKey: () => undefined };
+  const { app, generator, origin, finished, untilFinished } = await observed(context, {}, { keys });
   generator.waits = true;
   const socket = await connected(app);
   socket.write(postRequest(origin, ONE).repeat(4));
@@ -140,8 +154,10 @@ test("with a connection all of its requests end, those that wait for their turn 
   await generator.wasCancelled;
   assert.deepEqual(await untilFinished(4), Array(4).fill("aborted"));
   assert.equal(generator.asked.length, 1);
-  const [first] = finished;
-  assert.deepEqual([first?.record.operation, first?.record.endpoint], ["InvokeEndpoint", "gpt-2"]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(numLookUps, 1);
+  const { operation, endpoint, totalMs } = finished[0]?.record ?? {};
+  assert.deepEqual([operation, endpoint, typeof totalMs], ["InvokeEndpoint", "gpt-2", "number"]);
 });
 
 test("what is no request is answered in its turn", async (context) => {
@@ -158,6 +174,7 @@ test("what is no request is answered in its turn", async (context) => {
   const second = text.indexOf("HTTP/1.1 400");
   assert.match(text.slice(0, second), /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n\["Hello and more é"\]$/s);
   assertRawError(text.slice(second), 400, "MalformedHttpRequestException");
+  assert.equal(app.connections.stats.refused.malformed, 1);
 });
 
 test("a request that breaks in its body is answered once, after the one before it", async (context) => {
@@ -166,7 +183,8 @@ test("a request that breaks in its body is answered once, after the one before i
   generator.hold = promise;
   const socket = await connected(app);
   const answers = received(socket);
-  const broken = postHead(origin, "{}", { "transfer-encoding": "chunked" });
+  // By its head alone it would be refused too, with another answer.
+  const broken = "POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
   socket.write(`${postRequest(origin, ONE)}${broken}nonsense\r\n`);
   await generator.wasAsked;
   release();
@@ -226,11 +244,37 @@ test("there are as many connections as the settings allow, wherever they come in
     third.on("error", () => {});
     await once(third, "close");
   }
-  assert.deepEqual(app.connections.stats, { open: 2, requests: 0, refused: 2 });
+  assert.deepEqual(app.connections.stats, {
+    open: 2,
+    requests: 0,
+    refused: { full: 2, handshake: 0, malformed: 0 },
+  });
   const left = once(second, "close");
   second.end();
   await left;
   const next = await connected(app);
   next.write(ping);
   await until(next, /200 OK/);
+});
+
+test("a place that is taken elsewhere is not free here", async (context) => {
+  const { app } = await listening(context, { connectionsMax: 1 });
+  const elsewhere = createServer((socket) => app.connections.accept(socket)).listen(0, "127.0.0.1");
+  context.after(() => elsewhere.close());
+  await once(elsewhere, "listening");
+  const ping = "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n";
+  const first = await connected(elsewhere);
+  first.write(ping);
+  await until(first, /200 OK/);
+  // Node takes 0 for any number, so that one more is let in.
+  const more = await Promise.all([connected(app), connected(app), connected(app)]);
+  const closed = more.map((socket) =>
+    once(
+      socket.on("error", () => {}),
+      "close",
+    ),
+  );
+  await Promise.race(closed);
+  while (app.connections.stats.refused.full < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(app.connections.stats.open, 2);
 });

@@ -22,8 +22,6 @@ class Connection {
   readonly #open: Exchange[] = [];
   #isRefused = false;
   #hasEnded = false;
-  /** Since when the answer to the first is complete, but has not left; milliseconds. */
-  #completeMs: number | undefined;
   /** What had been received when the last request was over. */
   #bytesBefore: number;
 
@@ -50,7 +48,6 @@ class Connection {
     this.#open.push(exchange);
     exchange.onOver(() => {
       this.#open.splice(this.#open.indexOf(exchange), 1);
-      this.#completeMs = undefined;
       this.#bytesBefore = this.#socket.bytesRead;
     });
     return before && new Promise((resolve) => before.onOver(() => resolve()));
@@ -61,9 +58,9 @@ class Connection {
     for (const exchange of this.#open) exchange.announceEnd(exchange === this.#open.at(-1));
   }
 
-  /** Sends a last answer, to what is no request, after the answers to the requests before it. */
-  refuse(answer: string): void {
-    if (this.#isRefused) return;
+  /** Sends a last answer, to what is no request, after the answers to the requests before it; false: it did so already. */
+  refuse(answer: string): boolean {
+    if (this.#isRefused) return false;
     this.#isRefused = true;
     const before = this.#open.findLast(({ request }) => request.complete);
     const refuse = (): void => {
@@ -74,6 +71,7 @@ class Connection {
     };
     if (before === undefined) refuse();
     else before.onOver(refuse);
+    return true;
   }
 
   /** Sends nothing more, and waits a moment for the other side to close: a client that still sends would be reset. */
@@ -87,9 +85,8 @@ class Connection {
 
   /** Cuts the connection when a complete answer has not left in time. */
   cutUnread(nowMs: number, timeoutMs: number): void {
-    if (!this.#open[0]?.response.writableEnded) return;
-    this.#completeMs ??= nowMs;
-    if (nowMs - this.#completeMs > timeoutMs) this.#socket.destroy();
+    const [first] = this.#open;
+    if (first !== undefined && first.unreadFor(nowMs) > timeoutMs) this.#socket.destroy();
   }
 }
 
@@ -104,7 +101,7 @@ export class Connections {
   readonly #others: TcpServer[] = [];
   readonly #onLastClosed: (() => void)[] = [];
   #numElsewhere = 0;
-  #numRefused = 0;
+  readonly #refused = { full: 0, handshake: 0, malformed: 0 };
   #isStopping = false;
 
   /** `isTls`: HTTP is spoken after a handshake. */
@@ -112,7 +109,7 @@ export class Connections {
     this.#server = server;
     this.#max = connectionsMax;
     server.maxConnections = connectionsMax;
-    server.on("drop", () => this.#numRefused++);
+    server.on("drop", () => this.#refused.full++);
     server.prependListener("connection", (socket: Socket) => {
       this.#watch(socket);
       if (isTls) this.#awaitHandshake(socket);
@@ -131,10 +128,13 @@ export class Connections {
     server.once("close", () => clearInterval(timer));
   }
 
-  /** Connections and requests that are open, and connections that were not taken because there were too many. */
+  /**
+   * Connections and requests that are open, and connections that ended without a request: because there were too many, in
+   * their handshake, or over broken HTTP.
+   */
   get stats() {
     const requests = [...this.#connections.values()].reduce((sum, { numOpen }) => sum + numOpen, 0);
-    return { open: this.#sockets.size, requests, refused: this.#numRefused };
+    return { open: this.#sockets.size, requests, refused: { ...this.#refused } };
   }
 
   get isStopping(): boolean {
@@ -150,7 +150,7 @@ export class Connections {
   /** Takes a connection that came in through another server. */
   accept(socket: Socket): void {
     if (this.#sockets.size >= this.#max || this.#isStopping) {
-      this.#numRefused++;
+      this.#refused.full++;
       socket.destroy();
       return;
     }
@@ -180,8 +180,9 @@ export class Connections {
   /** Sends a last answer on a connection; without one, or where no HTTP is spoken yet, it is only closed. */
   refuse(socket: Socket, answer: string | undefined): void {
     const connection = this.#connections.get(socket);
+    if (connection === undefined) this.#refused.handshake++;
     if (connection === undefined || answer === undefined || !socket.writable) socket.destroy();
-    else connection.refuse(answer);
+    else if (connection.refuse(answer)) this.#refused.malformed++;
   }
 
   /**

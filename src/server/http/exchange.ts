@@ -10,6 +10,7 @@ export class Exchange {
   readonly #gone = new AbortController();
   readonly #listeners: ((ending: Ending) => void)[] = [];
   #ending: Ending | undefined;
+  #completeMs: number | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request;
@@ -35,6 +36,12 @@ export class Exchange {
     this.#ending = ending;
     if (ending === "aborted") this.#gone.abort();
     for (const listener of this.#listeners) listener(ending);
+  }
+
+  /** How long the answer is known to be complete, in milliseconds; to be asked now and then. */
+  unreadFor(nowMs: number): number {
+    if (this.response.writableEnded) this.#completeMs ??= nowMs;
+    return nowMs - (this.#completeMs ?? nowMs);
   }
 
   /** Says in the answer whether the connection ends with it, if the answer has not begun. */

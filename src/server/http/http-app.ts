@@ -15,7 +15,7 @@ import fastify, {
   type FastifyServerOptions,
   LogController,
 } from "fastify";
-import { GptError } from "../../errors.ts";
+import { type ErrorCode, GptError } from "../../errors.ts";
 import type { Settings } from "../../settings.ts";
 import { quote } from "../../wording.ts";
 import { Bodies, type BodySettings, discardRest, Expectations, isUnfinished } from "./bodies.ts";
@@ -35,7 +35,7 @@ export interface RequestRecord {
   keyId?: string;
   inferenceId?: string;
   errorType?: string;
-  errorCode?: string;
+  errorCode?: ErrorCode;
   promptTokens?: number;
   cachedTokens?: number;
   generatedTokens?: number;
@@ -150,8 +150,7 @@ function receiveBodies(app: FastifyInstance, options: HttpOptions): void {
   });
   app.addHook("onSend", async ({ raw }, reply, payload) => {
     if (!isUnfinished(raw)) return payload;
-    // The body of a client that waits may come or not; only a closed connection leaves no doubt where the next request begins.
-    if (expectations.isOpen(raw)) reply.header("connection", "close");
+    // Node itself closes the connection of a client that was not told to go on.
     if (expectations.isOpen(raw) || !Buffer.isBuffer(payload)) return payload;
     reply.removeHeader("connection");
     reply.header("content-length", payload.length);
@@ -281,6 +280,7 @@ function finish(
 ): void {
   const { method, url, ip, record } = request;
   const ms = Math.round(performance.now() - elapsedMs);
+  if (status === "aborted" && record.endpoint !== undefined) record.totalMs ??= ms;
   request.log.info({ method, path: pathOf(url), status, ip, ms, ...record }, "request");
   if (method === "POST") {
     const { operation: name = method, ...facts } = record;

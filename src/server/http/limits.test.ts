@@ -92,4 +92,5 @@ test("connections and idle time are bounded by the settings", () => {
   assert.equal(app.server.maxConnections, 7);
   assert.equal(app.server.timeout, 630_000);
   assert.equal(app.server.keepAliveTimeout, 5000);
+  assert.equal(app.initialConfig.pluginTimeout, 0);
 });

@@ -2,7 +2,9 @@
 // engine, of the process and of the event loop, read when somebody asks.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { COUNTERS, GAUGES, REQUEST_COUNTERS, REQUEST_GAUGES } from "../../engine/counts.ts";
+import { ERRORS } from "../../errors.ts";
 import type { Generator, GeneratorStats } from "../../request/generation.ts";
+import type { Connections } from "./connections.ts";
 import type { RequestRecord } from "./http-app.ts";
 
 /** Seconds; from a cached answer to the longest deadline. */
@@ -18,21 +20,28 @@ export type LoadedGenerators = () => ReadonlyMap<string, Generator>;
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests: Counter;
-  readonly #times: readonly { field: "totalMs" | "firstTokenMs" | "queueMs"; histogram: Histogram }[];
+  readonly #seconds: Histogram;
+  readonly #times: readonly { field: "firstTokenMs" | "queueMs"; histogram: Histogram }[];
   readonly #perToken: Histogram;
 
   constructor(generators: LoadedGenerators) {
     const registers = [this.#registry];
     this.#requests = new Counter({
       name: "gpt2_requests_total",
-      help: "Requests by operation, endpoint and status code; aborted: the caller left.",
-      labelNames: ["operation", "endpoint", "code"],
+      help: "Requests by operation, endpoint, status code (aborted: the caller left) and, of those that failed, error.",
+      labelNames: ["operation", "endpoint", "code", "error"],
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: "gpt2_request_seconds",
+      help: "Time of a generation, whatever came of it.",
+      buckets: BUCKETS,
+      labelNames: ["endpoint", "result"],
       registers,
     });
     const histogram = (name: string, help: string, buckets = BUCKETS): Histogram =>
       new Histogram({ name, help, buckets, labelNames: ["endpoint"], registers });
     this.#times = [
-      { field: "totalMs", histogram: histogram("gpt2_request_seconds", "Time of a generation.") },
       { field: "firstTokenMs", histogram: histogram("gpt2_first_token_seconds", "Time to the first token.") },
       { field: "queueMs", histogram: histogram("gpt2_queue_seconds", "Time in the queue.") },
     ];
@@ -56,21 +65,58 @@ export class Metrics {
     { metric: name, help, grows }: { metric: string; help: string; grows: boolean },
     generators: LoadedGenerators,
   ): void {
-    const settings = { name: `gpt2_${name}`, help, labelNames: ["endpoint"], registers: [this.#registry] };
-    const metric = grows ? new Counter(settings) : new Gauge(settings);
-    // The engine counts by itself; a scrape takes its counts over.
-    Object.assign(metric, {
-      collect() {
-        metric.reset();
-        for (const [endpoint, generator] of generators()) metric.inc({ endpoint }, generator.stats()[field]);
-      },
+    this.#read({ name, help, labelNames: ["endpoint"] }, grows, (set) => {
+      for (const [endpoint, generator] of generators()) set({ endpoint }, generator.stats()[field]);
     });
+  }
+
+  /** Also tells of a server's connections. */
+  watch(connections: Connections): void {
+    const open = { name: "connections", help: "Connections that are open, of clients.", labelNames: [] };
+    this.#read(open, false, (set) => set({}, connections.stats.open));
+    const refused = {
+      name: "connections_refused_total",
+      help: "Connections without a request: one too many (full), a failed handshake, broken HTTP (malformed).",
+      labelNames: ["reason"],
+    };
+    this.#read(refused, true, (set) => {
+      for (const [reason, count] of Object.entries(connections.stats.refused)) set({ reason }, count);
+    });
+  }
+
+  /** A metric whose values somebody else counts: a scrape takes them over. */
+  #read(
+    { name, help, labelNames }: { name: string; help: string; labelNames: string[] },
+    grows: boolean,
+    collect: (set: (labels: Record<string, string>, value: number) => void) => void,
+  ): void {
+    const options = {
+      name: `gpt2_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect(this: Counter | Gauge) {
+        this.reset();
+        collect((labels, value) => this.inc(labels, value));
+      },
+    };
+    if (grows) new Counter(options);
+    else new Gauge(options);
   }
 
   /** Counts a finished request in. */
   finished(record: RequestRecord, status: number | "aborted"): void {
-    const { operation = "other", endpoint = "", generatedTokens = 0 } = record;
-    this.#requests.inc({ operation, endpoint, code: String(status) });
+    const { operation = "other", endpoint = "unknown", generatedTokens = 0 } = record;
+    const error = record.errorCode ?? record.errorType;
+    this.#requests.inc({
+      operation,
+      endpoint,
+      code: String(status),
+      ...(error === undefined ? {} : { error }),
+    });
+    if (record.totalMs !== undefined) {
+      this.#seconds.observe({ endpoint, result: resultOf(record, status) }, record.totalMs / 1000);
+    }
     for (const { field, histogram } of this.#times) {
       const milliseconds = record[field];
       if (milliseconds !== undefined) histogram.observe({ endpoint }, milliseconds / 1000);
@@ -88,4 +134,11 @@ export class Metrics {
   render(): Promise<string> {
     return this.#registry.metrics();
   }
+}
+
+/** What came of a generation, in few words. */
+function resultOf({ errorCode, errorType }: RequestRecord, status: number | "aborted"): string {
+  if (status === "aborted" || errorCode === "timed_out") return String(errorCode ?? status);
+  if (errorType === undefined) return "answered";
+  return errorCode !== undefined && ERRORS[errorCode].kind === "caller" ? "refused" : "failed";
 }

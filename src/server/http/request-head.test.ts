@@ -1,5 +1,6 @@
 // Heads of requests at the corners of RFC 9110 and 9112, as they stand on the wire.
 import assert from "node:assert/strict";
+import type { IncomingMessage } from "node:http";
 import { test } from "node:test";
 import { PATH, signedHeaders } from "../../../test/support/front.ts";
 import {
@@ -9,6 +10,7 @@ import {
   listening,
   received,
 } from "../../../test/support/sockets.ts";
+import { normaliseTarget } from "./request-head.ts";
 
 const BODY = '{"input":"Hello","num_return_sequences":1}';
 
@@ -126,4 +128,20 @@ test("header lines up to the limit all count for the signature", async (context)
   const lines = Array.from({ length: 2500 }, (_, i) => `a${i}:b\r\n`).join("");
   const answer = await exchange(front, post.replace("HTTP/1.1\r\n", `HTTP/1.1\r\n${lines}`));
   assert.match(answer, /^HTTP\/1\.1 200 OK/);
+});
+
+test("whoever reads the headers of a request with an absolute target finds its host there", () => {
+  const request = {
+    url: "http://example:1/a?b",
+    httpVersion: "1.1",
+    headers: { host: "x" },
+    rawHeaders: ["A", "b", "HOST", "x"],
+  };
+  normaliseTarget(request as unknown as IncomingMessage);
+  assert.deepEqual(request, {
+    url: "/a?b",
+    httpVersion: "1.1",
+    headers: { host: "example:1" },
+    rawHeaders: ["A", "b", "HOST", "example:1"],
+  });
 });

@@ -1,7 +1,7 @@
 // The orderly stop of a server, as its clients see it: no request falls, and each learns that its connection ends.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { test } from "node:test";
 import type { FastifyInstance } from "fastify";
 import { STREAM_PATH } from "../../../test/support/front.ts";
@@ -99,7 +99,9 @@ test("a stream that began before the stop is followed by the end of its connecti
   const answer = received(other);
   other.write(postRequest(origin, ONE));
   while (generator.asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  const idle = received(await connected(app));
   const { closed } = await stopping(app);
+  await idle; // By now idle connections are ended.
   const streamed = received(stream);
   first.release();
   await streamed;
@@ -125,6 +127,16 @@ test("requests that wait for their turn are answered in a stop, and the last ans
   assert.equal(text.match(/connection: close/gi)?.length, 1);
   assert.ok(text.search(/connection: close/i) > text.lastIndexOf("HTTP/1.1 200"));
   await closed;
+});
+
+test("a client that does not close its side of an ended connection is not waited for", async (context) => {
+  const { app } = await listening(context);
+  const { port } = app.server.address() as AddressInfo;
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  const answered = until(socket, /\}/);
+  socket.write(PING);
+  await answered;
+  await app.close();
 });
 
 test("what does not end by itself is cut", async (context) => {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { aFront, PATH, signedHeaders } from "../../../test/support/front.ts";
-import { connected, listening, received, until } from "../../../test/support/sockets.ts";
+import { connected, deferred, listening, received, until } from "../../../test/support/sockets.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
 import { TlsFiles } from "./tls.ts";
 
@@ -54,7 +54,9 @@ function invoke(port: number, trusted: "first" | "second"): Promise<number | und
 
 test("a certificate is renewed with the next connection, once certificate and key fit together", async (context) => {
   const files = certificateFiles(context);
-  const { app } = aFront({}, { tls: files.open() });
+  const log: string[] = [];
+  const logger = { level: "info", stream: { write: (line: string) => void log.push(line) } };
+  const { app } = aFront({}, { tls: files.open(), logger });
   await app.listen({ host: "127.0.0.1", port: 0 });
   context.after(() => app.close());
   const { port } = app.server.address() as AddressInfo;
@@ -64,6 +66,7 @@ test("a certificate is renewed with the next connection, once certificate and ke
   files.use("key", "second");
   assert.equal(await invoke(port, "second"), 200);
   await assert.rejects(invoke(port, "first"));
+  assert.equal(log.filter((line) => line.includes("the certificate was renewed")).length, 1);
 });
 
 test("a certificate whose time is over, or has not come, is told about once, at the start and later", (context) => {
@@ -129,6 +132,7 @@ test("a handshake that does not come, or is none, ends its connection, within th
   plain.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
   await Promise.all([silent, half, plain].map(closed));
   while (app.connections.stats.open > 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(app.connections.stats.refused.handshake, 3);
 });
 
 test("connections whose handshake is not over count, and others take their places when they end", async (context) => {
@@ -136,15 +140,18 @@ test("connections whose handshake is not over count, and others take their place
   const { app } = await listening(context, { connectionsMax: 2 }, { tls: files.open() });
   const silent = await Promise.all([connected(app), connected(app)]);
   await closed(await connected(app));
-  assert.deepEqual(app.connections.stats, { open: 2, requests: 0, refused: 1 });
+  assert.deepEqual([app.connections.stats.open, app.connections.stats.refused.full], [2, 1]);
   const left = closed(silent[0] as Socket);
   silent[0]?.end();
   await left;
   assert.equal(await invoke((app.server.address() as AddressInfo).port, "first"), 200);
 });
 
-test("a stop ends connections whose handshake is not over, and idle ones without a reset", async (context) => {
-  const { app } = await listening(context, {}, { tls: certificateFiles(context).open() });
+test("a stop ends connections whose handshake is not over, and idle ones without a reset", {
+  timeout: 20_000,
+}, async (context) => {
+  const settings = { tlsHandshakeTimeoutMs: 600_000 };
+  const { app } = await listening(context, settings, { tls: certificateFiles(context).open() });
   const { port } = app.server.address() as AddressInfo;
   const silent = await connected(app);
   const ca = readFileSync(join(FIXTURES, "first-cert.pem"));
@@ -156,4 +163,18 @@ test("a stop ends connections whose handshake is not over, and idle ones without
   const stopped = app.close();
   await Promise.all([closed(silent), text, stopped]);
   assert.match(await text, /^HTTP\/1\.1 200 OK/);
+});
+
+test("a stop waits for the answers that are due on connections of TLS", async (context) => {
+  const { app, generator } = await listening(context, {}, { tls: certificateFiles(context).open() });
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const silent = await connected(app);
+  const answer = invoke((app.server.address() as AddressInfo).port, "first");
+  await generator.wasAsked;
+  const stopped = app.close();
+  await closed(silent); // By now idle connections are ended.
+  release();
+  assert.equal(await answer, 200);
+  await stopped;
 });

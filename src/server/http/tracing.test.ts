@@ -11,6 +11,8 @@ import {
   trace,
 } from "@opentelemetry/api";
 import { aFront, post, send } from "../../../test/support/front.ts";
+import { connected, listening, postRequest } from "../../../test/support/sockets.ts";
+import { GptError } from "../../errors.ts";
 
 interface Recorded extends SpanOptions {
   readonly name: string;
@@ -85,6 +87,8 @@ test("a failure of ours marks its span, a refusal does not, and health checks ha
   await post(app, { input: 5 });
   generator.failure = new Error("defect");
   await post(app, { input: "" });
+  generator.failure = new GptError("timed_out", "late");
+  await post(app, { input: "" });
   const told = spans.map(({ parent, status, attributes }) => [
     parent,
     status?.code,
@@ -93,5 +97,32 @@ test("a failure of ours marks its span, a refusal does not, and health checks ha
   assert.deepEqual(told, [
     [undefined, undefined, "ModelError"],
     [undefined, 2, "InternalFailure"],
+    [undefined, 2, "ModelError"],
   ]);
+});
+
+test("a caller that leaves while its request is computed is in the log and in a span, once", async (context) => {
+  spans.length = 0;
+  const lines: string[] = [];
+  const logger = { level: "info", stream: { write: (line: string) => void lines.push(line) } };
+  const { app, generator, origin } = await listening(context, {}, { logger });
+  generator.waits = true;
+  const socket = await connected(app);
+  socket.write(postRequest(origin, { input: "" }));
+  await generator.wasAsked;
+  socket.destroy();
+  await generator.wasCancelled;
+  await new Promise((resolve) => setImmediate(resolve));
+  const told = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "request");
+  assert.equal(told.length, 1);
+  const { status, operation, endpoint, keyId, ms } = told[0];
+  assert.deepEqual(
+    [status, operation, endpoint, keyId],
+    ["aborted", "InvokeEndpoint", "gpt-2", "AKIDEXAMPLE"],
+  );
+  assert.equal(typeof ms, "number");
+  assert.deepEqual(
+    spans.map(({ name, attributes }) => [name, attributes?.["gpt2.aborted"]]),
+    [["InvokeEndpoint", true]],
+  );
 });

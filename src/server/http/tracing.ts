@@ -34,7 +34,9 @@ export function traceRequest(request: TracedRequest, parent: Context): void {
     ...Object.fromEntries(Object.entries(facts).map(([fact, value]) => [attributeOf(fact), value])),
   };
   const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: startedMs, attributes }, parent);
-  if (typeof status === "number" && status >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+  // A request that died at its deadline is answered like a wrong one, and is none.
+  const isOurs = typeof status === "number" && (status >= 500 || facts.errorCode === "timed_out");
+  if (isOurs) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end();
 }
 
