@@ -54,7 +54,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   "server/http": ["errors", "wording", "settings", "files", "request/generation", "engine/counts"],
   "server/access": ["errors", "settings", "files", "sigv4", "server/http"],
-  "server/doors": ["errors", "wording", "settings", "request", "server/http", "server/access"],
+  "server/doors": ["errors", "wording", "settings", "files", "request", "server/http", "server/access"],
   server: [
     "errors",
     "settings",

@@ -38,7 +38,10 @@ const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
 const app = createApp({
   generators: new Map([["gpt-2", generator]]),
   settings,
-  keys: { keyPair: (id) => (id === KEY.accessKeyId ? KEY : undefined), apiKey: () => undefined },
+  keys: {
+    keyPair: (id) => (id === KEY.accessKeyId ? { ...KEY, endpoints: "*" } : undefined),
+    apiKey: () => undefined,
+  },
   logger: { level: settings.logLevel, stream: process.stderr },
   onFinished: (record, status) => metrics.finished(record, status),
 });

@@ -94,7 +94,16 @@ function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly g
     fatalError: never(),
     close: never,
   };
-  return { door: "runtime", app, models, metrics: undefined, settings: all, onReload: () => {}, generator };
+  return {
+    door: "runtime",
+    app,
+    models,
+    metrics: undefined,
+    files: [],
+    settings: all,
+    onReload: () => {},
+    generator,
+  };
 }
 
 test("a stop ends in time with everything open that can be, and while a model loads", {

@@ -2,6 +2,7 @@
 import type { AddressInfo } from "node:net";
 import { GptError, messageOf } from "../errors.ts";
 import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
+import type { WatchedFile } from "../files/watched-file.ts";
 import type { FoundModel } from "../generator/find-model.ts";
 import { loadGenerator } from "../generator/load-generator.ts";
 import { memoryLimit } from "../machine/memory.ts";
@@ -149,6 +150,8 @@ export interface ServerParts {
   readonly app: App;
   readonly models: Pick<Models, "ready" | "byEndpoint" | "stateOf" | "fatalError" | "close">;
   readonly metrics: Metrics | undefined;
+  /** Files that are read again when they change. */
+  readonly files: readonly WatchedFile<unknown>[];
   readonly settings: Settings;
   /**
    * Is called for SIGHUP, which never ends a request: reads again what can be read again without a stop, and says so in
@@ -210,10 +213,12 @@ async function adminOf({
   app,
   models,
   metrics,
+  files,
   settings,
 }: Omit<ServerParts, "onReload">): Promise<App | undefined> {
   if (metrics === undefined) return undefined;
   metrics.watch(app.connections);
+  metrics.watchFiles(files);
   const { createAdminApp } = await import("./doors/admin.ts");
   return createAdminApp({
     settings,
@@ -222,6 +227,7 @@ async function adminOf({
     metrics,
     generators: models.byEndpoint,
     stateOf: models.stateOf,
+    files,
   });
 }
 

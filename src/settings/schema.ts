@@ -147,6 +147,15 @@ const ACCESS = {
     .describe(
       "JSON file of hashed API keys for --auth bearer, as `gpt2-api api-key` makes them; read again when it changes.",
     ),
+  keyFileGraceMs: z
+    .int()
+    .min(0)
+    .max(60 * MINUTE_MS)
+    .default(30_000)
+    .describe(
+      "How long the last good keys stay valid when a key file cannot be read or used, in milliseconds; the keys of a file " +
+        "that is gone are valid no longer at once.",
+    ),
   debugSignature: z
     .boolean()
     .default(false)

@@ -24,7 +24,7 @@ export function aFront(settings: Partial<Settings> = {}, options: Partial<AppOpt
     generators: new Map([["gpt-2", generator]]),
     settings: { ...DEFAULT_SETTINGS, ...settings },
     keys: {
-      keyPair: (id) => (id === CREDENTIAL.accessKeyId ? CREDENTIAL : undefined),
+      keyPair: (id) => (id === CREDENTIAL.accessKeyId ? { ...CREDENTIAL, endpoints: "*" } : undefined),
       apiKey: () => undefined,
     },
     now: () => NOW,

@@ -105,9 +105,12 @@ export const container: Command = {
     onProblem = (message) => app.log.error(message);
     tellOfDownload = (text) => app.log.info(text);
     const onReload = () => app.log.info("SIGHUP: there is nothing to read again");
-    return serveForLife({ door: "container", app, models, metrics, settings, onReload }, (baseUrl) => {
-      process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
-    });
+    return serveForLife(
+      { door: "container", app, models, metrics, files: [], settings, onReload },
+      (baseUrl) => {
+        process.stdout.write(`# The container contract is served at ${baseUrl}/invocations\n`);
+      },
+    );
   },
 };
 

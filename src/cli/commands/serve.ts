@@ -1,6 +1,7 @@
 // `gpt2-api serve`: the runtime front on one or more models, from the settings to the orderly stop.
 
 import { GptError } from "../../errors.ts";
+import type { WatchedFile } from "../../files/watched-file.ts";
 import { loadKeys } from "../../server/access/load-keys.ts";
 import { TlsFiles } from "../../server/http/tls.ts";
 import { Models, metricsOf } from "../../server/lifecycle.ts";
@@ -67,8 +68,9 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
   const report = (message: string): void => onProblem(message);
   let tellOfDownload: (text: string) => void = tell;
   const endpoints = endpointsOf(settings);
-  const { keys, own, reread } = loadKeys(settings, process.env, report);
+  const { keys, own, file: keyFile } = loadKeys(settings, process.env, report);
   const tls = tlsOf(settings, report);
+  const files = [...(keyFile ? [keyFile] : []), ...(tls?.files ?? [])];
   // The models are loaded in threads of their own, and the server's modules meanwhile.
   const models = new Models(settings, endpoints, {
     env: process.env,
@@ -91,11 +93,11 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
   onProblem = (message) => app.log.error(message);
   tellOfDownload = (text) => app.log.info(text);
   const onReload = (): void => {
-    reread();
-    tls?.read();
+    checkAll(files);
     app.log.info("SIGHUP: key files and certificate were read again");
   };
-  return serveForLife({ door: "runtime", app, models, metrics, settings, onReload }, (baseUrl) => {
+  setInterval(() => checkAll(files), CHECK_MS).unref();
+  return serveForLife({ door: "runtime", app, models, metrics, files, settings, onReload }, (baseUrl) => {
     const target: ExampleTarget = {
       baseUrl,
       auth: settings.auth,
@@ -110,6 +112,13 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
     progress = undefined; // A restart is told in the log.
     process.stdout.write(greeting({ served, target, settings, own, allClients }));
   });
+}
+
+/** How often files are looked at that nobody asks for meanwhile: their trouble is told before a caller meets it. */
+const CHECK_MS = 10_000;
+
+function checkAll(files: readonly WatchedFile<unknown>[]): void {
+  for (const file of files) file.check();
 }
 
 /** @throws GptError `invalid_config` when only one of the two files is named, or they do not fit together. */

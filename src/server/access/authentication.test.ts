@@ -1,87 +1,23 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
+import { aFile } from "../../../test/support/changing-file.ts";
 import { FakeGenerator } from "../../../test/support/fake-generator.ts";
-import { aFront, CREDENTIAL, PATH, post, STREAM_PATH, send } from "../../../test/support/front.ts";
-import { apiKeysFrom, keyPairsFrom } from "./key-files.ts";
+import {
+  aFront,
+  CREDENTIAL,
+  PATH,
+  post,
+  STREAM_PATH,
+  send,
+  signedHeaders,
+} from "../../../test/support/front.ts";
+import { DEFAULT_SETTINGS } from "../../settings.ts";
+import { authorize, type Caller } from "./authentication.ts";
+import { apiKeyFile } from "./key-files.ts";
 
-const { accessKeyId, secretAccessKey } = CREDENTIAL;
-
-/** A file whose time of change moves on with every write, whatever the clock of the file system can tell apart. */
-function aFile(context: TestContext, name: string) {
-  const directory = mkdtempSync(join(tmpdir(), "gpt2-api-"));
-  context.after(() => rmSync(directory, { recursive: true }));
-  const path = join(directory, name);
-  let seconds = 1_000_000_000;
-  const write = (content: unknown): void => {
-    writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
-    seconds++;
-    utimesSync(path, seconds, seconds);
-  };
-  return { path, write, remove: () => rmSync(path) };
-}
-
-test("a credentials file is read again when it changes; what cannot be used leaves the last good one", async (context) => {
-  const { path, write, remove } = aFile(context, "keys.json");
-  const problems: string[] = [];
-  write({ keys: [{ accessKeyId: "OTHER", secretAccessKey }] });
-  const keyPair = keyPairsFrom(path, (message) => problems.push(message));
-  const { app } = aFront({}, { keys: { keyPair, apiKey: () => undefined } });
-  const status = async () => (await post(app, { input: "" })).statusCode;
-  assert.equal(await status(), 403);
-  write({
-    keys: [
-      { accessKeyId: "OTHER", secretAccessKey },
-      { accessKeyId, secretAccessKey },
-    ],
-  });
-  assert.equal(await status(), 200);
-  write('{"keys": [{"accessKeyId": "A", "secretAccessKey": "hush"');
-  assert.equal(await status(), 200);
-  write({ keys: [{ accessKeyId: "A", secretAccessKey: "hush", endpoint: "x" }] });
-  assert.equal(await status(), 200);
-  remove();
-  assert.equal(await status(), 200);
-  assert.equal(await status(), 200);
-  assert.equal(problems.length, 3);
-  for (const problem of problems)
-    assert.match(problem, /keys\.json cannot be used, so its last good content/);
-  assert.doesNotMatch(problems.join(), /hush/);
-  write({ accessKeyId: "ALONE", secretAccessKey });
-  assert.equal(await status(), 403);
-  assert.equal(keyPair("ALONE")?.secretAccessKey, secretAccessKey);
-});
-
-test("a key file that cannot be used from the start is refused by name", (context) => {
-  const { path, write } = aFile(context, "keys.json");
-  const pair = { accessKeyId, secretAccessKey };
-  const wrong = [
-    "",
-    "[]",
-    { keys: [{ accessKeyId }] },
-    { keys: [pair, pair] },
-    { keys: [{ ...pair, expiresAt: "x" }] },
-  ];
-  const refused = { code: "invalid_config", message: /keys\.json cannot be used: / };
-  assert.throws(() => keyPairsFrom(path, () => {}), refused);
-  for (const content of wrong) {
-    write(content);
-    assert.throws(() => keyPairsFrom(path, () => {}), refused);
-  }
-  write({ keys: [{ id: "a", sha256: "short" }] });
-  assert.throws(() => apiKeysFrom(path, () => {}), refused);
-});
-
-test("a session token and its end come from the file", (context) => {
-  const { path, write } = aFile(context, "keys.json");
-  write({ keys: [{ accessKeyId, secretAccessKey, sessionToken: "t", expiresAt: "2026-01-01T00:00:00Z" }] });
-  const pair = keyPairsFrom(path, () => {})(accessKeyId);
-  assert.equal(pair?.sessionToken, "t");
-  assert.equal(pair?.expiresAt?.getTime(), Date.UTC(2026, 0, 1));
-});
+const { accessKeyId } = CREDENTIAL;
+const OPTIONS = { keyFileGraceMs: 30_000, onProblem: () => {} };
 
 test("a key may invoke only its endpoints, and learns of others in AWS's words", async () => {
   const one = new FakeGenerator();
@@ -89,7 +25,7 @@ test("a key may invoke only its endpoints, and learns of others in AWS's words",
     ["gpt-2", one],
     ["other", one],
   ]);
-  const keyPair = () => ({ ...CREDENTIAL, endpoints: ["gpt-2"] });
+  const keyPair = () => ({ ...CREDENTIAL, endpoints: new Set(["gpt-2"]) });
   const { app } = aFront({}, { generators, keys: { keyPair, apiKey: () => undefined } });
   assert.equal((await post(app, { input: "" })).statusCode, 200);
   for (const operation of ["invocations", "invocations-response-stream"]) {
@@ -105,11 +41,42 @@ test("a key may invoke only its endpoints, and learns of others in AWS's words",
   assert.equal(one.asked.length, 1);
 });
 
+test("a request is looked up once: what was found is what it may do, though its key goes meanwhile", async () => {
+  const hash = createHash("sha256").update("gpt2_secret").digest("hex");
+  for (const auth of ["sigv4", "bearer"] as const) {
+    for (const [endpoints, status] of [
+      [new Set(["gpt-2"]), 200],
+      [new Set(["other"]), 403],
+    ] as const) {
+      let lookUps = 0;
+      const once = <T>(found: T): T | undefined => (lookUps++ === 0 ? found : undefined);
+      const keys = {
+        keyPair: () => once({ ...CREDENTIAL, endpoints }),
+        apiKey: () => once({ id: "alice", sha256: hash, endpoints }),
+      };
+      const { app } = aFront({ auth }, { keys });
+      const payload = '{"input":""}';
+      const headers = auth === "sigv4" ? signedHeaders(payload) : { authorization: "Bearer gpt2_secret" };
+      const { statusCode } = await send(app, { method: "POST", url: PATH, headers, payload });
+      assert.deepEqual([statusCode, lookUps], [status, 1], auth);
+    }
+  }
+});
+
+test("a permission that is missing is none", () => {
+  const caller = { keyId: "x" } as unknown as Caller;
+  assert.throws(() => authorize(caller, "gpt-2", DEFAULT_SETTINGS));
+  const none = { keyId: "x", endpoints: new Set<string>() };
+  assert.throws(() => authorize(none, "gpt-2", DEFAULT_SETTINGS), { type: "AccessDeniedException" });
+  authorize({ keyId: "x", endpoints: "*" }, "gpt-2", DEFAULT_SETTINGS);
+});
+
 test("an API key is known by its hash alone", async (context) => {
   const { path, write } = aFile(context, "api-keys.json");
   const sha256 = createHash("sha256").update("gpt2_secret").digest("hex");
   write({ keys: [{ id: "alice", sha256, endpoints: ["gpt-2"] }] });
-  const keys = { keyPair: () => undefined, apiKey: apiKeysFrom(path, () => {}) };
+  const file = apiKeyFile(path, OPTIONS);
+  const keys = { keyPair: () => undefined, apiKey: (hash: string) => file.content.get(hash) };
   const lines: string[] = [];
   const logger = { level: "info", stream: { write: (line: string) => lines.push(line) } };
   const { app } = aFront({ auth: "bearer" }, { keys, logger });

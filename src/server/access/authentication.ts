@@ -7,24 +7,26 @@ import type { Settings } from "../../settings.ts";
 import { type Credential, type Refused, verifyHead } from "../../sigv4/index.ts";
 import { AwsError } from "../http/http-errors.ts";
 
+/** Names of the endpoints that may be invoked. "*" stands for all; that something is missing never does. */
+export type Permission = "*" | ReadonlySet<string>;
+
 /** An authenticated caller. */
 export interface Caller {
   /** Access key id, or the id of an API key; empty without authentication. */
   readonly keyId: string;
-  /** Names of the endpoints that may be invoked; undefined: all. */
-  readonly endpoints?: readonly string[] | undefined;
+  readonly endpoints: Permission;
 }
 
 /** A key pair and what it allows. */
 export interface KeyPair extends Credential {
-  readonly endpoints?: readonly string[] | undefined;
+  readonly endpoints: Permission;
 }
 
 /** An API key as it is stored: only the SHA-256 of the key itself, which is random enough to need no more. */
 export interface ApiKey {
   readonly id: string;
   readonly sha256: string;
-  readonly endpoints?: readonly string[] | undefined;
+  readonly endpoints: Permission;
 }
 
 /** Looks at the head of a request. @throws AwsError with AWS's name, status and text. */
@@ -33,6 +35,7 @@ export type Authenticate = (request: FastifyRequest) => Identify;
 /** Tells the caller once the body is there. @throws AwsError with AWS's name, status and text. */
 export type Identify = (body: Uint8Array) => Caller;
 
+/** Where keys are looked up: once for a request, so that what was found is what it may do. */
 export interface Keys {
   readonly keyPair: (accessKeyId: string) => KeyPair | undefined;
   /** Looks an API key up by the SHA-256 of what was sent, in lower-case hex. */
@@ -46,7 +49,7 @@ export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date
     case "bearer":
       return (request) => byApiKey(request, keys);
     case "none":
-      return () => () => ({ keyId: "" });
+      return () => () => ({ keyId: "", endpoints: "*" });
   }
 }
 
@@ -100,7 +103,7 @@ function forbidden(type: string, message: string): AwsError {
 
 /** @throws AwsError AccessDeniedException in AWS's words when the caller may not invoke this endpoint. */
 export function authorize({ keyId, endpoints }: Caller, endpoint: string, { region }: Settings): void {
-  if (endpoints === undefined || endpoints.includes(endpoint)) return;
+  if (endpoints === "*" || endpoints.has(endpoint)) return;
   const resource = `arn:aws:sagemaker:${region === "any" ? "local" : region}:000000000000:endpoint/${endpoint}`;
   throw new AwsError(
     "AccessDeniedException",

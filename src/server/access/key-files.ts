@@ -1,13 +1,14 @@
 // The files that hold keys: key pairs for SigV4, hashed API keys for bearer authentication, each with the endpoints it
-// may invoke. Both are JSON and are read again when they change.
+// may invoke. Both are JSON and are read again when they change. When one is gone, so are its keys; when it cannot be used,
+// half-written perhaps, the last good ones stay valid for a while.
 import { z } from "zod";
-import { WatchedFile } from "../../files/watched-file.ts";
-import { ENDPOINT_NAME, ENDPOINT_NAME_MAX } from "../../settings.ts";
-import type { ApiKey, KeyPair } from "./authentication.ts";
+import { WatchedFile, type WatchedFileOptions } from "../../files/watched-file.ts";
+import { ENDPOINT_NAME, ENDPOINT_NAME_MAX, type Settings } from "../../settings.ts";
+import type { ApiKey, KeyPair, Permission } from "./authentication.ts";
 
 const endpoints = z.array(z.string().max(ENDPOINT_NAME_MAX).regex(ENDPOINT_NAME)).optional();
 
-const keyPair = z.strictObject({
+const keyPairEntry = z.strictObject({
   accessKeyId: z.string().min(1).max(128),
   secretAccessKey: z.string().min(1),
   sessionToken: z.string().min(1).optional(),
@@ -15,43 +16,76 @@ const keyPair = z.strictObject({
   endpoints,
 });
 
-const apiKey = z.strictObject({
+/** An API key as the file has it. */
+export const apiKeyEntry = z.strictObject({
   id: z.string().min(1).max(128),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   endpoints,
 });
 
-/** `{"keys": [{"accessKeyId", "secretAccessKey", "sessionToken"?, "expiresAt"?, "endpoints"?}]}`; or one pair alone. */
-export function keyPairsFrom(path: string, onProblem: (message: string) => void) {
-  const file = new WatchedFile(
-    path,
-    (text) => {
-      const pairs = parse(text, z.union([z.strictObject({ keys: z.array(keyPair) }), keyPair]));
-      const list = "keys" in pairs ? pairs.keys : [pairs];
-      return byName(list.map(credentialOf), ({ accessKeyId }) => accessKeyId);
-    },
-    onProblem,
-  );
-  return (accessKeyId: string): KeyPair | undefined => file.content.get(accessKeyId);
+export type KeyFileOptions = Pick<Settings, "keyFileGraceMs"> &
+  Pick<WatchedFileOptions<unknown>, "onProblem" | "elapsed">;
+
+/** Keys by the name under which a request looks for them. */
+export type KeyFile<T> = WatchedFile<ReadonlyMap<string, T>>;
+
+/**
+ * `{"keys": [{"accessKeyId", "secretAccessKey", "sessionToken"?, "expiresAt"?, "endpoints"?}]}`; or one pair alone. Without
+ * `endpoints` a key may invoke all of them.
+ * @throws GptError `invalid_config` when the file cannot be used from the start.
+ */
+export function keyPairFile(path: string, options: KeyFileOptions): KeyFile<KeyPair> {
+  const schema = z.union([z.strictObject({ keys: z.array(keyPairEntry) }), keyPairEntry]);
+  return keyFile(path, "--credentials-file", options, (text) => {
+    const pairs = parse(text, schema);
+    const list = "keys" in pairs ? pairs.keys : [pairs];
+    return byName(list.map(keyPairOf), ({ accessKeyId }) => accessKeyId);
+  });
 }
 
-/** `{"keys": [{"id", "sha256", "endpoints"?}]}`. */
-export function apiKeysFrom(path: string, onProblem: (message: string) => void) {
-  const file = new WatchedFile(
-    path,
-    (text) =>
-      byName(parse(text, z.strictObject({ keys: z.array(apiKey) })).keys as ApiKey[], ({ sha256 }) => sha256),
-    onProblem,
-  );
-  return (sha256: string): ApiKey | undefined => file.content.get(sha256);
+/**
+ * `{"keys": [{"id", "sha256", "endpoints"?}]}`, by the hash.
+ * @throws GptError `invalid_config` when the file cannot be used from the start.
+ */
+export function apiKeyFile(path: string, options: KeyFileOptions): KeyFile<ApiKey> {
+  const schema = z.strictObject({ keys: z.array(apiKeyEntry) });
+  return keyFile(path, "--api-keys-file", options, (text) => {
+    const keys = parse(text, schema).keys.map((entry) => ({ ...entry, endpoints: permissionOf(entry) }));
+    return byName(keys, ({ sha256 }) => sha256);
+  });
 }
 
-function credentialOf({ expiresAt, sessionToken, ...pair }: z.output<typeof keyPair>): KeyPair {
+function keyFile<T>(
+  path: string,
+  flag: "--credentials-file" | "--api-keys-file",
+  { keyFileGraceMs, onProblem, elapsed = () => performance.now() }: KeyFileOptions,
+  parseKeys: (text: string) => ReadonlyMap<string, T>,
+): KeyFile<T> {
+  return new WatchedFile({
+    path,
+    flag,
+    parse: parseKeys,
+    withoutFile: { content: new Map(), graceMs: keyFileGraceMs },
+    isSecret: flag === "--credentials-file", // API keys stand in their file as hashes.
+    onProblem,
+    elapsed,
+  });
+}
+
+function keyPairOf(entry: z.output<typeof keyPairEntry>): KeyPair {
+  const { accessKeyId, secretAccessKey, sessionToken, expiresAt } = entry;
   return {
-    ...pair,
+    accessKeyId,
+    secretAccessKey,
     ...(sessionToken === undefined ? {} : { sessionToken }),
     ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
+    endpoints: permissionOf(entry),
   };
+}
+
+/** The one place where a field that is left out means all. */
+function permissionOf(entry: { readonly endpoints?: readonly string[] | undefined }): Permission {
+  return entry.endpoints === undefined ? "*" : new Set(entry.endpoints);
 }
 
 function byName<T>(list: readonly T[], nameOf: (entry: T) => string): ReadonlyMap<string, T> {

@@ -1,24 +1,25 @@
 // Which keys a server accepts, from its settings and environment: key pairs for SigV4, API keys for bearer
 // authentication, or none where the operator said so in as many words.
-
 import { GptError } from "../../errors.ts";
+import type { WatchedFile } from "../../files/watched-file.ts";
 import type { Settings } from "../../settings.ts";
+import type { Credential } from "../../sigv4/index.ts";
 import type { Keys } from "./authentication.ts";
-import { apiKeysFrom, keyPairsFrom } from "./key-files.ts";
+import { apiKeyFile, keyPairFile } from "./key-files.ts";
 import { credentialFrom, type Environment, type LoadedCredential, loadCredential } from "./own-key-pair.ts";
 
 export interface LoadedKeys {
   readonly keys: Keys;
   /** The one key pair of the environment or of the user's cache; undefined: keys come from a file, or none are needed. */
   readonly own?: LoadedCredential;
-  /** Looks whether the file has changed, as every request does. */
-  readonly reread: () => void;
+  /** The file that the keys come from, if they do. */
+  readonly file?: WatchedFile<unknown>;
 }
 
 const NO_KEYS: Keys = { keyPair: () => undefined, apiKey: () => undefined };
 
 /**
- * `onProblem` is told when a key file changes into something that cannot be used.
+ * `onProblem` is told, again and again, of a key file that cannot be used.
  * @throws GptError `invalid_config` when a file is missing or unusable, or an open door would be public.
  */
 export function loadKeys(
@@ -26,39 +27,45 @@ export function loadKeys(
   env: Environment,
   onProblem: (message: string) => void,
 ): LoadedKeys {
-  switch (settings.auth) {
+  const { auth, credentialsFile, keyFileGraceMs } = settings;
+  const options = { keyFileGraceMs, onProblem };
+  switch (auth) {
     case "none":
       refusePublic(settings);
-      return { keys: NO_KEYS, reread: () => {} };
+      return { keys: NO_KEYS };
     case "bearer": {
-      const apiKey = apiKeysFrom(requireApiKeys(settings), onProblem);
-      return { keys: { ...NO_KEYS, apiKey }, reread: () => void apiKey("") };
+      const file = apiKeyFile(requireApiKeys(settings), options);
+      return { keys: { ...NO_KEYS, apiKey: (sha256) => file.content.get(sha256) }, file };
     }
-    case "sigv4":
-      return settings.credentialsFile === ""
-        ? ownPair(env)
-        : filePairs(settings.credentialsFile, env, onProblem);
+    case "sigv4": {
+      if (credentialsFile === "") return onePair(loadCredential(env));
+      const file = keyPairFile(credentialsFile, options);
+      return filePairs(file, credentialFrom(env));
+    }
   }
 }
 
-function ownPair(env: Environment): LoadedKeys {
-  const own = loadCredential(env);
-  const { credential } = own;
-  return {
-    keys: { ...NO_KEYS, keyPair: (id) => (id === credential.accessKeyId ? credential : undefined) },
-    own,
-    reread: () => {},
-  };
+function onePair(own: LoadedCredential): LoadedKeys {
+  const pair = { ...own.credential, endpoints: "*" } as const;
+  return { keys: { ...NO_KEYS, keyPair: (id) => (id === pair.accessKeyId ? pair : undefined) }, own };
 }
 
-/** The pairs of a file, and that of the environment when there is one. */
-function filePairs(path: string, env: Environment, onProblem: (message: string) => void): LoadedKeys {
-  const lookUp = keyPairsFrom(path, onProblem);
-  const reread = (): void => void lookUp("");
-  const credential = credentialFrom(env);
-  if (credential === undefined) return { keys: { ...NO_KEYS, keyPair: lookUp }, reread };
-  const keyPair: Keys["keyPair"] = (id) => (id === credential.accessKeyId ? credential : lookUp(id));
-  return { keys: { ...NO_KEYS, keyPair }, own: { credential }, reread };
+/**
+ * The pairs of a file, and that of the environment when there is one. Of a pair that stands in both, only the file's word
+ * counts, from then on: its entry may allow less, and that it is taken out is to end it.
+ */
+function filePairs(file: ReturnType<typeof keyPairFile>, credential: Credential | undefined): LoadedKeys {
+  if (credential === undefined) {
+    return { keys: { ...NO_KEYS, keyPair: (id) => file.content.get(id) }, file };
+  }
+  const pair = { ...credential, endpoints: "*" } as const;
+  let stoodInFile = file.content.has(pair.accessKeyId);
+  const keyPair: Keys["keyPair"] = (id) => {
+    const { content } = file;
+    stoodInFile ||= content.has(pair.accessKeyId);
+    return id === pair.accessKeyId && !stoodInFile ? pair : content.get(id);
+  };
+  return { keys: { ...NO_KEYS, keyPair }, own: { credential }, file };
 }
 
 function requireApiKeys({ apiKeysFile }: Settings): string {

@@ -1,19 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { aFile } from "../../../test/support/changing-file.ts";
 import { FakeGenerator } from "../../../test/support/fake-generator.ts";
 import { aFront, post } from "../../../test/support/front.ts";
 import { connected, listening, received, until } from "../../../test/support/sockets.ts";
 import { GptError } from "../../errors.ts";
+import { WatchedFile } from "../../files/watched-file.ts";
 import type { Generator } from "../../request/generation.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../settings.ts";
+import { keyPairFile } from "../access/key-files.ts";
 import { Metrics } from "../http/metrics.ts";
 import { createAdminApp } from "./admin.ts";
 import type { CallersDoor } from "./openapi.ts";
 
-function anAdmin(settings: Partial<Settings> = {}, door: CallersDoor = "runtime") {
+function anAdmin(
+  settings: Partial<Settings> = {},
+  door: CallersDoor = "runtime",
+  files: readonly WatchedFile<unknown>[] = [],
+) {
   const generator = new FakeGenerator();
   const generators = new Map<string, Generator | undefined>([["gpt-2", generator]]);
   const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
+  metrics.watchFiles(files);
   const app = createAdminApp({
     settings: { ...DEFAULT_SETTINGS, ...settings },
     door,
@@ -21,6 +29,7 @@ function anAdmin(settings: Partial<Settings> = {}, door: CallersDoor = "runtime"
     metrics,
     generators: () => generators,
     stateOf: (endpoint) => `downloading ${endpoint} 45 %`,
+    files,
   });
   return { app, metrics, generator, generators };
 }
@@ -44,6 +53,56 @@ test("/readyz is for endpoints that answer, /healthz for those that may answer a
     "gpt-2": "ready",
     other: "downloading other 45 %",
   });
+});
+
+test("a key file that cannot be used is told by /readyz, which is red, and by /metrics", async (context) => {
+  const { path, write, remove } = aFile(context, "keys.json");
+  write({ keys: [] });
+  const keys = keyPairFile(path, { keyFileGraceMs: 30_000, onProblem: () => {} });
+  const certificate = aFile(context, "cert.pem");
+  certificate.write("x");
+  const cert = new WatchedFile({
+    path: certificate.path,
+    flag: "--tls-cert",
+    parse: (text) => text,
+    withoutFile: "the last good content",
+    isSecret: false,
+    onProblem: () => {},
+  });
+  const { app } = anAdmin({}, "runtime", [keys, cert]);
+  const ready = async () => {
+    const { statusCode, body } = await app.inject({ url: "/readyz" });
+    return [statusCode, body] as const;
+  };
+  const usable = async () => (await app.inject({ url: "/metrics" })).body.match(/^gpt2_file_usable.*$/gm);
+  const [flag, other] = ["--credentials-file", "--tls-cert"];
+  assert.deepEqual(await ready(), [
+    200,
+    JSON.stringify({ "gpt-2": "ready", [flag]: "ready", [other]: "ready" }),
+  ]);
+  assert.deepEqual(await usable(), [
+    `gpt2_file_usable{flag="${flag}"} 1`,
+    `gpt2_file_usable{flag="${other}"} 1`,
+  ]);
+  write("half");
+  assert.deepEqual(await usable(), [
+    `gpt2_file_usable{flag="${flag}"} 0`,
+    `gpt2_file_usable{flag="${other}"} 1`,
+  ]);
+  const [status, body] = await ready();
+  assert.equal(status, 503);
+  assert.match(JSON.parse(body).Message, /"--credentials-file":"it is not JSON"/);
+  assert.equal((await app.inject({ url: "/healthz" })).statusCode, 200);
+  write({ keys: [] });
+  assert.equal((await ready())[0], 200);
+  remove();
+  assert.equal((await ready())[0], 503);
+  write({ keys: [] });
+  certificate.remove();
+  assert.deepEqual(await ready(), [
+    200,
+    JSON.stringify({ "gpt-2": "ready", [flag]: "ready", [other]: "it is not there" }),
+  ]);
 });
 
 test("/metrics counts requests by code, their times and tokens, and shows the engine's own numbers", async () => {

@@ -1,6 +1,7 @@
 // The operator's door, on a port of its own: /metrics, /healthz, /readyz and /openapi.json. It answers nothing about
 // texts or keys, and nothing here can be changed through it.
-import type { FastifyInstance, FastifyServerOptions } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyServerOptions } from "fastify";
+import type { FileState, WatchedFile } from "../../files/watched-file.ts";
 import type { Generator } from "../../request/generation.ts";
 import type { Settings } from "../../settings.ts";
 import { createHttpApp, sendJson } from "../http/http-app.ts";
@@ -19,11 +20,13 @@ export interface AdminOptions {
   readonly generators: () => ReadonlyMap<string, Generator | undefined>;
   /** What is being done about one that is undefined. */
   readonly stateOf: (endpoint: string) => string;
+  /** Files that are read again when they change. */
+  readonly files: readonly WatchedFile<unknown>[];
   readonly logger?: FastifyServerOptions["logger"];
 }
 
 export function createAdminApp(options: AdminOptions): FastifyInstance {
-  const { settings, door, baseUrl, metrics, generators, stateOf, logger } = options;
+  const { settings, door, baseUrl, metrics, generators, stateOf, files, logger } = options;
   const app = createHttpApp({
     settings,
     logger,
@@ -31,18 +34,24 @@ export function createAdminApp(options: AdminOptions): FastifyInstance {
     toError: (error, { id }) =>
       toAwsError(error, { requestId: id, region: settings.region, endpoint: "admin" }),
   });
-  const health = (): Record<string, string> =>
+  const endpoints = (): Record<string, string> =>
     Object.fromEntries([...generators()].map(([name, each]) => [name, each?.health ?? stateOf(name)]));
-  const answerIf =
-    (isWell: (state: string) => boolean): Handler =>
-    async (_request, reply) => {
-      const states = health();
-      if (Object.values(states).every(isWell)) return sendJson(reply, states);
-      throw new AwsError("ServiceUnavailable", `Not every endpoint is well: ${JSON.stringify(states)}`);
-    };
   const handlers: Record<OperationOf<"admin">, Handler> = {
-    healthz: answerIf((state) => state !== "failed"),
-    readyz: answerIf((state) => state === "ready"),
+    healthz: async (_request, reply) => {
+      const states = endpoints();
+      return answerStates(reply, states, !Object.values(states).includes("failed"));
+    },
+    readyz: async (_request, reply) => {
+      const states = endpoints();
+      const allReady = Object.values(states).every((state) => state === "ready");
+      const fileStates = files.map(stateNow);
+      const told = Object.fromEntries(fileStates.map(({ flag, problem }) => [flag, problem ?? "ready"]));
+      return answerStates(
+        reply,
+        { ...states, ...told },
+        allReady && !fileStates.some(({ isUrgent }) => isUrgent),
+      );
+    },
     metrics: async (_request, reply) =>
       reply.header("content-type", metrics.contentType).send(await metrics.render()),
     openapi: async (_request, reply) => {
@@ -52,6 +61,17 @@ export function createAdminApp(options: AdminOptions): FastifyInstance {
   };
   addRoutes(app, "admin", handlers, EVERYBODY);
   return app;
+}
+
+function stateNow(file: WatchedFile<unknown>): FileState {
+  file.check();
+  return file.state;
+}
+
+/** By endpoint, and by the flag of a file: no endpoint's name begins with a hyphen. */
+function answerStates(reply: FastifyReply, states: Readonly<Record<string, string>>, isWell: boolean) {
+  if (isWell) return sendJson(reply, states);
+  throw new AwsError("ServiceUnavailable", `Not all is well: ${JSON.stringify(states)}`);
 }
 
 /** The limits of the model that takes the longest texts: a description for all endpoints must not refuse any of them. */

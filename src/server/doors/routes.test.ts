@@ -31,6 +31,7 @@ function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
         metrics: new Metrics(() => new Map()),
         generators: () => new Map([["gpt-2", generator]]),
         stateOf: () => "loading",
+        files: [],
       });
   }
 }

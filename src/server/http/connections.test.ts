@@ -142,7 +142,7 @@ test("with a connection all of its requests end, those that wait for their turn 
   let numLookUps = 0;
   const keyPair = () => {
     numLookUps++;
-    return CREDENTIAL;
+    return { ...CREDENTIAL, endpoints: "*" } as const;
   };
   const keys = { keyPair, apiKey: () => undefined };
   const { app, generator, origin, finished, untilFinished } = await observed(context, {}, { keys });

@@ -36,6 +36,45 @@ test("a key may have so many requests open; one that ends makes room once", () =
   assert.throws(() => limits.enter("a"), { type: "ThrottlingException" });
 });
 
+test("a key is remembered while it has open requests or an unfilled bucket, and no longer", () => {
+  let now = 0;
+  const limits = new KeyLimits({ keyRequestsPerSecond: 2, keyRequestsMax: 3 }, () => now);
+  const leaveLong = limits.enter("long");
+  limits.enter("hammer")();
+  for (let i = 0; i < 10_000; i++) {
+    now += 1;
+    limits.enter(`key ${i}`)();
+    // One that is refused again and again is in nobody's way.
+    try {
+      limits.enter("hammer")();
+    } catch {}
+    assert.ok(limits.size <= 1003, `${limits.size} after ${i}`);
+  }
+  now += 1000;
+  limits.enter("last")();
+  assert.equal(limits.size, 2);
+  limits.enter("long");
+  leaveLong();
+  assert.equal(limits.size, 2);
+  const unlimited = new KeyLimits({ keyRequestsPerSecond: 0, keyRequestsMax: 0 }, () => 0);
+  const leaves = Array.from({ length: 100 }, (_, i) => unlimited.enter(`key ${i}`));
+  for (const leave of leaves) leave();
+  assert.equal(unlimited.size, 0);
+});
+
+test("to be forgotten wins nothing: a bucket that is not full is remembered", () => {
+  let now = 0;
+  const limits = new KeyLimits({ keyRequestsPerSecond: 1, keyRequestsMax: 0 }, () => now);
+  limits.enter("a")();
+  for (now = 125; now < 1000; now += 125) {
+    limits.enter(`other ${now}`)();
+    assert.throws(() => limits.enter("a"), { status: 429 });
+  }
+  now = 1000;
+  limits.enter("a")();
+  assert.throws(() => limits.enter("a"), { status: 429 });
+});
+
 test("the limits of a key are settings of the front, and refused requests cost no room", async () => {
   const { app, generator } = aFront({ keyRequestsPerSecond: 3, keyRequestsMax: 1 });
   generator.waits = true;

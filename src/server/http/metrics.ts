@@ -3,6 +3,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { COUNTERS, GAUGES, REQUEST_COUNTERS, REQUEST_GAUGES } from "../../engine/counts.ts";
 import { ERRORS } from "../../errors.ts";
+import type { WatchedFile } from "../../files/watched-file.ts";
 import type { Generator, GeneratorStats } from "../../request/generation.ts";
 import type { Connections } from "./connections.ts";
 import type { RequestRecord } from "./http-app.ts";
@@ -81,6 +82,22 @@ export class Metrics {
     };
     this.#read(refused, true, (set) => {
       for (const [reason, count] of Object.entries(connections.stats.refused)) set({ reason }, count);
+    });
+  }
+
+  /** Also tells of files that are read again when they change. */
+  watchFiles(files: readonly WatchedFile<unknown>[]): void {
+    const usable = {
+      name: "file_usable",
+      help: "Whether a key file or certificate can be used: 1, or 0 while it is gone, unreadable or wrong.",
+      labelNames: ["flag"],
+    };
+    this.#read(usable, false, (set) => {
+      for (const file of files) {
+        file.check();
+        const { flag, problem } = file.state;
+        set({ flag }, problem === undefined ? 1 : 0);
+      }
     });
   }
 

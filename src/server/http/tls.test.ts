@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -23,6 +31,7 @@ function certificateFiles(context: TestContext) {
     copyFileSync(join(FIXTURES, `${name}-${kind}.pem`), paths[kind]);
     seconds++;
     utimesSync(paths[kind], seconds, seconds);
+    chmodSync(paths[kind], 0o600);
   };
   use("cert", "first");
   use("key", "first");
@@ -110,7 +119,7 @@ test("files that are missing, or do not belong together, are refused by name", (
   writeFileSync(files.cert, "nonsense");
   assert.throws(files.open, { code: "invalid_config" });
   rmSync(files.cert);
-  assert.throws(files.open, { code: "invalid_config", message: /cert\.pem cannot be used: ENOENT/ });
+  assert.throws(files.open, { code: "invalid_config", message: /cert\.pem cannot be used: it is not there/ });
 });
 
 /** Until the server closes a connection of TCP. */

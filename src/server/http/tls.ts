@@ -34,8 +34,23 @@ export class TlsFiles {
     this.#certPath = certPath;
     this.#onProblem = onProblem;
     this.#now = now;
-    this.#cert = new WatchedFile(certPath, (pem) => ({ pem, x509: new X509Certificate(pem) }), onProblem);
-    this.#key = new WatchedFile(keyPath, (text) => text, onProblem);
+    const withoutFile = "the last good content"; // It proves who the server is, and lets nobody in.
+    this.#cert = new WatchedFile({
+      path: certPath,
+      flag: "--tls-cert",
+      parse: (pem) => ({ pem, x509: new X509Certificate(pem) }),
+      withoutFile,
+      isSecret: false,
+      onProblem,
+    });
+    this.#key = new WatchedFile({
+      path: keyPath,
+      flag: "--tls-key",
+      parse: (text) => text,
+      withoutFile,
+      isSecret: true,
+      onProblem,
+    });
     try {
       createSecureContext(this.read());
     } catch (cause) {
@@ -45,6 +60,10 @@ export class TlsFiles {
         { cause },
       );
     }
+  }
+
+  get files(): readonly WatchedFile<unknown>[] {
+    return [this.#cert, this.#key];
   }
 
   read(): Certificate {
