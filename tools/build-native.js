@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { include_dir as include } from "node-api-headers";
+import { writeForC } from "./kernel-numbers.js";
 
 const SOURCES = "src/kernels/native";
 const FOLDER = "dist/src/kernels/host";
@@ -32,6 +33,7 @@ const LINK_FLAGS = process.platform === "darwin" ? ["-bundle", "-undefined", "dy
 
 mkdirSync(FOLDER, { recursive: true });
 rmSync(OUTPUT, { force: true });
+await writeForC();
 const reason = build();
 console.log(reason ? `No native kernels: ${reason}.` : `Native kernels: ${OUTPUT}.`);
 

@@ -3,9 +3,11 @@
 // work on the shared memory that the engine hands to every thread.
 import { mkdirSync } from "node:fs";
 import asc from "assemblyscript/asc";
+import { writeForAssemblyScript } from "./kernel-numbers.js";
 
 const FOLDER = "dist/src/kernels/host";
 mkdirSync(FOLDER, { recursive: true });
+await writeForAssemblyScript();
 await compile("kernels.wasm", "simd,threads,bulk-memory");
 await compile("kernels-relaxed.wasm", "simd,relaxed-simd,threads,bulk-memory");
 

@@ -7,14 +7,12 @@ import { WasmExecutor } from "./host/executor.ts";
 import { compileKernels, preferredBuild } from "./host/kernel-build.ts";
 import { nativeSets } from "./host/native-binding.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
+import { BLOCK, BLOCK_BYTES, GROUP } from "./numbers.ts";
 import {
   ACTIVATIONS,
   type Activation,
   allocateProgram,
-  BLOCK,
-  BLOCK_BYTES,
   type Executor,
-  GROUP,
   headFloats,
   Kernels,
 } from "./program.ts";

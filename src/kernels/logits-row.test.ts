@@ -9,6 +9,7 @@ import { nativeSets } from "./host/native-binding.ts";
 import type { LogitsRow } from "./logits-row.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
 import { type LogitsPlace, logitsScratchBytes } from "./program.ts";
+import { log } from "./reference/double-math.ts";
 import { PlainLogitsRow } from "./reference/plain-logits-row.ts";
 
 const OUT = Number.NEGATIVE_INFINITY;
@@ -94,6 +95,14 @@ describe("a plain row", () => {
   });
 });
 
+/** The three numbers of f32 around a double. */
+function neighbours(x: number): number[] {
+  const bits = new Int32Array(Float32Array.of(x).buffer)[0] as number;
+  return [...new Float32Array(Int32Array.of(bits - 1, bits, bits + 1).buffer)];
+}
+
+const MIN_P = [1e-9, 0.05, 0.3, 0.5, 0.7, 1];
+
 /** Rows with ties, banned tokens, extremes, signed zeros and lengths that are not whole vectors. */
 const ROWS: readonly (readonly [name: string, values: Float32Array])[] = [
   ...[1, 2, 13, 16, 61, 1000].map((length) => [`grid of ${length}`, grid(length, length)] as const),
@@ -104,6 +113,13 @@ const ROWS: readonly (readonly [name: string, values: Float32Array])[] = [
   ["all banned", new Float32Array(33).fill(OUT)],
   ["one left", new Float32Array(40).fill(OUT).fill(1.5, 39)],
   ["zeros", Float32Array.from({ length: 50 }, (_, i) => (i % 3 ? 0 : -0))],
+  ...[0, 3.75].map(
+    (largest) =>
+      [
+        `around the thresholds of min-p, below ${largest}`,
+        Float32Array.from([largest, ...MIN_P.slice(0, -1).flatMap((m) => neighbours(largest + log(m)))]),
+      ] as const,
+  ),
   ["extremes", Float32Array.of(3e38, -3e38, 1e-45, -1e-45, 0, OUT, 3e38)],
 ];
 
@@ -148,7 +164,7 @@ const OPERATIONS: readonly Operation[] = [
   ...[1e-9, 0.1, 0.5, 0.92, 0.999999].map(
     (p) => [`keepTopP ${p}`, (row: LogitsRow) => row.keepTopP(p)] as const,
   ),
-  ...[1e-9, 0.05, 0.5, 1].flatMap((m) =>
+  ...MIN_P.flatMap((m) =>
     [0, 9].map(
       (k): Operation => [
         `top-k ${k}, then min-p ${m}`,

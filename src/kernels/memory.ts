@@ -1,10 +1,11 @@
 // One linear memory shared by all threads, and the arena that lays it out. Everything is allocated once, at start;
 // addresses are byte offsets. Nothing here knows what the memory is used for.
 import { GptError } from "../errors.ts";
+import { CONTROL_BYTES, LINE_BYTES, ROW_UNIT } from "./numbers.ts";
 
-/** Rows of activations begin at multiples of 16 floats, so that kernels may write whole vectors. */
+/** Floats from one row of activations to the next: the width, rounded up to whole vectors. */
 export function rowStride(width: number): number {
-  return (width + 15) & ~15;
+  return Math.ceil(width / ROW_UNIT) * ROW_UNIT;
 }
 
 const PAGE_BYTES = 65536;
@@ -16,12 +17,12 @@ const ADDRESS_SPACE_GIB = 10;
 
 /** Hands out addresses in ascending order; `size` is what the memory must hold. */
 export class Arena {
-  /** The first 1024 bytes are the control block of the threads, and address 0 means "none". */
-  #next = 1024;
+  /** The control block of the threads comes first, so that address 0 can mean "none". */
+  #next = CONTROL_BYTES;
 
   /** Reserves `bytes` on a cache-line boundary and returns the address. */
   allocate(bytes: number): number {
-    const address = Math.ceil(this.#next / 64) * 64;
+    const address = Math.ceil(this.#next / LINE_BYTES) * LINE_BYTES;
     this.#next = address + bytes;
     return address;
   }

@@ -1,73 +1,47 @@
-// The seam between the model and its compute: a dozen kernels, recorded as a program in shared memory and run as a
-// whole, each thread doing its share of every kernel. An instruction is 16 words: the kernel's number, the number of
-// items that may be shared out, then the arguments; in the last word threads count the items that are taken.
-// `wasm/index.ts` and `reference.ts` read the same layout.
+// The seam between the model and its compute: kernels, recorded as a program in shared memory and run as a whole. Every thread
+// does its share of every kernel. `wasm/index.ts` and `reference/kernels.ts` read what is recorded here; how an instruction is
+// laid out, and every other number that they share, stands in `numbers.ts`.
 import type { LogitsRow } from "./logits-row.ts";
 import type { Arena, LinearMemory } from "./memory.ts";
 import { rowStride } from "./memory.ts";
-
-export const OP = {
-  end: 0,
-  embed: 1,
-  layerNorm: 2,
-  matmul: 3,
-  storeKv: 4,
-  attention: 5,
-  gatherRows: 6,
-  copyPages: 7,
-  quantize: 8,
-  matmulInt8: 9,
-  embedHalf: 10,
-  readMemory: 11,
-  // Sums over a row of logits, for native kernels; in no program: `wasm/native.ts` asks for them.
-  weigh: 12,
-  sumExp: 13,
-  massAbove: 14,
-  // While a model is loaded; see `reference-pack.ts`.
-  packInOut: 32,
-  packOutIn: 33,
-  packInOutInt8: 34,
-  packOutInInt8: 35,
-  narrowHalves: 36,
-  widenHalves: 37,
-  widenBf16: 38,
-  digest: 39,
-} as const;
-
-export const INSTRUCTION_WORDS = 16;
-
-/** Outputs of one f32 weight panel, and positions of one KV page: the widths that kernels are written for. */
-export const PANEL = 16;
-export const PAGE_POSITIONS = 16;
-
-/** 8-bit weights: values that share a scale, outputs of one block, and its bytes: 16 × 64 weights, 16 scales. */
-export const GROUP = 64;
-export const BLOCK = 16;
-export const BLOCK_BYTES = BLOCK * GROUP + 4 * BLOCK;
+import {
+  ATTENTION_ROWS_MAX,
+  BLOCK,
+  CONVERTED,
+  DIGESTED_BYTES,
+  END,
+  EPILOGUE,
+  GROUP,
+  INSTRUCTION,
+  INSTRUCTION_BYTES,
+  KERNELS,
+  type KernelName,
+  LINE_BYTES,
+  PAGE_POSITIONS,
+  PANEL,
+  QUAD,
+  ROW_SCRATCH_BYTES,
+  STREAMS,
+  TILE_ROWS,
+  VALUE_UNIT,
+} from "./numbers.ts";
 
 /** Where the weight of the k-th value of a group and of an output (`lane`) lies in a block: [16][16 outputs][4 k]. */
 export function blockByte(k: number, lane: number): number {
-  return ((k >> 2) * BLOCK + lane) * 4 + (k & 3);
+  return (Math.floor(k / QUAD) * BLOCK + lane) * QUAD + (k % QUAD);
 }
 
-/** The largest quantised weight (8 bits) and activation (14 bits). */
-export const WEIGHT_MAX = 127;
-export const ACTIVATION_MAX = 8191;
-
-/** Words of the threads' control block: the same as in `wasm/threads.ts`. */
-export const CONTROL = { generation: 64, stop: 76 } as const;
-
-/** Activations by the names of config.json, as kernel numbers; `gelu_fast` is the tanh form once more. */
+/** Activations by the names of config.json; `gelu_fast` is the tanh form once more. */
 export const ACTIVATIONS = {
-  gelu_new: 2,
-  gelu_pytorch_tanh: 2,
-  gelu_fast: 2,
-  gelu: 3,
-  relu: 4,
-  silu: 5,
-  swish: 5,
-  tanh: 6,
-  quick_gelu: 7,
+  gelu_new: EPILOGUE.geluTanh,
+  gelu_pytorch_tanh: EPILOGUE.geluTanh,
+  gelu_fast: EPILOGUE.geluTanh,
+  gelu: EPILOGUE.geluErf,
+  relu: EPILOGUE.relu,
+  silu: EPILOGUE.silu,
+  swish: EPILOGUE.silu,
+  tanh: EPILOGUE.tanh,
+  quick_gelu: EPILOGUE.quickGelu,
 } as const;
 
 export type Activation = keyof typeof ACTIVATIONS;
@@ -76,8 +50,7 @@ export type Activation = keyof typeof ACTIVATIONS;
 export type Epilogue = "store" | "add" | Activation;
 
 function epilogueNumber(epilogue: Epilogue): number {
-  if (epilogue === "store") return 0;
-  return epilogue === "add" ? 1 : ACTIVATIONS[epilogue];
+  return epilogue === "store" || epilogue === "add" ? EPILOGUE[epilogue] : ACTIVATIONS[epilogue];
 }
 
 /** A token embedding: f32 in panels, as the f32 output head reads it, or half precision in rows. */
@@ -86,7 +59,7 @@ export interface Embedding {
   readonly address: number;
 }
 
-/** y = x·W + b: f32 weights in panels of 16 outputs, or 8-bit weights in blocks of 16 outputs by a group of 64. */
+/** y = x·W + b: f32 weights in panels of outputs, or 8-bit weights in blocks of outputs by a group. */
 export interface Linear {
   readonly kind: "f32" | "int8";
   readonly weight: number;
@@ -102,11 +75,7 @@ export interface Piece {
   readonly count: number;
 }
 
-/** Bytes that share one digest, and the bytes of that. */
-export const DIGESTED_BYTES = 65536;
-export const DIGEST_BYTES = 16;
-
-/** Quantised activations: [B, K rounded up to 64] 16-bit integers and a scale for each 64. */
+/** Quantised activations: [B, K rounded up to whole groups] 16-bit integers, and a scale for each group. */
 export interface Quantized {
   readonly values: number;
   readonly scales: number;
@@ -129,24 +98,29 @@ export interface RowTable {
   readonly rows: number;
 }
 
-/** Floats that one head of one layer takes in a page: keys [d][16] and values [16][d rounded up to 4]. */
-export function headFloats(headSize: number): number {
-  return (headSize + ((headSize + 3) & ~3)) * PAGE_POSITIONS;
+/** Floats from the values of one position of a head to those of the next. */
+export function valueStride(headSize: number): number {
+  return Math.ceil(headSize / VALUE_UNIT) * VALUE_UNIT;
 }
 
-/** Where a row of logits lies, and a scratch of `logitsScratchBytes` that all rows share. */
+/** Floats that one head of one layer takes in a page: keys [d][16 positions] and values [16 positions][d rounded up to 4]. */
+export function headFloats(headSize: number): number {
+  return (headSize + valueStride(headSize)) * PAGE_POSITIONS;
+}
+
+/** Where a row of logits lies, and a scratch of `logitsScratchBytes` for rows up to this width, which they share. */
 export interface LogitsPlace {
   readonly address: number;
   readonly width: number;
   readonly scratch: number;
 }
 
-/** Values, ids and weights of all tokens of a row. */
+/** A head that names what follows: values, ids and weights (doubles) of all tokens of a row. See `wasm/logits.ts`. */
 export function logitsScratchBytes(width: number): number {
-  return 16 * rowStride(width);
+  return ROW_SCRATCH_BYTES + (4 + 4 + 8) * rowStride(width);
 }
 
-/** Runs a recorded program to its end. Implementations: `reference.ts` (plain TypeScript), `wasm.ts`. */
+/** Runs a recorded program to its end. Implementations: `reference/kernels.ts` (plain TypeScript), `host/executor.ts`. */
 export interface Executor {
   readonly name: string;
   readonly memory: LinearMemory;
@@ -168,20 +142,20 @@ export interface ProgramSpace {
   readonly scratchBytes: number;
 }
 
-/** Sums of a matmul: 3 rows by a panel of outputs in each of 8 streams. */
-const MATMUL_SCRATCH_BYTES = 4 * 3 * PANEL * 8;
-
-/** Rows whose scores one thread may hold at a time. */
-const ATTENTION_ROWS = 4;
+/** Sums of a matmul: a tile of rows by a panel of outputs in each stream. */
+const MATMUL_SCRATCH_BYTES = 4 * TILE_ROWS * PANEL * STREAMS;
 
 /** Lays out a program buffer and the threads' scratch: scores of one head over the whole context, sums of a matmul. */
 export function allocateProgram(
   arena: Arena,
   limits: { maxInstructions: number; contextLength: number; threads: number },
 ): ProgramSpace {
-  const scratchBytes = Math.max(MATMUL_SCRATCH_BYTES, 4 * ATTENTION_ROWS * rowStride(limits.contextLength));
+  const scratchBytes = Math.max(
+    MATMUL_SCRATCH_BYTES,
+    4 * ATTENTION_ROWS_MAX * rowStride(limits.contextLength),
+  );
   return {
-    address: arena.allocate(limits.maxInstructions * INSTRUCTION_WORDS * 4),
+    address: arena.allocate(limits.maxInstructions * INSTRUCTION_BYTES),
     maxInstructions: limits.maxInstructions,
     scratch: arena.allocate(scratchBytes * limits.threads),
     scratchBytes,
@@ -206,8 +180,8 @@ export class Kernels {
 
   /** out[r] = wte[token r] + wpe[position r] */
   embed(out: number, wte: Embedding, wpe: number, width: number, rows: RowTable): void {
-    const op = wte.kind === "half" ? OP.embedHalf : OP.embed;
-    this.#record(op, rows.rows, [out, rows.tokens, rows.positions, wte.address, wpe, width]);
+    const kernel = wte.kind === "half" ? "embedHalf" : "embed";
+    this.#record(kernel, rows.rows, [out, rows.tokens, rows.positions, wte.address, wpe], [width]);
   }
 
   /** out = (x − mean) / √(variance + ε) · weight + bias, row by row. */
@@ -218,103 +192,102 @@ export class Kernels {
     shape: { rows: number; width: number },
   ): void {
     const { scratch, scratchBytes } = this.#space;
-    const args = [out, x, norm.weight, norm.bias, shape.width, 0, scratch, scratchBytes];
-    this.#float(this.#record(OP.layerNorm, shape.rows, args), 7, norm.epsilon);
+    const addresses = [out, x, norm.weight, norm.bias, scratch];
+    this.#record("layerNorm", shape.rows, addresses, [shape.width, scratchBytes], norm.epsilon);
   }
 
   /** out[rows, N] = epilogue(x[rows, K]·W + b), in f32. */
   matmul(out: number, x: number, linear: Linear, rows: number, epilogue: Epilogue): void {
     const { weight, bias, inWidth, outWidth } = linear;
-    const panels = Math.ceil(outWidth / PANEL);
     const { scratch, scratchBytes } = this.#space;
-    this.#record(OP.matmul, panels, [
-      ...[out, x, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)],
-      ...[scratch, scratchBytes],
-    ]);
+    const integers = [rows, inWidth, outWidth, epilogueNumber(epilogue), scratchBytes];
+    this.#record("matmul", Math.ceil(outWidth / PANEL), [out, x, weight, bias, scratch], integers);
   }
 
-  /** x[rows, width] as 14-bit integers with a scale for each group of 64. */
-  quantize(to: Quantized, x: number, shape: { rows: number; width: number }): void {
-    const args = [to.values, to.scales, x, shape.width, shape.rows];
-    this.#record(OP.quantize, Math.ceil(shape.width / GROUP), args);
+  /** x[rows, width] as 14-bit integers with a scale for each group. */
+  quantize(to: Quantized, x: number, { rows, width }: { rows: number; width: number }): void {
+    this.#record("quantize", Math.ceil(width / GROUP), [to.values, to.scales, x], [rows, width]);
   }
 
   /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights and quantised x. */
   matmulInt8(out: number, x: Quantized, linear: Linear, rows: number, epilogue: Epilogue): void {
     const { weight, bias, inWidth, outWidth } = linear;
-    const blocks = Math.ceil(outWidth / BLOCK);
     const { scratch, scratchBytes } = this.#space;
-    this.#record(OP.matmulInt8, blocks, [
-      ...[out, x.values, x.scales, weight, bias, rows, inWidth, outWidth, epilogueNumber(epilogue)],
-      ...[scratch, scratchBytes],
-    ]);
+    const addresses = [out, x.values, x.scales, weight, bias, scratch];
+    const integers = [rows, inWidth, outWidth, epilogueNumber(epilogue), scratchBytes];
+    this.#record("matmulInt8", Math.ceil(outWidth / BLOCK), addresses, integers);
   }
 
   /** Writes the keys and values of qkv[rows, 3C] to the rows' pages. */
-  storeKv(qkv: number, rows: RowTable, kv: KvLayer): void {
-    const args = [qkv, rows.positions, rows.pageTables, kv.heads, kv.headSize, kv.address, kv.pageBytes];
-    this.#record(OP.storeKv, rows.rows * kv.heads, args);
+  storeKv(qkv: number, { rows, positions, pageTables }: RowTable, kv: KvLayer): void {
+    const addresses = [qkv, positions, pageTables, kv.address];
+    this.#record("storeKv", rows * kv.heads, addresses, [kv.heads, kv.headSize, kv.pageBytes]);
   }
 
   /** out[rows, C] = softmax(q·Kᵀ·scale)·V over positions 0 … position of the row. */
-  attention(out: number, qkv: number, rows: RowTable, kv: KvLayer, scale: number): void {
+  attention(
+    out: number,
+    qkv: number,
+    { rows, positions, pageTables }: RowTable,
+    kv: KvLayer,
+    scale: number,
+  ): void {
     const { scratch, scratchBytes } = this.#space;
-    const at = this.#record(OP.attention, rows.rows * kv.heads, [
-      ...[out, qkv, rows.positions, rows.pageTables, kv.heads, kv.headSize, 0],
-      ...[kv.address, kv.pageBytes, scratch, scratchBytes],
-    ]);
-    this.#float(at, 8, scale);
+    const addresses = [out, qkv, positions, pageTables, kv.address, scratch];
+    const integers = [kv.heads, kv.headSize, kv.pageBytes, scratchBytes];
+    this.#record("attention", rows * kv.heads, addresses, integers, scale);
   }
 
   /** out[r] = x[indices[r]] */
   gatherRows(out: number, x: number, indices: number, shape: { rows: number; width: number }): void {
-    this.#record(OP.gatherRows, shape.rows, [out, x, indices, shape.width]);
+    this.#record("gatherRows", shape.rows, [out, x, indices], [shape.width]);
   }
 
   /** Copies `count` pages; `pairs` holds (from, to) page numbers. */
   copyPages(pairs: number, count: number, pages: { address: number; pageBytes: number }): void {
-    this.#record(OP.copyPages, count, [pairs, pages.address, pages.pageBytes]);
+    this.#record("copyPages", count, [pairs, pages.address], [pages.pageBytes]);
   }
 
-  /** Reads about `bytes` of memory, whole lines of each thread's streams, and nothing else: how fast memory is. */
+  /** Reads about `bytes` of memory, whole cache lines of each thread's streams, and nothing else: how fast memory is. */
   readMemory(address: number, bytes: number): void {
     const { scratch, scratchBytes } = this.#space;
-    this.#record(OP.readMemory, bytes / 64, [address, scratch, scratchBytes]);
+    this.#record("readMemory", Math.floor(bytes / LINE_BYTES), [address, scratch], [scratchBytes]);
   }
 
   /**
    * Rows of a matrix stored [in, out], x[count, outWidth], to their places in a packed one. For 8-bit weights `begin` is
-   * a multiple of 64, and so is `count` unless it is the last piece.
+   * a multiple of the group, and so is `count` unless it is the last piece.
    */
   packInOut({ kind, weight, inWidth, outWidth }: Linear, x: number, { begin, count }: Piece): void {
-    const op = kind === "int8" ? OP.packInOutInt8 : OP.packInOut;
-    this.#record(op, Math.ceil(outWidth / PANEL), [weight, x, inWidth, outWidth, begin, count]);
+    const integers = [inWidth, outWidth, begin, count];
+    if (kind === "int8") this.#record("packInOutInt8", Math.ceil(outWidth / BLOCK), [weight, x], integers);
+    else this.#record("packInOut", Math.ceil(outWidth / PANEL), [weight, x], integers);
   }
 
-  /** The same for a matrix stored [out, in], x[count, inWidth]; `begin` is a multiple of 16. */
+  /** The same for a matrix stored [out, in], x[count, inWidth]; `begin` is a multiple of the panel. */
   packOutIn({ kind, weight, inWidth }: Linear, x: number, { begin, count }: Piece): void {
-    if (kind === "int8") this.#record(OP.packOutInInt8, count, [weight, x, inWidth, begin]);
-    else this.#record(OP.packOutIn, Math.ceil(count / PANEL), [weight, x, inWidth, begin, count]);
+    if (kind === "int8") this.#record("packOutInInt8", count, [weight, x], [inWidth, begin]);
+    else this.#record("packOutIn", Math.ceil(count / PANEL), [weight, x], [inWidth, begin, count]);
   }
 
   /** out[count] = x[count] in half precision; a number that is too large for it is put at `tooLarge`. */
   narrowHalves(out: number, x: number, count: number, tooLarge: number): void {
-    this.#record(OP.narrowHalves, Math.ceil(count / 16), [out, x, count, tooLarge]);
+    this.#record("narrowHalves", Math.ceil(count / CONVERTED), [out, x, tooLarge], [count]);
   }
 
-  /** out[count] = x[count] in f32, from half precision or bfloat16; up to a multiple of 16 is written. */
+  /** out[count] = x[count] in f32, from half precision or bfloat16; up to a whole item is written. */
   widen(from: "F16" | "BF16", out: number, x: number, count: number): void {
-    this.#record(from === "F16" ? OP.widenHalves : OP.widenBf16, Math.ceil(count / 16), [out, x]);
+    this.#record(from === "F16" ? "widenHalves" : "widenBf16", Math.ceil(count / CONVERTED), [out, x]);
   }
 
-  /** out: `DIGEST_BYTES` for each `DIGESTED_BYTES` of `bytes`, a multiple of 64, that tell of any change in them. */
+  /** out: `DIGEST_BYTES` for each `DIGESTED_BYTES` of `bytes`, a multiple of 64, which change with any bit of them. */
   digest(out: number, x: number, bytes: number): void {
-    this.#record(OP.digest, Math.ceil(bytes / DIGESTED_BYTES), [out, x, bytes]);
+    this.#record("digest", Math.ceil(bytes / DIGESTED_BYTES), [out, x], [bytes]);
   }
 
   /** Runs what was recorded and forgets it. */
   run(): void {
-    this.#word(this.#count, 0, OP.end);
+    this.memory.i32[this.#wordOf(this.#count)] = END;
     this.#count = 0;
     this.#executor.run(this.#space.address);
   }
@@ -324,25 +297,30 @@ export class Kernels {
     return this.#executor.close();
   }
 
-  #record(op: number, items: number, args: readonly number[]): number {
-    const index = this.#count;
+  /** The arguments, by kind, in the order in which `KERNELS` names them. */
+  #record(
+    kernel: KernelName,
+    items: number,
+    addresses: readonly number[],
+    integers: readonly number[] = [],
+    float?: number,
+  ): void {
+    const begin = this.#wordOf(this.#count);
     this.#count += 1;
     if (this.#count >= this.#space.maxInstructions) throw new Error("the kernel program is full");
     // A pass records some hundred and fifty of these: plain stores, since iterators would take as long as a layer.
-    const { i32 } = this.memory;
-    const at = (this.#space.address >>> 2) + index * INSTRUCTION_WORDS;
-    i32[at] = op;
-    i32[at + 1] = items;
-    for (let i = 0; i < args.length; i++) i32[at + 2 + i] = args[i] as number;
-    i32[at + INSTRUCTION_WORDS - 1] = 0;
-    return index;
+    const { i32, f32 } = this.memory;
+    i32[begin + INSTRUCTION.op / 4] = KERNELS[kernel].op;
+    i32[begin + INSTRUCTION.items / 4] = items;
+    i32[begin + INSTRUCTION.taken / 4] = 0;
+    let at = begin + INSTRUCTION.arguments / 4;
+    for (let i = 0; i < addresses.length; i++, at++) i32[at] = addresses[i] as number;
+    for (let i = 0; i < integers.length; i++, at++) i32[at] = integers[i] as number;
+    if (float !== undefined) f32[at] = float;
   }
 
-  #word(instruction: number, word: number, value: number): void {
-    this.memory.i32[(this.#space.address >>> 2) + instruction * INSTRUCTION_WORDS + word] = value;
-  }
-
-  #float(instruction: number, word: number, value: number): void {
-    this.memory.f32[(this.#space.address >>> 2) + instruction * INSTRUCTION_WORDS + word] = value;
+  /** Where an instruction begins, as an index of words. */
+  #wordOf(instruction: number): number {
+    return (this.#space.address + instruction * INSTRUCTION_BYTES) >>> 2;
   }
 }

@@ -3,17 +3,16 @@
 // never sees how the others are batched.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
+import { GROUP, PAGE_POSITIONS } from "../kernels/numbers.ts";
 import {
   allocateProgram,
   type Epilogue,
   type Executor,
-  GROUP,
   headFloats,
   Kernels,
   type KvLayer,
   type Linear,
   logitsScratchBytes,
-  PAGE_POSITIONS,
   type ProgramSpace,
   type Quantized,
   type RowTable,

@@ -3,7 +3,8 @@
 // matrices and the head are quantised; the embedding is kept in half precision for looking up; norms, biases and
 // positions stay f32.
 import { type Arena, rowStride } from "../kernels/memory.ts";
-import { BLOCK, BLOCK_BYTES, type Embedding, GROUP, type Linear } from "../kernels/program.ts";
+import { BLOCK, BLOCK_BYTES, GROUP } from "../kernels/numbers.ts";
+import type { Embedding, Linear } from "../kernels/program.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
 
 export const PRECISIONS = ["int8", "f32"] as const;

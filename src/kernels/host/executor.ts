@@ -3,9 +3,10 @@ import { type MessagePort, Worker } from "node:worker_threads";
 import { GptError } from "../../errors.ts";
 import type { LogitsRow } from "../logits-row.ts";
 import type { LinearMemory } from "../memory.ts";
-import { CONTROL, type Executor, type LogitsPlace } from "../program.ts";
+import { CONTROL } from "../numbers.ts";
+import type { Executor, LogitsPlace } from "../program.ts";
 import { type CompiledKernels, compileKernels, instantiateKernels } from "./kernel-build.ts";
-import { type LogitsExports, type ScratchContents, WasmLogitsRow } from "./wasm-logits-row.ts";
+import { type LogitsExports, WasmLogitsRow } from "./wasm-logits-row.ts";
 
 interface KernelExports extends LogitsExports {
   run(program: number, parts: number): void;
@@ -29,7 +30,6 @@ export class WasmExecutor implements Executor {
   readonly ready: Promise<void>;
   readonly #kernels: KernelExports;
   readonly #threads: number;
-  readonly #scratch: ScratchContents = { owner: undefined, count: 0 };
   readonly #helpers: Worker[];
   readonly #exits: Promise<unknown>[];
 
@@ -73,7 +73,7 @@ export class WasmExecutor implements Executor {
   }
 
   logitsRow(place: LogitsPlace): LogitsRow {
-    return new WasmLogitsRow(this.memory, this.#kernels, this.#scratch, place);
+    return new WasmLogitsRow(this.memory, this.#kernels, place);
   }
 
   /** Ends the helper threads. */

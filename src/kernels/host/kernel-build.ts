@@ -2,13 +2,8 @@
 // build is the faster where the processor multiplies bytes and adds four products in one instruction, and the slower
 // where it does not.
 import { readFileSync } from "node:fs";
-import {
-  bindNative,
-  type InstructionSet,
-  NATIVE_OPS,
-  nativeSets,
-  type RunInstruction,
-} from "./native-binding.ts";
+import type { InstructionSet } from "../numbers.ts";
+import { bindNative, type NativeKernels, nativeMasks, nativeSets } from "./native-binding.ts";
 
 /** The instruction set of native kernels, or a WebAssembly build. */
 export type KernelBuild = InstructionSet | "plain" | "relaxed";
@@ -58,10 +53,19 @@ export function instantiateKernels<Exports>(
   memory: WebAssembly.Memory,
 ): Exports {
   const isWasm = build === "plain" || build === "relaxed";
-  const native: RunInstruction = isWasm ? () => {} : bindNative(build, memory);
-  const env = { memory, nativeOps: isWasm ? 0 : NATIVE_OPS, native };
+  const masks = isWasm ? { kernels: 0, rowSums: 0 } : nativeMasks(build);
+  const native = isWasm ? NO_NATIVE_KERNELS : bindNative(build, memory);
+  const env = {
+    memory,
+    nativeKernels: masks.kernels,
+    nativeRowSums: masks.rowSums,
+    runNative: native.run,
+    sumNative: native.sum,
+  };
   return new WebAssembly.Instance(module, { env }).exports as Exports;
 }
+
+const NO_NATIVE_KERNELS: NativeKernels = { run() {}, sum() {} };
 
 /** The build step put both beside this file. */
 function readBuild(name: string): Uint8Array<ArrayBuffer> {

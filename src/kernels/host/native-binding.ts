@@ -3,27 +3,33 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { messageOf } from "../../errors.ts";
-import { OP } from "../program.ts";
+import { type InstructionSet, KERNELS, ROW_SUMS } from "../numbers.ts";
 
-/** Instruction sets that native kernels are written for. */
-export type InstructionSet = "avx512-vnni" | "avx2";
-
-/** Runs items `first` to `last` of an instruction, as thread `part`. */
-export type RunInstruction = (instruction: number, part: number, first: number, last: number) => void;
+/** The kernels of one instruction set, bound to a memory. */
+export interface NativeKernels {
+  /** Runs items `first` to `last` of an instruction, as thread `part`. */
+  run(instruction: number, part: number, first: number, last: number): void;
+  /** Computes one of `ROW_SUMS` over what the row scratch names. */
+  sum(sum: number, scratch: number): void;
+}
 
 /** What `native/binding.c` exports. */
 interface Binding {
   readonly sets: readonly InstructionSet[];
-  bind(set: InstructionSet, memory: Uint8Array): RunInstruction;
+  bind(set: InstructionSet, memory: Uint8Array): NativeKernels;
 }
 
-const NATIVE = [
-  ...(["layerNorm", "matmul", "storeKv", "attention", "quantize", "matmulInt8", "readMemory"] as const),
-  ...(["weigh", "sumExp", "massAbove"] as const),
-];
+/** What an instruction set does in the place of WebAssembly, as bits by the numbers of kernels and of sums. */
+export function nativeMasks(set: InstructionSet): { readonly kernels: number; readonly rowSums: number } {
+  return { kernels: maskOf(KERNELS, set), rowSums: maskOf(ROW_SUMS, set) };
+}
 
-/** The instructions that `native/execute.h` runs, as bits by their numbers. */
-export const NATIVE_OPS = NATIVE.reduce((bits, name) => bits | (1 << OP[name]), 0);
+type Table = Readonly<Record<string, { readonly op: number; readonly sets: readonly InstructionSet[] }>>;
+
+function maskOf(table: Table, set: InstructionSet): number {
+  const found = Object.values(table).filter(({ sets }) => sets.includes(set));
+  return found.reduce((mask, { op }) => mask | (1 << op), 0);
+}
 
 /** Those of the instruction sets that can run here, the best first; none where the kernels are not built. */
 export function nativeSets(): readonly InstructionSet[] {
@@ -41,8 +47,8 @@ export function nativeState(): { readonly isBuilt: boolean; readonly loadError: 
   }
 }
 
-/** The kernels of an instruction set on a memory, which must outlive the function. */
-export function bindNative(set: InstructionSet, memory: WebAssembly.Memory): RunInstruction {
+/** The kernels of an instruction set on a memory, which must outlive them. */
+export function bindNative(set: InstructionSet, memory: WebAssembly.Memory): NativeKernels {
   const binding = loadBinding();
   if (!binding) throw new Error("the native kernels are not built");
   return binding.bind(set, new Uint8Array(memory.buffer));

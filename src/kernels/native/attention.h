@@ -1,9 +1,10 @@
-// Causal attention over pages of 16 positions, as `../wasm/attention.ts` defines it: scores with d ascending, outputs with
-// positions ascending, one accumulator each. Rows that follow each other in one sequence are taken together.
+// Causal attention over pages of keys and values, with the bits of `../reference/kernels.ts`: scores with d ascending, outputs
+// with positions ascending, one accumulator each. Rows that follow each other in one sequence read the same keys and values,
+// so they are taken together, as a tile.
 #ifndef GPT2_ATTENTION_H
 #define GPT2_ATTENTION_H
 
-/** Where the keys [d][16] and values [16][d4] of one head lie, and what its rows have in common. */
+/** Where the keys and values of one head lie in page 0, and what the rows of a sequence have in common. */
 struct head {
   const uint8_t *keys;
   const uint8_t *values;
@@ -12,16 +13,13 @@ struct head {
   int size;
 };
 
-/** Floats from the values of one position to those of the next. */
-INLINE size_t value_stride(int size) { return (size_t)((size + 3) & ~3); }
-
 /** The values of position `j`. */
 INLINE const float *values_at(const struct head *head, int j) {
-  const float *page = (const float *)(head->values + (size_t)head->table[j >> 4] * head->page_bytes);
-  return page + (size_t)(j & 15) * value_stride(head->size);
+  const float *page = (const float *)(head->values + (size_t)head->table[j / PAGE_POSITIONS] * head->page_bytes);
+  return page + (size_t)(j % PAGE_POSITIONS) * value_stride(head->size);
 }
 
-/** Scores of `rows` queries for `pages` pages: Σ q[i]·k[i][16], i ascending, times `scale`. */
+/** Scores of `rows` queries for `pages` pages: Σ q[i]·k[i][position], i ascending, times `scale`. */
 INLINE void score_pages(const int rows, const int pages, float *scores, size_t stride, const float *q, size_t q_stride,
                         const struct head *head, int page, float scale) {
   vf sum[ATTENTION_ROWS][4][VECTORS];
@@ -35,32 +33,32 @@ INLINE void score_pages(const int rows, const int pages, float *scores, size_t s
   for (int i = 0; i < head->size; i++) {
     for (int p = 0; p < pages; p++) {
       for (int v = 0; v < VECTORS; v++) {
-        const vf key = load(keys[p] + i * 16 + v * LANES);
+        const vf key = load(keys[p] + i * PAGE_POSITIONS + v * LANES);
         for (int r = 0; r < rows; r++) sum[r][p][v] = sum[r][p][v] + splat(q[(size_t)r * q_stride + (size_t)i]) * key;
       }
     }
   }
   for (int r = 0; r < rows; r++) {
     for (int p = 0; p < pages; p++) {
-      float *to = scores + (size_t)r * stride + (page + p) * 16;
+      float *to = scores + (size_t)r * stride + (page + p) * PAGE_POSITIONS;
       for (int v = 0; v < VECTORS; v++) store(to + v * LANES, sum[r][p][v] * splat(scale));
     }
   }
 }
 
-/** Turns `count` scores into e^(score − largest), pads to 16 with zeros, and returns their sum. */
+/** Turns `count` scores into e^(score − largest), with zeros up to the end of the page, and returns their sum. */
 static float softmax_weights(float *scores, int count) {
-  const int padded = (count + 15) & ~15;
-  for (int i = count; i < padded; i++) scores[i] = -__builtin_inff();
+  const int end = (int)padded(count, PAGE_POSITIONS);
+  for (int i = count; i < end; i++) scores[i] = -__builtin_inff();
   vf largest = load(scores);
-  for (int i = LANES; i < padded; i += LANES) largest = max_of(largest, load(scores + i));
-  float lanes[16];
+  for (int i = LANES; i < end; i += LANES) largest = max_of(largest, load(scores + i));
+  float lanes[PAGE_POSITIONS];
   store(lanes, largest);
   float top = lanes[0];
   for (int i = 1; i < LANES; i++) top = top != top || top > lanes[i] ? top : lanes[i];
   vf sums[VECTORS];
   for (int v = 0; v < VECTORS; v++) sums[v] = splat(0.0f);
-  for (int i = 0; i < padded; i += 16) {
+  for (int i = 0; i < end; i += PAGE_POSITIONS) {
     for (int v = 0; v < VECTORS; v++) {
       const vf e = exp_of(load(scores + i + v * LANES) - splat(top));
       store(scores + i + v * LANES, e);
@@ -78,8 +76,8 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < vectors; v++) sum[r][v] = splat(0.0f);
   }
-  for (int begin = 0; begin < count; begin += 16) {
-    const int end = smaller(begin + 16, count);
+  for (int begin = 0; begin < count; begin += PAGE_POSITIONS) {
+    const int end = smaller(begin + PAGE_POSITIONS, count);
     const float *value = values_at(head, begin) + column;
     for (int j = begin; j < end; j++, value += value_stride(head->size)) {
       vf values[4];
@@ -90,7 +88,7 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
       }
     }
   }
-  // The later a row, the more positions it has of its own.
+  // Each row has one position more than the row before it.
   for (int r = 1; r < rows; r++) {
     for (int j = count; j < count + r; j++) {
       const float *value = values_at(head, j) + column;
@@ -105,7 +103,7 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
   }
 }
 
-/** One column of one row: what whole vectors leave over. */
+/** One column of one row: the columns that are left after whole vectors. */
 static float weigh_column(const float *weights, float total, const struct head *head, int column, int count) {
   float sum = 0.0f;
   for (int j = 0; j < count; j++) sum = sum + weights[j] * values_at(head, j)[column];
@@ -115,7 +113,7 @@ static float weigh_column(const float *weights, float total, const struct head *
 /** `rows` rows of one sequence, the first of which sees `count` positions. `scores`: `stride` floats a row. */
 INLINE void attend(const int rows, float *out, size_t out_stride, const float *q, size_t q_stride,
                    const struct head *head, int count, float scale, float *scores, size_t stride) {
-  const int pages = (count + rows - 1 + 15) >> 4;
+  const int pages = (count + rows - 1 + PAGE_POSITIONS - 1) / PAGE_POSITIONS;
   int page = 0;
   // Several pages at a time keep several sums in flight.
   if (rows == 1) {
@@ -150,7 +148,7 @@ static void attend_some(float *out, size_t out_stride, const float *q, size_t q_
 }
 
 /** Whether rows `row` and on are `ATTENTION_ROWS` positions of one sequence, one after the other. */
-static int follow(const int32_t *tables, const int32_t *positions, int row, int end) {
+static int is_run(const int32_t *tables, const int32_t *positions, int row, int end) {
   if (row + ATTENTION_ROWS > end) return 0;
   for (int r = 1; r < ATTENTION_ROWS; r++) {
     if (tables[row + r] != tables[row] || positions[row + r] != positions[row] + r) return 0;
@@ -159,31 +157,33 @@ static int follow(const int32_t *tables, const int32_t *positions, int row, int 
 }
 
 /**
- * Items `first` to `last` of rows × heads; a row's heads lie side by side in memory and are taken in that order.
- * `tables`: addresses in `memory`; `scratch`: `ATTENTION_ROWS` rows of scores, `stride` floats each.
+ * Items `first` to `last` of rows × heads. A row's heads lie side by side in memory and are taken in that order. A tile is
+ * taken where all heads of its rows are among the items.
  */
-static void attention(uint8_t *memory, float *out, const float *qkv, const int32_t *positions, const int32_t *tables,
-                      int heads, int size, float scale, const uint8_t *pages, size_t page_bytes, float *scratch,
-                      size_t stride, int first, int last) {
-  const int width = heads * size;
-  const size_t qkv_stride = row_stride(3 * width);
-  const size_t out_stride = row_stride(width);
-  const size_t key_bytes = (size_t)size * 64;
-  const size_t head_bytes = key_bytes + value_stride(size) * 64;
+static void attention(uint8_t *memory, const struct attention_instruction *a, int part, int first, int last) {
+  const int32_t *positions = at(memory, a->positions);
+  const int32_t *tables = at(memory, a->page_tables);
+  float *scores = scratch_of(memory, a->scratch, a->scratch_bytes, part);
+  const size_t scores_stride = (size_t)a->scratch_bytes / sizeof(float) / ATTENTION_ROWS;
+  const int heads = a->heads;
+  const int size = a->head_size;
+  const size_t qkv_stride = row_stride(3 * heads * size);
+  const size_t out_stride = row_stride(heads * size);
   while (first < last) {
     const int row = first / heads;
-    const int is_tile = first % heads == 0 && follow(tables, positions, row, last / heads);
+    const int is_tile = first % heads == 0 && is_run(tables, positions, row, last / heads);
     const int end = smaller((row + 1) * heads, last);
     const int count = positions[row] + 1;
-    const int32_t *table = (const int32_t *)(memory + (uint32_t)tables[row]);
+    const int32_t *table = at(memory, (uint32_t)tables[row]);
     for (int item = first; item < end; item++) {
       const int h = item % heads;
-      const uint8_t *keys = pages + (size_t)h * head_bytes;
-      const struct head head = {keys, keys + key_bytes, page_bytes, table, size};
-      const float *q = qkv + (size_t)row * qkv_stride + h * size;
-      float *to = out + (size_t)row * out_stride + h * size;
-      if (is_tile) attend_some(to, out_stride, q, qkv_stride, &head, count, scale, scratch, stride);
-      else attend_one(to, q, &head, count, scale, scratch);
+      const float *keys = (const float *)at(memory, a->pages) + (size_t)h * head_floats(size);
+      const float *values = keys + keys_floats(size);
+      const struct head head = {(const uint8_t *)keys, (const uint8_t *)values, (size_t)a->page_bytes, table, size};
+      const float *q = (const float *)at(memory, a->qkv) + (size_t)row * qkv_stride + h * size;
+      float *out = (float *)at(memory, a->out) + (size_t)row * out_stride + h * size;
+      if (is_tile) attend_some(out, out_stride, q, qkv_stride, &head, count, a->scale, scores, scores_stride);
+      else attend_one(out, q, &head, count, a->scale, scores);
     }
     first = is_tile ? first + ATTENTION_ROWS * heads : end;
   }

@@ -1,6 +1,6 @@
-// What Node.js sees of the kernels: `sets`, the names of the instruction sets that this processor has, the best first,
-// and `bind(set, bytes)`, which gives the function that runs an instruction in the memory behind `bytes`, a Uint8Array:
-// `run(instruction, part, first, last)`. Nothing is checked there: the caller is `wasm/index.ts`.
+// What Node.js sees of the kernels: `sets`, the names of the instruction sets that this processor has, the best first, and
+// `bind(set, bytes)`, which gives two functions that work in the memory behind `bytes`, a Uint8Array:
+// `run(instruction, part, first, last)` and `sum(sum, scratch)`. These check nothing: only `../wasm/` calls them.
 #define _DEFAULT_SOURCE
 #include <node_api.h>
 #include <string.h>
@@ -14,19 +14,35 @@
 #define TRY(call) \
   if ((call) != napi_ok) return NULL
 
-static napi_value run(napi_env env, napi_callback_info info, execute *execute) {
-  size_t count = 4;
+/** Takes `count` whole numbers from a call's arguments. The memory of the kernels comes with the function. */
+static napi_status read_call(napi_env env, napi_callback_info info, size_t count, int32_t *numbers, void **memory) {
   napi_value argv[4];
+  size_t given = 4;
+  napi_status status = napi_get_cb_info(env, info, &given, argv, NULL, memory);
+  for (size_t i = 0; i < count && status == napi_ok; i++) status = napi_get_value_int32(env, argv[i], &numbers[i]);
+  return status;
+}
+
+static napi_value run(napi_env env, napi_callback_info info, run_kernel *run) {
   void *memory;
   int32_t a[4];
-  TRY(napi_get_cb_info(env, info, &count, argv, NULL, &memory));
-  for (int i = 0; i < 4; i++) TRY(napi_get_value_int32(env, argv[i], &a[i]));
-  execute(memory, (uint32_t)a[0], a[1], a[2], a[3]);
+  TRY(read_call(env, info, 4, a, &memory));
+  run(memory, (uint32_t)a[0], a[1], a[2], a[3]);
   return NULL;
 }
 
-static napi_value run_avx512(napi_env env, napi_callback_info info) { return run(env, info, execute_avx512); }
-static napi_value run_avx2(napi_env env, napi_callback_info info) { return run(env, info, execute_avx2); }
+static napi_value sum(napi_env env, napi_callback_info info, sum_row_of_logits *sum) {
+  void *memory;
+  int32_t a[2];
+  TRY(read_call(env, info, 2, a, &memory));
+  sum(memory, a[0], (uint32_t)a[1]);
+  return NULL;
+}
+
+static napi_value call_run_avx512(napi_env env, napi_callback_info info) { return run(env, info, run_avx512); }
+static napi_value call_sum_avx512(napi_env env, napi_callback_info info) { return sum(env, info, sum_avx512); }
+static napi_value call_run_avx2(napi_env env, napi_callback_info info) { return run(env, info, run_avx2); }
+static napi_value call_sum_avx2(napi_env env, napi_callback_info info) { return sum(env, info, sum_avx2); }
 
 static int has_avx512(void) {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -39,7 +55,11 @@ static const struct set {
   const char *name;
   int (*is_here)(void);
   napi_callback run;
-} SETS[] = {{"avx512-vnni", has_avx512, run_avx512}, {"avx2", has_avx2, run_avx2}};
+  napi_callback sum;
+} SETS[] = {
+    {"avx512-vnni", has_avx512, call_run_avx512, call_sum_avx512},
+    {"avx2", has_avx2, call_run_avx2, call_sum_avx2},
+};
 
 #define SET_COUNT (sizeof(SETS) / sizeof(SETS[0]))
 
@@ -53,14 +73,18 @@ static napi_value bind(napi_env env, napi_callback_info info) {
   TRY(napi_get_value_string_utf8(env, argv[0], name, sizeof(name), NULL));
   TRY(napi_get_typedarray_info(env, argv[1], NULL, &bytes, &memory, NULL, NULL));
 #ifdef MADV_HUGEPAGE
-  // With small pages, looking up their places costs bandwidth. It is advice: failing is no harm.
+  // Small pages make many misses of the translation buffer. This is advice to the system, and may fail.
   madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
   for (size_t i = 0; i < SET_COUNT; i++) {
     if (strcmp(SETS[i].name, name) != 0 || !SETS[i].is_here()) continue;
-    napi_value function;
-    TRY(napi_create_function(env, name, NAPI_AUTO_LENGTH, SETS[i].run, memory, &function));
-    return function;
+    napi_value functions, run, sum;
+    TRY(napi_create_object(env, &functions));
+    TRY(napi_create_function(env, "run", NAPI_AUTO_LENGTH, SETS[i].run, memory, &run));
+    TRY(napi_create_function(env, "sum", NAPI_AUTO_LENGTH, SETS[i].sum, memory, &sum));
+    TRY(napi_set_named_property(env, functions, "run", run));
+    TRY(napi_set_named_property(env, functions, "sum", sum));
+    return functions;
   }
   napi_throw_range_error(env, NULL, "this processor does not have that instruction set");
   return NULL;

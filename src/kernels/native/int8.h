@@ -1,100 +1,101 @@
-// y = x·W + b with 8-bit weights and 14-bit activations, as `../wasm/int8.ts` defines it. A vector's lanes are outputs.
-// Activations lie as tiles of rows want them, so that one register reaches them all: the rows of a tile side by side,
-// [K'/4][rows][4] words and [K'/64][rows] scales, tile after tile. Layout of the weights: see `../program.ts`.
+// y = x·W + b with 8-bit weights and 14-bit activations, with the bits of `../reference/int8.ts`. A vector's lanes are outputs.
+// Quantised activations lie in the order in which a tile of rows reads them: the rows of a tile side by side, [K'/4][rows][4]
+// words and [K'/64][rows] scales, tile after tile. How weights lie: see `../wasm/int8.ts`.
 #ifndef GPT2_INT8_H
 #define GPT2_INT8_H
 
-#define BLOCK_BYTES 1088 // 16 outputs × 64 weights, 16 scales
-#define QUADS 16         // of k in a group
-#define LARGEST 8191.0f  // 14 bits with sign
+#define QUADS (GROUP / QUAD)     // of k in a group
+#define QUAD_STEP (QUAD * BLOCK) // bytes from one quad of weights of an output to its next quad
+#define LARGEST ((float)ACTIVATION_MAX)
 
-/** A group of at most 64 values of one row, to its words of every quad, `stride` words apart. Returns its scale. */
-static float quantize_group(int16_t *q, size_t stride, const float *x, int count) {
-  float values[64] = {0};
-  if (count < 64) {
+/** A group of one row, or the values that it has, to its words of every quad, `stride` words apart. Returns its scale. */
+INLINE float quantize_group(int16_t *q, size_t stride, const float *x, int count) {
+  float values[GROUP] = {0};
+  if (count < GROUP) {
     memcpy(values, x, (size_t)count * sizeof(float));
     x = values;
   }
   vi largest = zero();
-  for (int i = 0; i < 64; i += LANES) largest = larger_bits(largest, absolute(load(x + i)));
+  for (int i = 0; i < GROUP; i += LANES) largest = larger_bits(largest, absolute(load(x + i)));
   const float top = largest_of_bits(largest);
   const vf inverse = splat(top > 0.0f ? LARGEST / top : 0.0f);
-  int16_t words[64];
-  for (int i = 0; i < 64; i += LANES) {
+  int16_t words[GROUP];
+  for (int i = 0; i < GROUP; i += LANES) {
     const vf scaled = load(x + i) * inverse;
     store_words(words + i, if_nan(scaled, splat(0.0f), scaled));
   }
-  for (int quad = 0; quad < QUADS; quad++) memcpy(q + quad * stride, words + 4 * quad, 4 * sizeof(int16_t));
+  for (int quad = 0; quad < QUADS; quad++) memcpy(q + quad * stride, words + QUAD * quad, QUAD * sizeof(int16_t));
   return top / LARGEST;
 }
 
 /** Groups `first` to `last` of all rows of x[rows, K], to tiles of words and scales. */
-static void quantize(int16_t *q, float *scales, const float *x, int width, int rows, int first, int last) {
-  const size_t groups = (size_t)(width + 63) >> 6;
-  const size_t stride = row_stride(width);
-  const int tile = tile_rows(rows, INT8_ROWS);
-  for (int start = 0; start < rows; start += tile) {
-    const size_t count = (size_t)smaller(rows - start, tile);
-    int16_t *words = q + (size_t)start * (groups << 6);
-    float *scale = scales + (size_t)start * groups;
+static void quantize(uint8_t *memory, const struct quantize_instruction *a, int first, int last) {
+  const size_t groups = (size_t)count_groups(a->width);
+  const size_t stride = row_stride(a->width);
+  const float *x = at(memory, a->x);
+  const int tile = tile_rows(a->rows, INT8_ROWS);
+  for (int start = 0; start < a->rows; start += tile) {
+    const size_t count = (size_t)smaller(a->rows - start, tile);
+    int16_t *words = (int16_t *)at(memory, a->values) + (size_t)start * groups * GROUP;
+    float *scales = (float *)at(memory, a->scales) + (size_t)start * groups;
     for (int group = first; group < last; group++) {
-      const size_t at = (size_t)group << 6;
-      const int values = smaller(width - (int)at, 64);
+      const size_t k = (size_t)group * GROUP;
+      const int values = smaller(a->width - (int)k, GROUP);
       for (size_t r = 0; r < count; r++) {
-        const float *from = x + ((size_t)start + r) * stride + at;
-        scale[(size_t)group * count + r] = quantize_group(words + at * count + 4 * r, 4 * count, from, values);
+        const float *from = x + ((size_t)start + r) * stride + k;
+        scales[(size_t)group * count + r] = quantize_group(words + k * count + QUAD * r, QUAD * count, from, values);
       }
     }
   }
 }
 
-/** Adds one group of `rows` rows against one block to their sums, [rows][16]. */
+/** Adds one group of `rows` rows against one block to their sums, [rows][outputs]. */
 INLINE void add_group(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block) {
-  for (int h = 0; h < 16; h += LANES) {
+  for (int h = 0; h < BLOCK; h += LANES) {
     vi a[INT8_ROWS], b[INT8_ROWS];
     for (int r = 0; r < rows; r++) a[r] = b[r] = zero();
 #pragma GCC unroll 4
     for (int quad = 0; quad < QUADS; quad++) {
-      const int8_t *w = block + quad * 64 + h * 4;
+      const int8_t *w = block + quad * QUAD_STEP + h * QUAD;
       const vi low = widen(w);
       const vi high = widen(w + 2 * LANES);
       for (int r = 0; r < rows; r++) {
-        const vi x = splat4(q + (quad * rows + r) * 4);
+        const vi x = splat4(q + (quad * rows + r) * QUAD);
         a[r] = dot(a[r], low, x);
         b[r] = dot(b[r], high, x);
       }
     }
-    const vf weight_scales = load((const float *)(block + 1024) + h);
+    const vf weight_scales = load((const float *)(block + BLOCK_SCALES) + h);
     for (int r = 0; r < rows; r++) {
-      float *sum = sums + r * 16 + h;
+      float *sum = sums + r * BLOCK + h;
       store(sum, load(sum) + to_float(add_pairs(a[r], b[r])) * (weight_scales * splat(scales[r])));
     }
   }
 }
 
-/** A part of the weights that come next, to be fetched from memory a little with each group of those at hand. */
+/** The weights of the next block. `step` bytes of them are prefetched with each group of the present block. */
 struct ahead {
-  const int8_t *at;
+  const int8_t *next;
   size_t step;
 };
 
-/** All groups of a tile of rows against a block of 16 outputs. */
+/** All groups of a tile of rows against the block of all groups of 16 outputs. */
 INLINE void add_groups(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block,
                        int groups, struct ahead *ahead) {
   for (int r = 0; r < rows; r++) {
-    for (int h = 0; h < 16; h += LANES) store(sums + r * 16 + h, splat(0.0f));
+    for (int h = 0; h < BLOCK; h += LANES) store(sums + r * BLOCK + h, splat(0.0f));
   }
   for (int group = 0; group < groups; group++) {
-    for (size_t byte = 0; byte < ahead->step; byte += 64) __builtin_prefetch(ahead->at + byte, 0, 2);
-    ahead->at += ahead->step;
+    for (size_t byte = 0; byte < ahead->step; byte += LINE_BYTES) __builtin_prefetch(ahead->next + byte, 0, 2);
+    ahead->next += ahead->step;
     add_group(rows, sums, q, scales, block);
-    q += 64 * rows;
+    q += GROUP * rows;
     scales += rows;
     block += BLOCK_BYTES;
   }
 }
 
-static void multiply_tile(int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block, int groups,
+APART void multiply_tile(int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block, int groups,
                           struct ahead *ahead) {
   switch (rows) {
 #define ROWS(n) \
@@ -111,26 +112,29 @@ static void multiply_tile(int rows, float *sums, const int16_t *q, const float *
 
 /**
  * Blocks `first` to `last` of y[rows, N]. All tiles of rows pass over a block while it is in the cache, and meanwhile the
- * next block is fetched.
+ * next block is prefetched.
  */
-static void matmul_int8(float *out, const int16_t *q, const float *scales, const int8_t *weight, const float *bias,
-                        int rows, int in_width, int out_width, int epilogue, int first, int last) {
-  const int groups = (in_width + 63) >> 6;
+static void matmul_int8(uint8_t *memory, const struct matmul_int8_instruction *a, int first, int last) {
+  const int groups = count_groups(a->in_width);
   const size_t block_bytes = (size_t)groups * BLOCK_BYTES;
-  const size_t out_stride = row_stride(out_width);
-  const int tile = tile_rows(rows, INT8_ROWS);
-  const size_t tiles = (size_t)count_tiles(rows, tile);
-  const size_t step = (BLOCK_BYTES / 64 + tiles - 1) / tiles * 64;
-  float sums[INT8_ROWS * 16];
+  const size_t out_stride = row_stride(a->out_width);
+  const int tile = tile_rows(a->rows, INT8_ROWS);
+  const size_t tiles = (size_t)count_tiles(a->rows, tile);
+  const size_t step = (BLOCK_BYTES / LINE_BYTES + tiles - 1) / tiles * LINE_BYTES;
+  const int16_t *x = at(memory, a->x);
+  const float *scales = at(memory, a->x_scales);
+  const float *bias = at(memory, a->bias);
+  float *out = at(memory, a->out);
+  float sums[INT8_ROWS * BLOCK];
   for (int block = first; block < last; block++) {
-    const int8_t *w = weight + (size_t)block * block_bytes;
+    const int8_t *w = (const int8_t *)at(memory, a->weight) + (size_t)block * block_bytes;
     struct ahead ahead = {w + block_bytes, step};
-    for (int row = 0; row < rows; row += tile) {
-      const int count = smaller(rows - row, tile);
-      multiply_tile(count, sums, q + (size_t)row * (size_t)groups * 64, scales + row * groups, w, groups, &ahead);
+    for (int row = 0; row < a->rows; row += tile) {
+      const int count = smaller(a->rows - row, tile);
+      multiply_tile(count, sums, x + (size_t)row * (size_t)groups * GROUP, scales + row * groups, w, groups, &ahead);
       for (int r = 0; r < count; r++) {
-        float *y = out + (size_t)(row + r) * out_stride + block * 16;
-        finish(y, sums + r * 16, bias ? bias + block * 16 : 0, epilogue);
+        float *y = out + (size_t)(row + r) * out_stride + block * BLOCK;
+        finish(y, sums + r * BLOCK, bias ? bias + block * BLOCK : 0, a->epilogue);
       }
     }
   }

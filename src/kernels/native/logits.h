@@ -1,5 +1,5 @@
-// Sums of exponentials over one row of logits, in double precision, as `../wasm/logits.ts` defines them: eight partial
-// sums by index mod 8, added in one fixed tree.
+// Sums of exponentials over one row of logits, in double precision, with the bits of `../reference/plain-logits-row.ts`: eight
+// partial sums by index mod 8, added in one fixed tree.
 #ifndef GPT2_LOGITS_H
 #define GPT2_LOGITS_H
 

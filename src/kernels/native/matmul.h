@@ -1,11 +1,12 @@
-// y = x·W + b in f32, as `../wasm/matmul.ts` defines it: one accumulator an output, k ascending, multiplied and then
-// added. A vector's lanes are outputs; weights lie in panels of 16 of them, [N/16][K][16].
+// y = x·W + b in f32, with the bits of `../reference/kernels.ts`: one accumulator an output, k ascending, multiplied and then
+// added. A vector's lanes are outputs. Weights lie in panels of 16 of them, [N/16][K][16].
 #ifndef GPT2_MATMUL_H
 #define GPT2_MATMUL_H
 
-#define PANELS_1 (64 / LANES) // that one row takes at a time
+#define PANELS_1 (64 / LANES) // that one row takes at a time: 8 vectors of sums hide the latency of the addition
+#define SUMS_MAX (F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1)
 
-/** Panels that lie side by side, and how many bytes of those that come next are fetched from memory with each k. */
+/** Panels that lie side by side, and how many bytes of the next ones are prefetched with each k. */
 struct panels {
   const float *weight;
   const uint8_t *next;
@@ -13,16 +14,17 @@ struct panels {
   size_t floats;
 };
 
-/** `rows` rows against `panels` panels, to sums [panels][rows][16]. */
+/** `rows` rows against `panels` panels, to sums [panels][rows][outputs]. */
 INLINE void sum_products(const int rows, const int panels, float *sums, const float *x, size_t x_stride,
                          const struct panels *w, int in_width) {
-  vf sum[F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1][VECTORS];
+  vf sum[SUMS_MAX][VECTORS];
   for (int i = 0; i < rows * panels; i++) {
     for (int v = 0; v < VECTORS; v++) sum[i][v] = splat(0.0f);
   }
+#pragma GCC unroll 2
   for (int k = 0; k < in_width; k++) {
     for (int p = 0; p < panels; p++) {
-      const float *at = w->weight + (size_t)p * w->floats + (size_t)k * 16;
+      const float *at = w->weight + (size_t)p * w->floats + (size_t)k * PANEL;
       __builtin_prefetch(w->next + (size_t)p * w->floats * 4 + (size_t)k * w->next_step, 0, 2);
       vf weight[VECTORS];
       for (int v = 0; v < VECTORS; v++) weight[v] = load(at + v * LANES);
@@ -33,11 +35,11 @@ INLINE void sum_products(const int rows, const int panels, float *sums, const fl
     }
   }
   for (int i = 0; i < rows * panels; i++) {
-    for (int v = 0; v < VECTORS; v++) store(sums + i * 16 + v * LANES, sum[i][v]);
+    for (int v = 0; v < VECTORS; v++) store(sums + i * PANEL + v * LANES, sum[i][v]);
   }
 }
 
-static void multiply_panel(int rows, float *sums, const float *x, size_t x_stride, const struct panels *w,
+APART void multiply_panel(int rows, float *sums, const float *x, size_t x_stride, const struct panels *w,
                            int in_width) {
   switch (rows) {
 #define ROWS(n) \
@@ -54,30 +56,36 @@ static void multiply_panel(int rows, float *sums, const float *x, size_t x_strid
 
 /**
  * Panels `first` to `last` of y[rows, N]. All tiles of rows pass over a panel while it is in the cache, and meanwhile the
- * next one is fetched.
+ * next one is prefetched.
  */
-static void matmul(float *out, const float *x, const float *weight, const float *bias, int rows, int in_width,
-                   int out_width, int epilogue, int first, int last) {
+static void matmul(uint8_t *memory, const struct matmul_instruction *a, int first, int last) {
+  const int rows = a->rows;
+  const int in_width = a->in_width;
+  const int epilogue = a->epilogue;
   const size_t x_stride = row_stride(in_width);
-  const size_t out_stride = row_stride(out_width);
-  const size_t panel_floats = (size_t)in_width * 16;
+  const size_t out_stride = row_stride(a->out_width);
+  const size_t panel_floats = (size_t)in_width * PANEL;
   const int tile = tile_rows(rows, F32_ROWS);
-  const size_t step = 64 / (size_t)count_tiles(rows, tile);
-  float sums[(F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1) * 16];
+  const size_t step = LINE_BYTES / (size_t)count_tiles(rows, tile);
+  const float *x = at(memory, a->x);
+  const float *bias = at(memory, a->bias);
+  float *out = at(memory, a->out);
+  float sums[SUMS_MAX * PANEL];
   for (int panel = first; panel < last;) {
-    // One row has too few sums to hide the latency of the addition: it takes several panels.
+    // One row alone takes several panels.
     const int panels = rows == 1 && panel + PANELS_1 <= last ? PANELS_1 : 1;
-    const float *at = weight + (size_t)panel * panel_floats;
-    struct panels w = {at, (const uint8_t *)(at + (size_t)panels * panel_floats), step, panel_floats};
+    const float *weight = (const float *)at(memory, a->weight) + (size_t)panel * panel_floats;
+    struct panels w = {weight, (const uint8_t *)(weight + (size_t)panels * panel_floats), step, panel_floats};
     for (int row = 0; row < rows; row += tile) {
       const int count = smaller(rows - row, tile);
       if (panels > 1) sum_products(1, PANELS_1, sums, x, x_stride, &w, in_width);
       else multiply_panel(count, sums, x + (size_t)row * x_stride, x_stride, &w, in_width);
       w.next += (size_t)in_width * step;
-      for (int i = 0; i < count * panels; i++) {
-        const int column = (panel + i / count) * 16;
-        float *y = out + (size_t)(row + i % count) * out_stride + column;
-        finish(y, sums + i * 16, bias ? bias + column : 0, epilogue);
+      const float *sum = sums;
+      for (int column = panel * PANEL; column < (panel + panels) * PANEL; column += PANEL) {
+        for (int r = 0; r < count; r++, sum += PANEL) {
+          finish(out + (size_t)(row + r) * out_stride + column, sum, bias ? bias + column : 0, epilogue);
+        }
       }
     }
     panel += panels;

@@ -1,9 +1,9 @@
-// The exponential, the error function and the activations on whole vectors, with the operations of `../wasm/math.ts` in
-// the same order, so that the bits are the same. Compiled without fused multiply-add.
+// The exponential, the error function and the activations on whole vectors. These are the operations of `../reference/math.ts`
+// in the same order, compiled without fused multiply-add, so that the bits are the same.
 #ifndef GPT2_VECTOR_MATH_H
 #define GPT2_VECTOR_MATH_H
 
-/** The larger one; not a number where either is not. */
+/** The larger one; NaN where either is NaN. */
 INLINE vf max_of(vf a, vf b) { return if_nan(a, a, max_or_b(a, b)); }
 
 /** Adds 16 partial sums in one fixed tree: 16 → 8 → 4 → 2 → 1. */
@@ -13,7 +13,7 @@ INLINE float sum16(const float *p) {
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-/** e^x for x ≤ 88, 0 below −87 and where x is not a number. */
+/** e^x for x ≤ 88; 0 below −87 and for NaN. */
 INLINE vf exp_of(vf value) {
   const vf x = min_or_b(splat(88.0f), value);
   const vf magic = splat(12582912.0f); // 1.5 · 2^23
@@ -51,35 +51,33 @@ INLINE vf erf_of(vf value) {
 /** x times the logistic function of s. */
 INLINE vf times_sigmoid(vf x, vf s) { return x / (splat(1.0f) + exp_of(-s)); }
 
-// Epilogue numbers: the same as in `../program.ts`.
-enum epilogue { STORE = 0, ADD_TO = 1, GELU_TANH = 2, GELU_ERF = 3, RELU = 4, SILU = 5, TANH = 6, QUICK_GELU = 7 };
-
-static vf activate(int kind, vf x) {
-  switch (kind) {
-    case GELU_TANH: {
+/** `epilogue`: one of the activations. */
+static vf activate(int epilogue, vf x) {
+  switch (epilogue) {
+    case EPILOGUE_GELU_TANH: {
       const vf inner = x + splat(0.044715f) * ((x * x) * x);
       return times_sigmoid(x, splat(1.5957691216057308f) * inner);
     }
-    case GELU_ERF:
+    case EPILOGUE_GELU_ERF:
       return (x * splat(0.5f)) * (splat(1.0f) + erf_of(x * splat(0.7071067811865476f)));
-    case RELU:
+    case EPILOGUE_RELU:
       return max_of(x, splat(0.0f));
-    case SILU:
+    case EPILOGUE_SILU:
       return times_sigmoid(x, x);
-    case QUICK_GELU:
+    case EPILOGUE_QUICK_GELU:
       return times_sigmoid(x, splat(1.702f) * x);
     default:
       return splat(2.0f) / (splat(1.0f) + exp_of(splat(-2.0f) * x)) - splat(1.0f);
   }
 }
 
-/** Adds the bias, if there is one, to the 16 sums of a panel of outputs, applies the epilogue and stores them. */
+/** Adds the bias, if there is one, to the sums of a panel or block of outputs, applies the epilogue and stores them. */
 INLINE void finish(float *out, const float *sums, const float *bias, int epilogue) {
-  for (int i = 0; i < 16; i += LANES) {
+  for (int i = 0; i < PANEL; i += LANES) {
     vf y = load(sums + i);
     if (bias) y = y + load(bias + i);
-    if (epilogue == ADD_TO) y = load(out + i) + y;
-    else if (epilogue != STORE) y = activate(epilogue, y);
+    if (epilogue == EPILOGUE_ADD) y = load(out + i) + y;
+    else if (epilogue != EPILOGUE_STORE) y = activate(epilogue, y);
     store(out + i, y);
   }
 }

@@ -20,11 +20,11 @@ static inline vf load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void store(float *p, vf x) { _mm256_storeu_ps(p, x); }
 static inline vf splat(float x) { return _mm256_set1_ps(x); }
 
-/** Where either is not a number, the result is `b`. */
+/** Where either is NaN, the result is `b`. */
 static inline vf min_or_b(vf a, vf b) { return _mm256_min_ps(a, b); }
 static inline vf max_or_b(vf a, vf b) { return _mm256_max_ps(a, b); }
 
-/** `yes` where x is not a number, else `no`. */
+/** `yes` where x is NaN, else `no`. */
 static inline vf if_nan(vf x, vf yes, vf no) { return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, x, _CMP_UNORD_Q)); }
 
 /** y where x ≥ bound, else 0. */
@@ -38,7 +38,7 @@ static inline vf power_of_two(vf n) {
 
 static inline vf absolute(vf x) { return _mm256_andnot_ps(splat(-0.0f), x); }
 
-// Numbers without a sign are ordered as their bits are, and what is no number is above all others.
+// The bits of numbers without a sign, as integers, are in the order of the numbers; those of NaN are above all of them.
 static inline vi larger_bits(vi a, vf b) { return _mm256_max_epi32(a, _mm256_castps_si256(b)); }
 static inline float largest_of_bits(vi x) {
   __m128i m = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));

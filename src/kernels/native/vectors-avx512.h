@@ -19,11 +19,11 @@ static inline vf load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 static inline vf splat(float x) { return _mm512_set1_ps(x); }
 
-/** Where either is not a number, the result is `b`. */
+/** Where either is NaN, the result is `b`. */
 static inline vf min_or_b(vf a, vf b) { return _mm512_min_ps(a, b); }
 static inline vf max_or_b(vf a, vf b) { return _mm512_max_ps(a, b); }
 
-/** `yes` where x is not a number, else `no`. */
+/** `yes` where x is NaN, else `no`. */
 static inline vf if_nan(vf x, vf yes, vf no) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), no, yes);
 }
@@ -41,7 +41,7 @@ static inline vf power_of_two(vf n) {
 
 static inline vf absolute(vf x) { return _mm512_abs_ps(x); }
 
-// Numbers without a sign are ordered as their bits are, and what is no number is above all others.
+// The bits of numbers without a sign, as integers, are in the order of the numbers; those of NaN are above all of them.
 static inline vi larger_bits(vi a, vf b) { return _mm512_max_epi32(a, _mm512_castps_si512(b)); }
 static inline float largest_of_bits(vi x) {
   const int32_t bits = _mm512_reduce_max_epi32(x);

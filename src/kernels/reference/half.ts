@@ -13,9 +13,6 @@ export function fromHalf(bits: number): number {
   return VALUES[bits] as number;
 }
 
-/** The largest number that half precision holds. */
-export const HALF_MAX = 65504;
-
 const word = new Float32Array(1);
 const wordBits = new Uint32Array(word.buffer);
 

@@ -1,23 +1,49 @@
-// The kernels in plain TypeScript: loops that can be checked against the formulas by eye. They define what a kernel
-// computes, to the bit; the WebAssembly kernels are tested against them. Slow on purpose, and single-threaded.
+// The kernels in plain TypeScript: loops that can be checked against the formulas by eye. They define what a kernel computes,
+// to the bit; the WebAssembly and the native kernels are tested against them. Slow on purpose, and single-threaded.
 import type { LogitsRow } from "../logits-row.ts";
 import { type LinearMemory, rowStride } from "../memory.ts";
-import {
-  type Executor,
-  headFloats,
-  INSTRUCTION_WORDS,
-  type LogitsPlace,
-  OP,
-  PAGE_POSITIONS,
-  PANEL,
-} from "../program.ts";
-import type { Instruction, Kernel } from "./instruction.ts";
+import { END, INSTRUCTION_BYTES, KERNELS, type KernelName, PAGE_POSITIONS, PANEL } from "../numbers.ts";
+import { type Executor, headFloats, type LogitsPlace, valueStride } from "../program.ts";
+import { type Arguments, type Kernel, readArguments } from "./instruction.ts";
 import { embedHalf, matmulInt8, quantize } from "./int8.ts";
 import { epilogueOf, exp, partialSums } from "./math.ts";
-import { PACKING } from "./pack.ts";
+import {
+  digest,
+  narrowHalves,
+  packInOut,
+  packInOutInt8,
+  packOutIn,
+  packOutInInt8,
+  widenBf16,
+  widenHalves,
+} from "./pack.ts";
 import { PlainLogitsRow } from "./plain-logits-row.ts";
 
 const f = Math.fround;
+
+const DEFINITIONS: { readonly [Name in KernelName]: Kernel<Name> } = {
+  embed,
+  layerNorm,
+  matmul,
+  storeKv,
+  attention,
+  gatherRows,
+  copyPages,
+  quantize,
+  matmulInt8,
+  embedHalf,
+  readMemory() {},
+  packInOut,
+  packOutIn,
+  packInOutInt8,
+  packOutInInt8,
+  narrowHalves,
+  widenHalves,
+  widenBf16,
+  digest,
+};
+
+const NAMES = new Map((Object.keys(KERNELS) as KernelName[]).map((name) => [KERNELS[name].op, name]));
 
 export class ReferenceExecutor implements Executor {
   readonly name = "reference";
@@ -29,16 +55,9 @@ export class ReferenceExecutor implements Executor {
   }
 
   run(program: number): void {
-    const { i32, f32 } = this.memory;
-    for (let word = program >>> 2; i32[word] !== OP.end; word += INSTRUCTION_WORDS) {
-      const base = word + 2;
-      const instruction: Instruction = {
-        items: i32[word + 1] as number,
-        address: (n) => (i32[base + n] as number) >>> 2,
-        int: (n) => i32[base + n] as number,
-        float: (n) => f32[base + n] as number,
-      };
-      KERNELS[i32[word] as number]?.(this.memory, instruction);
+    const { i32 } = this.memory;
+    for (let at = program; i32[at >>> 2] !== END; at += INSTRUCTION_BYTES) {
+      runInstruction(this.memory, at, NAMES.get(i32[at >>> 2] as number) as KernelName);
     }
   }
 
@@ -49,132 +68,106 @@ export class ReferenceExecutor implements Executor {
   async close(): Promise<void> {}
 }
 
-const KERNELS: Record<number, Kernel> = {
-  [OP.embed]: embed,
-  [OP.layerNorm]: layerNorm,
-  [OP.matmul]: matmul,
-  [OP.storeKv]: storeKv,
-  [OP.attention]: attention,
-  [OP.gatherRows]: gatherRows,
-  [OP.copyPages]: copyPages,
-  [OP.quantize]: quantize,
-  [OP.matmulInt8]: matmulInt8,
-  [OP.embedHalf]: embedHalf,
-  [OP.readMemory]: () => {},
-  ...PACKING,
-};
+function runInstruction<Name extends KernelName>(memory: LinearMemory, at: number, name: Name): void {
+  DEFINITIONS[name](memory, readArguments(memory, at, name));
+}
 
-function embed({ f32, i32 }: LinearMemory, a: Instruction): void {
-  const [out, tokens, positions, wte, wpe] = [0, 1, 2, 3, 4].map(a.address) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const width = a.int(5);
-  const stride = rowStride(width);
+function embed({ f32, i32 }: LinearMemory, a: Arguments<"embed">): void {
+  const stride = rowStride(a.width);
   for (let row = 0; row < a.items; row++) {
-    const token = i32[tokens + row] as number;
-    const position = i32[positions + row] as number;
-    const column = wte + Math.floor(token / PANEL) * PANEL * width + (token % PANEL);
-    for (let i = 0; i < width; i++) {
-      f32[out + row * stride + i] =
-        (f32[column + i * PANEL] as number) + (f32[wpe + position * stride + i] as number);
+    const token = i32[a.tokens + row] as number;
+    const position = i32[a.positions + row] as number;
+    const column = a.wte + Math.floor(token / PANEL) * PANEL * a.width + (token % PANEL);
+    for (let i = 0; i < a.width; i++) {
+      const embedding = f32[column + i * PANEL] as number;
+      f32[a.out + row * stride + i] = embedding + (f32[a.wpe + position * stride + i] as number);
     }
   }
 }
 
-function layerNorm({ f32 }: LinearMemory, a: Instruction): void {
-  const [out, x, weight, bias] = [0, 1, 2, 3].map(a.address) as [number, number, number, number];
-  const width = a.int(4);
-  const epsilon = a.float(5);
-  const stride = rowStride(width);
+function layerNorm({ f32 }: LinearMemory, a: Arguments<"layerNorm">): void {
+  const stride = rowStride(a.width);
   for (let row = 0; row < a.items; row++) {
-    const at = (i: number): number => f32[x + row * stride + i] as number;
-    const mean = f(partialSums(width, at) / width);
+    const at = (i: number): number => f32[a.x + row * stride + i] as number;
+    const mean = f(partialSums(a.width, at) / a.width);
     const centred = (i: number): number => f(at(i) - mean);
-    const variance = f(partialSums(width, (i) => f(centred(i) * centred(i))) / width);
-    const scale = f(1 / f(Math.sqrt(f(variance + epsilon))));
+    const variance = f(partialSums(a.width, (i) => f(centred(i) * centred(i))) / a.width);
+    const scale = f(1 / f(Math.sqrt(f(variance + a.epsilon))));
     for (let i = 0; i < stride; i++) {
-      const y = f(f(centred(i) * scale) * (f32[weight + i] as number));
-      f32[out + row * stride + i] = y + (f32[bias + i] as number);
+      const y = f(f(centred(i) * scale) * (f32[a.weight + i] as number));
+      f32[a.out + row * stride + i] = y + (f32[a.bias + i] as number);
     }
   }
 }
 
-function matmul({ f32 }: LinearMemory, a: Instruction): void {
-  const [out, x, weight, bias] = [0, 1, 2, 3].map(a.address) as [number, number, number, number];
-  const [rows, inWidth, outWidth, epilogue] = [4, 5, 6, 7].map(a.int) as [number, number, number, number];
-  const finish = epilogueOf(epilogue);
-  for (let row = 0; row < rows; row++) {
-    for (let n = 0; n < rowStride(outWidth); n++) {
-      const w = weight + Math.floor(n / PANEL) * PANEL * inWidth + (n % PANEL);
+function matmul({ f32 }: LinearMemory, a: Arguments<"matmul">): void {
+  const finish = epilogueOf(a.epilogue);
+  for (let row = 0; row < a.rows; row++) {
+    const x = a.x + row * rowStride(a.inWidth);
+    for (let n = 0; n < rowStride(a.outWidth); n++) {
+      const w = a.weight + Math.floor(n / PANEL) * PANEL * a.inWidth + (n % PANEL);
       let sum = 0;
-      for (let k = 0; k < inWidth; k++) {
-        sum = f(sum + f((f32[x + row * rowStride(inWidth) + k] as number) * (f32[w + k * PANEL] as number)));
+      for (let k = 0; k < a.inWidth; k++) {
+        sum = f(sum + f((f32[x + k] as number) * (f32[w + k * PANEL] as number)));
       }
-      if (bias) sum = f(sum + (f32[bias + n] as number));
-      const y = out + row * rowStride(outWidth) + n;
+      if (a.bias) sum = f(sum + (f32[a.bias + n] as number));
+      const y = a.out + row * rowStride(a.outWidth) + n;
       f32[y] = finish(sum, f32[y] as number);
     }
   }
 }
 
-/** Float index of one head of one layer in the page that holds `position` of row `row`. */
+/** Where one head of one layer lies in the page that holds a position, as an index of words. `table`: an address. */
 function headInPage(
-  memory: LinearMemory,
+  { i32 }: LinearMemory,
+  a: Arguments<"storeKv"> | Arguments<"attention">,
   table: number,
   position: number,
   head: number,
-  kv: { pages: number; pageFloats: number; headSize: number },
 ): number {
-  const page = memory.i32[(table >>> 2) + Math.floor(position / PAGE_POSITIONS)] as number;
-  return kv.pages + page * kv.pageFloats + head * headFloats(kv.headSize);
+  const page = i32[(table >>> 2) + Math.floor(position / PAGE_POSITIONS)] as number;
+  return a.pages + (page * a.pageBytes) / 4 + head * headFloats(a.headSize);
 }
 
-function storeKv(memory: LinearMemory, a: Instruction): void {
+function storeKv(memory: LinearMemory, a: Arguments<"storeKv">): void {
   const { f32, i32 } = memory;
-  const [qkv, positions, tables] = [0, 1, 2].map(a.address) as [number, number, number];
-  const [heads, headSize] = [a.int(3), a.int(4)];
-  const kv = { pages: a.address(5), pageFloats: a.address(6), headSize };
+  const { heads, headSize } = a;
   const width = heads * headSize;
-  const padded = (headSize + 3) & ~3;
   for (let item = 0; item < a.items; item++) {
-    const [row, head] = [Math.floor(item / heads), item % heads];
-    const position = i32[positions + row] as number;
+    const row = Math.floor(item / heads);
+    const head = item % heads;
+    const position = i32[a.positions + row] as number;
     const slot = position % PAGE_POSITIONS;
-    const k = qkv + row * rowStride(3 * width) + width + head * headSize;
-    const keys = headInPage(memory, i32[tables + row] as number, position, head, kv);
-    const values = keys + headSize * PAGE_POSITIONS + slot * padded;
-    for (let i = 0; i < padded; i++) {
-      const inHead = i < headSize;
-      if (inHead) f32[keys + i * PAGE_POSITIONS + slot] = f32[k + i] as number;
-      f32[values + i] = inHead ? (f32[k + width + i] as number) : 0;
+    const k = a.qkv + row * rowStride(3 * width) + width + head * headSize;
+    const v = k + width;
+    const keys = headInPage(memory, a, i32[a.pageTables + row] as number, position, head);
+    const values = keys + headSize * PAGE_POSITIONS + slot * valueStride(headSize);
+    for (let i = 0; i < headSize; i++) {
+      f32[keys + i * PAGE_POSITIONS + slot] = f32[k + i] as number;
+      f32[values + i] = f32[v + i] as number;
     }
+    for (let i = headSize; i < valueStride(headSize); i++) f32[values + i] = 0;
   }
 }
 
-function attention(memory: LinearMemory, a: Instruction): void {
+function attention(memory: LinearMemory, a: Arguments<"attention">): void {
   const { f32, i32 } = memory;
-  const [out, qkv, positions, tables] = [0, 1, 2, 3].map(a.address) as [number, number, number, number];
-  const [heads, headSize, scale] = [a.int(4), a.int(5), a.float(6)];
-  const kv = { pages: a.address(7), pageFloats: a.address(8), headSize };
+  const { heads, headSize } = a;
   const width = heads * headSize;
-  const padded = (headSize + 3) & ~3;
   for (let item = 0; item < a.items; item++) {
-    const [row, head] = [Math.floor(item / heads), item % heads];
-    const table = i32[tables + row] as number;
-    const count = (i32[positions + row] as number) + 1;
-    const q = qkv + row * rowStride(3 * width) + head * headSize;
+    const row = Math.floor(item / heads);
+    const head = item % heads;
+    const table = i32[a.pageTables + row] as number;
+    const count = (i32[a.positions + row] as number) + 1;
+    const q = a.qkv + row * rowStride(3 * width) + head * headSize;
     const weights = new Float32Array(count);
     for (let j = 0; j < count; j++) {
-      const keys = headInPage(memory, table, j, head, kv) + (j % PAGE_POSITIONS);
+      const keys = headInPage(memory, a, table, j, head) + (j % PAGE_POSITIONS);
       let sum = 0;
       for (let i = 0; i < headSize; i++) {
         sum = f(sum + f((f32[q + i] as number) * (f32[keys + i * PAGE_POSITIONS] as number)));
       }
-      weights[j] = sum * scale;
+      weights[j] = sum * a.scale;
     }
     const largest = weights.reduce((m, w) => Math.max(m, w), -Infinity);
     for (let j = 0; j < count; j++) weights[j] = exp(f((weights[j] as number) - largest));
@@ -182,28 +175,28 @@ function attention(memory: LinearMemory, a: Instruction): void {
     for (let i = 0; i < headSize; i++) {
       let sum = 0;
       for (let j = 0; j < count; j++) {
-        const values = headInPage(memory, table, j, head, kv) + headSize * PAGE_POSITIONS;
-        const v = f32[values + (j % PAGE_POSITIONS) * padded + i] as number;
+        const values = headInPage(memory, a, table, j, head) + headSize * PAGE_POSITIONS;
+        const v = f32[values + (j % PAGE_POSITIONS) * valueStride(headSize) + i] as number;
         sum = f(sum + f((weights[j] as number) * v));
       }
-      f32[out + row * rowStride(width) + head * headSize + i] = f(sum / total);
+      f32[a.out + row * rowStride(width) + head * headSize + i] = f(sum / total);
     }
   }
 }
 
-function gatherRows({ f32, i32 }: LinearMemory, a: Instruction): void {
-  const [out, x, indices] = [0, 1, 2].map(a.address) as [number, number, number];
-  const stride = rowStride(a.int(3));
+function gatherRows({ f32, i32 }: LinearMemory, a: Arguments<"gatherRows">): void {
+  const stride = rowStride(a.width);
   for (let row = 0; row < a.items; row++) {
-    const from = x + (i32[indices + row] as number) * stride;
-    f32.copyWithin(out + row * stride, from, from + stride);
+    const from = a.x + (i32[a.indices + row] as number) * stride;
+    f32.copyWithin(a.out + row * stride, from, from + stride);
   }
 }
 
-function copyPages({ f32, i32 }: LinearMemory, a: Instruction): void {
-  const [pairs, pages, pageFloats] = [0, 1, 2].map(a.address) as [number, number, number];
+function copyPages({ f32, i32 }: LinearMemory, a: Arguments<"copyPages">): void {
+  const pageFloats = a.pageBytes / 4;
   for (let i = 0; i < a.items; i++) {
-    const [from, to] = [i32[pairs + 2 * i] as number, i32[pairs + 2 * i + 1] as number];
-    f32.copyWithin(pages + to * pageFloats, pages + from * pageFloats, pages + (from + 1) * pageFloats);
+    const from = a.pages + (i32[a.pairs + 2 * i] as number) * pageFloats;
+    const to = a.pages + (i32[a.pairs + 2 * i + 1] as number) * pageFloats;
+    f32.copyWithin(to, from, from + pageFloats);
   }
 }

@@ -1,5 +1,6 @@
 // The definition of the arithmetic, one number at a time: every product, sum, quotient and root is rounded to f32
 // (`Math.fround` of a double result is the correctly rounded f32 result), in the order in which the kernels do it.
+import { EPILOGUE } from "../numbers.ts";
 import { ACTIVATIONS, type Activation } from "../program.ts";
 
 const f = Math.fround;
@@ -90,8 +91,8 @@ export const ACTIVATE: Record<Activation, (x: number) => number> = {
 
 /** What a matmul does with a finished sum and the number that stood in its place, by the epilogue's number. */
 export function epilogueOf(number: number): (sum: number, before: number) => number {
-  if (number === 0) return (sum) => sum;
-  if (number === 1) return (sum, before) => f(before + sum);
+  if (number === EPILOGUE.store) return (sum) => sum;
+  if (number === EPILOGUE.add) return (sum, before) => f(before + sum);
   const name = (Object.keys(ACTIVATIONS) as Activation[]).find(
     (activation) => ACTIVATIONS[activation] === number,
   );

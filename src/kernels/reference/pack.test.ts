@@ -4,17 +4,8 @@ import { describe, it } from "node:test";
 import { uniform } from "../../decoding/random.ts";
 import { WasmExecutor } from "../host/executor.ts";
 import { Arena, LinearMemory, rowStride } from "../memory.ts";
-import {
-  allocateProgram,
-  BLOCK,
-  BLOCK_BYTES,
-  DIGEST_BYTES,
-  DIGESTED_BYTES,
-  type Executor,
-  GROUP,
-  Kernels,
-  type Linear,
-} from "../program.ts";
+import { BLOCK, BLOCK_BYTES, DIGEST_BYTES, DIGESTED_BYTES, GROUP } from "../numbers.ts";
+import { allocateProgram, type Executor, Kernels, type Linear } from "../program.ts";
 import { toHalf } from "./half.ts";
 import { ReferenceExecutor } from "./kernels.ts";
 

@@ -1,58 +1,31 @@
-// The interpreter: runs a recorded program of kernel calls, every thread its own part of each, with a barrier between.
-// A whole step of the model is one call from JavaScript. Instruction layout: see `../program.ts`.
+// The interpreter: runs a recorded program of kernels. Every thread does its own part of each kernel, and all meet at a
+// barrier after it. A whole pass of the model is one call from JavaScript. How instructions are laid out: `../numbers.ts`.
 import { attention, storeKv } from "./attention";
 import { embedHalf, matmulInt8, quantize } from "./int8";
+export {
+  argmax, distribution, divide, keepFrom, keepTopK, keepTopP, largest, openRow, subtract, sumExp, topK,
+} from "./logits";
 import { matmul } from "./matmul";
-import { isNative, native } from "./native";
+import { isNativeKernel, runNative } from "./native";
+import {
+  AttentionInstruction, CopyPagesInstruction, DigestInstruction, EmbedHalfInstruction, EmbedInstruction, END,
+  GatherRowsInstruction, INSTRUCTION_BYTES, INSTRUCTION_ITEMS, INSTRUCTION_OP, INSTRUCTION_TAKEN, LayerNormInstruction,
+  MatmulInstruction, MatmulInt8Instruction, NarrowHalvesInstruction, OP_ATTENTION, OP_COPY_PAGES, OP_DIGEST, OP_EMBED,
+  OP_EMBED_HALF, OP_GATHER_ROWS, OP_LAYER_NORM, OP_MATMUL, OP_MATMUL_INT8, OP_NARROW_HALVES, OP_PACK_IN_OUT,
+  OP_PACK_IN_OUT_INT8, OP_PACK_OUT_IN, OP_PACK_OUT_IN_INT8, OP_QUANTIZE, OP_READ_MEMORY, OP_STORE_KV, OP_WIDEN_BF16,
+  OP_WIDEN_HALVES, PackInOutInstruction, PackInOutInt8Instruction, PackOutInInstruction, PackOutInInt8Instruction,
+  QuantizeInstruction, ReadMemoryInstruction, StoreKvInstruction, WidenBf16Instruction, WidenHalvesInstruction,
+} from "./numbers.generated";
 import {
   digest, narrowHalves, packInOut, packInOutInt8, packOutIn, packOutInInt8, widenBf16, widenHalves,
 } from "./pack";
 import { copyPages, embed, gatherRows, layerNorm, readMemory } from "./rows";
-export {
-  argmax, collect, distribution, divide, keepFrom, keepTopP, kthLargest, largest, subtract, sumExp,
-} from "./logits";
 import { barrier, nextProgram, publish, publishedParts, publishedProgram } from "./threads";
 
-const END: i32 = 0;
-const EMBED: i32 = 1;
-const LAYER_NORM: i32 = 2;
-const MATMUL: i32 = 3;
-const STORE_KV: i32 = 4;
-const ATTENTION: i32 = 5;
-const GATHER_ROWS: i32 = 6;
-const COPY_PAGES: i32 = 7;
-const QUANTIZE: i32 = 8;
-const MATMUL_INT8: i32 = 9;
-const EMBED_HALF: i32 = 10;
-const READ_MEMORY: i32 = 11;
-const PACK_IN_OUT: i32 = 32;
-const PACK_OUT_IN: i32 = 33;
-const PACK_IN_OUT_INT8: i32 = 34;
-const PACK_OUT_IN_INT8: i32 = 35;
-const NARROW_HALVES: i32 = 36;
-const WIDEN_HALVES: i32 = 37;
-const WIDEN_BF16: i32 = 38;
-const DIGEST: i32 = 39;
-
-const INSTRUCTION_BYTES: usize = 64;
-const CURSOR: usize = 60; // the last word of an instruction: the first item that no thread has taken
-
 // @ts-ignore: decorator
 @inline
-function pointer(instruction: usize, argument: i32): usize {
-  return <usize>load<i32>(instruction + (<usize>argument << 2));
-}
-
-// @ts-ignore: decorator
-@inline
-function int(instruction: usize, argument: i32): i32 {
-  return load<i32>(instruction + (<usize>argument << 2));
-}
-
-// @ts-ignore: decorator
-@inline
-function float(instruction: usize, argument: i32): f32 {
-  return load<f32>(instruction + (<usize>argument << 2));
+function opOf(instruction: usize): i32 {
+  return load<i32>(instruction, INSTRUCTION_OP);
 }
 
 /** Start of share `part` of `count` items; the end is the start of the next share. */
@@ -63,98 +36,59 @@ function share(count: i32, part: i32, parts: i32): i32 {
 }
 
 /**
- * Native kernels are handed items by and by, large portions first, so that a thread whose core is slowed down by others
- * does not make the rest wait. How items are portioned changes no bits.
+ * Native kernels are handed items in chunks of shrinking size (guided self-scheduling), so that a thread whose core also
+ * runs something else does not make the others wait. How items are cut changes no bits.
  */
 function executeNative(i: usize, part: i32, parts: i32): void {
-  const items = int(i, 1);
+  const items = load<i32>(i, INSTRUCTION_ITEMS);
   if (parts == 1) {
-    native(i, part, 0, items);
+    runNative(i, part, 0, items);
     return;
   }
-  const cursor = i + CURSOR;
+  const taken = i + INSTRUCTION_TAKEN;
   const least = max(1, items / (16 * parts));
-  for (let first = atomic.load<i32>(cursor); first < items; first = atomic.load<i32>(cursor)) {
+  for (let first = atomic.load<i32>(taken); first < items; first = atomic.load<i32>(taken)) {
     const last = min(items, first + max(least, (items - first) / (2 * parts)));
-    if (atomic.cmpxchg<i32>(cursor, first, last) == first) native(i, part, first, last);
+    if (atomic.cmpxchg<i32>(taken, first, last) == first) runNative(i, part, first, last);
   }
 }
 
 function execute(i: usize, part: i32, parts: i32): void {
-  const op = int(i, 0);
-  if (isNative(op)) {
+  const op = opOf(i);
+  if (isNativeKernel(op)) {
     executeNative(i, part, parts);
     return;
   }
-  // Argument 1 of every instruction is the number of items that are shared out among the threads.
-  const first = share(int(i, 1), part, parts);
-  const last = share(int(i, 1), part + 1, parts);
+  const items = load<i32>(i, INSTRUCTION_ITEMS);
+  const first = share(items, part, parts);
+  const last = share(items, part + 1, parts);
   if (first == last) return;
-  if (op == MATMUL) {
-    matmul(
-      pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5),
-      int(i, 6), int(i, 7), int(i, 8), int(i, 9), pointer(i, 10) + <usize>part * pointer(i, 11), first, last,
-    );
-  } else if (op == ATTENTION) {
-    const scratch = pointer(i, 11) + <usize>part * pointer(i, 12);
-    attention(
-      pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5),
-      int(i, 6), int(i, 7), float(i, 8), pointer(i, 9), pointer(i, 10), scratch, first, last,
-    );
-  } else if (op == MATMUL_INT8) {
-    matmulInt8(
-      pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5), pointer(i, 6),
-      int(i, 7), int(i, 8), int(i, 9), int(i, 10), pointer(i, 11) + <usize>part * pointer(i, 12), first, last,
-    );
-  } else if (op == QUANTIZE) {
-    quantize(pointer(i, 2), pointer(i, 3), pointer(i, 4), int(i, 5), int(i, 6), first, last);
-  } else if (op == LAYER_NORM) {
-    const scratch = pointer(i, 8) + <usize>part * pointer(i, 9);
-    layerNorm(pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5), int(i, 6), float(i, 7), scratch, first, last);
-  } else if (op == STORE_KV) {
-    storeKv(
-      pointer(i, 2), pointer(i, 3), pointer(i, 4), int(i, 5), int(i, 6), pointer(i, 7), pointer(i, 8), first, last,
-    );
-  } else if (op == EMBED) {
-    embed(pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5), pointer(i, 6), int(i, 7), first, last);
-  } else if (op == EMBED_HALF) {
-    embedHalf(pointer(i, 2), pointer(i, 3), pointer(i, 4), pointer(i, 5), pointer(i, 6), int(i, 7), first, last);
-  } else if (op == GATHER_ROWS) {
-    gatherRows(pointer(i, 2), pointer(i, 3), pointer(i, 4), int(i, 5), first, last);
-  } else if (op == COPY_PAGES) {
-    copyPages(pointer(i, 2), pointer(i, 3), pointer(i, 4), first, last);
-  } else if (op == READ_MEMORY) {
-    readMemory(pointer(i, 2), pointer(i, 3) + <usize>part * pointer(i, 4), first, last);
-  } else {
-    executePacking(op, i, first, last);
-  }
-}
-
-/** The kernels that run while a model is loaded. */
-function executePacking(op: i32, i: usize, first: i32, last: i32): void {
-  if (op == PACK_IN_OUT) {
-    packInOut(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), int(i, 6), int(i, 7), first, last);
-  } else if (op == PACK_OUT_IN) {
-    packOutIn(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), int(i, 6), first, last);
-  } else if (op == PACK_IN_OUT_INT8) {
-    packInOutInt8(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), int(i, 6), int(i, 7), first, last);
-  } else if (op == PACK_OUT_IN_INT8) {
-    packOutInInt8(pointer(i, 2), pointer(i, 3), int(i, 4), int(i, 5), first, last);
-  } else if (op == NARROW_HALVES) {
-    narrowHalves(pointer(i, 2), pointer(i, 3), int(i, 4), pointer(i, 5), first, last);
-  } else if (op == WIDEN_HALVES) {
-    widenHalves(pointer(i, 2), pointer(i, 3), first, last);
-  } else if (op == WIDEN_BF16) {
-    widenBf16(pointer(i, 2), pointer(i, 3), first, last);
-  } else if (op == DIGEST) {
-    digest(pointer(i, 2), pointer(i, 3), int(i, 4), first, last);
-  }
+  if (op == OP_MATMUL) matmul(changetype<MatmulInstruction>(i), part, first, last);
+  else if (op == OP_ATTENTION) attention(changetype<AttentionInstruction>(i), part, first, last);
+  else if (op == OP_MATMUL_INT8) matmulInt8(changetype<MatmulInt8Instruction>(i), part, first, last);
+  else if (op == OP_QUANTIZE) quantize(changetype<QuantizeInstruction>(i), first, last);
+  else if (op == OP_LAYER_NORM) layerNorm(changetype<LayerNormInstruction>(i), part, first, last);
+  else if (op == OP_STORE_KV) storeKv(changetype<StoreKvInstruction>(i), first, last);
+  else if (op == OP_EMBED) embed(changetype<EmbedInstruction>(i), first, last);
+  else if (op == OP_EMBED_HALF) embedHalf(changetype<EmbedHalfInstruction>(i), first, last);
+  else if (op == OP_GATHER_ROWS) gatherRows(changetype<GatherRowsInstruction>(i), first, last);
+  else if (op == OP_COPY_PAGES) copyPages(changetype<CopyPagesInstruction>(i), first, last);
+  else if (op == OP_READ_MEMORY) readMemory(changetype<ReadMemoryInstruction>(i), part, first, last);
+  // While a model is loaded.
+  else if (op == OP_PACK_IN_OUT) packInOut(changetype<PackInOutInstruction>(i), first, last);
+  else if (op == OP_PACK_OUT_IN) packOutIn(changetype<PackOutInInstruction>(i), first, last);
+  else if (op == OP_PACK_IN_OUT_INT8) packInOutInt8(changetype<PackInOutInt8Instruction>(i), first, last);
+  else if (op == OP_PACK_OUT_IN_INT8) packOutInInt8(changetype<PackOutInInt8Instruction>(i), first, last);
+  else if (op == OP_NARROW_HALVES) narrowHalves(changetype<NarrowHalvesInstruction>(i), first, last);
+  else if (op == OP_WIDEN_HALVES) widenHalves(changetype<WidenHalvesInstruction>(i), first, last);
+  else if (op == OP_WIDEN_BF16) widenBf16(changetype<WidenBf16Instruction>(i), first, last);
+  else if (op == OP_DIGEST) digest(changetype<DigestInstruction>(i), first, last);
 }
 
 function runPart(program: usize, part: i32, parts: i32): void {
   // The end is found before the first barrier: after the last one the leader may already record the next program.
   let end = program;
-  while (int(end, 0) != END) end += INSTRUCTION_BYTES;
+  while (opOf(end) != END) end += INSTRUCTION_BYTES;
   for (; program < end; program += INSTRUCTION_BYTES) {
     execute(program, part, parts);
     barrier(parts);

@@ -1,15 +1,13 @@
-// One group of 64 with relaxed SIMD, for processors that add four products of bytes in one instruction (AVX-VNNI, Arm's
-// dot product). A 14-bit activation is x = 128·(h − 64) + l with two halves of 7 bits, 0 … 127, for which the relaxed dot
-// product is exact everywhere: Σ w·x = ((Σ w·h − 64·Σ w) · 128) + Σ w·l, the same integer as `int8-words.ts` finds.
-// Sixteen weights are four of each of four outputs, so that a vector holds the sums of four outputs.
-import { addGroup } from "./int8-sums";
+// One group with relaxed SIMD, for processors that add four products of bytes in one instruction (AVX-VNNI, Arm's dot
+// product). A 14-bit activation is x = 128·(h − 64) + l, with two halves of 7 bits, 0 … 127. For such bytes the relaxed dot
+// product is exact everywhere: Σ w·x = ((Σ w·h − 64·Σ w) · 128) + Σ w·l, the same integer that `int8-words.ts` finds.
+// Sixteen weights are a quad of each of four outputs, so a vector holds the sums of four outputs.
+import { addGroup, QUAD_STEP, ROW_SUMS, SCALES } from "./int8-sums";
+import { GROUP } from "./numbers.generated";
 
-const QUAD: usize = 64; // bytes from four weights of an output to its next four
-const SCALES: usize = 1024;
-const ROW_SUMS: usize = 64; // bytes of a row's 16 sums
-const HIGH: usize = 64; // bytes from l to h
+const HIGH: usize = GROUP; // bytes from l to h
 
-/** Stores eight activations, given as words, as number `i` to `i + 7` of the group at `q`: 64 bytes l, 64 bytes h. */
+/** Stores eight activations, given as words, as number `i` to `i + 7` of the group at `q`: all l, then all h. */
 // @ts-ignore: decorator
 @inline
 export function storeActivations(q: usize, i: i32, words: v128): void {
@@ -17,14 +15,14 @@ export function storeActivations(q: usize, i: i32, words: v128): void {
   const high = i16x8.add(i16x8.shr_s(words, 7), i16x8.splat(64));
   const both = i8x16.narrow_i16x8_u(low, high);
   v128.store64_lane(q + <usize>i, both, 0);
-  v128.store64_lane(q + <usize>i, both, 1, 64);
+  v128.store64_lane(q + <usize>i, both, 1, HIGH);
 }
 
 // @ts-ignore: decorator
 @inline
 export function storeActivation(q: usize, i: i32, value: i32): void {
   store<u8>(q + <usize>i, <u8>(value & 127));
-  store<u8>(q + <usize>i, <u8>((value >> 7) + 64), 64);
+  store<u8>(q + <usize>i, <u8>((value >> 7) + 64), HIGH);
 }
 
 // @ts-ignore: decorator
@@ -58,7 +56,7 @@ export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
   let dOffset = aLow;
   const offset = i8x16.splat(64);
   const end = w + SCALES;
-  for (; w < end; w += QUAD, q += 4) {
+  for (; w < end; w += QUAD_STEP, q += 4) {
     const low = v128.load32_splat(q);
     const high = v128.load32_splat(q, HIGH);
     let v = v128.load(w);
@@ -90,7 +88,7 @@ export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
 @inline
 function minusOffset(w: usize): v128 {
   let sum = i32x4.splat(0);
-  for (const end = w + SCALES; w < end; w += QUAD) sum = dot(sum, v128.load(w), i8x16.splat(64));
+  for (const end = w + SCALES; w < end; w += QUAD_STEP) sum = dot(sum, v128.load(w), i8x16.splat(64));
   return i32x4.neg(sum);
 }
 
@@ -141,7 +139,7 @@ export function groups(
     c2 = i32x4.shl(c2, shift);
     d2 = i32x4.shl(d2, shift);
     let x = half ? q + HIGH : q;
-    for (let at = w; at < w + SCALES; at += QUAD, x += 4) {
+    for (let at = w; at < w + SCALES; at += QUAD_STEP, x += 4) {
       const x0 = v128.load32_splat(x);
       const x1 = v128.load32_splat(x + qStride);
       const x2 = rows > 2 ? v128.load32_splat(x + qStride * 2) : x1;

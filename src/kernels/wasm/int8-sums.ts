@@ -1,4 +1,15 @@
-// The end of a group: integer sums of four outputs become floats, are scaled and added to their accumulators.
+// The sums of 8-bit weights by 14-bit activations: how blocks and groups lie in memory for both builds, and the end of a
+// group, where integer sums become floats.
+import { BLOCK, BLOCK_SCALES, GROUP, QUAD } from "./numbers.generated";
+
+/** Bytes from one quad of weights of an output to its next quad. */
+export const QUAD_STEP: usize = QUAD * BLOCK;
+/** Bytes from the beginning of a block to its scales. */
+export const SCALES: usize = BLOCK_SCALES;
+/** Bytes of the sums of one row against one block. */
+export const ROW_SUMS: usize = 4 * BLOCK;
+/** Bytes of a group of activations: words, or their halves. */
+export const GROUP_BYTES: usize = 2 * GROUP;
 
 /** Adds the group sums of four outputs to the accumulators at `acc`; `scales` are those of the weights. */
 // @ts-ignore: decorator

@@ -1,11 +1,7 @@
-// One group of 64 with plain SIMD: activations are 16-bit words, weights are widened to words, and pairs of products
-// are added by `dot_i16x8_s`. Eight weights are four of one output and four of the next, so that a vector holds two
-// sums of each of two outputs, which are added at the end of the group.
-import { addGroup } from "./int8-sums";
-
-const QUAD: usize = 64; // bytes from four weights of an output to its next four
-const SCALES: usize = 1024;
-const ROW_SUMS: usize = 64; // bytes of a row's 16 sums
+// One group with plain SIMD. Activations are 16-bit words. Weights are widened to words, and `dot_i16x8_s` multiplies and
+// adds pairs. Eight weights are a quad of one output and a quad of the next, so a vector holds two sums of each of two
+// outputs; these are added at the end of the group.
+import { addGroup, QUAD_STEP, ROW_SUMS, SCALES } from "./int8-sums";
 
 /** Stores eight activations, given as words, as number `i` to `i + 7` of the group at `q`. */
 // @ts-ignore: decorator
@@ -46,7 +42,7 @@ export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
   let g = a;
   let h = a;
   const end = w + SCALES;
-  for (; w < end; w += QUAD, q += 8) {
+  for (; w < end; w += QUAD_STEP, q += 8) {
     const x = v128.load64_splat(q);
     a = madd(a, v128.load8x8_s(w), x);
     b = madd(b, v128.load8x8_s(w, 8), x);
@@ -70,7 +66,7 @@ export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
 export function groups(
   acc: usize, q: usize, qStride: usize, scale: usize, scaleStride: usize, w: usize, rows: i32,
 ): void {
-  for (let half: usize = 0; half < 64; half += 32) {
+  for (let half: usize = 0; half < QUAD_STEP; half += QUAD_STEP / 2) {
     eight(acc + half, q, qStride, scale, scaleStride, w + half, rows);
   }
 }
@@ -94,8 +90,8 @@ function eight(
   let c2 = a0;
   let d2 = a0;
   const q2 = qStride * 2;
-  const end = w + SCALES; // the half's scales: the same 32 bytes on as its weights
-  for (; w < end; w += QUAD, q += 8) {
+  const end = w + SCALES; // where the scales of these outputs lie, too
+  for (; w < end; w += QUAD_STEP, q += 8) {
     const x0 = v128.load64_splat(q);
     const x1 = v128.load64_splat(q + qStride);
     const x2 = rows > 2 ? v128.load64_splat(q + q2) : x1;

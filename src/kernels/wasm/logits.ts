@@ -1,10 +1,38 @@
-// What happens to one row of logits, [V] padded with −∞ to a multiple of 16: largest values, top-k, top-p, sums of
-// exponentials. Weights of tokens are doubles. The definition of every number is in `../logits-row.ts`.
-// A row's scratch holds, for the tokens that are left: values (f32), ids (i32), weights (f64), each for a whole row.
-
-import { isNative, MASS_ABOVE, overRow, SUM_EXP, WEIGH } from "./native";
+// What happens to one row of logits, [V] padded with −∞ to whole vectors: largest values, top-k, top-p, sums of exponentials.
+// `../logits-row.ts` says what each operation means, `../reference/plain-logits-row.ts` defines its bits. The weight of a token
+// is e^(value − largest), a double. Every function takes the row's address and its padded width, `stride`.
+import { isNativeSum, sumNative } from "./native";
+import { ROW_SCRATCH_BYTES, ROW_SUMS_ABOVE, ROW_SUMS_TOTAL, ROW_SUMS_WEIGHTS, RowScratch } from "./numbers.generated";
+import { rowBytes } from "./shapes";
 
 const NEVER: f32 = -Infinity;
+
+/** The ids in the scratch are not those of the row's tokens. */
+const UNKNOWN: i32 = -1;
+
+/** A new row of `width` values lies at `row`: fills its padding, which must never win, and forgets the row before it. */
+export function openRow(row: usize, width: i32, scratch: usize): void {
+  const end = row + rowBytes(width);
+  for (let at = row + (<usize>width << 2); at < end; at += 4) store<f32>(at, NEVER);
+  const s = changetype<RowScratch>(scratch);
+  if (s.owner == row) s.owner = 0;
+}
+
+/**
+ * The scratch, laid out for a row: values, ids and masses of its tokens. What it knows of another row is forgotten. After
+ * top-k a row's tokens are known, and what follows need not search the whole vocabulary for them.
+ */
+// @ts-ignore: decorator
+@inline
+function scratchOf(row: usize, stride: i32, scratch: usize): RowScratch {
+  const s = changetype<RowScratch>(scratch);
+  if (s.owner != row) s.known = UNKNOWN;
+  s.owner = row;
+  s.values = scratch + ROW_SCRATCH_BYTES;
+  s.ids = s.values + (<usize>stride << 2);
+  s.masses = s.ids + (<usize>stride << 2);
+  return s;
+}
 
 /** The largest value, NaN if there is one. */
 export function largest(row: usize, stride: i32): f32 {
@@ -40,7 +68,7 @@ export function argmax(row: usize, stride: i32): i32 {
   return 0;
 }
 
-/** e^x for x ≤ 0 in double precision, two lanes; 0 below −708. The same operations as `../double-math.ts`. */
+/** e^x for x ≤ 0 in double precision, two lanes; 0 below −708. The same operations as `../reference/double-math.ts`. */
 // @ts-ignore: decorator
 @inline
 function expDouble(x: v128): v128 {
@@ -85,9 +113,21 @@ function sum8(a: v128, b: v128, c: v128, d: v128): f64 {
   return f64x2.extract_lane(two, 0) + f64x2.extract_lane(two, 1);
 }
 
+/** Computes a sum over `count` values, a multiple of 8, by native code. */
+// @ts-ignore: decorator
+@inline
+function sumByNative(s: RowScratch, sum: i32, input: usize, bound: f64, count: i32): f64 {
+  s.input = input;
+  s.bound = bound;
+  s.count = count;
+  sumNative(sum, changetype<usize>(s));
+  return s.result;
+}
+
 /** Σ e^(value − largest) */
-export function sumExp(row: usize, stride: i32, largest: f64): f64 {
-  if (isNative(SUM_EXP)) return overRow(SUM_EXP, 0, row, largest, stride);
+export function sumExp(row: usize, stride: i32, largest: f64, scratch: usize): f64 {
+  const s = changetype<RowScratch>(scratch);
+  if (isNativeSum(ROW_SUMS_TOTAL)) return sumByNative(s, ROW_SUMS_TOTAL, row, largest, stride);
   const m = f64x2.splat(largest);
   let a = f64x2.splat(0);
   let b = a;
@@ -119,7 +159,7 @@ export function divide(row: usize, stride: i32, divisor: f32): void {
 }
 
 /** The k-th largest value, 1 ≤ k ≤ V, NaN as −∞: a heap of the k largest seen so far, smallest on top. */
-export function kthLargest(row: usize, stride: i32, k: i32, heap: usize): f32 {
+function kthLargest(row: usize, stride: i32, k: i32, heap: usize): f32 {
   const never = f32x4.splat(NEVER);
   for (let at: usize = 0; at < <usize>k << 2; at += 16) v128.store(heap + at, f32x4.pmax(never, v128.load(row + at)));
   for (let i = (k >> 1) - 1; i >= 0; i--) siftDown(heap, i, k);
@@ -161,8 +201,8 @@ function siftDown(heap: usize, start: i32, length: i32): void {
   store<f32>(heap + (<usize>at << 2), value);
 }
 
-/** Ids of the values of at least `threshold`, in order; returns their number. */
-export function collect(row: usize, stride: i32, threshold: f32, ids: usize): i32 {
+/** Stores the ids of the values of at least `threshold`, in order; returns their number. */
+function collect(row: usize, stride: i32, threshold: f32, ids: usize): i32 {
   const t = f32x4.splat(threshold);
   let count = 0;
   for (let i = 0; i < stride; i += 4) {
@@ -175,22 +215,47 @@ export function collect(row: usize, stride: i32, threshold: f32, ids: usize): i3
   return count;
 }
 
-/** Takes away what is below `threshold`; the ids of what is at least that go to `scratch`, their number is returned. */
-export function keepFrom(row: usize, stride: i32, threshold: f32, scratch: usize): i32 {
-  const ids = scratch + (<usize>stride << 2);
-  const t = f32x4.splat(threshold);
+/**
+ * Stores the ids of the k largest values and of all ties at the k-th place, and returns their number; −1 where fewer than k
+ * values are above −∞.
+ */
+export function topK(row: usize, stride: i32, k: i32, scratch: usize): i32 {
+  const s = scratchOf(row, stride, scratch);
+  s.known = UNKNOWN;
+  const threshold = kthLargest(row, stride, k, s.values);
+  return threshold > NEVER ? collect(row, stride, threshold, s.ids) : -1;
+}
+
+/** Takes away what is below `bound`. The tokens that are left are known after. */
+function keepAtLeast(s: RowScratch, row: usize, stride: i32, bound: f32): void {
+  const threshold = f32x4.splat(bound);
   const never = f32x4.splat(NEVER);
+  const ids = s.ids;
   let count = 0;
   for (let i = 0; i < stride; i += 4) {
     const at = row + (<usize>i << 2);
     const v = v128.load(at);
-    v128.store(at, v128.bitselect(never, v, f32x4.lt(v, t)));
-    for (let found = i32x4.bitmask(f32x4.ge(v, t)); found != 0; found &= found - 1) {
+    v128.store(at, v128.bitselect(never, v, f32x4.lt(v, threshold)));
+    for (let found = i32x4.bitmask(f32x4.ge(v, threshold)); found != 0; found &= found - 1) {
       store<i32>(ids + (<usize>count << 2), i + ctz<i32>(found));
       count += 1;
     }
   }
-  return count;
+  s.known = count;
+}
+
+/** Takes away what is below the k-th largest value. */
+export function keepTopK(row: usize, stride: i32, k: i32, scratch: usize): void {
+  const s = scratchOf(row, stride, scratch);
+  keepAtLeast(s, row, stride, kthLargest(row, stride, k, s.values));
+}
+
+/** Takes away what is below `threshold`, a double. */
+export function keepFrom(row: usize, stride: i32, threshold: f64, scratch: usize): void {
+  // A value is at least the threshold if it is at least the smallest f32 that is not below it.
+  const nearest = <f32>threshold;
+  const next = reinterpret<f32>(ordered(ordered(reinterpret<i32>(nearest)) + 1));
+  keepAtLeast(scratchOf(row, stride, scratch), row, stride, <f64>nearest < threshold ? next : nearest);
 }
 
 /** Of `count` ids in order, those whose tokens are left; returns their number. */
@@ -205,37 +270,44 @@ function collectAgain(row: usize, ids: usize, count: i32): i32 {
   return left;
 }
 
-/**
- * Values, ids and weights of the tokens that are left, padded to 8 with weights of 0; returns their number. `known`: so
- * many ids are there, and all tokens that are left are among them; −1: none are.
- */
-function candidates(row: usize, stride: i32, values: usize, ids: usize, masses: usize, known: i32): i32 {
-  const count = known < 0 ? collect(row, stride, -f32.MAX_VALUE, ids) : collectAgain(row, ids, known);
-  const padded = (count + 7) & ~7;
+/** Values, ids and weights of the tokens that are left, padded to 8 with weights of 0. They are known after. */
+function findTokens(s: RowScratch, row: usize, stride: i32): void {
+  const ids = s.ids;
+  const values = s.values;
+  const masses = s.masses;
+  const count = s.known == UNKNOWN ? collect(row, stride, -f32.MAX_VALUE, ids) : collectAgain(row, ids, s.known);
+  s.known = count;
+  const padded = paddedTo8(count);
   for (let i = 0; i < padded; i++) {
     const value = i < count ? load<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2)) : NEVER;
     store<f32>(values + (<usize>i << 2), value);
   }
   const top = <f64>largestNumber(values, padded);
-  if (isNative(WEIGH)) {
-    overRow(WEIGH, masses, values, top, padded);
-    return count;
+  if (isNativeSum(ROW_SUMS_WEIGHTS)) {
+    sumByNative(s, ROW_SUMS_WEIGHTS, values, top, padded);
+    return;
   }
   const m = f64x2.splat(top);
-  for (let i = 0; i < padded; i += 2) {
-    v128.store(masses + (<usize>i << 3), weights(values + (<usize>i << 2), m));
-  }
-  return count;
+  for (let i = 0; i < padded; i += 2) v128.store(masses + (<usize>i << 3), weights(values + (<usize>i << 2), m));
 }
 
-/** Σ of the weights of candidates above `threshold`. */
-function weightAbove(values: usize, masses: usize, count: i32, threshold: f32): f64 {
-  if (isNative(MASS_ABOVE)) return overRow(MASS_ABOVE, masses, values, <f64>threshold, (count + 7) & ~7);
+// @ts-ignore: decorator
+@inline
+function paddedTo8(count: i32): i32 {
+  return (count + 7) & ~7;
+}
+
+/** Σ of the weights of the tokens above `threshold`. */
+function weightAbove(s: RowScratch, threshold: f32): f64 {
+  const count = paddedTo8(s.known);
+  if (isNativeSum(ROW_SUMS_ABOVE)) return sumByNative(s, ROW_SUMS_ABOVE, s.values, <f64>threshold, count);
   const t = f64x2.splat(<f64>threshold);
   let a = f64x2.splat(0);
   let b = a;
   let c = a;
   let d = a;
+  let masses = s.masses;
+  let values = s.values;
   for (const end = values + (<usize>count << 2); values < end; values += 32, masses += 64) {
     a = f64x2.add(a, v128.and(v128.load(masses), f64x2.gt(f64x2.promote_low_f32x4(v128.load64_zero(values)), t)));
     b = f64x2.add(b, v128.and(v128.load(masses, 16), f64x2.gt(f64x2.promote_low_f32x4(v128.load64_zero(values, 8)), t)));
@@ -252,47 +324,42 @@ function ordered(bits: i32): i32 {
   return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
-/**
- * Top-p: the threshold is found by bisection over the floats, at most 32 sums, without a sort. `known`: as for
- * `candidates`; returns how many ids are known after.
- */
-export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize, known: i32): i32 {
-  const ids = scratch + (<usize>stride << 2);
-  const masses = scratch + (<usize>stride << 3);
-  const count = candidates(row, stride, scratch, ids, masses, known);
-  if (count == 0) return 0;
-  const goal = p * weightAbove(scratch, masses, count, NEVER);
+/** Top-p. The threshold is found by bisection over the bits of floats, which takes at most 32 sums and no sort. */
+export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize): void {
+  const s = scratchOf(row, stride, scratch);
+  findTokens(s, row, stride);
+  if (s.known == 0) return;
+  const goal = p * weightAbove(s, NEVER);
   let low = ordered(reinterpret<i32>(-f32.MAX_VALUE));
-  let high = ordered(reinterpret<i32>(largestNumber(scratch, (count + 7) & ~7)));
+  let high = ordered(reinterpret<i32>(largestNumber(s.values, paddedTo8(s.known))));
   while (low < high) {
     const middle = <i32>((<i64>low + <i64>high) >> 1);
-    if (weightAbove(scratch, masses, count, reinterpret<f32>(ordered(middle))) < goal) high = middle;
+    if (weightAbove(s, reinterpret<f32>(ordered(middle))) < goal) high = middle;
     else low = middle + 1;
   }
   const threshold = reinterpret<f32>(ordered(high));
-  let above = weightAbove(scratch, masses, count, threshold);
+  let above = weightAbove(s, threshold);
   let isFirst = true;
-  for (let i = 0; i < count; i++) {
-    const value = load<f32>(scratch + (<usize>i << 2));
+  for (let i = 0; i < s.known; i++) {
+    const value = load<f32>(s.values + (<usize>i << 2));
     if (value > threshold) continue;
     const isIn = value == threshold && (isFirst || above < goal);
     if (value == threshold) {
-      above += load<f64>(masses + (<usize>i << 3));
+      above += load<f64>(s.masses + (<usize>i << 3));
       isFirst = false;
     }
-    if (!isIn) store<f32>(row + (<usize>load<i32>(ids + (<usize>i << 2)) << 2), NEVER);
+    if (!isIn) store<f32>(row + (<usize>load<i32>(s.ids + (<usize>i << 2)) << 2), NEVER);
   }
-  return count;
 }
 
-/** Ids and cumulative weights of the tokens that are left, in the scratch; returns their number. */
-export function distribution(row: usize, stride: i32, scratch: usize, known: i32): i32 {
-  const masses = scratch + (<usize>stride << 3);
-  const count = candidates(row, stride, scratch, scratch + (<usize>stride << 2), masses, known);
+/** Ids and running sums of the weights of the tokens that are left, in the scratch; returns their number. */
+export function distribution(row: usize, stride: i32, scratch: usize): i32 {
+  const s = scratchOf(row, stride, scratch);
+  findTokens(s, row, stride);
   let sum: f64 = 0;
-  for (let i = 0; i < count; i++) {
-    sum += load<f64>(masses + (<usize>i << 3));
-    store<f64>(masses + (<usize>i << 3), sum);
+  for (let at = s.masses; at < s.masses + (<usize>s.known << 3); at += 8) {
+    sum += load<f64>(at);
+    store<f64>(at, sum);
   }
-  return count;
+  return s.known;
 }

@@ -1,5 +1,8 @@
-// The project's own exponential and error function on four lanes, and the fixed reduction tree. They are written
-// with multiplications and additions only, in the same order as `../reference-math.ts`, so that both give the same bits.
+// The exponential, the error function and the activations on four lanes, and the tree in which partial sums are added. These
+// are the operations of `../reference/math.ts` in the same order, none of them fused, so that the bits are the same.
+import {
+  EPILOGUE_GELU_ERF, EPILOGUE_GELU_TANH, EPILOGUE_QUICK_GELU, EPILOGUE_RELU, EPILOGUE_SILU,
+} from "./numbers.generated";
 
 /** Adds 16 partial sums (index mod 16, four lanes each) in one fixed tree: 16 → 8 → 4 → 2 → 1. */
 // @ts-ignore: decorator
@@ -58,14 +61,6 @@ export function erf(value: v128): v128 {
   return f32x4.div(f32x4.mul(x, p), q);
 }
 
-// Activation numbers: the same as `ACTIVATIONS` in `../program.ts`.
-export const GELU_TANH: i32 = 2;
-export const GELU_ERF: i32 = 3;
-export const RELU: i32 = 4;
-export const SILU: i32 = 5;
-export const TANH: i32 = 6;
-export const QUICK_GELU: i32 = 7;
-
 /** x / (1 + e^−s), that is x times the logistic function of s. */
 // @ts-ignore: decorator
 @inline
@@ -73,21 +68,22 @@ function timesSigmoid(x: v128, s: v128): v128 {
   return f32x4.div(x, f32x4.add(f32x4.splat(1.0), exp(f32x4.neg(s))));
 }
 
-export function activate(kind: i32, x: v128): v128 {
-  if (kind == GELU_TANH) {
+/** `epilogue`: one of the activations. */
+export function activate(epilogue: i32, x: v128): v128 {
+  if (epilogue == EPILOGUE_GELU_TANH) {
     // 0.5·x·(1 + tanh u) = x / (1 + e^(−2u)), u = √(2/π)·(x + 0.044715·x³).
     const cube = f32x4.mul(f32x4.mul(x, x), x);
     const inner = f32x4.add(x, f32x4.mul(f32x4.splat(0.044715), cube));
     return timesSigmoid(x, f32x4.mul(f32x4.splat(1.5957691216057308), inner));
   }
-  if (kind == GELU_ERF) {
+  if (epilogue == EPILOGUE_GELU_ERF) {
     const half = f32x4.mul(x, f32x4.splat(0.5));
     const e = erf(f32x4.mul(x, f32x4.splat(0.7071067811865476)));
     return f32x4.mul(half, f32x4.add(f32x4.splat(1.0), e));
   }
-  if (kind == RELU) return f32x4.max(x, f32x4.splat(0.0));
-  if (kind == SILU) return timesSigmoid(x, x);
-  if (kind == QUICK_GELU) return timesSigmoid(x, f32x4.mul(f32x4.splat(1.702), x));
+  if (epilogue == EPILOGUE_RELU) return f32x4.max(x, f32x4.splat(0.0));
+  if (epilogue == EPILOGUE_SILU) return timesSigmoid(x, x);
+  if (epilogue == EPILOGUE_QUICK_GELU) return timesSigmoid(x, f32x4.mul(f32x4.splat(1.702), x));
   // tanh x = 2 / (1 + e^(−2x)) − 1.
   const e = exp(f32x4.mul(f32x4.splat(-2.0), x));
   return f32x4.sub(f32x4.div(f32x4.splat(2.0), f32x4.add(f32x4.splat(1.0), e)), f32x4.splat(1.0));

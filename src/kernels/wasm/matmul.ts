@@ -1,26 +1,22 @@
-// y = x·W + b in f32. One accumulator an output with k ascending, multiplied and then added, never fused: the sum's
-// bits do not depend on how rows and outputs are tiled. Weights lie in panels of 16 outputs, [N/16][K][16], so that a
-// thread reads ascending streams; panels stay in the cache while every row passes over them.
+// y = x·W + b in f32. Each output has one accumulator, k ascending, multiplied and then added, never fused: its bits do not
+// depend on how rows and outputs are tiled. Weights lie in panels of 16 outputs, [N/16][K][16]. All rows pass over a panel
+// while it is in the cache. Memory is faster when several ascending streams are read in turn than on one alone, so a thread
+// cuts its panels into `STREAMS` runs and walks them side by side.
 import { activate } from "./math";
+import { EPILOGUE_ADD, EPILOGUE_STORE, MatmulInstruction, PANEL, STREAMS, TILE_ROWS } from "./numbers.generated";
+import { rowBytes } from "./shapes";
 
-const PANEL_BYTES: usize = 64; // 16 outputs of 4 bytes
-const CHUNK: i32 = 64; // steps of k on one stream, before the next has its turn
-const SUM_BYTES: usize = 3 * PANEL_BYTES; // sums of three rows against one panel
-
-/** Runs of weights that one thread reads side by side. */
-export const STREAMS: i32 = 8;
-
-// Epilogue numbers: the same as `Epilogue` in `../program.ts`; larger numbers are activations.
-const STORE: i32 = 0;
-const ADD_TO: i32 = 1;
+const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel, and of its sums for one row
+const SUM_BYTES: usize = TILE_ROWS * PANEL_BYTES; // sums of a tile of rows against one panel
+const CHUNK: i32 = 64; // steps of k on one stream, before the next one has its turn
 
 /** Adds the bias, applies the epilogue and stores four outputs. */
 // @ts-ignore: decorator
 @inline
 export function finish(out: usize, sum: v128, bias: usize, epilogue: i32): void {
   let y = bias ? f32x4.add(sum, v128.load(bias)) : sum;
-  if (epilogue == ADD_TO) y = f32x4.add(v128.load(out), y);
-  else if (epilogue != STORE) y = activate(epilogue, y);
+  if (epilogue == EPILOGUE_ADD) y = f32x4.add(v128.load(out), y);
+  else if (epilogue != EPILOGUE_STORE) y = activate(epilogue, y);
   v128.store(out, y);
 }
 
@@ -30,7 +26,7 @@ function madd(sum: v128, x: v128, w: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, w));
 }
 
-/** Adds `count` products of one row against one panel to the 16 sums at `acc`. */
+/** Adds `count` products of one row against one panel to the sums at `acc`. */
 // @ts-ignore: decorator
 @inline
 function steps1(acc: usize, x: usize, w: usize, count: i32): void {
@@ -179,8 +175,8 @@ function steps3(acc: usize, x: usize, xStride: usize, w: usize, count: i32): voi
 }
 
 /**
- * `rows` (1 to 3) rows against one panel of each of `streams` streams, which begin `weightStep` bytes apart and give
- * outputs `outStep` bytes apart. `sums`: room for 3 × 16 sums a stream.
+ * A tile of `rows` (1 to `TILE_ROWS`) rows against one panel of each of `streams` streams, which begin `weightStep` bytes
+ * apart and give outputs `outStep` bytes apart. `sums`: room for `SUM_BYTES` a stream.
  */
 function tile(
   out: usize,
@@ -228,44 +224,32 @@ function tile(
   }
 }
 
-/**
- * Panels `first` to `last` (exclusive) of y[rows, N] from x[rows, K]; `bias` 0 means none. As in `int8.ts`, the panels
- * are cut into runs that are walked side by side, since one stream alone does not reach the memory's bandwidth.
- */
-export function matmul(
-  out: usize,
-  x: usize,
-  weight: usize,
-  bias: usize,
-  rows: i32,
-  inWidth: i32,
-  outWidth: i32,
-  epilogue: i32,
-  sums: usize,
-  first: i32,
-  last: i32,
-): void {
-  const xStride = <usize>((inWidth + 15) & ~15) << 2;
-  const outStride = <usize>((outWidth + 15) & ~15) << 2;
+/** Panels `first` to `last` (exclusive) of y[rows, N] from x[rows, K]. A bias of 0 means none. */
+export function matmul(a: MatmulInstruction, part: i32, first: i32, last: i32): void {
+  const inWidth = a.inWidth;
+  const bias = a.bias;
+  const xStride = rowBytes(inWidth);
+  const outStride = rowBytes(a.outWidth);
   const panelBytes = <usize>inWidth * PANEL_BYTES;
+  const sums = a.scratch + <usize>part * a.scratchBytes;
   const run = (last - first) / STREAMS;
   for (let panel = first; panel < last; ) {
     // The panels that are left after the runs are a stream of their own.
     const isRun = panel < first + run;
     const streams = isRun ? STREAMS : 1;
     const at = <usize>panel * PANEL_BYTES;
-    const w = weight + <usize>panel * panelBytes;
+    const w = a.weight + <usize>panel * panelBytes;
     const b = bias ? bias + at : 0;
-    let y = out + at;
-    let v = x;
-    for (let left = rows; left > 0; ) {
-      const count = left == 4 ? 2 : min(left, 3); // 4 rows are two pairs
+    let y = a.out + at;
+    let x = a.x;
+    for (let left = a.rows; left > 0; ) {
+      const count = left == 4 ? 2 : min(left, TILE_ROWS); // 4 rows are two pairs
       tile(
-        y, outStride, v, xStride, w, b, inWidth, epilogue,
+        y, outStride, x, xStride, w, b, inWidth, a.epilogue,
         count, streams, <usize>run * panelBytes, <usize>run * PANEL_BYTES, sums,
       );
       y += outStride * count;
-      v += xStride * count;
+      x += xStride * count;
       left -= count;
     }
     panel += 1;

@@ -1,17 +1,23 @@
 // From a checkpoint's values to the layouts that the other kernels read, a piece of a tensor at a time. Matrices stored
-// [in, out] come in pieces of rows along k, those stored [out, in] in pieces of outputs. 8-bit weights are quantised in
-// f64, as JavaScript's numbers are; the layouts are described in `../program.ts`.
+// [in, out] come in pieces of rows along k, those stored [out, in] in pieces of outputs. 8-bit weights are quantised in f64,
+// since the definition, `../reference/pack.ts`, computes with JavaScript's numbers.
 import { narrow, widen } from "./half";
+import { QUAD_STEP, SCALES } from "./int8-sums";
+import {
+  BLOCK, BLOCK_BYTES, CONVERTED, DIGEST_BYTES, DIGESTED_BYTES, DigestInstruction, GROUP, HALF_MAX, LINE_BYTES,
+  NarrowHalvesInstruction, PackInOutInstruction, PackInOutInt8Instruction, PackOutInInstruction, PackOutInInt8Instruction,
+  PANEL, QUAD, WEIGHT_MAX, WidenBf16Instruction, WidenHalvesInstruction,
+} from "./numbers.generated";
+import { countGroups } from "./shapes";
 
-const BLOCK_BYTES: usize = 1088; // 16 outputs × 64 weights, 16 scales
-const SCALES: usize = 1024; // where a block's scales begin
-const LARGEST: f64 = 127;
-const HALF_MAX: f32 = 65504;
+const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel
+const LARGEST: f64 = <f64>WEIGHT_MAX;
+const LARGEST_HALF: f32 = <f32>HALF_MAX;
 
 /** Math.round: to the nearest, upwards on a tie. NaN becomes 0 when it is made an integer. */
 // @ts-ignore: decorator
 @inline
-function roundUp(x: v128): v128 {
+function round(x: v128): v128 {
   const rounded = f64x2.nearest(x);
   const isTie = f64x2.eq(f64x2.sub(x, rounded), f64x2.splat(0.5));
   return f64x2.add(rounded, v128.and(isTie, f64x2.splat(1)));
@@ -28,12 +34,12 @@ function upper(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function quantize4(x: v128, low: v128, high: v128): v128 {
-  const a = roundUp(f64x2.mul(f64x2.promote_low_f32x4(x), low));
-  const b = roundUp(f64x2.mul(f64x2.promote_low_f32x4(upper(x)), high));
+  const a = round(f64x2.mul(f64x2.promote_low_f32x4(x), low));
+  const b = round(f64x2.mul(f64x2.promote_low_f32x4(upper(x)), high));
   return i64x2.shuffle(i32x4.trunc_sat_f64x2_s_zero(a), i32x4.trunc_sat_f64x2_s_zero(b), 0, 2);
 }
 
-/** 127 / largest in two lanes, 0 where that is 0. */
+/** The inverses of the scales of two lanes, 0 where the largest magnitude is 0. */
 // @ts-ignore: decorator
 @inline
 function inverseOf(largest: v128): v128 {
@@ -41,7 +47,7 @@ function inverseOf(largest: v128): v128 {
   return v128.and(f64x2.div(f64x2.splat(LARGEST), wide), f64x2.gt(wide, f64x2.splat(0)));
 }
 
-/** largest / 127 in four lanes. */
+/** The scales of four lanes. */
 // @ts-ignore: decorator
 @inline
 function scalesOf(largest: v128): v128 {
@@ -50,11 +56,18 @@ function scalesOf(largest: v128): v128 {
   return i64x2.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
-/** Where the weights of an output (`lane`) begin: four of them, and 64 bytes on the next four. */
+/** Where the weights of an output (`lane`) of a block begin: a quad of them, and `QUAD_STEP` bytes further the next one. */
 // @ts-ignore: decorator
 @inline
 function laneOf(block: usize, lane: i32): usize {
-  return block + (<usize>lane << 2);
+  return block + <usize>lane * QUAD;
+}
+
+/** Where the weight of the k-th value of a group and of the output at `to` lies. */
+// @ts-ignore: decorator
+@inline
+function weightAt(to: usize, k: u32): usize {
+  return to + <usize>(k / QUAD) * QUAD_STEP + <usize>(k % QUAD);
 }
 
 /** The group of one output, value by value, `stride` bytes apart; for the edges of a matrix. `to`: see `laneOf`. */
@@ -68,29 +81,30 @@ function quantizeOne(to: usize, x: usize, stride: usize, count: i32): void {
   const inverse = inverseOf(splat);
   for (let i = 0; i < count; i++) {
     const value = quantize4(f32x4.splat(load<f32>(x + <usize>i * stride)), inverse, inverse);
-    store<i8>(to + (<usize>(i >> 2) << 6) + <usize>(i & 3), <i8>i32x4.extract_lane(value, 0));
+    store<i8>(weightAt(to, i), <i8>i32x4.extract_lane(value, 0));
   }
   store<f32>(to, f32x4.extract_lane(scalesOf(splat), 0), SCALES);
 }
 
-/** 64 values that lie side by side. */
+/** A group of one output whose values lie side by side. */
 function quantizeRow(to: usize, x: usize): void {
+  const end = x + 4 * GROUP;
   let m = f32x4.splat(0);
-  for (let i: usize = 0; i < 256; i += 16) m = f32x4.pmax(m, f32x4.abs(v128.load(x + i)));
+  for (let at = x; at < end; at += 16) m = f32x4.pmax(m, f32x4.abs(v128.load(at)));
   m = f32x4.pmax(m, i32x4.shuffle(m, m, 2, 3, 0, 1));
   m = f32x4.pmax(m, i32x4.shuffle(m, m, 1, 0, 3, 2));
   const inverse = inverseOf(m);
   let out = to;
-  for (let at = x; at < x + 256; at += 64, out += 256) {
+  for (let at = x; at < end; at += 64, out += 4 * QUAD_STEP) {
     const a = quantize4(v128.load(at), inverse, inverse);
     const b = quantize4(v128.load(at, 16), inverse, inverse);
     const c = quantize4(v128.load(at, 32), inverse, inverse);
     const d = quantize4(v128.load(at, 48), inverse, inverse);
     const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
     v128.store32_lane(out, bytes, 0);
-    v128.store32_lane(out, bytes, 1, 64);
-    v128.store32_lane(out, bytes, 2, 128);
-    v128.store32_lane(out, bytes, 3, 192);
+    v128.store32_lane(out, bytes, 1, QUAD_STEP);
+    v128.store32_lane(out, bytes, 2, 2 * QUAD_STEP);
+    v128.store32_lane(out, bytes, 3, 3 * QUAD_STEP);
   }
   store<f32>(to, f32x4.extract_lane(scalesOf(m), 0), SCALES);
 }
@@ -110,35 +124,32 @@ function quantizeColumns(to: usize, x: usize, stride: usize, count: i32): void {
     const d = quantize4(v128.load(at + stride * 3), low, high);
     const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
     const turned = i8x16.shuffle(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    v128.store(to + (<usize>k << 4), turned);
+    v128.store(weightAt(to, k), turned);
   }
   for (; k < count; k++) {
     const value = quantize4(v128.load(x + <usize>k * stride), low, high);
-    const out = to + (<usize>(k >> 2) << 6) + <usize>(k & 3);
+    const out = weightAt(to, k);
     store<i8>(out, <i8>i32x4.extract_lane(value, 0));
-    store<i8>(out, <i8>i32x4.extract_lane(value, 1), 4);
-    store<i8>(out, <i8>i32x4.extract_lane(value, 2), 8);
-    store<i8>(out, <i8>i32x4.extract_lane(value, 3), 12);
+    store<i8>(out, <i8>i32x4.extract_lane(value, 1), QUAD);
+    store<i8>(out, <i8>i32x4.extract_lane(value, 2), 2 * QUAD);
+    store<i8>(out, <i8>i32x4.extract_lane(value, 3), 3 * QUAD);
   }
   v128.store(to, scalesOf(m), SCALES);
 }
 
-/**
- * Items are panels of 16 outputs, a cache line of every row: x[count, outWidth], rows `begin` and on of a matrix
- * stored [in, out], into blocks. `begin` is a multiple of 64.
- */
-export function packInOutInt8(
-  weight: usize, x: usize, inWidth: i32, outWidth: i32, begin: i32, count: i32, first: i32, last: i32,
-): void {
-  const groups = <usize>((inWidth + 63) >> 6);
+/** Items are blocks: x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. `begin` is a multiple of 64. */
+export function packInOutInt8(a: PackInOutInt8Instruction, first: i32, last: i32): void {
+  const outWidth = a.outWidth;
+  const groups = <usize>countGroups(a.inWidth);
   const stride = <usize>outWidth << 2;
-  for (let done = 0; done < count; done += 64) {
-    const group = <usize>((begin + done) >> 6);
-    const rows = min(64, count - done);
-    for (let panel = first; panel < last; panel++) {
-      const block = weight + (<usize>panel * groups + group) * BLOCK_BYTES;
-      const from = x + <usize>done * stride + (<usize>panel << 6);
-      const outputs = min(16, outWidth - (panel << 4));
+  // All blocks of a group before the next group: the outputs of a block are one cache line of every row of x.
+  for (let done = 0; done < a.count; done += GROUP) {
+    const group = <usize>((a.begin + done) / GROUP);
+    const rows = min(GROUP, a.count - done);
+    for (let n = first; n < last; n++) {
+      const block = a.weight + (<usize>n * groups + group) * BLOCK_BYTES;
+      const from = a.x + <usize>done * stride + (<usize>(n * BLOCK) << 2);
+      const outputs = min(BLOCK, outWidth - n * BLOCK);
       let lane = 0;
       for (; lane + 4 <= outputs; lane += 4) {
         quantizeColumns(laneOf(block, lane), from + (<usize>lane << 2), stride, rows);
@@ -149,60 +160,59 @@ export function packInOutInt8(
 }
 
 /** Items are outputs: x[count, inWidth], outputs `begin` and on of a matrix stored [out, in], into blocks. */
-export function packOutInInt8(weight: usize, x: usize, inWidth: i32, begin: i32, first: i32, last: i32): void {
-  const groups = <usize>((inWidth + 63) >> 6);
+export function packOutInInt8(a: PackOutInInt8Instruction, first: i32, last: i32): void {
+  const inWidth = a.inWidth;
+  const groups = <usize>countGroups(inWidth);
   for (let row = first; row < last; row++) {
-    const n = begin + row;
-    let to = laneOf(weight + <usize>(n >> 4) * groups * BLOCK_BYTES, n & 15);
-    let from = x + <usize>row * (<usize>inWidth << 2);
-    for (let k = 0; k < inWidth; k += 64, to += BLOCK_BYTES, from += 256) {
-      if (k + 64 <= inWidth) quantizeRow(to, from);
+    const n = a.begin + row;
+    let to = laneOf(a.weight + <usize>(n / BLOCK) * groups * BLOCK_BYTES, n % BLOCK);
+    let from = a.x + <usize>row * (<usize>inWidth << 2);
+    for (let k = 0; k < inWidth; k += GROUP, to += BLOCK_BYTES, from += 4 * GROUP) {
+      if (k + GROUP <= inWidth) quantizeRow(to, from);
       else quantizeOne(to, from, 4, inWidth - k);
     }
   }
 }
 
-/** Items are panels of 16 outputs: x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. */
-export function packInOut(
-  weight: usize, x: usize, inWidth: i32, outWidth: i32, begin: i32, count: i32, first: i32, last: i32,
-): void {
+/** Items are panels: x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. */
+export function packInOut(a: PackInOutInstruction, first: i32, last: i32): void {
+  const outWidth = a.outWidth;
   for (let panel = first; panel < last; panel++) {
-    const bytes = <usize>min(16, outWidth - (panel << 4)) << 2;
-    const to = weight + ((<usize>panel * inWidth + begin) << 6);
-    const from = x + (<usize>panel << 6);
-    for (let k = 0; k < count; k++) {
-      memory.copy(to + (<usize>k << 6), from + <usize>k * (<usize>outWidth << 2), bytes);
+    const bytes = <usize>min(PANEL, outWidth - panel * PANEL) << 2;
+    const to = a.weight + (<usize>panel * <usize>a.inWidth + <usize>a.begin) * PANEL_BYTES;
+    const from = a.x + <usize>panel * PANEL_BYTES;
+    for (let k: usize = 0; k < <usize>a.count; k++) {
+      memory.copy(to + k * PANEL_BYTES, from + k * (<usize>outWidth << 2), bytes);
     }
   }
 }
 
-/** Items are panels of 16 outputs: x[count, inWidth], outputs `begin` and on of a matrix stored [out, in]. */
-export function packOutIn(
-  weight: usize, x: usize, inWidth: i32, begin: i32, count: i32, first: i32, last: i32,
-): void {
+/** Items are panels: x[count, inWidth], outputs `begin` and on of a matrix stored [out, in]. */
+export function packOutIn(a: PackOutInInstruction, first: i32, last: i32): void {
+  const inWidth = a.inWidth;
   const stride = <usize>inWidth << 2;
   for (let panel = first; panel < last; panel++) {
-    const rows = min(16, count - (panel << 4));
-    const from = x + (<usize>panel << 4) * stride;
-    const to = weight + <usize>(begin + (panel << 4)) * stride;
+    const rows = min(PANEL, a.count - panel * PANEL);
+    const from = a.x + <usize>(panel * PANEL) * stride;
+    const to = a.weight + <usize>(a.begin + panel * PANEL) * stride;
     let row = 0;
     for (; row + 4 <= rows; row += 4) turn4(to + (<usize>row << 2), from + <usize>row * stride, inWidth);
     for (; row < rows; row++) {
       const at = from + <usize>row * stride;
-      for (let k = 0; k < inWidth; k++) {
-        store<f32>(to + (<usize>k << 6) + (<usize>row << 2), load<f32>(at + (<usize>k << 2)));
+      for (let k: usize = 0; k < <usize>inWidth; k++) {
+        store<f32>(to + k * PANEL_BYTES + (<usize>row << 2), load<f32>(at + (k << 2)));
       }
     }
   }
 }
 
-/** Four rows of `width` become four columns of rows that are 64 bytes long. */
+/** Four rows of `width` become four columns of a panel. */
 function turn4(to: usize, x: usize, width: i32): void {
   const stride = <usize>width << 2;
-  let k = 0;
-  for (; k + 4 <= width; k += 4) {
-    const at = x + (<usize>k << 2);
-    const out = to + (<usize>k << 6);
+  let k: usize = 0;
+  for (; k + 4 <= <usize>width; k += 4) {
+    const at = x + (k << 2);
+    const out = to + k * PANEL_BYTES;
     const a = v128.load(at);
     const b = v128.load(at + stride);
     const c = v128.load(at + stride * 2);
@@ -212,78 +222,78 @@ function turn4(to: usize, x: usize, width: i32): void {
     const lowCd = i32x4.shuffle(c, d, 0, 4, 1, 5);
     const highCd = i32x4.shuffle(c, d, 2, 6, 3, 7);
     v128.store(out, i64x2.shuffle(lowAb, lowCd, 0, 2));
-    v128.store(out, i64x2.shuffle(lowAb, lowCd, 1, 3), 64);
-    v128.store(out, i64x2.shuffle(highAb, highCd, 0, 2), 128);
-    v128.store(out, i64x2.shuffle(highAb, highCd, 1, 3), 192);
+    v128.store(out, i64x2.shuffle(lowAb, lowCd, 1, 3), PANEL_BYTES);
+    v128.store(out, i64x2.shuffle(highAb, highCd, 0, 2), 2 * PANEL_BYTES);
+    v128.store(out, i64x2.shuffle(highAb, highCd, 1, 3), 3 * PANEL_BYTES);
   }
-  for (; k < width; k++) {
+  for (; k < <usize>width; k++) {
     for (let row: usize = 0; row < 4; row++) {
-      store<f32>(to + (<usize>k << 6) + (row << 2), load<f32>(x + row * stride + (<usize>k << 2)));
+      store<f32>(to + k * PANEL_BYTES + (row << 2), load<f32>(x + row * stride + (k << 2)));
     }
   }
 }
 
-/** Items are 16 numbers each, of `count`: f32 to half precision. One that is too large goes to `tooLarge` as it is. */
-export function narrowHalves(out: usize, x: usize, count: i32, tooLarge: usize, first: i32, last: i32): void {
-  const limit = f32x4.splat(HALF_MAX);
-  const end = min(last << 4, count);
-  let i = first << 4;
+/** f32 to half precision. A number that is too large is stored at `tooLarge` as it is. */
+export function narrowHalves(a: NarrowHalvesInstruction, first: i32, last: i32): void {
+  const limit = f32x4.splat(LARGEST_HALF);
+  const end = min(last * CONVERTED, a.count);
+  let i = first * CONVERTED;
   for (; i + 8 <= end; i += 8) {
-    const from = x + (<usize>i << 2);
-    const a = v128.load(from);
-    const b = v128.load(from, 16);
-    const fits = v128.and(f32x4.le(f32x4.abs(a), limit), f32x4.le(f32x4.abs(b), limit));
-    if (!i32x4.all_true(fits)) reportTooLarge(from, tooLarge);
-    v128.store(out + (<usize>i << 1), i16x8.narrow_i32x4_u(narrow(a), narrow(b)));
+    const from = a.x + (<usize>i << 2);
+    const low = v128.load(from);
+    const high = v128.load(from, 16);
+    const fits = v128.and(f32x4.le(f32x4.abs(low), limit), f32x4.le(f32x4.abs(high), limit));
+    if (!i32x4.all_true(fits)) {
+      for (let at = from; at < from + 32; at += 4) reportTooLarge(load<f32>(at), a.tooLarge);
+    }
+    v128.store(a.out + (<usize>i << 1), i16x8.narrow_i32x4_u(narrow(low), narrow(high)));
   }
   for (; i < end; i++) {
-    const value = load<f32>(x + (<usize>i << 2));
-    if (!(abs(value) <= HALF_MAX)) store<f32>(tooLarge, value);
-    store<u16>(out + (<usize>i << 1), <u16>i32x4.extract_lane(narrow(f32x4.splat(value)), 0));
+    const value = load<f32>(a.x + (<usize>i << 2));
+    reportTooLarge(value, a.tooLarge);
+    store<u16>(a.out + (<usize>i << 1), <u16>i32x4.extract_lane(narrow(f32x4.splat(value)), 0));
   }
 }
 
-function reportTooLarge(x: usize, tooLarge: usize): void {
-  for (let i: usize = 0; i < 32; i += 4) {
-    const value = load<f32>(x + i);
-    if (!(abs(value) <= HALF_MAX)) store<f32>(tooLarge, value);
+function reportTooLarge(value: f32, tooLarge: usize): void {
+  if (!(abs(value) <= LARGEST_HALF)) store<f32>(tooLarge, value);
+}
+
+/** Half precision to f32. All numbers of an item are written. */
+export function widenHalves(a: WidenHalvesInstruction, first: i32, last: i32): void {
+  for (let i = <usize>first * CONVERTED; i < <usize>last * CONVERTED; i += 4) {
+    v128.store(a.out + (i << 2), widen(v128.load16x4_u(a.x + (i << 1))));
   }
 }
 
-/** Items are 16 numbers each, and all of them are written: half precision to f32. */
-export function widenHalves(out: usize, x: usize, first: i32, last: i32): void {
-  for (let i = <usize>first << 4; i < <usize>last << 4; i += 4) {
-    v128.store(out + (i << 2), widen(v128.load16x4_u(x + (i << 1))));
+/** bfloat16, the upper half of an f32, to f32. All numbers of an item are written. */
+export function widenBf16(a: WidenBf16Instruction, first: i32, last: i32): void {
+  for (let i = <usize>first * CONVERTED; i < <usize>last * CONVERTED; i += 4) {
+    v128.store(a.out + (i << 2), i32x4.shl(v128.load16x4_u(a.x + (i << 1)), 16));
   }
 }
 
-/** Items are 16 numbers each, and all of them are written: bfloat16, the upper half of an f32, to f32. */
-export function widenBf16(out: usize, x: usize, first: i32, last: i32): void {
-  for (let i = <usize>first << 4; i < <usize>last << 4; i += 4) {
-    v128.store(out + (i << 2), i32x4.shl(v128.load16x4_u(x + (i << 1)), 16));
-  }
-}
-
-/** Items are pieces of 64 KiB, of `bytes` (a multiple of 64): 16 bytes for each that tell of any change in it. */
-export function digest(out: usize, x: usize, bytes: u32, first: i32, last: i32): void {
-  for (let piece = first; piece < last; piece++) {
-    let at = x + (<usize>piece << 16);
-    const end = min(at + 65536, x + bytes);
-    let a = i32x4.splat(1);
-    let b = i32x4.splat(2);
-    let c = i32x4.splat(3);
-    let d = i32x4.splat(4);
-    for (; at < end; at += 64) {
-      a = mix(a, v128.load(at));
-      b = mix(b, v128.load(at, 16));
-      c = mix(c, v128.load(at, 32));
-      d = mix(d, v128.load(at, 48));
+/** Items are pieces of `bytes` (a multiple of 64): a digest of each, which changes with any bit of it. */
+export function digest(a: DigestInstruction, first: i32, last: i32): void {
+  const bytes = <usize>a.bytes;
+  for (let piece = <usize>first; piece < <usize>last; piece++) {
+    let at = a.x + piece * DIGESTED_BYTES;
+    const end = min(at + DIGESTED_BYTES, a.x + bytes);
+    let s0 = i32x4.splat(1);
+    let s1 = i32x4.splat(2);
+    let s2 = i32x4.splat(3);
+    let s3 = i32x4.splat(4);
+    for (; at < end; at += LINE_BYTES) {
+      s0 = mix(s0, v128.load(at));
+      s1 = mix(s1, v128.load(at, 16));
+      s2 = mix(s2, v128.load(at, 32));
+      s3 = mix(s3, v128.load(at, 48));
     }
-    v128.store(out + (<usize>piece << 4), mix(mix(mix(a, b), c), d));
+    v128.store(a.out + piece * DIGEST_BYTES, mix(mix(mix(s0, s1), s2), s3));
   }
 }
 
-/** For any fixed word another sum gives another result, and the other way round. */
+/** For one word, two sums give two results; and for one sum, two words do. */
 // @ts-ignore: decorator
 @inline
 function mix(sum: v128, word: v128): v128 {

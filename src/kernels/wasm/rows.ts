@@ -1,61 +1,47 @@
-// Kernels that work row by row: embedding, layer norm, gathering rows and copying pages.
+// Kernels that work row by row: embedding, layer norm, gathering rows and copying pages; and the one that measures memory.
 import { sum16 } from "./math";
-import { STREAMS } from "./matmul";
+import {
+  CopyPagesInstruction, EmbedInstruction, GatherRowsInstruction, LayerNormInstruction, LINE_BYTES, PANEL,
+  ReadMemoryInstruction, STREAMS,
+} from "./numbers.generated";
+import { rowBytes } from "./shapes";
 
-// @ts-ignore: decorator
-@inline
-function strideBytes(width: i32): usize {
-  return <usize>((width + 15) & ~15) << 2;
-}
+const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel
 
-/** x[r] = wte[token[r]] + wpe[position[r]]; wte lies in panels of 16 tokens, as the output head reads it. */
-export function embed(
-  out: usize,
-  tokens: usize,
-  positions: usize,
-  wte: usize,
-  wpe: usize,
-  width: i32,
-  first: i32,
-  last: i32,
-): void {
-  const stride = strideBytes(width);
-  for (let row = first; row < last; row++) {
-    const token = load<i32>(tokens + (<usize>row << 2));
-    const position = load<i32>(positions + (<usize>row << 2));
-    const column = wte + <usize>(token >> 4) * (<usize>width << 6) + (<usize>(token & 15) << 2);
-    const add = wpe + <usize>position * stride;
-    const x = out + <usize>row * stride;
-    for (let i: usize = 0; i < <usize>width; i++) {
-      store<f32>(x + (i << 2), load<f32>(column + (i << 6)) + load<f32>(add + (i << 2)));
+/** out[r] = wte[token[r]] + wpe[position[r]]; wte lies in panels of tokens, as the output head reads it. */
+export function embed(a: EmbedInstruction, first: i32, last: i32): void {
+  const width = <usize>a.width;
+  const stride = rowBytes(a.width);
+  for (let row = <usize>first; row < <usize>last; row++) {
+    const token = load<u32>(a.tokens + (row << 2));
+    const column = a.wte + <usize>(token / PANEL) * width * PANEL_BYTES + (<usize>(token % PANEL) << 2);
+    const position = a.wpe + <usize>load<i32>(a.positions + (row << 2)) * stride;
+    const out = a.out + row * stride;
+    for (let i: usize = 0; i < width; i++) {
+      store<f32>(out + (i << 2), load<f32>(column + i * PANEL_BYTES) + load<f32>(position + (i << 2)));
     }
   }
 }
 
-/** Layer norm with the biased variance; sums are 16 partial sums (index mod 16) in one fixed tree. */
-export function layerNorm(
-  out: usize,
-  x: usize,
-  weight: usize,
-  bias: usize,
-  width: i32,
-  epsilon: f32,
-  scratch: usize,
-  first: i32,
-  last: i32,
-): void {
-  const stride = strideBytes(width);
-  for (let row = first; row < last; row++) {
-    const at = <usize>row * stride;
-    const mean = sumRow(x + at, width, 0, false, scratch) / <f32>width;
-    const variance = sumRow(x + at, width, mean, true, scratch) / <f32>width;
-    const scale: f32 = <f32>1 / sqrt<f32>(variance + epsilon);
+/** Layer norm with the biased variance; sums are 16 partial sums (index mod 16), added in one fixed tree. */
+export function layerNorm(a: LayerNormInstruction, part: i32, first: i32, last: i32): void {
+  const width = a.width;
+  const weight = a.weight;
+  const bias = a.bias;
+  const stride = rowBytes(width);
+  const scratch = a.scratch + <usize>part * a.scratchBytes;
+  for (let row = <usize>first; row < <usize>last; row++) {
+    const x = a.x + row * stride;
+    const out = a.out + row * stride;
+    const mean = sumRow(x, width, 0, false, scratch) / <f32>width;
+    const variance = sumRow(x, width, mean, true, scratch) / <f32>width;
+    const scale: f32 = <f32>1 / sqrt<f32>(variance + a.epsilon);
     const m = f32x4.splat(mean);
     const s = f32x4.splat(scale);
     for (let i: usize = 0; i < stride; i += 16) {
-      const centred = f32x4.sub(v128.load(x + at + i), m);
+      const centred = f32x4.sub(v128.load(x + i), m);
       const y = f32x4.mul(f32x4.mul(centred, s), v128.load(weight + i));
-      v128.store(out + at + i, f32x4.add(y, v128.load(bias + i)));
+      v128.store(out + i, f32x4.add(y, v128.load(bias + i)));
     }
   }
 }
@@ -67,16 +53,15 @@ function sumRow(x: usize, width: i32, mean: f32, squared: bool, scratch: usize):
   let c = a;
   let d = a;
   const m = f32x4.splat(mean);
-  const whole = x + (<usize>(width & ~15) << 2);
   const end = x + (<usize>width << 2);
-  for (; x < whole; x += 64) {
+  for (; x + 64 <= end; x += 64) {
     a = f32x4.add(a, term(v128.load(x), m, squared));
     b = f32x4.add(b, term(v128.load(x, 16), m, squared));
     c = f32x4.add(c, term(v128.load(x, 32), m, squared));
     d = f32x4.add(d, term(v128.load(x, 48), m, squared));
   }
   if (x < end) {
-    // The last, incomplete group goes to its partial sums one by one.
+    // What is left after whole vectors goes to its partial sums one by one.
     v128.store(scratch, a);
     v128.store(scratch, b, 16);
     v128.store(scratch, c, 32);
@@ -102,36 +87,36 @@ function term(x: v128, mean: v128, squared: bool): v128 {
 }
 
 /** out[r] = x[indices[r]] */
-export function gatherRows(out: usize, x: usize, indices: usize, width: i32, first: i32, last: i32): void {
-  const stride = strideBytes(width);
-  for (let row = first; row < last; row++) {
-    const from = <usize>load<i32>(indices + (<usize>row << 2));
-    memory.copy(out + <usize>row * stride, x + from * stride, stride);
+export function gatherRows(a: GatherRowsInstruction, first: i32, last: i32): void {
+  const stride = rowBytes(a.width);
+  for (let row = <usize>first; row < <usize>last; row++) {
+    const from = <usize>load<i32>(a.indices + (row << 2));
+    memory.copy(a.out + row * stride, a.x + from * stride, stride);
   }
 }
 
 /** Copies whole pages; `pairs` is a list of (from, to) page numbers. */
-export function copyPages(pairs: usize, pages: usize, pageBytes: usize, first: i32, last: i32): void {
-  for (let i = first; i < last; i++) {
-    const pair = pairs + (<usize>i << 3);
-    memory.copy(pages + <usize>load<i32>(pair, 4) * pageBytes, pages + <usize>load<i32>(pair) * pageBytes, pageBytes);
+export function copyPages(a: CopyPagesInstruction, first: i32, last: i32): void {
+  const bytes = <usize>a.pageBytes;
+  for (let pair = a.pairs + (<usize>first << 3); pair < a.pairs + (<usize>last << 3); pair += 8) {
+    memory.copy(a.pages + <usize>load<i32>(pair, 4) * bytes, a.pages + <usize>load<i32>(pair) * bytes, bytes);
   }
 }
 
 /**
- * Reads lines of 64 bytes, in as many streams as a matmul does. Their combination is stored at the end, or the compiler
- * would leave the loop out.
+ * Items are cache lines, which are read in as many streams as a matmul has. What they combine to is stored at the end: a
+ * loop without a result would be left out by the compiler.
  */
-export function readMemory(address: usize, result: usize, first: i32, last: i32): void {
-  let a = i32x4.splat(0);
-  let b = a;
-  const run = <usize>((last - first) / STREAMS) << 6;
-  const start = address + (<usize>first << 6);
-  for (let line = start; line < start + run; line += 64) {
+export function readMemory(a: ReadMemoryInstruction, part: i32, first: i32, last: i32): void {
+  let even = i32x4.splat(0);
+  let odd = even;
+  const run = <usize>((last - first) / STREAMS) * LINE_BYTES;
+  const start = a.start + <usize>first * LINE_BYTES;
+  for (let line = start; line < start + run; line += LINE_BYTES) {
     for (let p = line; p < line + run * STREAMS; p += run) {
-      a = v128.xor(a, v128.xor(v128.load(p), v128.load(p, 16)));
-      b = v128.xor(b, v128.xor(v128.load(p, 32), v128.load(p, 48)));
+      even = v128.xor(even, v128.xor(v128.load(p), v128.load(p, 16)));
+      odd = v128.xor(odd, v128.xor(v128.load(p, 32), v128.load(p, 48)));
     }
   }
-  store<i32>(result, i32x4.extract_lane(v128.xor(a, b), 0));
+  store<i32>(a.scratch + <usize>part * a.scratchBytes, i32x4.extract_lane(v128.xor(even, odd), 0));
 }

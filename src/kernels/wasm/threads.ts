@@ -1,14 +1,16 @@
 // The control block in shared memory and the barrier between kernels. Waiting spins, since the next kernel usually starts
 // within microseconds, and then sleeps, so that an idle engine costs nothing.
-// Offsets: the same as `CONTROL` in `../program.ts`.
+import {
+  CONTROL_ARRIVED, CONTROL_GENERATION, CONTROL_PARTS, CONTROL_PHASE, CONTROL_PROGRAM, CONTROL_SLEEPERS, CONTROL_STOP,
+} from "./numbers.generated";
 
-const GENERATION: usize = 64; // raised by the leader for every program; helpers wait for it
-const PROGRAM: usize = 68;
-const PARTS: usize = 72;
-const STOP: usize = 76;
-const ARRIVED: usize = 128; // threads that reached the barrier
-const PHASE: usize = 192; // raised when all have arrived
-const SLEEPERS: usize = 256; // threads that sleep, or are about to
+const GENERATION: usize = CONTROL_GENERATION; // raised by the leader for every program; helpers wait for it
+const PROGRAM: usize = CONTROL_PROGRAM;
+const PARTS: usize = CONTROL_PARTS;
+const STOP: usize = CONTROL_STOP;
+const ARRIVED: usize = CONTROL_ARRIVED; // threads that reached the barrier
+const PHASE: usize = CONTROL_PHASE; // raised when all have arrived
+const SLEEPERS: usize = CONTROL_SLEEPERS; // threads that sleep, or are about to
 
 // Waking a thread takes longer than most kernels run. Who sleeps before a wake-up could be over makes the others wait, sleep
 // and be woken in turn, at every kernel. Where threads are more than cores, a long spin only keeps the one waited for from

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { GptError } from "../../errors.ts";
 import { Arena, MEMORY_BYTES_MAX } from "../../kernels/memory.ts";
-import { PAGE_POSITIONS } from "../../kernels/program.ts";
+import { PAGE_POSITIONS } from "../../kernels/numbers.ts";
 import type { MemoryNeed } from "../../machine/memory-budget.ts";
 import { DEFAULT_PASS } from "../backend.ts";
 import { type Gpt2Capacity, layoutGpt2, pageBytes } from "../gpt2.ts";

@@ -3,7 +3,8 @@
 // The layouts themselves are those of `kernels/reference/pack.ts`.
 import { GptError } from "../../errors.ts";
 import { type Arena, type LinearMemory, rowStride } from "../../kernels/memory.ts";
-import { GROUP, type Kernels, type Linear, PANEL, type Piece } from "../../kernels/program.ts";
+import { GROUP, PANEL } from "../../kernels/numbers.ts";
+import type { Kernels, Linear, Piece } from "../../kernels/program.ts";
 import type { Gpt2Config } from "../gpt2-config.ts";
 import type { Tensor } from "./safetensors.ts";
 

@@ -1,0 +1,23 @@
+// How rows and groups lie in memory, as `../memory.ts` and `../program.ts` have it.
+import { GROUP, ROW_UNIT } from "./numbers.generated";
+
+/** `count` rounded up to a multiple of `unit`, a power of two. */
+// @ts-ignore: decorator
+@inline
+export function padded(count: i32, unit: i32): i32 {
+  return (count + unit - 1) & -unit;
+}
+
+/** Bytes from one row of floats to the next. */
+// @ts-ignore: decorator
+@inline
+export function rowBytes(width: i32): usize {
+  return <usize>padded(width, ROW_UNIT) << 2;
+}
+
+/** Groups along k; the last one may be incomplete. */
+// @ts-ignore: decorator
+@inline
+export function countGroups(width: i32): i32 {
+  return padded(width, GROUP) / GROUP;
+}
