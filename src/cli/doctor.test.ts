@@ -71,7 +71,7 @@ test("a problem has a remedy, and the exit code is 1", () => {
 
 test("a folder that others may write is a problem", () => {
   const open = join(cache, "gpt2-api", "weights");
-  mkdirSync(open, { recursive: true });
+  mkdirSync(open, { recursive: true, mode: 0o700 });
   const { code, findings } = examined([
     "--model",
     writeCheckpoint(join(temporary.path, "m"), { seed: 3, V: 61, P: 64 }),

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import type { PairPlace } from "../server/access/own-key-pair.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
-import { greeting } from "./greeting.ts";
+import { type Greeting, greeting } from "./greeting.ts";
 
 const MODEL = {
   name: "tiny",
@@ -12,7 +17,12 @@ const MODEL = {
   contextLength: 256,
 };
 
-function greeted(changes: Partial<Settings> = {}, allClients = false, origin?: string): string {
+function greeted(
+  changes: Partial<Settings> = {},
+  allClients = false,
+  origin?: string,
+  facts: Partial<Greeting> = {},
+): string {
   const settings = { ...DEFAULT_SETTINGS, ...changes };
   return greeting({
     served: [{ name: "gpt-2", model: { ...MODEL, ...(origin && { origin }) } }],
@@ -25,7 +35,9 @@ function greeted(changes: Partial<Settings> = {}, allClients = false, origin?: s
     },
     settings,
     own: undefined,
+    isTerminal: true,
     allClients,
+    ...facts,
   });
 }
 
@@ -60,4 +72,39 @@ test("who named no model is told that this is the small one, and how to get GPT-
   assert.match(greeted({ endpoint: ["a=/x", "b"] }), hint);
   assert.doesNotMatch(greeted({ model: "/models/gpt2" }), hint);
   assert.doesNotMatch(greeted({ endpoint: ["a=/models/gpt2"] }), hint);
+});
+
+const PAIR = { accessKeyId: "GPT2ID", secretAccessKey: "the-secret" };
+
+function pairLines(place: PairPlace, isTerminal: boolean, changes: Partial<Settings> = {}): string {
+  return greeted(changes, false, undefined, { own: { credential: PAIR, place }, isTerminal });
+}
+
+test("a key pair that the server made is told on a terminal", () => {
+  const exported = "export AWS_ACCESS_KEY_ID=GPT2ID\nexport AWS_SECRET_ACCESS_KEY=the-secret\n";
+  const kept = pairLines({ kind: "file", path: "/home/me/credentials.json" }, true);
+  assert.ok(kept.includes(exported));
+  assert.match(kept, /is kept in \/home\/me\/credentials\.json:/);
+  const lost = pairLines({ kind: "nowhere", reason: "no home" }, true);
+  assert.ok(lost.includes(exported));
+  assert.match(lost, /is kept nowhere and ends with this server:/);
+});
+
+test("the secret goes to nothing but a terminal, and what is told instead finds it", (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'gpt2-api it\'s $(a) "folder" '));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, "credentials.json");
+  writeFileSync(path, JSON.stringify(PAIR));
+  const places: PairPlace[] = [
+    { kind: "file", path },
+    { kind: "nowhere", reason: "no home" },
+    { kind: "environment" },
+  ];
+  for (const place of places) assert.doesNotMatch(pairLines(place, false), /the-secret/);
+  assert.doesNotMatch(pairLines({ kind: "environment" }, true), /the-secret/);
+  const text = pairLines({ kind: "file", path }, false);
+  assert.ok(text.includes(path));
+  const exports = text.split("\n").filter((line) => line.startsWith("export"));
+  const script = [...exports, 'printf "%s %s" "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY"'].join("\n");
+  assert.equal(execFileSync("sh", ["-c", script], { encoding: "utf8" }), "GPT2ID the-secret");
 });

@@ -1,7 +1,8 @@
 // What `serve` prints once it is ready. All but the commands is comment, so the whole can be pasted into a shell.
 import type { ModelInfo } from "../request/generation.ts";
-import type { LoadedCredential } from "../server/access/own-key-pair.ts";
+import type { LoadedCredential, PairPlace } from "../server/access/own-key-pair.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
+import type { Credential } from "../sigv4/index.ts";
 import { type ExampleTarget, examples, invocationUrl } from "./examples.ts";
 
 export interface Served {
@@ -16,12 +17,15 @@ export interface Greeting {
   readonly settings: Settings;
   /** The key pair that the server made or found itself. */
   readonly own: LoadedCredential | undefined;
+  /** Whether a person reads this, and nobody else. */
+  readonly isTerminal: boolean;
   /** True: the commands of all clients, not of curl alone. */
   readonly allClients: boolean;
 }
 
 /** Address and model, how to sign, one command, where the rest is. */
-export function greeting({ served, target, settings, own, allClients }: Greeting): string {
+export function greeting(facts: Greeting): string {
+  const { served, target, settings, allClients } = facts;
   const models = served.flatMap(({ name, model }) => [
     `# ${model.name} (${model.origin ? `${model.origin}, ` : ""}${(model.parameters / 1e6).toFixed(1)} M parameters, ${model.precision}, ${model.kernels} kernels) is served at`,
     `# ${invocationUrl({ ...target, endpoint: name })}`,
@@ -33,7 +37,7 @@ export function greeting({ served, target, settings, own, allClients }: Greeting
     ...models,
     ...modelHint(settings),
     "",
-    ...keyLines(settings, own),
+    ...keyLines(facts),
     ...shown.flatMap(({ client, command }) => ["", `# ${client}`, command]),
     "",
     ...(others.length > 0 ? [`# Started with --examples it tells the same for ${others.join(", ")}.`] : []),
@@ -49,19 +53,42 @@ function modelHint({ model, endpoint }: Settings): string[] {
   return ["# It is the small model that comes with the software; --model gpt2 serves GPT-2 itself."];
 }
 
-function keyLines(settings: Settings, own: LoadedCredential | undefined): string[] {
+function keyLines({ settings, own, isTerminal }: Greeting): string[] {
   if (settings.auth === "none") return ["# Everybody who reaches this address may call it."];
   if (settings.auth === "bearer") {
     return [`# Clients send an API key of ${settings.apiKeysFile}, here from GPT2_API_KEY.`];
   }
-  if (own?.path !== undefined) {
+  if (settings.credentialsFile !== "")
+    return [`# Clients sign with a key pair of ${settings.credentialsFile}.`];
+  if (own === undefined || own.place.kind === "environment") {
     return [
-      `# Clients sign with this key pair, which is kept in ${own.path}:`,
-      `export AWS_ACCESS_KEY_ID=${own.credential.accessKeyId}`,
-      `export AWS_SECRET_ACCESS_KEY=${own.credential.secretAccessKey}`,
+      "# Clients sign with the key pair of this server's environment, AWS_ACCESS_KEY_ID and its secret.",
     ];
   }
-  return settings.credentialsFile === ""
-    ? ["# Clients sign with the key pair of this server's environment, AWS_ACCESS_KEY_ID and its secret."]
-    : [`# Clients sign with a key pair of ${settings.credentialsFile}.`];
+  return ownPairLines(own.credential, own.place, isTerminal);
+}
+
+/** What goes to no terminal is kept, by a service manager perhaps, and read by others: it holds no secret. */
+function ownPairLines(credential: Credential, place: PairPlace, isTerminal: boolean): string[] {
+  const id = `export AWS_ACCESS_KEY_ID=${credential.accessKeyId}`;
+  if (isTerminal) {
+    const where =
+      place.kind === "file" ? `is kept in ${place.path}` : "is kept nowhere and ends with this server";
+    const secret = `export AWS_SECRET_ACCESS_KEY=${credential.secretAccessKey}`;
+    return [`# Clients sign with this key pair, which ${where}:`, id, secret];
+  }
+  if (place.kind !== "file")
+    return ["# Clients sign with a key pair that this server made, and tells on a terminal only."];
+  const read = "JSON.parse(fs.readFileSync(process.argv[1])).secretAccessKey";
+  return [
+    `# Clients sign with a key pair that this server made and keeps in ${place.path}. Servers that stand in for`,
+    "# each other need one in common: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    id,
+    `export AWS_SECRET_ACCESS_KEY="$(node -p '${read}' ${quoted(place.path)})"`,
+  ];
+}
+
+/** For a shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -3,12 +3,12 @@
 // but the signals is imported later, so that these are heard from the first moment.
 import "./signals.ts";
 
-const [{ keepCompiledCode }, { endWithOutput, report }] = await Promise.all([
+const [{ keepCompiledCode }, { endWithOutput, report, warn }] = await Promise.all([
   import("./compiled-code.ts"),
   import("./report.ts"),
 ]);
 endWithOutput();
-keepCompiledCode(process.env);
+keepCompiledCode(process.env, warn);
 try {
   const { runCommandLine } = await import("./command-line.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));

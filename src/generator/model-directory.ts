@@ -1,10 +1,10 @@
 // Where a model lies: a directory, the name of one that is shipped in `models/`, or a repository of a hub. Nothing is
 // fetched here; `find-model.ts` does.
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GptError, messageOf } from "../errors.ts";
+import { homeFolder } from "../files/home-folder.ts";
 import { repositoryOf } from "../hub/cached-repository.ts";
 import { isCommit, parseRepository, type Repository, shortName } from "../hub/repository.ts";
 
@@ -35,7 +35,7 @@ const PATH = /^[/.~]|^[A-Za-z]:|\/$|\\/;
  * @throws GptError `invalid_checkpoint` when there is no such directory, or it can be no name
  */
 export function placeOf(nameOrPath: string): ModelPlace {
-  const path = resolve(nameOrPath.replace(/^~(?=[\\/]|$)/, homedir()));
+  const path = resolve(nameOrPath.replace(/^~(?=[\\/]|$)/, () => home(nameOrPath)));
   if (PATH.test(nameOrPath)) {
     if (isDirectory(path)) return { directory: path };
     throw new GptError(
@@ -76,4 +76,10 @@ export function modelName(directory: string): string {
   const path = resolve(directory);
   const id = isCommit(basename(path)) ? repositoryOf(basename(dirname(dirname(path)))) : undefined;
   return id === undefined ? basename(path) : shortName(id);
+}
+
+function home(nameOrPath: string): string {
+  const folder = homeFolder({});
+  if ("path" in folder) return folder.path;
+  throw new GptError("invalid_checkpoint", `model ${JSON.stringify(nameOrPath)}: ${folder.reason}`);
 }

@@ -1,12 +1,12 @@
 // What the environment says about the hub, in the variables that Python's huggingface_hub reads, with their meaning. An
 // empty variable counts as unset. Nothing but the token's file is read.
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { GptError, messageOf } from "../errors.ts";
+import { type Environment, homeFolder } from "../files/home-folder.ts";
 import { quote } from "../wording.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment } from "../files/home-folder.ts";
 
 export interface Token {
   readonly value: string;
@@ -51,9 +51,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /** @throws GptError `invalid_config` that names the variable, its value and what it may be. */
 export function hubEnvironment(env: Environment): HubEnvironment {
-  const home = pathOf(env, "HF_HOME") ?? join(cacheHome(env), "huggingface");
+  const home = hubHome(env);
+  const cache = pathOf(env, "HF_HUB_CACHE") ?? pathOf(env, "HUGGINGFACE_HUB_CACHE");
   return {
-    cache: pathOf(env, "HF_HUB_CACHE") ?? pathOf(env, "HUGGINGFACE_HUB_CACHE") ?? join(home, "hub"),
+    cache: cache ?? join(home ?? userHome(env), "hub"), // The latter throws where the former is undefined.
     endpoint: endpointOf(env),
     offline: ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].find((name) => isTrue(env[name])),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -66,7 +67,7 @@ export function hubEnvironment(env: Environment): HubEnvironment {
       https: env.https_proxy || env.HTTPS_PROXY || "",
       none: env.no_proxy || env.NO_PROXY || "",
     },
-    token: () => tokenOf(env, pathOf(env, "HF_TOKEN_PATH") ?? join(home, "token")),
+    token: () => tokenOf(env, pathOf(env, "HF_TOKEN_PATH") ?? (home && join(home, "token"))),
   };
 }
 
@@ -75,12 +76,22 @@ function isTrue(text: string | undefined): boolean {
 }
 
 function userHome(env: Environment): string {
-  return env.HOME || homedir();
+  const home = homeFolder(env);
+  return "path" in home ? home.path : noHome(home.reason);
 }
 
-/** Relative is taken as it is, as Python does. */
-function cacheHome(env: Environment): string {
-  return pathOf(env, "XDG_CACHE_HOME") ?? join(userHome(env), ".cache");
+function noHome(reason: string): never {
+  throw new GptError("invalid_config", `${reason}; set HF_HOME to the folder in which models are kept`);
+}
+
+/** Undefined where no folder is named and the user has none. Relative is taken as it is, as Python does. */
+function hubHome(env: Environment): string | undefined {
+  const named = pathOf(env, "HF_HOME");
+  if (named !== undefined) return named;
+  const caches = pathOf(env, "XDG_CACHE_HOME");
+  if (caches !== undefined) return join(caches, "huggingface");
+  const home = homeFolder(env);
+  return "path" in home ? join(home.path, ".cache", "huggingface") : undefined;
 }
 
 /** With `~`, `$NAME` and `${NAME}` filled in; names that are not set stay. */
@@ -115,12 +126,13 @@ function milliseconds(env: Environment, variable: string): number {
   );
 }
 
-function tokenOf(env: Environment, file: string): Token | undefined {
+function tokenOf(env: Environment, file: string | undefined): Token | undefined {
   if (isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return undefined;
   for (const variable of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
     const value = cleaned(env[variable] ?? "");
     if (value !== "") return checkedToken(value, variable);
   }
+  if (file === undefined) return undefined;
   const value = cleaned(readToken(file));
   return value === "" ? undefined : checkedToken(value, `the file ${file}`);
 }

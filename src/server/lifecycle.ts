@@ -102,7 +102,7 @@ function load(
   { env, onProblem, onLoading }: ModelsOptions,
   onDeath: (name: string, error: GptError, isFatal: boolean) => void,
 ): Promise<Generator> {
-  const weightCache = weightCacheOf(settings, env);
+  const weightCache = weightCacheOf(settings, env, onProblem);
   const { precision, kvCacheMb, prefixCache, kernels, threads, passTokensMax, passRowsMax } = settings;
   const { queueRequestsMax, queueTokensMax, requestDeadlineMs, engineStallTimeoutMs } = settings;
   return loadGenerator({

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GptError, messageOf } from "../../errors.ts";
-import { cacheDirectory } from "../../files/cache-folders.ts";
+import { cachePath, partPath } from "../../files/cache-folders.ts";
 import { findModel } from "../../generator/find-model.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
 import { hubEnvironment } from "../../hub/hub-environment.ts";
@@ -145,16 +145,14 @@ async function* examinePlace(settings: Settings): AsyncGenerator<Finding> {
 }
 
 function* examineFolders(): Generator<Finding> {
-  let directory: string;
-  try {
-    directory = cacheDirectory(process.env);
-  } catch (error) {
-    yield noFolderCheck(messageOf(error));
+  const cache = cachePath(process.env);
+  if (!("path" in cache)) {
+    yield noFolderCheck(cache);
     return;
   }
-  yield folderCheck(folderFacts(directory, "keys"));
-  yield folderCheck(folderFacts(join(directory, "weights"), "quantised weights"));
-  yield folderCheck(folderFacts(join(directory, "code"), "compiled code"));
+  yield folderCheck(folderFacts(partPath(cache.path, "keys"), "keys"));
+  yield folderCheck(folderFacts(partPath(cache.path, "weights"), "quantised weights"));
+  yield folderCheck(folderFacts(partPath(cache.path, "code"), "compiled code"));
 }
 
 async function* examineModel(settings: Settings): AsyncGenerator<Finding> {

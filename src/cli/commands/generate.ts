@@ -111,7 +111,7 @@ async function load(resolved: ResolvedSettings): Promise<Generator> {
   const { settings } = resolved;
   const { precision, kvCacheMb, threads, kernels, passTokensMax, passRowsMax, queueRequestsMax } = settings;
   const { directory, name } = await findModelOf(resolved, process.env);
-  const weightCache = weightCacheOf(settings, process.env);
+  const weightCache = weightCacheOf(settings, process.env, warn);
   const progress = new Progress();
   return loadGenerator({
     model: directory,

@@ -3,6 +3,7 @@
 import { GptError } from "../../errors.ts";
 import type { WatchedFile } from "../../files/watched-file.ts";
 import { loadKeys } from "../../server/access/load-keys.ts";
+import { notKept } from "../../server/access/own-key-pair.ts";
 import { TlsFiles } from "../../server/http/tls.ts";
 import { Models, metricsOf } from "../../server/lifecycle.ts";
 import { endpointsOf, type ResolvedSettings, type Settings } from "../../settings.ts";
@@ -69,6 +70,9 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
   let tellOfDownload: (text: string) => void = tell;
   const endpoints = endpointsOf(settings);
   const { keys, own, file: keyFile } = loadKeys(settings, process.env, report);
+  const isTerminal = process.stdout.isTTY === true;
+  // Nobody could learn such a pair where the greeting must not tell it.
+  if (own?.place.kind === "nowhere" && !isTerminal) throw notKept(own.place.reason);
   const tls = tlsOf(settings, report);
   const files = [...(keyFile ? [keyFile] : []), ...(tls?.files ?? [])];
   // The models are loaded in threads of their own, and the server's modules meanwhile.
@@ -110,7 +114,7 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
     );
     progress?.clear();
     progress = undefined; // A restart is told in the log.
-    process.stdout.write(greeting({ served, target, settings, own, allClients }));
+    process.stdout.write(greeting({ served, target, settings, own, allClients, isTerminal }));
   });
 }
 

@@ -2,7 +2,7 @@
 // the signature, to be compared with what a client or the server's --debug-signature says.
 import { readFileSync } from "node:fs";
 import { GptError, messageOf } from "../../errors.ts";
-import { loadCredential } from "../../server/access/own-key-pair.ts";
+import { loadCredential, requireKept } from "../../server/access/own-key-pair.ts";
 import {
   canonicalRequest,
   type RequestToSign,
@@ -106,7 +106,7 @@ function optionsOf({ values }: Flags): SignOptions {
     );
   }
   return {
-    credential: loadCredential(process.env).credential,
+    credential: requireKept(loadCredential(process.env)),
     region: String(values.region ?? "us-east-1"),
     service: String(values.service ?? "sagemaker"),
     now,

@@ -99,7 +99,9 @@ describe("packed weights on disk", () => {
     ["the header", /its header is damaged/, (file) => flip(file, 2)],
     ["its end", /it is \d+ bytes long, expected \d+/, (file) => truncateSync(file, 5000)],
     ["all of it", /it is 0 bytes long, expected \d+/, (file) => truncateSync(file, 0)],
-    ["its mode", /others may write to the file/, (file) => chmodSync(file, 0o666)],
+    ["its mode", /somebody else may have written it/, (file) => chmodSync(file, 0o666)],
+    ["its mode, for the group", /somebody else may have written it/, (file) => chmodSync(file, 0o620)],
+    ["its mode, for others", /somebody else may have written it/, (file) => chmodSync(file, 0o602)],
   ];
   for (const [what, message, damage] of damages) {
     it(`damage to ${what} is noticed, told and mended`, async () => {

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../../errors.ts";
+import { isOwnFile } from "../../files/private-folder.ts";
 
 export interface WeightCacheSettings {
   /** The folder of the entries; nothing else is kept in it. */
@@ -134,8 +135,9 @@ function header({ key, bytes }: EntryDescription, checksum: string): Uint8Array 
 
 /** @returns the checksum */
 function readHeader(fd: number, entry: EntryDescription): string {
-  const { size, mode } = fstatSync(fd);
-  if (process.platform !== "win32" && (mode & 0o022) !== 0) throw new Error("others may write to the file");
+  const stats = fstatSync(fd);
+  if (!isOwnFile(stats)) throw new Error("somebody else may have written it");
+  const { size } = stats;
   if (size !== HEADER_BYTES + entry.bytes) {
     throw new Error(`it is ${size} bytes long, expected ${HEADER_BYTES + entry.bytes}`);
   }

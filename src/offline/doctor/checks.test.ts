@@ -140,28 +140,24 @@ test("bandwidth: what it means for a token, and when it is suspicious", () => {
   found(bandwidthCheck({ bandwidth: 1.9e9, threads: 1, weights: undefined }), "warning", /far below/);
 });
 
-const FOLDER: FolderFacts = {
-  path: "/cache",
-  holds: "keys",
-  found: { isFolder: true, uid: 7, mode: 0o40700, canWrite: true },
-  uid: 7,
-};
-
 test("folders: in nobody else's hands", () => {
-  const check = (changes: Partial<NonNullable<FolderFacts["found"]>>) =>
-    folderCheck({ ...FOLDER, found: { ...(FOLDER.found as NonNullable<FolderFacts["found"]>), ...changes } });
-  found(check({}), "ok", /^\/cache \(keys\)$/);
-  found(check({ mode: 0o40755 }), "ok", /./);
-  found(folderCheck({ ...FOLDER, found: undefined }), "ok", /is made when it is needed$/);
-  found(check({ isFolder: false }), "problem", /is not a folder of its own$/);
-  found(check({ uid: 0 }), "problem", /belongs to user 0, and this is user 7$/);
-  found(check({ mode: 0o40720 }), "problem", /may be written by others \(720\)$/);
-  found(check({ mode: 0o40702 }), "problem", /may be written by others \(702\)$/);
-  found(check({ canWrite: false }), "warning", /cannot be written/);
-  found(noFolderCheck("no home"), "warning", /^Nothing is kept between starts: no home$/);
-  // Where the system has no such numbers, owner and mode say nothing.
-  const { found: folder } = FOLDER;
-  found(folderCheck({ ...FOLDER, uid: undefined, found: folder && { ...folder, mode: 0o40777 } }), "ok", /./);
+  const folder = (found: FolderFacts["found"]) => folderCheck({ path: "/cache", holds: "keys", found });
+  const unfit = {
+    reason: "/cache is open to others (mode 0777)",
+    remedy: "Run: chmod 700 /cache",
+    isUnsafe: true,
+  };
+  found(folder({ unfit: undefined, canWrite: true }), "ok", /^\/cache \(keys\)$/);
+  found(folder(undefined), "ok", /is made when it is needed$/);
+  found(
+    folder({ unfit, canWrite: true }),
+    "problem",
+    /is not used: \/cache is open to others \(mode 0777\)$/,
+  );
+  assert.equal(folder({ unfit, canWrite: true }).remedy, "Run: chmod 700 /cache");
+  found(folder({ unfit: undefined, canWrite: false }), "warning", /cannot be written/);
+  const none = { reason: "no home", remedy: "Set HOME", isUnsafe: false };
+  found(noFolderCheck(none), "warning", /^Nothing is kept between starts: no home$/);
 });
 
 test("ports: free, in use, or not for this user", () => {

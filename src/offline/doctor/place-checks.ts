@@ -1,37 +1,22 @@
 // What `doctor` thinks of where the software runs: folders, ports, the hub, the clock. Functions of gathered facts.
+import type { Unfit } from "../../files/private-folder.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
 export interface FolderFacts {
   readonly path: string;
   /** What is kept there, in words. */
   readonly holds: string;
-  /** Undefined: there is nothing at this path. */
-  readonly found:
-    | { readonly isFolder: boolean; readonly uid: number; readonly mode: number; readonly canWrite: boolean }
-    | undefined;
-  /** The user that this process runs as; undefined: the system has no such numbers. */
-  readonly uid: number | undefined;
+  /** Undefined: there is nothing at this path. `unfit`: why what is there is not used. */
+  readonly found: { readonly unfit: Unfit | undefined; readonly canWrite: boolean } | undefined;
 }
 
-const OTHERS_MAY_WRITE = 0o022;
-
 /** A folder from which code, weights or keys are read must be in nobody else's hands. */
-export function folderCheck({ path, holds, found, uid }: FolderFacts): Finding {
+export function folderCheck({ path, holds, found }: FolderFacts): Finding {
   const what = "folder";
   const says = `${path} (${holds})`;
   if (found === undefined) return ok(what, `${says} is made when it is needed`);
-  if (!found.isFolder)
-    return problem(what, `${says} is not a folder of its own`, "Remove it, or set XDG_CACHE_HOME");
-  if (uid !== undefined && found.uid !== uid) {
-    return problem(
-      what,
-      `${says} belongs to user ${found.uid}, and this is user ${uid}`,
-      `Set XDG_CACHE_HOME to a folder of this user, or change the owner: chown -R ${uid} ${path}`,
-    );
-  }
-  if (uid !== undefined && (found.mode & OTHERS_MAY_WRITE) !== 0) {
-    return problem(what, `${says} may be written by others (${octal(found.mode)})`, `Run: chmod 700 ${path}`);
-  }
+  const { unfit } = found;
+  if (unfit !== undefined) return problem(what, `${says} is not used: ${unfit.reason}`, unfit.remedy);
   if (!found.canWrite) {
     return warning(
       what,
@@ -43,16 +28,8 @@ export function folderCheck({ path, holds, found, uid }: FolderFacts): Finding {
 }
 
 /** Where there is no home folder and none was named. */
-export function noFolderCheck(reason: string): Finding {
-  return warning(
-    "folder",
-    `Nothing is kept between starts: ${reason}`,
-    "Set HOME or XDG_CACHE_HOME to a folder of this user",
-  );
-}
-
-function octal(mode: number): string {
-  return (mode & 0o777).toString(8);
+export function noFolderCheck({ reason, remedy }: Unfit): Finding {
+  return warning("folder", `Nothing is kept between starts: ${reason}`, remedy);
 }
 
 /** `error`: the code with which listening failed; undefined: it did not. `flag` chooses another port. */

@@ -2,15 +2,13 @@
 import { accessSync, constants, lstatSync } from "node:fs";
 import { createServer } from "node:net";
 import { messageOf } from "../../errors.ts";
+import { inspectPrivateFolder } from "../../files/private-folder.ts";
 import type { FolderFacts, HubFacts } from "./place-checks.ts";
 
 export function folderFacts(path: string, holds: string): FolderFacts {
-  const uid = process.getuid?.();
-  // A link is somebody else's word for what lies there, so it is not followed.
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return { path, holds, found: undefined, uid };
-  const found = { isFolder: stat.isDirectory(), uid: stat.uid, mode: stat.mode, canWrite: canWrite(path) };
-  return { path, holds, found, uid };
+  const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  if (!isThere) return { path, holds, found: undefined };
+  return { path, holds, found: { unfit: inspectPrivateFolder(path), canWrite: canWrite(path) } };
 }
 
 function canWrite(path: string): boolean {

@@ -65,7 +65,7 @@ function filePairs(file: ReturnType<typeof keyPairFile>, credential: Credential 
     stoodInFile ||= content.has(pair.accessKeyId);
     return id === pair.accessKeyId && !stoodInFile ? pair : content.get(id);
   };
-  return { keys: { ...NO_KEYS, keyPair }, own: { credential }, file };
+  return { keys: { ...NO_KEYS, keyPair }, own: { credential, place: { kind: "environment" } }, file };
 }
 
 function requireApiKeys({ apiKeysFile }: Settings): string {

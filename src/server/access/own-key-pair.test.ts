@@ -1,15 +1,52 @@
 import assert from "node:assert/strict";
-import fs, { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import fs, {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { credentialsPath, loadCredential } from "./own-key-pair.ts";
+import { loadCredential, requireKept } from "./own-key-pair.ts";
 
 function cacheDirectory(context: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), "gpt2-api-"));
   context.after(() => rmSync(directory, { recursive: true }));
   return directory;
+}
+
+/** A pair that is kept, and where. */
+function keptIn(env: Record<string, string>) {
+  const { credential, place } = loadCredential(env);
+  assert.equal(place.kind, "file");
+  return { credential, path: place.path };
+}
+
+/** Puts something in the place of a call of node:fs, until the test ends or it is restored. */
+function replaced(
+  context: TestContext,
+  name: "linkSync" | "writeFileSync",
+  by: (...args: never[]) => unknown,
+) {
+  const mock = context.mock.method(fs, name, by as never);
+  syncBuiltinESMExports();
+  const restore = (): void => {
+    mock.mock.restore();
+    syncBuiltinESMExports();
+  };
+  context.after(restore);
+  return restore;
 }
 
 test("a key pair in the environment is used, and no file is made", (context) => {
@@ -18,10 +55,14 @@ test("a key pair in the environment is used, and no file is made", (context) => 
     AWS_ACCESS_KEY_ID: "ID",
     AWS_SECRET_ACCESS_KEY: "secret",
   };
-  assert.deepEqual(loadCredential(env), { credential: { accessKeyId: "ID", secretAccessKey: "secret" } });
-  const { credential } = loadCredential({ ...env, AWS_SESSION_TOKEN: "token" });
-  assert.equal(credential.sessionToken, "token");
-  assert.equal(statSync(credentialsPath(env), { throwIfNoEntry: false }), undefined);
+  const loaded = loadCredential(env);
+  assert.deepEqual(loaded, {
+    credential: { accessKeyId: "ID", secretAccessKey: "secret" },
+    place: { kind: "environment" },
+  });
+  assert.equal(requireKept(loaded), loaded.credential);
+  assert.equal(loadCredential({ ...env, AWS_SESSION_TOKEN: "token" }).credential.sessionToken, "token");
+  assert.deepEqual(readdirSync(env.XDG_CACHE_HOME), []);
 });
 
 test("half a key pair in the environment is refused", () => {
@@ -36,59 +77,144 @@ test("half a key pair in the environment is refused", () => {
 
 test("without one a pair is made once, kept for its owner alone, and used again", (context) => {
   const env = { XDG_CACHE_HOME: join(cacheDirectory(context), "cache") };
-  const first = loadCredential(env);
-  assert.match(first.credential.accessKeyId, /^[A-Z0-9]{20}$/);
-  assert.match(first.credential.secretAccessKey, /^[\w-]{40}$/);
-  assert.equal(first.path, join(env.XDG_CACHE_HOME, "gpt2-api", "credentials.json"));
-  assert.deepEqual(JSON.parse(readFileSync(first.path, "utf8")), first.credential);
-  assert.equal(statSync(first.path).mode & 0o777, 0o600);
-  assert.equal(statSync(dirname(first.path)).mode & 0o777, 0o700);
-  assert.deepEqual(loadCredential(env), first);
-  assert.notDeepEqual(
-    loadCredential({ XDG_CACHE_HOME: cacheDirectory(context) }).credential,
-    first.credential,
+  const { credential, path } = keptIn(env);
+  assert.match(credential.accessKeyId, /^[A-Z0-9]{20}$/);
+  assert.match(credential.secretAccessKey, /^[\w-]{40}$/);
+  assert.equal(path, join(env.XDG_CACHE_HOME, "gpt2-api", "credentials.json"));
+  assert.deepEqual(JSON.parse(readFileSync(path, "utf8")), credential);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
+  assert.deepEqual(readdirSync(dirname(path)), ["credentials.json"]);
+  assert.deepEqual(keptIn(env).credential, credential);
+  assert.equal(requireKept(loadCredential(env)).accessKeyId, credential.accessKeyId);
+  assert.notDeepEqual(loadCredential({ XDG_CACHE_HOME: cacheDirectory(context) }).credential, credential);
+});
+
+test("of many first starts at once all have the same pair", async (context) => {
+  const cache = cacheDirectory(context);
+  const module = new URL("./own-key-pair.js", import.meta.url).href;
+  const script = `
+    import { loadCredential } from ${JSON.stringify(module)};
+    process.stdout.write("ready\\n");
+    process.stdin.once("data", () => {
+      process.stdout.write(JSON.stringify(loadCredential(process.env)));
+      process.exit();
+    });`;
+  const starts = Array.from({ length: 12 }, () =>
+    spawn(process.execPath, ["--input-type=module", "-e", script], {
+      env: { XDG_CACHE_HOME: cache },
+      stdio: ["pipe", "pipe", "inherit"],
+    }),
   );
+  const outputs = starts.map((child) => {
+    let text = "";
+    const { promise: ready, resolve } = withResolvers<void>();
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      if (text.startsWith("ready\n")) resolve();
+    });
+    const ended = new Promise<string>((done) => child.once("close", () => done(text.replace("ready\n", ""))));
+    return { ready, ended };
+  });
+  await Promise.all(outputs.map(({ ready }) => ready));
+  for (const child of starts) child.stdin.write("go");
+  const pairs = await Promise.all(outputs.map(({ ended }) => ended));
+  assert.equal(new Set(pairs).size, 1, pairs.join("\n"));
+  assert.equal(JSON.parse(pairs[0] ?? "").place.kind, "file");
+  assert.deepEqual(readdirSync(join(cache, "gpt2-api")), ["credentials.json"]);
 });
 
-test("a file that others can read, or that holds no pair, is refused by name", (context) => {
-  const env = { XDG_CACHE_HOME: cacheDirectory(context) };
-  const { path = "" } = loadCredential(env);
-  chmodSync(path, 0o644);
-  assert.throws(() => loadCredential(env), {
-    code: "invalid_config",
-    message: /credentials\.json must be .* its mode is 0644$/,
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((done) => {
+    resolve = done;
   });
+  return { promise, resolve };
+}
+
+test("a start that is overtaken while it writes takes the other's pair, and replaces nothing", (context) => {
+  const env = { XDG_CACHE_HOME: cacheDirectory(context) };
+  const other = { accessKeyId: "OTHER", secretAccessKey: "other" };
+  const link = fs.linkSync;
+  replaced(context, "linkSync", (from: string, to: string) => {
+    assert.deepEqual(Object.keys(JSON.parse(readFileSync(from, "utf8"))), ["accessKeyId", "secretAccessKey"]);
+    assert.equal(lstatSync(from).mode & 0o777, 0o600);
+    writeFileSync(to, JSON.stringify(other), { mode: 0o600 });
+    link(from, to);
+  });
+  const { credential, path } = keptIn(env);
+  assert.deepEqual(credential, other);
+  assert.deepEqual(readdirSync(dirname(path)), ["credentials.json"]);
+});
+
+test("a file that is not ours alone, or that holds no pair, is refused by name", (context) => {
+  const env = { XDG_CACHE_HOME: cacheDirectory(context) };
+  const { path } = keptIn(env);
+  for (const mode of [0o644, 0o640, 0o620, 0o602, 0o604]) {
+    chmodSync(path, mode);
+    assert.throws(() => loadCredential(env), {
+      code: "invalid_config",
+      message: /credentials\.json must be a file of this user .* \(its mode is 06\d\d\); delete it/,
+    });
+  }
   chmodSync(path, 0o600);
-  writeFileSync(path, "{}");
+  for (const content of ["", "{}", '{"accessKeyId": "A", "secretAccessKey": 5}']) {
+    writeFileSync(path, content);
+    assert.throws(() => loadCredential(env), {
+      code: "invalid_config",
+      message: /credentials\.json does not hold a key pair; delete it/,
+    });
+  }
+  // A link to a file of ours is still somebody's word for another place.
+  writeFileSync(path, JSON.stringify({ accessKeyId: "A", secretAccessKey: "B" }));
+  renameSync(path, `${path}.real`);
+  symlinkSync(`${path}.real`, path);
+  assert.throws(() => loadCredential(env), { code: "invalid_config", message: /cannot be read \(ELOOP/ });
+  rmSync(path);
+  mkdirSync(path);
   assert.throws(() => loadCredential(env), {
     code: "invalid_config",
-    message: /credentials\.json does not hold a key pair/,
+    message: /must be a file of this user/,
   });
 });
 
-test("a full disk is named, and leaves nothing behind", (context) => {
+test("where a pair cannot be kept it is for this run, and nothing is left behind", (context) => {
   const env = { XDG_CACHE_HOME: cacheDirectory(context) };
-  const full = context.mock.method(fs, "writeFileSync", () => {
+  const restore = replaced(context, "writeFileSync", () => {
     throw new Error("ENOSPC: no space left on device, write");
   });
-  syncBuiltinESMExports();
-  const message =
-    /credentials\.json: a key pair could not be stored \(ENOSPC: .*\); set AWS_ACCESS_KEY_ID and/;
-  assert.throws(() => loadCredential(env), { code: "invalid_config", message });
-  full.mock.restore();
-  syncBuiltinESMExports();
-  assert.equal(loadCredential(env).credential.accessKeyId.length, 20);
-});
-
-test("a place that cannot hold the file is named", (context) => {
-  const file = join(cacheDirectory(context), "file");
-  writeFileSync(file, "");
-  assert.throws(() => loadCredential({ XDG_CACHE_HOME: file }), {
+  const loaded = loadCredential(env);
+  const { place } = loaded;
+  assert.match(place.kind === "nowhere" ? place.reason : "", /credentials\.json could not be stored: ENOSPC/);
+  assert.throws(() => requireKept(loaded), {
     code: "invalid_config",
-    message: /could not be stored/,
+    message: /^A key pair cannot be kept \(.*ENOSPC.*\); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$/,
   });
+  assert.notDeepEqual(loadCredential(env).credential, loaded.credential);
+  assert.deepEqual(readdirSync(join(env.XDG_CACHE_HOME, "gpt2-api")), []);
+  restore();
+  assert.equal(keptIn(env).credential.accessKeyId.length, 20);
 });
 
-test("a relative XDG_CACHE_HOME is ignored", () => {
-  assert.equal(credentialsPath({ XDG_CACHE_HOME: "cache" }), credentialsPath({}));
+test("a folder that is not ours alone is neither read nor written", (context) => {
+  const env = { XDG_CACHE_HOME: cacheDirectory(context) };
+  const { credential, path } = keptIn(env);
+  chmodSync(dirname(path), 0o770);
+  const loaded = loadCredential(env);
+  assert.match(loaded.place.kind === "nowhere" ? loaded.place.reason : "", /gpt2-api is open to others/);
+  assert.notDeepEqual(loaded.credential, credential);
+  assert.deepEqual(readdirSync(dirname(path)), ["credentials.json"]);
+});
+
+test("without a home folder nothing is written anywhere", (context) => {
+  const here = cacheDirectory(context);
+  const before = process.cwd();
+  process.chdir(here);
+  context.after(() => process.chdir(before));
+  for (const HOME of ["", "home", "."]) {
+    const { place } = loadCredential({ HOME, XDG_CACHE_HOME: "cache" });
+    assert.match(place.kind === "nowhere" ? place.reason : "", /^HOME is/);
+  }
+  assert.deepEqual(readdirSync(here), []);
+  assert.equal(existsSync(join(here, "gpt2-api")), false);
 });

@@ -1,40 +1,72 @@
 // Which key pair the server accepts: the one in the environment, or one of its own that is made on the first start
-// and kept in the user's cache directory, readable by that user alone.
+// and kept in the user's cache folder, readable by that user alone. Where it cannot be kept it is for this run only.
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
-  existsSync,
-  mkdirSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
   openSync,
   readFileSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
 import { GptError, messageOf } from "../../errors.ts";
-import { cacheDirectory, type Environment } from "../../files/cache-folders.ts";
+import { cacheFolder, type Environment } from "../../files/cache-folders.ts";
+import { isOwnFile } from "../../files/private-folder.ts";
 import type { Credential } from "../../sigv4/index.ts";
 
 export type { Environment } from "../../files/cache-folders.ts";
 
+/** Where a key pair is, besides in this process. */
+export type PairPlace =
+  | { readonly kind: "environment" }
+  | { readonly kind: "file"; readonly path: string }
+  /** Nowhere: it was made for this run, and ends with it. */
+  | { readonly kind: "nowhere"; readonly reason: string };
+
 export interface LoadedCredential {
   readonly credential: Credential;
-  /** The file it lies in; undefined: it came from the environment. */
-  readonly path?: string;
+  readonly place: PairPlace;
 }
 
 /** @throws GptError `invalid_config` when only half of a pair is set, or the file is unusable. */
 export function loadCredential(env: Environment): LoadedCredential {
   const credential = credentialFrom(env);
-  if (credential !== undefined) return { credential };
-  const path = credentialsPath(env);
-  return { credential: makeCredential(path) ?? readCredential(path), path };
+  if (credential !== undefined) return { credential, place: { kind: "environment" } };
+  const folder = cacheFolder(env, "keys");
+  if (!("path" in folder)) {
+    return { credential: newCredential(), place: { kind: "nowhere", reason: folder.reason } };
+  }
+  const path = credentialsPath(folder.path);
+  const kept = readCredential(path);
+  if (kept !== undefined) return { credential: kept, place: { kind: "file", path } };
+  const made = newCredential();
+  const reason = keepCredential(made, path);
+  if (reason !== undefined) return { credential: made, place: { kind: "nowhere", reason } };
+  // Another start may have been quicker; what it keeps is what all use.
+  return { credential: readCredential(path) ?? made, place: { kind: "file", path } };
 }
 
-export function credentialsPath(env: Environment): string {
-  return join(cacheDirectory(env), "credentials.json");
+/** For a command that needs the pair which the server has. @throws GptError `invalid_config` where there can be none. */
+export function requireKept({ credential, place }: LoadedCredential): Credential {
+  if (place.kind === "nowhere") throw notKept(place.reason);
+  return credential;
+}
+
+export function notKept(reason: string): GptError {
+  return new GptError(
+    "invalid_config",
+    `A key pair cannot be kept (${reason}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+  );
+}
+
+/** `folder`: that of the cache. */
+export function credentialsPath(folder: string): string {
+  return join(folder, "credentials.json");
 }
 
 /** The key pair of the environment, if there is one. */
@@ -52,42 +84,69 @@ export function credentialFrom(env: Environment): Credential | undefined {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
 
-const storedSchema = z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) });
+/** In the form of AWS's own: 20 letters and digits, and 40 characters that need no quoting in a shell. */
+function newCredential(): Credential {
+  return {
+    accessKeyId: `GPT2${randomBytes(8).toString("hex").toUpperCase()}`,
+    secretAccessKey: randomBytes(30).toString("base64url"),
+  };
+}
 
-/** Makes and stores a pair; undefined when there is one already. */
-function makeCredential(path: string): Credential | undefined {
-  // The form of AWS's own: 20 letters and digits, and 40 characters that need no quoting in a shell.
-  const accessKeyId = `GPT2${randomBytes(8).toString("hex").toUpperCase()}`;
-  const credential = { accessKeyId, secretAccessKey: randomBytes(30).toString("base64url") };
-  let isOurs = false;
+/**
+ * Puts a pair in its place whole, and only where there is none: it is written beside, and then linked, which never replaces
+ * anything. So of many starts at once one wins, and no other ever reads half a file.
+ * @returns why it could not be kept; undefined: there is a pair in its place now, this one or another
+ */
+function keepCredential(credential: Credential, path: string): string | undefined {
+  const beside = `${path}.${process.pid}-${randomBytes(8).toString("hex")}`;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    closeSync(openSync(path, "wx", 0o600));
-    isOurs = true;
-    writeFileSync(path, `${JSON.stringify(credential, null, 2)}\n`);
-    return credential;
+    const fd = openSync(beside, "wx", 0o600);
+    try {
+      writeFileSync(fd, `${JSON.stringify(credential, null, 2)}\n`);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    linkSync(beside, path);
+    return undefined;
   } catch (error) {
-    // What a full disk left of it would be in the way of the next start.
-    if (isOurs) rmSync(path, { force: true });
-    else if (existsSync(path)) return undefined;
-    const message = `${path}: a key pair could not be stored (${messageOf(error)}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead`;
-    throw new GptError("invalid_config", message, { cause: error });
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return undefined;
+    return `${path} could not be stored: ${messageOf(error)}`;
+  } finally {
+    rmSync(beside, { force: true });
   }
 }
 
-function readCredential(path: string): Credential {
-  const mode = statSync(path).mode & 0o777;
-  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-    const octal = mode.toString(8).padStart(4, "0");
-    throw new GptError(
-      "invalid_config",
-      `${path} must be readable by its owner alone (mode 0600), and its mode is ${octal}`,
-    );
+const storedSchema = z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) });
+/** A link is not followed; nor does a pipe make the start wait. */
+const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+const OTHERS_MAY_READ = 0o044;
+
+/** @returns undefined when there is none. @throws GptError `invalid_config` for one that is not to be trusted. */
+function readCredential(path: string): Credential | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, FLAGS);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw unusable(path, `cannot be read (${messageOf(error)})`, error);
   }
   try {
-    return storedSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  } catch (cause) {
-    const message = `${path} does not hold a key pair; delete it, and the next start makes a new one`;
-    throw new GptError("invalid_config", message, { cause });
+    const stats = fstatSync(fd);
+    const mode = (stats.mode & 0o777).toString(8).padStart(4, "0");
+    const isRead = process.platform !== "win32" && (stats.mode & OTHERS_MAY_READ) !== 0;
+    if (!isOwnFile(stats) || isRead) {
+      throw unusable(path, `must be a file of this user that nobody else can use (its mode is ${mode})`);
+    }
+    return storedSchema.parse(JSON.parse(readFileSync(fd, "utf8")));
+  } catch (error) {
+    throw error instanceof GptError ? error : unusable(path, "does not hold a key pair", error);
+  } finally {
+    closeSync(fd);
   }
+}
+
+function unusable(path: string, what: string, cause?: unknown): GptError {
+  const message = `${path} ${what}; delete it, and the next start makes a new one`;
+  return new GptError("invalid_config", message, { cause });
 }
