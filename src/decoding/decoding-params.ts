@@ -31,7 +31,6 @@ export interface DecodingParams {
   readonly search: Search;
   readonly penalties?: Penalties;
   readonly ending?: Ending;
-  readonly logprobs?: LogprobsWanted;
 }
 
 /** What makes tokens more or less likely, in every mode. An absent one has no effect. */
@@ -45,27 +44,11 @@ export interface Penalties {
   readonly presence?: number;
 }
 
-/** What ends a text besides its length and the end-of-text token, or keeps it from ending. */
+/** What keeps a text from ending. */
 export interface Ending {
-  /** UTF-8 bytes of the stop strings. */
-  readonly stops?: readonly Uint8Array[];
-  readonly stopTokenIds?: readonly number[];
-  /** End-of-text is a token like any other. */
-  readonly ignoreEos?: boolean;
-  /** No end-of-text and no stop token before so many new tokens. Stop strings are not delayed. */
+  /** No end-of-text before so many new tokens. */
   readonly minNewTokens?: number;
 }
 
-/** Log-probabilities of the model's own distribution, before all processors. */
-export interface LogprobsWanted {
-  /** How many of the most likely tokens are told beside the chosen one. */
-  readonly numTop: number;
-  /** Those of the prompt's tokens too. */
-  readonly prompt: boolean;
-}
-
-/**
- * `stop`: an end-of-text token, a stop token or a stop string came. `length`: the largest length was reached, or every token
- * was banned in a beam search.
- */
+/** `stop`: an end-of-text token came; `length`: max_length was reached, or every token was banned in a beam search. */
 export type FinishReason = "stop" | "length";

@@ -46,9 +46,6 @@ function commonProcessors(
     processors.push(occurrencePenalty(frequency, presence, promptLength));
   }
   if (noRepeatNgramSize > 0) processors.push(noRepeatNgram(noRepeatNgramSize));
-  if (ending.minNewTokens) {
-    const endIds = [...eosTokenIds, ...(ending.stopTokenIds ?? [])];
-    processors.push(minNewTokens(ending.minNewTokens, promptLength, endIds));
-  }
+  if (ending.minNewTokens) processors.push(minNewTokens(ending.minNewTokens, promptLength, eosTokenIds));
   return processors;
 }

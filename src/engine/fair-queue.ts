@@ -10,13 +10,9 @@ interface Entry<T> {
   readonly start: number;
 }
 
-interface Client<T> {
-  /** Oldest first; never empty. */
-  readonly entries: Entry<T>[];
-}
-
 export class FairQueue<T> {
-  readonly #clients = new Map<number, Client<T>>();
+  /** What each client waits for, oldest first; never empty. */
+  readonly #clients = new Map<number, Entry<T>[]>();
   /** When the last item of a client would be served, for clients that are ahead of the others. */
   readonly #finishes = new Map<number, number>();
   /** The start of the item that was taken last. */
@@ -38,14 +34,14 @@ export class FairQueue<T> {
     this.#finishes.set(client, start + cost);
     const entry = { item, start };
     const known = this.#clients.get(client);
-    if (known) known.entries.push(entry);
-    else this.#clients.set(client, { entries: [entry] });
+    if (known) known.push(entry);
+    else this.#clients.set(client, [entry]);
     this.#length += 1;
   }
 
   /** The item whose turn it is. A later push of another client can take its place. */
   get head(): T | undefined {
-    return this.#next()?.entries[0]?.item;
+    return this.#next()?.[0]?.item;
   }
 
   /** Takes the head. */
@@ -56,14 +52,14 @@ export class FairQueue<T> {
   /** Takes the first item that passes the test, by turn of the clients and then by age. */
   take(test: (item: T) => boolean): T | undefined {
     const inTurn = [...this.#clients].sort(([, a], [, b]) => startOf(a) - startOf(b));
-    for (const [client, { entries }] of inTurn) {
+    for (const [client, entries] of inTurn) {
       const place = entries.findIndex(({ item }) => test(item));
       if (place < 0) continue;
       const [{ item, start }] = entries.splice(place, 1) as [Entry<T>];
       this.#now = Math.max(this.#now, start);
       // Of clients with the same start, the one served longest ago is next.
       this.#clients.delete(client);
-      this.#clients.set(client, { entries });
+      this.#clients.set(client, entries);
       this.#forget(client, entries);
       return item;
     }
@@ -72,7 +68,7 @@ export class FairQueue<T> {
 
   /** Removes the first item that passes the test, if any; its client does not get its turn back. */
   remove(test: (item: T) => boolean): void {
-    for (const [client, { entries }] of this.#clients) {
+    for (const [client, entries] of this.#clients) {
       const place = entries.findIndex(({ item }) => test(item));
       if (place < 0) continue;
       entries.splice(place, 1);
@@ -81,10 +77,10 @@ export class FairQueue<T> {
     }
   }
 
-  #next(): Client<T> | undefined {
-    let next: Client<T> | undefined;
-    for (const client of this.#clients.values()) {
-      if (next === undefined || startOf(client) < startOf(next)) next = client;
+  #next(): Entry<T>[] | undefined {
+    let next: Entry<T>[] | undefined;
+    for (const entries of this.#clients.values()) {
+      if (next === undefined || startOf(entries) < startOf(next)) next = entries;
     }
     return next;
   }
@@ -106,6 +102,6 @@ export class FairQueue<T> {
   }
 }
 
-function startOf<T>({ entries }: Client<T>): number {
+function startOf<T>(entries: readonly Entry<T>[]): number {
   return (entries[0] as Entry<T>).start;
 }

@@ -12,7 +12,7 @@ export interface Demand {
   readonly rows: number;
   /** They must go on in the same pass. */
   readonly together: boolean;
-  /** Tokens of a prompt that are not computed yet, two or more; 0 once it is read. */
+  /** Tokens of a prompt that are not computed yet, two or more; 0 once it is read. With `rows` 0 too: nothing is wanted. */
   readonly promptTokens: number;
   /** Clients share a pass equally, and the requests of a client its share. */
   readonly client: number;
@@ -37,7 +37,7 @@ export function rowsMax({ maxLogitRows, maxBatchTokens }: BackendLimits): number
  */
 export function planPass(demands: readonly Demand[], limits: BackendLimits): number[] {
   const prompts = demands.filter(({ promptTokens }) => promptTokens > 0);
-  const others = demands.filter(({ promptTokens }) => promptTokens === 0);
+  const others = demands.filter(({ rows }) => rows > 0);
   const { maxBatchTokens, maxLogitRows } = limits;
   const wantedTokens = ({ promptTokens }: Demand): number => promptTokens;
   const tokens = shareOut(prompts, wantedTokens, promptRoom(limits), PROMPT_SHARE_MIN);
@@ -55,7 +55,7 @@ export function planPass(demands: readonly Demand[], limits: BackendLimits): num
   const served = new Map<Demand, number>();
   for (const [i, demand] of others.entries()) served.set(demand, rows[i] as number);
   for (const [i, demand] of prompts.entries()) served.set(demand, tokens[i] as number);
-  return demands.map((demand) => served.get(demand) as number);
+  return demands.map((demand) => served.get(demand) ?? 0);
 }
 
 /** Gives prompts, in order, what is left of the room; or takes from the last ones what there is not. */

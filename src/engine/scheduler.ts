@@ -8,7 +8,14 @@ import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend
 import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
 import { type Demand, planPass, rowsMax } from "./pass-plan.ts";
-import { type GenerationRequest, isReading, owed, type Sequence, type SequenceGroup } from "./sequence.ts";
+import {
+  type GenerationRequest,
+  isReading,
+  owed,
+  type Sequence,
+  type SequenceGroup,
+  tokensForLife,
+} from "./sequence.ts";
 
 /** One chunk of the pass and whose it is. */
 interface Planned {
@@ -119,7 +126,8 @@ export class Scheduler {
       pendingCopies: [],
       cachedTokens: 0,
     };
-    this.#waiting.push(request.client, group, costOf(request, strategy.width));
+    const cost = tokensForLife(request.promptTokenIds.length, request.decoding);
+    this.#waiting.push(request.client, group, cost);
   }
 
   /** Forgets a request and takes its pages back. Unknown ids are ignored: it may have finished meanwhile. */
@@ -201,11 +209,8 @@ export class Scheduler {
    */
   #admit(): void {
     for (;;) {
-      const head = this.#waiting.head;
-      if (!this.#next && head) {
-        this.#next = { group: head, overtaken: 0 };
-        this.#waiting.take((group) => group === head);
-      }
+      const head = this.#next ? undefined : this.#waiting.shift();
+      if (head) this.#next = { group: head, overtaken: 0 };
       if (!this.#next) return;
       if (this.#start(this.#next.group)) this.#next = undefined;
       else if (!this.#overtake(this.#next)) return;
@@ -363,11 +368,6 @@ function demandOf(group: SequenceGroup): Demand {
   const promptTokens = isReading(group) ? owed(live[0] as Sequence) : 0;
   const rows = promptTokens > 0 ? 0 : live.length;
   return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
-}
-
-/** What a request weighs in the turns of its client: the tokens that it may need. */
-function costOf({ promptTokenIds, decoding }: GenerationRequest, width: number): number {
-  return promptTokenIds.length + width * (decoding.maxLength - promptTokenIds.length);
 }
 
 /** The tokens that are settled and were not reported yet; they count as reported from now on. */

@@ -49,3 +49,13 @@ export function owed(sequence: Sequence): number {
 export function isReading({ live }: SequenceGroup): boolean {
   return live.length === 1 && owed(live[0] as Sequence) > 1;
 }
+
+/** The tokens a request may need: its prompt once, and the new ones of each sequence that is computed. */
+export function tokensForLife(
+  promptLength: number,
+  { search, maxLength, numReturnSequences }: DecodingParams,
+): number {
+  const sampled = search.kind === "sample" ? numReturnSequences : 1;
+  const width = search.kind === "beam" ? search.numBeams : sampled;
+  return promptLength + width * (maxLength - promptLength);
+}

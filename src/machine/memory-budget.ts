@@ -84,6 +84,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-function mib(bytes: number): string {
+/** Whole mebibytes, for messages. */
+export function mib(bytes: number): string {
   return (bytes / MIB).toFixed(0);
 }

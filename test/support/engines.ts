@@ -1,14 +1,15 @@
 // Engines for tests of what stands on an engine: the answer is any function, and nothing else happens.
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
-import { NO_COUNTS } from "../../src/engine/counts.ts";
+import { NO_STATS } from "../../src/engine/counts.ts";
 import type { Engine } from "../../src/generator/text-generator.ts";
 
 const NO_TIMING = { queueMs: 0, firstTokenMs: 0, totalMs: 0 };
-const NO_STATS: ReturnType<Engine["stats"]> = {
-  ...NO_COUNTS,
-  ...{ pagesTotal: 0, pagesInUse: 0, pagesCached: 0, lastBatchRows: 0 },
-  ...{ requestsWaiting: 0, requestsRunning: 0, restarts: 0 },
+const IDLE: ReturnType<Engine["stats"]> = {
+  ...NO_STATS,
+  requestsWaiting: 0,
+  requestsRunning: 0,
+  restarts: 0,
 };
 
 export function anEngine(
@@ -20,7 +21,7 @@ export function anEngine(
       ...{ hypotheses: answer(prompt, decoding), cachedTokens: 0, timing: NO_TIMING },
     }),
     health: "ready",
-    stats: () => NO_STATS,
+    stats: () => IDLE,
     close,
   };
 }

@@ -3,13 +3,13 @@ import { describe, it } from "node:test";
 import { HandClock } from "../../../test/support/hand-clock.ts";
 import { beams, someDecoding } from "../../../test/support/inline-engine.ts";
 import { GptError } from "../../errors.ts";
-import { NO_COUNTS } from "../counts.ts";
+import { NO_STATS } from "../counts.ts";
 import type { PassReport } from "./messages.ts";
 import { OpenRequests, type OpenRequestsLimits } from "./open-requests.ts";
 
 const pass = (parts: Partial<PassReport>): PassReport => ({
   ...{ type: "pass", beganMs: 0, started: [], prefilled: [], progress: [], finished: [] },
-  stats: { ...NO_COUNTS, pagesTotal: 0, pagesInUse: 0, pagesCached: 0, lastBatchRows: 0 },
+  stats: NO_STATS,
   ...parts,
 });
 const answerOf = (id: number) => ({ id, hypotheses: [], cachedTokens: 0 });

@@ -3,7 +3,7 @@
 import type { DecodingParams } from "../../decoding/decoding-params.ts";
 import type { Hypothesis } from "../../decoding/strategy.ts";
 import { GptError } from "../../errors.ts";
-import type { GenerationRequest } from "../sequence.ts";
+import { type GenerationRequest, tokensForLife } from "../sequence.ts";
 import { ClientShares } from "./client-shares.ts";
 import type { Clock } from "./clock.ts";
 import type { PassReport } from "./messages.ts";
@@ -78,6 +78,10 @@ export class OpenRequests {
 
   get requests(): GenerationRequest[] {
     return [...this.#open.values()].map(({ request }) => request);
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
   }
 
   get numWaiting(): number {
@@ -220,16 +224,6 @@ export class OpenRequests {
 
 export function cancelled(): GptError {
   return new GptError("cancelled", "the request was cancelled");
-}
-
-/** The tokens a request may need: its prompt once, and the new ones of each sequence that is computed. */
-function tokensForLife(
-  promptLength: number,
-  { search, maxLength, numReturnSequences }: DecodingParams,
-): number {
-  const sampled = search.kind === "sample" ? numReturnSequences : 1;
-  const width = search.kind === "beam" ? search.numBeams : sampled;
-  return promptLength + width * (maxLength - promptLength);
 }
 
 /** `Promise.withResolvers`, which Node has from version 22 on. */

@@ -50,6 +50,7 @@ export class WorkerEngine {
   readonly #options: WorkerEngineOptions;
   readonly #requests: OpenRequests;
   readonly #watchdog: Watchdog;
+  readonly #clock: Clock;
   /** Ends the present thread as one that failed. */
   #fail: (message: string) => void = () => {};
   #worker: Worker | undefined;
@@ -73,7 +74,8 @@ export class WorkerEngine {
     this.#requests = new OpenRequests({ requestsMax, tokensMax, deadlineMs }, clock, (id) => {
       this.#post({ type: "abort", id });
     });
-    const isBusy = (): boolean => this.#requests.numRunning + this.#requests.numWaiting > 0;
+    this.#clock = clock;
+    const isBusy = (): boolean => !this.#requests.isEmpty;
     this.#watchdog = new Watchdog(clock, stallTimeoutMs, isBusy, () => {
       this.#fail(`the engine thread has requests and reported no pass for ${stallTimeoutMs / 1000} seconds`);
     });
@@ -100,7 +102,7 @@ export class WorkerEngine {
     options: SubmitOptions = {},
   ): Promise<Answer> {
     if (this.#failure) throw this.#failure;
-    if (this.#requests.numRunning + this.#requests.numWaiting === 0) this.#watchdog.heard();
+    if (this.#requests.isEmpty) this.#watchdog.heard();
     const { request, answer } = this.#requests.add(promptTokenIds, decoding, options);
     this.#post({ type: "submit", request });
     return answer;
@@ -131,10 +133,9 @@ export class WorkerEngine {
     this.#watchdog.stop();
     this.#requests.rejectAll(cancelled());
     this.#post({ type: "close" });
-    const clock = this.#options.clock ?? SYSTEM_CLOCK;
-    await untilOrAfter(this.#exited, clock, timeoutMs);
+    await untilOrAfter(this.#exited, this.#clock, timeoutMs);
     // Even that cannot end a thread that waits inside a call of the system, such as reading a disk that does not answer.
-    if (this.#worker) await untilOrAfter(this.#worker.terminate(), clock, TERMINATE_TIMEOUT_MS);
+    if (this.#worker) await untilOrAfter(this.#worker.terminate(), this.#clock, TERMINATE_TIMEOUT_MS);
   }
 
   /** Starts a thread and hands it what is open; resolves when its model is loaded. */
@@ -202,7 +203,7 @@ export class WorkerEngine {
     if (isTold) this.#options.onDeath?.(error, !restarts);
     this.#requests.rejectAll(error);
     // The successor needs as much memory as it holds.
-    await untilOrAfter(worker.terminate(), this.#options.clock ?? SYSTEM_CLOCK, TERMINATE_TIMEOUT_MS);
+    await untilOrAfter(worker.terminate(), this.#clock, TERMINATE_TIMEOUT_MS);
     if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onDeath`.
   }
 

@@ -1,10 +1,9 @@
 // What `doctor` thinks of the machine. Every check is a function of facts that somebody else has gathered.
 import { type Cpus, cpuReason } from "../../machine/cpus.ts";
 import type { MemoryLimit } from "../../machine/memory.ts";
-import { limitInWords } from "../../machine/memory-budget.ts";
+import { limitInWords, mib } from "../../machine/memory-budget.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
-const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 /** `version` as `process.version` has it; `needed` as package.json's `engines.node`, such as `>=20.19`. */
@@ -122,10 +121,6 @@ export function memoryCheck(facts: MemoryFacts): Finding {
     );
   }
   return ok(what, says);
-}
-
-function mib(bytes: number): string {
-  return (bytes / MIB).toFixed(0);
 }
 
 /** V8 reserves 10 GiB of addresses around every WebAssembly memory, and Node has some of its own. */
