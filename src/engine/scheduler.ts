@@ -263,9 +263,8 @@ export class Scheduler {
   #plan(group: SequenceGroup, share: number): Planned[] {
     if (share === 0) return [];
     if (isReading(group)) return [this.#chunk(group, group.live[0] as Sequence, share)];
-    // Sequences that were left out of a pass are shorter, and are next.
-    const inTurn = group.live.toSorted((a, b) => a.tokenIds.length - b.tokenIds.length);
-    return inTurn.slice(0, share).map((sequence) => this.#chunk(group, sequence, 1));
+    // Sequences that were left out of a pass stand first (see `#branch`), so they are next.
+    return group.live.slice(0, share).map((sequence) => this.#chunk(group, sequence, 1));
   }
 
   #chunk(group: SequenceGroup, sequence: Sequence, count: number): Planned {
@@ -307,8 +306,8 @@ export class Scheduler {
   }
 
   /**
-   * Puts the continuations of some live sequences in their place: the first child of a parent inherits its pages, further
-   * ones fork.
+   * Puts the continuations of some live sequences in their place, behind the sequences that did not go on. The first child of
+   * a parent inherits its pages, further ones fork.
    */
   #branch(group: SequenceGroup, parents: readonly Sequence[], continuations: readonly Continuation[]): void {
     const hasChild = new Set(continuations.map((c) => c.parent));
