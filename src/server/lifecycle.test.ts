@@ -259,6 +259,7 @@ test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (cont
   ] as const) {
     const settings = { ...DEFAULT_SETTINGS, passTokensMax, passRowsMax: 2, threads: 1, kvCacheMb: 4 };
     const models = new Models(settings, [{ name: "a", model }], HERE);
+    context.after(() => models.close());
     const generator = await models.loading.get("a");
     assert.ok(generator);
     await generator.generate({ promptTokenIds, decoding: someDecoding({ maxLength: 201 }) });
@@ -266,6 +267,5 @@ test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (cont
     const search = { kind: "beam", numBeams: 3, lengthPenalty: 1, earlyStopping: false } as const;
     const wide = { promptTokenIds: [1], decoding: someDecoding({ maxLength: 3, search }) };
     await assert.rejects(generator.generate(wide), { code: "request_too_large", message: /at most 2 fit/ });
-    await models.close();
   }
 });
