@@ -176,6 +176,25 @@ test("a log that cannot be written does not stop the service", async (context) =
   assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
+test("a server whose greeting nobody reads serves all the same", async (context) => {
+  const env = environment(context, { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" });
+  const port = await freePort();
+  const argv = [MAIN, "serve", "--port", String(port), "--log-level", "silent"];
+  const child = spawn(process.execPath, argv, { env, stdio: ["ignore", "pipe", "inherit"] });
+  context.after(() => child.kill("SIGKILL"));
+  child.stdout.destroy();
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${port}/ping`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isReady())) assert.equal(child.exitCode, null);
+  const url = `http://127.0.0.1:${port}/endpoints/gpt-2/invocations`;
+  assert.equal((await invoke(url, "ID", "secret")).status, 200);
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+});
+
 test("a secret that came from the environment is used and not printed", async (context) => {
   const { greeting, url } = await started(context, {
     AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",

@@ -183,7 +183,6 @@ export async function run(
     ]);
     const first = await Promise.race([started.then(() => "ready" as const), stopped]);
     if (first === "stopped") {
-      started.catch(() => {});
       await drain(apps, models, settings.drainTimeoutMs);
       return 0;
     }
