@@ -2,6 +2,8 @@
 // signals, deaths and company.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
@@ -109,6 +111,32 @@ test("what is wrong with a name or the hub is one sentence and an exit code", as
     assert.deepEqual([ended[i]?.status, ended[i]?.stdout], [status, ""], `${argv}: ${ended[i]?.stderr}`);
     assert.match(ended[i]?.stderr ?? "", sentence);
   }
+});
+
+test("over https a redirect to http is not followed, and a certificate that is trusted is", async (context) => {
+  const { hub } = await scene(context);
+  const pem = (name: string) => readFileSync(join(packageRoot(), "test", "fixtures", "tls", name));
+  const server = createServer(
+    { cert: pem("first-cert.pem"), key: pem("first-key.pem") },
+    (request, response) => {
+      response.writeHead(307, { location: `${hub.endpoint}${request.url}`, "content-length": 0 }).end();
+    },
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  context.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = server.address() as AddressInfo;
+  const at = new HubProcess(context, `https://127.0.0.1:${port}`);
+  const trusted = join(packageRoot(), "test", "fixtures", "tls", "first-cert.pem");
+  const { status, stderr } = await at.run(["pull", "gpt2"], { NODE_EXTRA_CA_CERTS: trusted });
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^gpt2-api: 127\.0\.0\.1:\d+ does not answer like a hub \(it redirects from https to http\)/,
+  );
+  assert.deepEqual(hub.log, []);
 });
 
 test("generate fetches a model and completes with it, and needs no hub the second time", async (context) => {

@@ -150,15 +150,25 @@ test("a body longer than promised is another file", async (context) => {
 });
 
 test("silence before and in an answer ends in time, and is tried six times", async (context) => {
-  const environment = { connectTimeoutMs: 20, headersTimeoutMs: 20, silenceTimeoutMs: 30 };
   const stall: Fault = { on: "cdn", body: { stallAt: 100_000 } };
-  const scene_ = await scene(context, [{ on: "api", isSilent: true }, stall, stall], { environment });
+  const scene_ = await scene(context, [{ on: "api", isSilent: true }, stall, stall], {
+    environment: { connectTimeoutMs: 200, headersTimeoutMs: 200, silenceTimeoutMs: 300 },
+  });
   await assertPulled(scene_);
   assert.deepEqual(ranges(scene_.hub), [undefined, "bytes=100000-", "bytes=100000-"]);
-  for (const [fault, cause] of [
-    [{ on: "api", times: 9, isSilent: true }, "no answer in time"],
-    [{ ...stall, times: 9 }, "silence in the middle of an answer"],
-  ] as const) {
+  const cases = [
+    {
+      fault: { on: "api", times: 9, isSilent: true },
+      environment: { connectTimeoutMs: 20, headersTimeoutMs: 20 },
+      cause: "no answer in time",
+    },
+    {
+      fault: { ...stall, times: 9 },
+      environment: { silenceTimeoutMs: 30 },
+      cause: "silence in the middle of an answer",
+    },
+  ] as const;
+  for (const { fault, environment, cause } of cases) {
     const mute = await scene(context, [fault], { environment });
     await assert.rejects(mute.user.pull("owner/model"), {
       code: "hub_unreachable",

@@ -128,6 +128,17 @@ test("after a pause that was long enough for others to take it, its owner looks 
   await partial.leave();
 });
 
+test("a file that took the name of what is open is somebody else's", async (context) => {
+  const { folder, claim } = scene(context);
+  const partial = await claim();
+  await partial.write(CONTENT.subarray(0, 10));
+  renameSync(partial.path, join(folder, named("00000009")));
+  writeFileSync(partial.path, "theirs");
+  await assert.rejects(partial.finish(), LostFile);
+  await partial.leave();
+  assert.equal(readFileSync(partial.path, "utf8"), "theirs");
+});
+
 test("two that find the same file do not both get it", async (context) => {
   const { left, claim } = scene(context);
   left(named("00000001"), CONTENT.subarray(0, 500), 61_000);

@@ -47,7 +47,7 @@ test("a proxy that refuses, is not there or says nothing is named, without its p
   const hub = await FakeHub.start([MODEL], {}, context);
   const refusing = await aProxy(context, { status: 407 });
   const overloaded = await aProxy(context, { status: 503 });
-  const silent = await aProxy(context, { isSilent: true });
+  const silent = await aProxy(context, { numSilent: 99 });
   const gone = { url: "http://127.0.0.1:1" };
   const cases: [proxy: { url: string }, cause: RegExp, numWaits: number][] = [
     [refusing, /: the proxy answers 407; through the proxy 127\.0\.0\.1:\d+$/, 0],
@@ -68,6 +68,17 @@ test("a proxy that refuses, is not there or says nothing is named, without its p
     });
     assert.equal(user.waits.length, numWaits);
   }
+});
+
+test("what is asked after a silence does not wait behind what was asked before it", async (context) => {
+  const hub = await FakeHub.start([MODEL], {}, context);
+  const proxy = await aProxy(context, { numSilent: 1 });
+  const user = new HubUser(context, hub.endpoint, {
+    env: { HTTP_PROXY: proxy.url },
+    environment: { connectTimeoutMs: 300, headersTimeoutMs: 300 },
+  });
+  await user.pull("owner/model");
+  assert.deepEqual(user.waits, [1000]);
 });
 
 test("a certificate that nobody trusts ends the attempt at once, with what to do", async (context) => {

@@ -12,18 +12,19 @@ export interface TestProxy {
 interface ProxyOptions {
   /** In place of a tunnel. */
   readonly status?: number;
-  readonly isSilent?: boolean;
+  /** So many tunnels are asked for in vain. */
+  readonly numSilent?: number;
   /** Where every tunnel leads. Default: where it was asked for. */
   readonly target?: string;
 }
 
 export async function aProxy(context: TestContext, options: ProxyOptions = {}): Promise<TestProxy> {
-  const { status, isSilent = false, target } = options;
+  const { status, numSilent = 0, target } = options;
   const asked: TestProxy["asked"] = [];
   const server = createServer().on("connect", ({ url = "", headers }, socket) => {
     asked.push({ target: url, credentials: headers["proxy-authorization"] });
     context.after(() => socket.destroy());
-    if (isSilent) return;
+    if (asked.length <= numSilent) return;
     if (status !== undefined) {
       socket.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);
       return;
