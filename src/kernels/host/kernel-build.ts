@@ -55,8 +55,10 @@ export function instantiateKernels<Exports>(
   const isWasm = build === "plain" || build === "relaxed";
   const masks = isWasm ? { kernels: 0, rowSums: 0 } : nativeMasks(build);
   const native = isWasm ? NO_NATIVE_KERNELS : bindNative(build, memory);
+  const words = new Int32Array(memory.buffer);
   const env = {
     memory,
+    sleep: (address: number, seen: number) => void Atomics.wait(words, address >>> 2, seen),
     nativeKernels: masks.kernels,
     nativeRowSums: masks.rowSums,
     runNative: native.run,

@@ -1,0 +1,72 @@
+// A process that runs many programs on several threads, each step of which needs what all threads did in the step before,
+// while another thread wakes at random whoever sleeps. It prints the numbers of the programs that came out wrong. A process
+// of its own, since V8's flags are a process's, and threads out of step may wait for ever.
+import { isMainThread, Worker, workerData } from "node:worker_threads";
+import { WasmExecutor } from "../../src/kernels/host/executor.ts";
+import { compileKernels, type KernelBuild } from "../../src/kernels/host/kernel-build.ts";
+import { Arena, LinearMemory } from "../../src/kernels/memory.ts";
+import { CONTROL, ROW_UNIT } from "../../src/kernels/numbers.ts";
+import { allocateProgram, Kernels } from "../../src/kernels/program.ts";
+import { Dice } from "./crowd.ts";
+
+export interface StepsTask {
+  readonly threads: number;
+  readonly programs: number;
+  readonly build: KernelBuild;
+}
+
+const STEPS_MAX = 60;
+
+/**
+ * Rows go round by one place at each step, copied and multiplied in turn: [threads, ROW_UNIT]. A thread that is early takes a
+ * row that is not there yet.
+ */
+function runSteps({ threads, programs, build }: StepsTask): number[] {
+  const arena = new Arena();
+  const space = allocateProgram(arena, { maxInstructions: STEPS_MAX + 1, contextLength: 16, threads });
+  const width = threads * ROW_UNIT;
+  const [even, odd, weight] = [arena.floats(width), arena.floats(width), arena.floats(width * width)];
+  const indices = arena.allocate(4 * threads);
+  const memory = new LinearMemory(arena.size);
+  for (let row = 0; row < threads; row++) {
+    const next = (row + 1) % threads;
+    memory.ints(indices, threads)[row] = next;
+    // Panels of one row each: [threads][width][ROW_UNIT].
+    const panel = memory.floats(weight + 4 * row * width * ROW_UNIT, width * ROW_UNIT);
+    for (let i = 0; i < ROW_UNIT; i++) panel[(next * ROW_UNIT + i) * ROW_UNIT + i] = 1;
+  }
+  const executor = WasmExecutor.start(memory, threads, [], compileKernels(build));
+  new Worker(new URL(import.meta.url), { workerData: memory.wasm });
+  const kernels = new Kernels(executor, space);
+  const linear = { kind: "f32", weight, bias: 0, inWidth: width, outWidth: width } as const;
+  const wrong: number[] = [];
+  for (let program = 0; program < programs; program++) {
+    const steps = 1 + (program % STEPS_MAX);
+    for (let row = 0; row < threads; row++) memory.floats(even + 4 * row * ROW_UNIT, ROW_UNIT).fill(row);
+    for (let step = 0; step < steps; step++) {
+      if (step % 2 === 0) kernels.gatherRows(odd, even, indices, { rows: threads, width: ROW_UNIT });
+      else kernels.matmul(even, odd, linear, 1, "store");
+    }
+    kernels.run();
+    const rows = memory.floats(steps % 2 === 0 ? even : odd, width);
+    const isRight = rows.every((y, i) => y === (Math.floor(i / ROW_UNIT) + steps) % threads);
+    if (!isRight) wrong.push(program);
+  }
+  return wrong;
+}
+
+/** Wakes for no reason, at random moments, until the process ends. */
+function disturb(memory: WebAssembly.Memory): never {
+  const words = new Int32Array(memory.buffer);
+  const dice = new Dice(1);
+  for (;;) {
+    for (let pause = dice.below(2000); pause > 0; pause--) Atomics.load(words, 0);
+    Atomics.notify(words, (dice.below(2) === 0 ? CONTROL.phase : CONTROL.generation) >>> 2);
+  }
+}
+
+if (isMainThread) {
+  process.stdout.write(JSON.stringify(runSteps(JSON.parse(process.argv[2] as string) as StepsTask)));
+  process.exit(0);
+}
+disturb(workerData as WebAssembly.Memory);
