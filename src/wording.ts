@@ -14,6 +14,8 @@ export interface JsonSchema {
   readonly maximum?: number;
   readonly anyOf?: readonly JsonSchema[];
   readonly items?: JsonSchema;
+  /** What is expected, where the schema says less than a reader wants to know. */
+  readonly "x-expected"?: string;
 }
 
 /** The fields of an object schema, in order, as JSON Schema. */
@@ -23,6 +25,8 @@ export function fieldsOf(schema: z.ZodObject): Record<string, JsonSchema> {
 
 /** "an integer from 1 to 256", "one of beam, greedy", "a number greater than 0". */
 export function expectation(schema: JsonSchema): string {
+  const { "x-expected": expected } = schema;
+  if (expected) return expected;
   if (schema.anyOf) return schema.anyOf.map(expectation).join(" or ");
   if (schema.enum) return `one of ${schema.enum.join(", ")}`;
   switch (schema.type) {

@@ -10,7 +10,7 @@ const from =
   process.argv.find((argument) => argument.startsWith("--from="))?.slice("--from=".length) ?? "dist";
 const compiled = (file) => import(pathToFileURL(resolve(from, file)).href);
 const { DEFAULT_SETTINGS, SETTINGS } = await compiled("src/settings.js");
-const { EDGES } = await compiled("test/parameters/edges.js");
+const { EDGES, FURTHER_EDGES } = await compiled("test/parameters/edges.js");
 const { ERRORS } = await compiled("src/errors.js");
 const { MODES, requestSchema } = await compiled("src/request/params.js");
 const { expectation, fieldsOf } = await compiled("src/wording.js");
@@ -67,7 +67,7 @@ function parameters() {
     "## At the edges\n",
     table(
       ["Parameter", "Value", "Answer"],
-      Object.entries(EDGES).flatMap(([name, edges]) =>
+      Object.entries({ ...EDGES, ...FURTHER_EDGES }).flatMap(([name, edges]) =>
         Object.entries(edges).map(([value, answer]) => [code(name), value, answer]),
       ),
     ),

@@ -2,7 +2,7 @@
 rest is drawn."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checkpoints import Checkpoint
 
@@ -14,6 +14,7 @@ SHAPES = [
 VOCABULARIES = [13, 61, 257, 29, 1003, 17, 97, 500, 37, 128, 5000, 23]
 LARGE_VOCABULARIES = [32000, 50257]
 ACTIVATIONS = ["gelu_new", "gelu", "relu", "gelu_pytorch_tanh"]
+SHARE_OF_EXTRAS = 0.6
 EOS = ["last", "inside", "list", "outside", "long list", "mixed list", "none"]
 
 
@@ -73,6 +74,12 @@ class Case:
     num_beams: int  # 0: greedy
     no_repeat_ngram_size: int
     num_return_sequences: int
+    # What goes beyond the contract, under the names of a request; see `random_extras`.
+    extras: dict = field(default_factory=dict)
+
+    def eos(self, c: Checkpoint) -> list[int]:
+        """The tokens that end a text."""
+        return [*([] if self.extras.get("ignore_eos") else c.eos), *self.extras.get("stop_token_ids", [])]
 
     @property
     def request(self) -> dict:
@@ -84,6 +91,7 @@ class Case:
             "no_repeat_ngram_size": self.no_repeat_ngram_size,
             "num_return_sequences": self.num_return_sequences,
             **beam,
+            **self.extras,
         }
 
 
@@ -99,24 +107,43 @@ def random_prompt(c: Checkpoint, length: int, rng: random.Random) -> list[int]:
     return prompt
 
 
-def random_case(c: Checkpoint, rng: random.Random) -> Case:
+def random_extras(c: Checkpoint, prompt: list[int], new: int, rng: random.Random) -> dict:
+    """Penalties, biases, endings and log-probabilities; each in some of the cases."""
+    some = [rng.randrange(c.V) for _ in range(4)] + prompt[-2:]
+    extras = {
+        "repetition_penalty": rng.choice([0.7, 1.1, 1.3, 2.0]),
+        "frequency_penalty": rng.choice([-0.5, 0.3, 1.5]),
+        "presence_penalty": rng.choice([-1.0, 0.4, 2.0]),
+        "logit_bias": {str(id): rng.choice([-100, -1.5, 0.25, 3, 100]) for id in rng.sample(some, 3)},
+        "min_new_tokens": rng.randrange(0, new + 2),
+        "ignore_eos": True,
+        "stop_token_ids": sorted({rng.randrange(c.V) for _ in range(rng.randrange(1, max(2, c.V // 8)))})[:20],
+        "logprobs": rng.choice([0, 1, 5]),
+    }
+    return {name: value for name, value in extras.items() if rng.random() < 0.35}
+
+
+def random_case(c: Checkpoint, rng: random.Random, share_of_extras: float = 0.0) -> Case:
     longest = c.P - 1
     length = min(longest, rng.choice([1, 2, 3, 5, 8, 13, rng.randrange(1, 40), longest if c.P <= 64 else 20]))
     new = rng.choice([1, 2, 3, 5, 8, 12, 16, 24]) if rng.random() < 0.95 else min(c.P, 64)
     widths = [1, 2, 2, 3, 3, 4, 5, 5, 6, 7, 8, *([c.V + 3] if c.V < 20 else [])]
     beams = 0 if rng.random() < 0.35 else rng.choice(widths)
+    prompt = random_prompt(c, length, rng)
+    extras = random_extras(c, prompt, new, rng) if share_of_extras and rng.random() < share_of_extras else {}
     return Case(
-        prompt=random_prompt(c, length, rng),
+        prompt=prompt,
         max_length=min(c.P, length + new),
         num_beams=beams,
         no_repeat_ngram_size=rng.choice([0, 0, 0, 0, 1, 2, 2, 3, 4]),
         num_return_sequences=rng.randrange(1, max(beams, 1) + 1),
+        extras=extras,
     )
 
 
 def random_cases(c: Checkpoint, count: int, number: int, seed: int) -> list[Case]:
     rng = random.Random(f"{seed} cases {number}")
-    return [random_case(c, rng) for _ in range(count)]
+    return [random_case(c, rng, SHARE_OF_EXTRAS) for _ in range(count)]
 
 
 def random_texts(c: Checkpoint, count: int, number: int, seed: int) -> list[list[int]]:

@@ -12,7 +12,7 @@ import torch
 import transformers
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from cases import random_case, random_checkpoint, random_texts
+from cases import SHARE_OF_EXTRAS, random_case, random_checkpoint, random_texts
 from checkpoints import rule_values, write
 from reference import Reference
 from suite import PLACEHOLDER
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "test/fixtures/generation"
 COMMAND = "conformance/generation/run.sh fixtures"
 SEED = 2026
 CHECKPOINTS = [0, 1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 15]
-CASES = 24
+CASES = 32
 MARGIN = 1e-3  # no case that hangs on less
 EARLY_STOPPING_SHARE = 0.15
 LENGTH_PENALTIES = [0.0, 0.5, 2.0, -1.0]
@@ -32,7 +32,7 @@ def rounded(values, digits: int = 6) -> list[float]:
 
 
 def generation_case(reference: Reference, rng: random.Random) -> dict | None:
-    case = random_case(reference.checkpoint, rng)
+    case = random_case(reference.checkpoint, rng, SHARE_OF_EXTRAS)
     options = {}
     if case.num_beams > 1 and rng.random() < EARLY_STOPPING_SHARE:
         options = {"early_stopping": True}

@@ -2,13 +2,14 @@
 
 import copy
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
-from transformers import GenerationConfig, GPT2LMHeadModel
+from transformers import GenerationConfig, GPT2LMHeadModel, LogitsProcessor, LogitsProcessorList
 from transformers.utils import logging
 
 from cases import Case
@@ -50,6 +51,25 @@ class Gaps:
         self.smallest = min(self.smallest, torch.nan_to_num(differences, nan=0.0).min().item())
 
 
+class Occurrences(LogitsProcessor):
+    """Frequency and presence penalty by OpenAI's formula; transformers has none. It stands behind transformers' own
+    processors, which makes no difference: the bans that would come after it are -inf."""
+
+    def __init__(self, prompt: int, extras: dict):
+        self.prompt = prompt
+        self.frequency = extras.get("frequency_penalty", 0.0)
+        self.presence = extras.get("presence_penalty", 0.0)
+
+    def __call__(self, input_ids, scores):
+        if self.frequency == 0 and self.presence == 0:
+            return scores
+        scores = scores.clone()
+        for row, ids in enumerate(input_ids[:, self.prompt :]):
+            for id, count in Counter(ids.tolist()).items():
+                scores[row, id] -= count * self.frequency + self.presence
+        return scores
+
+
 class Reference:
     def __init__(self, directory: Path, checkpoint: Checkpoint):
         self.checkpoint = checkpoint
@@ -61,6 +81,7 @@ class Reference:
         self.model.eval()
         self.double: GPT2LMHeadModel | None = None
         self.gaps = Gaps()
+        self.eos = checkpoint.eos
         self._watch_beams()
 
     def _watch_beams(self) -> None:
@@ -77,7 +98,7 @@ class Reference:
             beams, kept = arguments["num_beams"], arguments["beams_to_keep"]
             flat = arguments["accumulated_log_probs"][0]
             values, indices = torch.topk(flat, min(kept + 1, flat.numel()))
-            stops = torch.isin(indices % (flat.numel() // beams), torch.tensor(self.checkpoint.eos))
+            stops = torch.isin(indices % (flat.numel() // beams), torch.tensor(self.eos))
             running = torch.cumsum(~stops, 0)
             self.gaps.see(values[: int((running <= beams).sum()) + 1])
             return result
@@ -99,9 +120,12 @@ class Reference:
         model._check_early_stop_heuristic = watched_early_stop
 
     def generate(self, case: Case, early_stopping: bool = False, length_penalty: float = 1.0) -> Answer:
-        """Sequences are cut after their end of text."""
+        """Sequences are cut after what ends them."""
         self.gaps.smallest = float("inf")
-        eos = self.checkpoint.eos
+        eos = self.eos = case.eos(self.checkpoint)
+        extras = case.extras
+        bias = {(int(id),): float(value) for id, value in extras.get("logit_bias", {}).items()}
+        processors = LogitsProcessorList([Occurrences(len(case.prompt), extras)])
         config = GenerationConfig(
             do_sample=False,
             num_beams=max(1, case.num_beams),
@@ -110,14 +134,21 @@ class Reference:
             max_length=case.max_length,
             no_repeat_ngram_size=case.no_repeat_ngram_size,
             num_return_sequences=case.num_return_sequences,
+            repetition_penalty=extras.get("repetition_penalty", 1.0),
+            sequence_bias=bias or None,
+            min_new_tokens=extras.get("min_new_tokens") or None,
             eos_token_id=eos or None,
             pad_token_id=0,
             return_dict_in_generate=True,
             output_scores=True,
         )
+        # None in a request would mean those of the checkpoint.
+        self.model.generation_config.eos_token_id = eos or None
         ids = torch.tensor([case.prompt])
         with torch.no_grad():
-            out = self.model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
+            out = self.model.generate(
+                ids, attention_mask=torch.ones_like(ids), generation_config=config, logits_processor=processors
+            )
         if case.num_beams <= 1:
             for row in out.scores:
                 self.gaps.see(torch.topk(row[0], 2)[0])

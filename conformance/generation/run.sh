@@ -17,4 +17,8 @@ if [ "${1:-}" = fixtures ]; then
   script=make_fixtures.py
   shift
 fi
+if [ "${1:-}" = stops ]; then
+  script=make_stops.py
+  shift
+fi
 exec "$venv/bin/python" "$here/$script" "$@"

@@ -56,12 +56,14 @@ class Report:
         return 1 if total["failed"] or not total["passed"] else 0
 
 
-def compare_generation(report: Report, label: str, c: Checkpoint, case: Case, expected: Answer, answer: dict) -> None:
-    stops = [len(row) > len(case.prompt) and row[-1] in c.eos for row in expected.sequences]
+def compare_generation(
+    report: Report, label: str, c: Checkpoint, case: Case, expected: Answer, answer: dict, reference: Reference
+) -> None:
+    stops = [len(row) > len(case.prompt) and row[-1] in case.eos(c) for row in expected.sequences]
     search = "beam ids" if case.num_beams > 1 else "greedy ids"
     ban = "with n-gram ban" if case.no_repeat_ngram_size else "no ban"
     ends = "end of text" if any(stops) else "full length"
-    what = f"{search}, {ban}, {ends}"
+    what = f"{search}, {ban}, {ends}{', extras' if case.extras else ''}"
     request = json.dumps(case.request)
     if "error" in answer:
         return report.other("failed", what, f"{label} {request}: {answer['error']}")
@@ -75,6 +77,8 @@ def compare_generation(report: Report, label: str, c: Checkpoint, case: Case, ex
     finish = ["stop" if stop else "length" for stop in stops]
     if finish != [s["finish_reason"] for s in answer["sequences"]]:
         report.other("failed", "finish reasons", f"{label} {request}")
+    if "logprobs" in case.extras:
+        compare_logprobs(report, label, c, case, answer, reference)
     for got, score in zip(answer["sequences"], expected.scores):
         if score < PLACEHOLDER:
             continue
@@ -84,6 +88,25 @@ def compare_generation(report: Report, label: str, c: Checkpoint, case: Case, ex
             report.passed("beam scores")
         else:
             report.other("failed", "beam scores", f"{label} {request}: {got['score']} is not {score}")
+
+
+def compare_logprobs(
+    report: Report, label: str, c: Checkpoint, case: Case, answer: dict, reference: Reference
+) -> None:
+    """Those of a generated text are the model's own for this text, whatever processors chose its tokens."""
+    for got in answer["sequences"]:
+        ids, values = got["token_ids"], got["token_logprobs"]
+        ended = len(ids) - len(values)  # The token that ended a text is not part of it.
+        want = reference.score(ids)
+        tolerance = max(TOLERANCE, 4 * want.noise)
+        pairs = list(zip(values[1:], want.logprobs[: len(values) - 1], strict=True))
+        error = max((abs(a - b) for a, b in pairs), default=0.0)
+        report.error("log-probabilities of new tokens", error)
+        if values[0] is None and ended in (0, 1) and error <= tolerance:
+            report.passed("log-probabilities of new tokens")
+        else:
+            report.other("failed", "log-probabilities of new tokens",
+                         f"{label} {json.dumps(case.request)}: off by {error:.1e}, transformers by {want.noise:.1e}")
 
 
 def compare_score(report: Report, label: str, c: Checkpoint, text: list[int], expected: Scores, answer: dict) -> None:
@@ -115,7 +138,7 @@ def check_checkpoint(report: Report, number: int, seed: int, count: int, folder:
     expected = [reference.generate(case) for case in cases]
     scores = [reference.score(text) for text in texts]
     for case, want, answer in zip(cases, expected, generating.answers(count), strict=True):
-        compare_generation(report, label, c, case, want, answer)
+        compare_generation(report, label, c, case, want, answer, reference)
     for text, want, answer in zip(texts, scores, scoring.answers(len(texts)), strict=True):
         compare_score(report, label, c, text, want, answer)
 

@@ -4,13 +4,15 @@ import { someDecoding } from "../../test/support/inline-engine.ts";
 import type { Generation, Generator } from "../request/generation.ts";
 import { answerInWords, answerLine, answerWhileItGrows } from "./generated-text.ts";
 
-const sequence = (text: string) => ({ text, tokenIds: [1, 2], finishReason: "length" as const });
+const sequence = (text: string) => ({ text, tokenIds: [1, 2], tokens: [], finishReason: "length" as const });
 const GENERATION: Generation = {
   sequences: [sequence("One two"), { ...sequence("One\u2028"), score: -0.5 }],
   seed: 7,
+  prompt: { tokenIds: [1], text: "One" },
   promptTokens: 1,
   cachedTokens: 0,
   generatedTokens: 2,
+  droppedTokens: 0,
   timing: { queueMs: 0, firstTokenMs: 0, totalMs: 0 },
 };
 
@@ -19,8 +21,8 @@ function generator(pieces: readonly string[]): Generator {
   return {
     model: { name: "m", precision: "f32" },
     generate: async (_, { onPiece } = {}) => {
-      for (const text of pieces) onPiece?.({ index: 0, text });
-      onPiece?.({ index: 1, text: "One\u2028" });
+      for (const text of pieces) onPiece?.({ index: 0, text, tokens: [] });
+      onPiece?.({ index: 1, text: "One\u2028", tokens: [] });
       return GENERATION;
     },
   } as Partial<Generator> as Generator;
@@ -42,7 +44,7 @@ test("an answer that is written while it grows is, in the end, the same", async 
 });
 
 test("as JSON an answer is one line with all that is known of it", () => {
-  const line = answerLine(GENERATION, generator([]));
+  const line = answerLine(GENERATION, generator([]), { decoding: someDecoding({ maxLength: 9 }) });
   assert.match(line, /^[^\n\u2028]*\n$/);
   assert.deepEqual(JSON.parse(line), {
     sequences: [

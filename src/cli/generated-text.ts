@@ -1,4 +1,5 @@
 // The forms in which `generate` prints an answer: texts for a person, at once or while they grow, and a line of JSON.
+import { answerOf, type ScoredText } from "../request/answer.ts";
 import type { Generation, GenerationParams, Generator } from "../request/generation.ts";
 import { jsonLine } from "../wording.ts";
 
@@ -27,16 +28,21 @@ export async function answerWhileItGrows(
 }
 
 /** All that is known of an answer, as one line of JSON. */
-export function answerLine({ sequences, seed }: Generation, { model }: Generator): string {
+export function answerLine(generation: Generation, generator: Generator, params: GenerationParams): string {
+  const { sequences, seed } = generation;
+  const { name, precision } = generator.model;
+  const scored = answerOf(params, generation, (id) => generator.token(id));
   return jsonLine({
-    sequences: sequences.map(({ text, tokenIds, finishReason, score }) => ({
+    sequences: sequences.map(({ text, tokenIds, finishReason, stop, score }, i) => ({
+      ...(params.tellsLogprobs ? (scored[i] as ScoredText) : {}),
       text,
       token_ids: tokenIds,
       finish_reason: finishReason,
-      ...(score === undefined ? {} : { score }),
+      ...(stop !== undefined && { stop }),
+      ...(score !== undefined && { score }),
     })),
     seed,
-    model: model.name,
-    precision: model.precision,
+    model: name,
+    precision,
   });
 }

@@ -3,7 +3,7 @@
 // have.
 import { createReadStream } from "node:fs";
 import { GptError, messageOf } from "../errors.ts";
-import { parseJsonBody } from "../request/params.ts";
+import { parseJsonBody } from "../request/body.ts";
 import { jsonLine } from "../wording.ts";
 
 export interface Line {

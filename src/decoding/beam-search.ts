@@ -3,21 +3,29 @@
 // sum over the number of new tokens to the power of the length penalty.
 import { descending, type LogitsRow, type ScoredToken } from "../kernels/logits-row.ts";
 import type { DecodingParams, Search } from "./decoding-params.ts";
+import type { Endings } from "./endings.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchContext } from "./strategy.ts";
+import {
+  type Continuation,
+  type DecodingStrategy,
+  type End,
+  extended,
+  type Hypothesis,
+  type LiveSequence,
+  type SettledTokens,
+} from "./strategy.ts";
+import { readLogprobs, type TokenLogprobs } from "./token-logprobs.ts";
 
 type BeamParams = DecodingParams & { readonly search: Extract<Search, { kind: "beam" }> };
 
 /** The score of a beam that is there for its number only; it surfaces when there are fewer tokens than beams. */
 const NEVER = -1e9;
 
-interface Candidate {
-  readonly parent: number;
-  readonly tokenId: number;
+interface Candidate extends Omit<Continuation, "index"> {
   /** Sum of log-probabilities over the new tokens. */
   readonly score: number;
-  /** It ends with this token: end of text, or the last position. */
-  readonly stops: boolean;
+  /** It ends with this token. */
+  readonly end: End | undefined;
 }
 
 export class BeamSearch implements DecodingStrategy {
@@ -25,7 +33,7 @@ export class BeamSearch implements DecodingStrategy {
   readonly together = true;
   readonly #params: BeamParams;
   readonly #processors: readonly LogitsProcessor[];
-  readonly #context: SearchContext;
+  readonly #endings: Endings;
   /** Summed log-probability of each beam. At first all beams are the prompt, and only the first of them counts. */
   #scores: number[];
   /** Finished hypotheses, best first, at most `width`. */
@@ -33,22 +41,24 @@ export class BeamSearch implements DecodingStrategy {
   /** Beams of which every continuation was banned. They stand as they are, after all hypotheses. */
   readonly #deadEnds: Hypothesis[] = [];
 
-  constructor(params: BeamParams, processors: readonly LogitsProcessor[], context: SearchContext) {
+  constructor(params: BeamParams, processors: readonly LogitsProcessor[], endings: Endings) {
     this.width = params.search.numBeams;
     this.#scores = Array.from({ length: this.width }, (_, beam) => (beam === 0 ? 0 : NEVER));
     this.#params = params;
     this.#processors = processors;
-    this.#context = context;
+    this.#endings = endings;
   }
 
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
     const length = (sequences[0] as LiveSequence).tokenIds.length + 1; // with the token of this step
-    const candidates = this.#candidates(sequences, rows, length);
+    const candidates = this.#candidates(sequences, rows);
     this.#finish(sequences, candidates, length);
-    const running = candidates.filter((c) => !c.stops).slice(0, this.width);
+    const running = candidates.filter((c) => !c.end).slice(0, this.width);
     this.#scores = running.map((c) => c.score);
     if (running.length === 0 || this.#isDone(length)) return [];
-    return running.map(({ parent, tokenId }, index) => ({ parent, index, tokenId }));
+    return running.map(({ parent, tokenId, logprobs }, index) => {
+      return { parent, index, tokenId, ...(logprobs && { logprobs }) };
+    });
   }
 
   /**
@@ -56,10 +66,13 @@ export class BeamSearch implements DecodingStrategy {
    * beam: so what all of these have in common stays. A step never leaves fewer of them than there were, unless
    * there are enough for the answer, so that every place that gets a prefix here is filled in the end.
    */
-  settled(sequences: readonly LiveSequence[]): (readonly number[])[] {
-    const lines = [...this.results(), ...sequences].map(({ tokenIds }) => tokenIds);
+  settled(sequences: readonly LiveSequence[]): SettledTokens[] {
+    const lines: SettledTokens[] = [...this.results(), ...sequences];
     const count = Math.min(lines.length, this.#params.numReturnSequences);
-    return new Array(count).fill(commonPrefix(lines));
+    const tokenIds = commonPrefix(lines.map((line) => line.tokenIds));
+    // Sequences with the same tokens have the same rows, and so the same numbers.
+    const logprobs = lines[0]?.logprobs?.slice(0, tokenIds.length - this.#endings.promptLength);
+    return new Array(count).fill({ tokenIds, ...(logprobs && { logprobs }) });
   }
 
   results(): Hypothesis[] {
@@ -67,11 +80,13 @@ export class BeamSearch implements DecodingStrategy {
   }
 
   /** The best candidates over all beams, enough that `width` of them go on even if every end-of-text is among them. */
-  #candidates(sequences: readonly LiveSequence[], rows: readonly LogitsRow[], length: number): Candidate[] {
-    const { eosTokenIds } = this.#context;
-    const count = Math.max(2, 1 + eosTokenIds.size) * this.width;
+  #candidates(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Candidate[] {
+    const { logprobs: numTop } = this.#params;
+    const count = Math.max(2, 1 + this.#endings.tokenIds.size) * this.width;
+    const readers: ((tokenId: number) => TokenLogprobs)[] = [];
     const best = sequences.map((sequence, parent) => {
       const row = rows[parent] as LogitsRow;
+      if (numTop !== undefined) readers[parent] = readLogprobs(row, numTop);
       row.logSoftmax();
       for (const process of this.#processors) process(row, sequence.tokenIds);
       return row.topK(count).filter(({ value }) => value > Number.NEGATIVE_INFINITY);
@@ -79,27 +94,30 @@ export class BeamSearch implements DecodingStrategy {
     const candidates = this.#scores.flatMap((score, beam) => {
       const parent = sequences.length === 1 ? 0 : beam; // In the first step all beams share the prompt's one row.
       const tokens = best[parent] as ScoredToken[];
-      const { tokenIds } = sequences[parent] as LiveSequence;
-      if (tokens.length === 0) this.#deadEnds.push({ tokenIds, finishReason: "length" });
-      return tokens.map(({ tokenId, value }) => ({
-        parent,
-        tokenId,
-        score: Math.fround(score + value),
-        stops: eosTokenIds.has(tokenId) || length >= this.#params.maxLength,
-      }));
+      const { tokenIds, logprobs } = sequences[parent] as LiveSequence;
+      if (tokens.length === 0) {
+        this.#deadEnds.push({ tokenIds, ...(logprobs && { logprobs }), finishReason: "length" });
+      }
+      return tokens.map(({ tokenId, value }) => ({ parent, tokenId, score: Math.fround(score + value) }));
     });
     // Stable: on a tie the lower beam and then the lower token comes first.
-    return candidates.sort((a, b) => descending(a.score, b.score)).slice(0, count);
+    candidates.sort((a, b) => descending(a.score, b.score));
+    return candidates.slice(0, count).map((candidate) => {
+      const { parent, tokenId } = candidate;
+      const logprobs = readers[parent]?.(tokenId);
+      const end = this.#endings.endWith((sequences[parent] as LiveSequence).tokenIds, tokenId);
+      return { ...candidate, end, ...(logprobs && { logprobs }) };
+    });
   }
 
-  /** Of the first `width` candidates, those that stop become hypotheses and compete with the older ones. */
+  /** Of the first `width` candidates, those that end become hypotheses and compete with the older ones. */
   #finish(sequences: readonly LiveSequence[], candidates: readonly Candidate[], length: number): void {
-    const added = candidates.slice(0, this.width).filter((c) => c.stops);
-    for (const { parent, tokenId, score } of added) {
+    for (const candidate of candidates.slice(0, this.width)) {
+      if (!candidate.end) continue;
       this.#finished.push({
-        tokenIds: [...(sequences[parent] as LiveSequence).tokenIds, tokenId],
-        finishReason: this.#context.eosTokenIds.has(tokenId) ? "stop" : "length",
-        score: this.#normalise(score, length),
+        ...extended(sequences[candidate.parent] as LiveSequence, candidate),
+        ...candidate.end,
+        score: this.#normalise(candidate.score, length),
       });
     }
     this.#finished.sort((a, b) => descending(a.score, b.score));
@@ -115,7 +133,7 @@ export class BeamSearch implements DecodingStrategy {
   }
 
   #normalise(score: number, length: number): number {
-    return Math.fround(score / (length - this.#context.promptLength) ** this.#params.search.lengthPenalty);
+    return Math.fround(score / (length - this.#endings.promptLength) ** this.#params.search.lengthPenalty);
   }
 }
 

@@ -31,6 +31,10 @@ export interface DecodingParams {
   readonly search: Search;
   readonly penalties?: Penalties;
   readonly ending?: Ending;
+  /** Tell how likely each new token was, and so many of the most likely ones beside it. Absent: neither. */
+  readonly logprobs?: number;
+  /** Tell the same of the prompt's tokens. Needs `logprobs`. */
+  readonly promptLogprobs?: boolean;
 }
 
 /** What makes tokens more or less likely, in every mode. An absent one has no effect. */
@@ -44,11 +48,32 @@ export interface Penalties {
   readonly presence?: number;
 }
 
-/** What keeps a text from ending. */
+/** What ends a text, and what keeps it from ending. */
 export interface Ending {
-  /** No end-of-text before so many new tokens. */
+  /** No end-of-text and no stop token before so many new tokens. */
   readonly minNewTokens?: number;
+  /** An end-of-text token is one like any other. */
+  readonly ignoreEos?: boolean;
+  /** Tokens that end a text as an end-of-text does. */
+  readonly stopTokenIds?: readonly number[];
+  readonly stopStrings?: StopStrings;
 }
 
-/** `stop`: an end-of-text token came; `length`: max_length was reached, or every token was banned in a beam search. */
+export interface StopStrings {
+  /** In UTF-8, none empty. */
+  readonly strings: readonly Uint8Array[];
+  /** The bytes of all tokens, in memory that threads share. */
+  readonly tokens: TokenBytes;
+}
+
+/** The bytes of all tokens: token i has `bytes[offsets[i]]` to `bytes[offsets[i + 1]]`. Special tokens have none. */
+export interface TokenBytes {
+  readonly bytes: Uint8Array;
+  readonly offsets: Uint32Array; // [vocab + 1]
+}
+
+/**
+ * `stop`: an end-of-text token came, or what the caller named; `length`: max_length was reached, or every token was banned in
+ * a beam search.
+ */
 export type FinishReason = "stop" | "length";

@@ -1,9 +1,17 @@
 // Greedy search: the sequence goes on with its most likely token.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { DecodingParams } from "./decoding-params.ts";
-import { finished } from "./finished.ts";
+import type { Endings } from "./endings.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
-import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchContext } from "./strategy.ts";
+import {
+  type Continuation,
+  type DecodingStrategy,
+  extended,
+  type Hypothesis,
+  type LiveSequence,
+  type SettledTokens,
+} from "./strategy.ts";
+import { readLogprobs } from "./token-logprobs.ts";
 
 /** One deterministic sequence, computed once and returned as often as asked for. */
 export class GreedySearch implements DecodingStrategy {
@@ -11,27 +19,32 @@ export class GreedySearch implements DecodingStrategy {
   readonly together = true;
   readonly #params: DecodingParams;
   readonly #processors: readonly LogitsProcessor[];
-  readonly #eos: ReadonlySet<number>;
+  readonly #endings: Endings;
   #result: Hypothesis | undefined;
 
-  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], context: SearchContext) {
+  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], endings: Endings) {
     this.#params = params;
     this.#processors = processors;
-    this.#eos = context.eosTokenIds;
+    this.#endings = endings;
   }
 
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
     const sequence = sequences[0] as LiveSequence;
     const row = rows[0] as LogitsRow;
+    const { logprobs: numTop } = this.#params;
+    const logprobsOf = numTop === undefined ? undefined : readLogprobs(row, numTop);
     for (const process of this.#processors) process(row, sequence.tokenIds);
     const tokenId = row.argmax();
-    this.#result = finished(sequence.tokenIds, tokenId, this.#eos, this.#params.maxLength);
-    return this.#result ? [] : [{ parent: 0, index: 0, tokenId }];
+    const next = { parent: 0, index: 0, tokenId, ...(logprobsOf && { logprobs: logprobsOf(tokenId) }) };
+    const end = this.#endings.endWith(sequence.tokenIds, tokenId);
+    if (!end) return [next];
+    this.#result = { ...extended(sequence, next), ...end };
+    return [];
   }
 
-  settled(sequences: readonly LiveSequence[]): (readonly number[])[] {
+  settled(sequences: readonly LiveSequence[]): SettledTokens[] {
     const { numReturnSequences } = this.#params;
-    return new Array(numReturnSequences).fill((sequences[0] as LiveSequence).tokenIds);
+    return new Array(numReturnSequences).fill(sequences[0] as LiveSequence);
   }
 
   results(): Hypothesis[] {

@@ -1,6 +1,7 @@
 // From the parameters of a request to the strategy that decodes it, with its logits processors in transformers' order.
 import { BeamSearch } from "./beam-search.ts";
 import type { DecodingParams } from "./decoding-params.ts";
+import { Endings } from "./endings.ts";
 import { GreedySearch } from "./greedy.ts";
 import {
   type LogitsProcessor,
@@ -14,28 +15,31 @@ import {
   topK,
   topP,
 } from "./logits-processors.ts";
+import { PromptOnly } from "./prompt-only.ts";
 import { MultinomialSampling } from "./sampling.ts";
 import type { DecodingStrategy, SearchContext } from "./strategy.ts";
 
 /** Turns parameters into parts, once; nothing in the loop looks at the mode. */
 export function makeStrategy(params: DecodingParams, context: SearchContext): DecodingStrategy {
   const { search } = params;
-  const processors = commonProcessors(params, context);
+  if (params.maxLength <= context.promptLength) return new PromptOnly(params);
+  const endings = new Endings(params, context);
+  const processors = commonProcessors(params, endings);
   if (search.kind === "greedy" || (search.kind === "beam" && search.numBeams === 1)) {
-    return new GreedySearch(params, processors, context);
+    return new GreedySearch(params, processors, endings);
   }
-  if (search.kind === "beam") return new BeamSearch({ ...params, search }, processors, context);
+  if (search.kind === "beam") return new BeamSearch({ ...params, search }, processors, endings);
   if (search.temperature !== 1) processors.push(temperature(search.temperature));
   if (search.topK > 0) processors.push(topK(search.topK));
   if (search.topP < 1) processors.push(topP(search.topP));
   if (search.minP) processors.push(minP(search.minP));
-  return new MultinomialSampling(params, processors, context);
+  return new MultinomialSampling(params, processors, endings);
 }
 
 /** Those that act in every mode, in transformers' order; frequency and presence, which it lacks, follow repetition. */
 function commonProcessors(
   params: DecodingParams,
-  { promptLength, eosTokenIds }: SearchContext,
+  { promptLength, tokenIds: endIds }: Endings,
 ): LogitsProcessor[] {
   const { noRepeatNgramSize, penalties = {}, ending = {} } = params;
   const { logitBias: bias, repetition = 1, frequency = 0, presence = 0 } = penalties;
@@ -46,6 +50,6 @@ function commonProcessors(
     processors.push(occurrencePenalty(frequency, presence, promptLength));
   }
   if (noRepeatNgramSize > 0) processors.push(noRepeatNgram(noRepeatNgramSize));
-  if (ending.minNewTokens) processors.push(minNewTokens(ending.minNewTokens, promptLength, eosTokenIds));
+  if (ending.minNewTokens) processors.push(minNewTokens(ending.minNewTokens, promptLength, endIds));
   return processors;
 }

@@ -1,10 +1,18 @@
 // Sampling: each sequence goes on with a token that is drawn from its filtered distribution.
 import type { Distribution, LogitsRow } from "../kernels/logits-row.ts";
 import type { DecodingParams } from "./decoding-params.ts";
-import { finished } from "./finished.ts";
+import type { Endings } from "./endings.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
 import { uniform } from "./random.ts";
-import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SearchContext } from "./strategy.ts";
+import {
+  type Continuation,
+  type DecodingStrategy,
+  extended,
+  type Hypothesis,
+  type LiveSequence,
+  type SettledTokens,
+} from "./strategy.ts";
+import { readLogprobs } from "./token-logprobs.ts";
 
 /** `numReturnSequences` sequences, drawn independently of each other. */
 export class MultinomialSampling implements DecodingStrategy {
@@ -12,21 +20,23 @@ export class MultinomialSampling implements DecodingStrategy {
   readonly together = false;
   readonly #params: DecodingParams;
   readonly #processors: readonly LogitsProcessor[];
-  readonly #eos: ReadonlySet<number>;
+  readonly #endings: Endings;
   readonly #results: Hypothesis[] = [];
   #started = false;
 
-  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], context: SearchContext) {
+  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], endings: Endings) {
     this.width = params.numReturnSequences;
     this.#params = params;
     this.#processors = processors;
-    this.#eos = context.eosTokenIds;
+    this.#endings = endings;
   }
 
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
+    const { seed, logprobs: numTop } = this.#params;
     const continuations: Continuation[] = [];
     for (const [parent, sequence] of sequences.entries()) {
       const row = rows[parent] as LogitsRow;
+      const logprobsOf = numTop === undefined ? undefined : readLogprobs(row, numTop);
       for (const process of this.#processors) process(row, sequence.tokenIds);
       // The first step draws every sequence from the prompt's one row.
       const distribution = row.distribution();
@@ -34,25 +44,32 @@ export class MultinomialSampling implements DecodingStrategy {
         ? [sequence.index]
         : Array.from({ length: this.width }, (_, index) => index);
       for (const index of indexes) {
-        const tokenId = draw(distribution, uniform(this.#params.seed, index, sequence.tokenIds.length));
-        const result = finished(sequence.tokenIds, tokenId, this.#eos, this.#params.maxLength);
-        if (result) this.#results[index] = result;
-        else continuations.push({ parent, index, tokenId });
+        const tokenId = draw(distribution, uniform(seed, index, sequence.tokenIds.length));
+        const next = { parent, index, tokenId, ...(logprobsOf && { logprobs: logprobsOf(tokenId) }) };
+        const end = this.#endings.endWith(sequence.tokenIds, tokenId);
+        if (end) this.#results[index] = { ...extended(sequence, next), ...end };
+        else continuations.push(next);
       }
     }
     this.#started = true;
     return continuations;
   }
 
-  settled(sequences: readonly LiveSequence[]): (readonly number[])[] {
-    const settled = this.#results.map(({ tokenIds }) => tokenIds);
-    for (const { index, tokenIds } of sequences) settled[index] = tokenIds;
+  settled(sequences: readonly LiveSequence[]): SettledTokens[] {
+    const settled = this.#results.map(withoutEnd);
+    for (const sequence of sequences) settled[sequence.index] = sequence;
     return settled;
   }
 
   results(): Hypothesis[] {
     return this.#results;
   }
+}
+
+/** What ended a sequence is told with its end: it may not be part of the text. */
+function withoutEnd({ tokenIds, logprobs, finishReason }: Hypothesis): SettledTokens {
+  const end = finishReason === "stop" ? -1 : undefined;
+  return { tokenIds: tokenIds.slice(0, end), ...(logprobs && { logprobs: logprobs.slice(0, end) }) };
 }
 
 /**

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { TokenBytes } from "./decoding-params.ts";
 import { uniform } from "./random.ts";
-import { heldBack, type StopMatch, stopMatch, type TokenBytes } from "./stop-strings.ts";
+import { heldBack, type StopMatch, stopMatch } from "./stop-strings.ts";
 
 const utf8 = new TextEncoder();
 

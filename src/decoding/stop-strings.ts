@@ -1,12 +1,7 @@
 // Where a text ends because a stop string came. The search is on the bytes of the generated tokens, so that a stop string is
 // found at the token that completes it, also when it begins in the middle of a token or of a character. The prompt is never
 // searched. UTF-8 is self-synchronising: a stop string that is valid text matches exactly where a reader sees it.
-
-/** The bytes of all tokens: token i has `bytes[offsets[i]]` to `bytes[offsets[i + 1]]`. Special tokens have none. */
-export interface TokenBytes {
-  readonly bytes: Uint8Array;
-  readonly offsets: Uint32Array; // [vocab + 1]
-}
+import type { TokenBytes } from "./decoding-params.ts";
 
 export interface StopMatch {
   /** Which of the stop strings. */

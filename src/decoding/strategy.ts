@@ -3,6 +3,7 @@
 // scheduler and the KV cache never learn which strategy runs.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { FinishReason } from "./decoding-params.ts";
+import type { TokenLogprobs } from "./token-logprobs.ts";
 
 /** What a strategy sees of a live sequence. */
 export interface LiveSequence {
@@ -10,6 +11,8 @@ export interface LiveSequence {
   readonly index: number;
   /** Prompt included. */
   readonly tokenIds: readonly number[];
+  /** Of its new tokens, where they are asked for. */
+  readonly logprobs?: readonly TokenLogprobs[];
 }
 
 /** The live sequence `parent` (its place in the list of sequences) goes on with `tokenId` as sequence `index`. */
@@ -17,12 +20,35 @@ export interface Continuation {
   readonly parent: number;
   readonly index: number;
   readonly tokenId: number;
+  /** Where they are asked for. */
+  readonly logprobs?: TokenLogprobs;
 }
 
-export interface Hypothesis {
-  /** Prompt included; the end-of-text token too, when one came. */
-  readonly tokenIds: readonly number[];
+/** Tokens of one sequence that can no longer change. */
+export type SettledTokens = Omit<LiveSequence, "index">;
+
+/** What the caller named, and the sequence ended with. */
+export type Stop =
+  | { readonly kind: "token"; readonly tokenId: number }
+  | {
+      readonly kind: "string";
+      /** Which of the stop strings. */
+      readonly index: number;
+      /** Bytes of the new tokens that stand before it. */
+      readonly keptBytes: number;
+    };
+
+export interface End {
   readonly finishReason: FinishReason;
+  /** Absent where an end-of-text token or the length ended it. */
+  readonly stop?: Stop;
+}
+
+export interface Hypothesis extends End {
+  /** Prompt included; the end-of-text token or stop token too, when one came. */
+  readonly tokenIds: readonly number[];
+  /** Of its new tokens, where they are asked for. */
+  readonly logprobs?: readonly TokenLogprobs[];
   /** Beam search only. */
   readonly score?: number;
 }
@@ -38,10 +64,10 @@ export interface DecodingStrategy {
    */
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[];
   /**
-   * For the first sequences of the answer, in its order, the token ids that can no longer change, given the sequences
-   * that `advance` left alive: each is a prefix of what `results` will say. Grows from step to step.
+   * For the first sequences of the answer, in its order, the tokens that can no longer change, prompt included, given the
+   * sequences that `advance` left alive: each is a prefix of what `results` will say. Grows from step to step.
    */
-  settled(sequences: readonly LiveSequence[]): (readonly number[])[];
+  settled(sequences: readonly LiveSequence[]): SettledTokens[];
   /** The hypotheses in answer order, once the request is done. */
   results(): Hypothesis[];
 }
@@ -50,4 +76,15 @@ export interface DecodingStrategy {
 export interface SearchContext {
   readonly promptLength: number;
   readonly eosTokenIds: ReadonlySet<number>;
+}
+
+/** A sequence with one more token. */
+export function extended(
+  { tokenIds, logprobs }: SettledTokens,
+  next: Pick<Continuation, "tokenId" | "logprobs">,
+): SettledTokens {
+  return {
+    tokenIds: [...tokenIds, next.tokenId],
+    ...(next.logprobs && { logprobs: [...(logprobs ?? []), next.logprobs] }),
+  };
 }

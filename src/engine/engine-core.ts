@@ -2,14 +2,14 @@
 import { makeStrategy } from "../decoding/make-strategy.ts";
 import type { Backend } from "../model/backend.ts";
 import { type EngineCounts, NO_COUNTS, type ThreadStats } from "./counts.ts";
-import { type EngineOptions, type PassResult, Scheduler } from "./scheduler.ts";
+import type { PassResult } from "./pass-result.ts";
+import { type EngineOptions, Scheduler } from "./scheduler.ts";
 import type { GenerationRequest } from "./sequence.ts";
 
 export class EngineCore {
   readonly scheduler: Scheduler;
   readonly #backend: Backend;
   readonly #eosTokenIds: ReadonlySet<number>;
-  readonly #options: EngineOptions;
   readonly #counts = { ...NO_COUNTS } as { -readonly [name in keyof EngineCounts]: number };
   #lastBatchRows = 0;
 
@@ -20,7 +20,6 @@ export class EngineCore {
   ) {
     this.#backend = backend;
     this.#eosTokenIds = new Set(eosTokenIds);
-    this.#options = options;
     this.scheduler = new Scheduler(backend.limits, options);
   }
 
@@ -48,7 +47,7 @@ export class EngineCore {
     counts.tokensComputed += result.numTokens;
     counts.tokensGenerated += result.numGenerated;
     counts.promptTokens += result.promptTokens;
-    counts.prefixTokensQueried += this.#options.prefixCache ? result.promptTokens : 0;
+    counts.prefixTokensQueried += result.queriedTokens;
     counts.prefixTokensHit += result.cachedTokens;
     this.#lastBatchRows = result.numTokens;
     return result;

@@ -1,20 +1,26 @@
 // Decides what goes into the next pass and what its logits mean for every request. It does no I/O, reads no clock,
 // never looks inside a row of logits and does not know what a beam is. There is no prefill and no decode phase: every
 // sequence owes the tokens that are not computed yet, a prompt simply many of them.
-import type { Continuation, DecodingStrategy, Hypothesis } from "../decoding/strategy.ts";
+import { type Continuation, type DecodingStrategy, extended } from "../decoding/strategy.ts";
 import { GptError } from "../errors.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
 import { type Demand, planPass, rowsMax } from "./pass-plan.ts";
+import type { FailedRequest, FinishedRequest, PassResult, Progress } from "./pass-result.ts";
+import { takePromptLogprobs, takeSettled } from "./progress.ts";
 import {
   type GenerationRequest,
+  isPrompt,
   isReading,
   owed,
+  pagesForLife,
+  readsWithRows,
   type Sequence,
   type SequenceGroup,
   tokensForLife,
+  wantsAllRows,
 } from "./sequence.ts";
 
 /** One chunk of the pass and whose it is. */
@@ -26,43 +32,6 @@ interface Planned {
 
 /** How often a request that waits for pages may be overtaken by others that fit. */
 const OVERTAKEN_MAX = 16;
-
-export interface FinishedRequest {
-  readonly request: GenerationRequest;
-  readonly hypotheses: readonly Hypothesis[];
-  /** Prompt tokens whose keys and values were found, not computed. */
-  readonly cachedTokens: number;
-}
-
-/** A request that the engine gives up, because the model answered it with what are no numbers. */
-export interface FailedRequest {
-  readonly request: GenerationRequest;
-  readonly message: string;
-}
-
-/** Tokens that are settled since the last pass, for the first sequences of the answer, in its order. */
-export interface Progress {
-  readonly id: number;
-  readonly tokenIds: readonly (readonly number[])[];
-}
-
-/** What a pass did. */
-export interface PassResult {
-  /** Rows of the pass. */
-  readonly numTokens: number;
-  /** New tokens that were chosen: one for each sequence or beam. */
-  readonly numGenerated: number;
-  /** Tokens of the prompts in `prefilled`, and how many of them were found in the prefix cache. */
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-  /** Ids of requests of which this was the first pass. */
-  readonly started: readonly number[];
-  /** Ids of requests whose prompt is read, so that their first new token is there. */
-  readonly prefilled: readonly number[];
-  readonly progress: readonly Progress[];
-  readonly finished: readonly FinishedRequest[];
-  readonly failed: readonly FailedRequest[];
-}
 
 export interface EngineOptions {
   /** Full pages stay findable for later prompts until their memory is needed. */
@@ -125,6 +94,7 @@ export class Scheduler {
       live: [prompt],
       pendingCopies: [],
       cachedTokens: 0,
+      promptLogprobs: [],
     };
     const cost = tokensForLife(request.promptTokenIds.length, request.decoding);
     this.#waiting.push(request.client, group, cost);
@@ -156,34 +126,33 @@ export class Scheduler {
   update(logits: readonly LogitsRow[]): PassResult {
     const planned = this.#planned;
     this.#planned = [];
-    const rows = new Map<Sequence, LogitsRow>();
-    let next = 0;
-    for (const { sequence, chunk } of planned) {
-      sequence.numComputed += chunk.tokenIds.length;
-      this.#publishFullPages(sequence, chunk.position);
-      if (chunk.logits === "last") rows.set(sequence, logits[next++] as LogitsRow);
-    }
+    const rows = this.#takeRows(planned, logits);
     let numGenerated = 0;
     const finished: FinishedRequest[] = [];
     const failed: FailedRequest[] = [];
     const progress: Progress[] = [];
     for (const group of new Set(planned.map((one) => one.group))) {
       const sequences = group.live.filter((sequence) => rows.has(sequence));
-      if (sequences.length === 0) continue; // A prompt that is not read to its end.
+      const own = sequences.map((sequence) => rows.get(sequence) as readonly LogitsRow[]);
       const { request, strategy, cachedTokens } = group;
-      const own = sequences.map((sequence) => rows.get(sequence) as LogitsRow);
-      const largest = own.map((row) => row.largest()).find((value) => !Number.isFinite(value));
+      const largest = own.flatMap(largestOf).find((value) => !Number.isFinite(value));
       if (largest !== undefined) {
         failed.push({ request, message: `the largest logit that the model gave is ${largest}` });
         this.#retire(group);
         continue;
       }
-      numGenerated += isPrompt(group) ? strategy.width : sequences.length;
-      this.#branch(group, sequences, strategy.advance(sequences, own));
+      if (request.decoding.promptLogprobs && isPrompt(group)) takePromptLogprobs(group, own[0] ?? []);
+      if (sequences.length === 0 || owed(sequences[0] as Sequence) > 0) continue; // A prompt is not read to its end.
+      const isFirst = isPrompt(group);
+      const last = own.map((each) => each.at(-1) as LogitsRow);
+      const continuations = strategy.advance(sequences, last);
+      numGenerated += numChosen(group, sequences.length);
+      this.#branch(group, sequences, continuations);
+      const prompt = request.decoding.promptLogprobs ? { promptLogprobs: group.promptLogprobs } : {};
       if (group.live.length === 0) {
-        finished.push({ request, hypotheses: strategy.results(), cachedTokens });
+        finished.push({ request, hypotheses: strategy.results(), cachedTokens, ...prompt });
         this.#retire(group);
-      } else if (request.streams) progress.push(takeSettled(group));
+      } else if (request.streams) progress.push({ ...takeSettled(group), ...(isFirst && prompt) });
     }
     const groupsOf = (test: (one: Planned) => boolean) => planned.filter(test).map(({ group }) => group);
     const started = groupsOf(({ group, chunk }) => chunk.position === group.cachedTokens);
@@ -193,14 +162,36 @@ export class Scheduler {
     return {
       numTokens: sum(planned, ({ chunk }) => chunk.tokenIds.length),
       numGenerated,
-      promptTokens: sum(prefilled, ({ request }) => request.promptTokenIds.length),
+      promptTokens: sum(prefilled, promptLength),
+      queriedTokens: this.pool.keepsPages
+        ? sum(
+            prefilled.filter((group) => !wantsAllRows(group)),
+            promptLength,
+          )
+        : 0,
       cachedTokens: sum(prefilled, ({ cachedTokens }) => cachedTokens),
       started: started.map(({ request }) => request.id),
       prefilled: prefilled.map(({ request }) => request.id),
-      progress: progress.filter(({ tokenIds }) => tokenIds.some((ids) => ids.length > 0)),
+      progress: progress.filter(({ sequences, promptLogprobs }) => {
+        return promptLogprobs || sequences.some(({ tokenIds }) => tokenIds.length > 0);
+      }),
       finished,
       failed,
     };
+  }
+
+  /** Marks the tokens of a pass as computed; the rows of each sequence that has any. */
+  #takeRows(planned: readonly Planned[], logits: readonly LogitsRow[]): Map<Sequence, readonly LogitsRow[]> {
+    const rows = new Map<Sequence, readonly LogitsRow[]>();
+    let next = 0;
+    for (const { sequence, chunk } of planned) {
+      sequence.numComputed += chunk.tokenIds.length;
+      this.#publishFullPages(sequence, chunk.position);
+      const numRows = { none: 0, last: 1, all: chunk.tokenIds.length }[chunk.logits];
+      if (numRows > 0) rows.set(sequence, logits.slice(next, next + numRows));
+      next += numRows;
+    }
+    return rows;
   }
 
   /**
@@ -254,7 +245,8 @@ export class Scheduler {
     const { tokenIds, numComputed, pages } = group.live[0] as Sequence;
     const begin = Math.floor(numComputed / pagePositions) * pagePositions;
     const own = tokenIds.slice(begin, begin + pagePositions);
-    if (!this.pool.keepsPages || begin + pagePositions >= tokenIds.length) return undefined;
+    if (readsWithRows(group) || !this.pool.keepsPages || begin + pagePositions >= tokenIds.length)
+      return undefined;
     const name = `${pages[begin / pagePositions - 1] ?? ""}:${own.join()}`;
     return { name, isUntouched: begin === numComputed };
   }
@@ -270,17 +262,18 @@ export class Scheduler {
   #chunk(group: SequenceGroup, sequence: Sequence, count: number): Planned {
     const { numComputed: position, tokenIds, pages } = sequence;
     const end = position + count;
+    const wantsAll = readsWithRows(group);
     while (pages.length * this.#limits.pagePositions < end) pages.push(this.pool.allocate());
-    const logits = end === tokenIds.length ? "last" : "none";
+    const logits = wantsAll ? "all" : end === tokenIds.length ? "last" : "none";
     return { group, sequence, chunk: { pages, position, tokenIds: tokenIds.slice(position, end), logits } };
   }
 
   /**
    * Takes over pages that hold what the sequence owes next. The last page it computes itself, however little of it: its
-   * logits are wanted.
+   * logits are wanted. A prompt of which all logits are wanted is computed whole.
    */
   #takeCachedPages(group: SequenceGroup): void {
-    if (!isReading(group)) return;
+    if (!isReading(group) || readsWithRows(group)) return;
     const { pagePositions } = this.#limits;
     const sequence = group.live[0] as Sequence;
     if (sequence.pages.length * pagePositions > sequence.numComputed) return;
@@ -314,11 +307,12 @@ export class Scheduler {
     // Childless sequences go first: their pages may be needed for the forks.
     for (const [i, parent] of parents.entries()) if (!hasChild.has(i)) this.#releasePages(parent);
     const heirs = new Set<number>();
-    const children = continuations.map(({ parent: i, index, tokenId }): Sequence => {
+    const children = continuations.map((continuation): Sequence => {
+      const { parent: i, index } = continuation;
       const parent = parents[i] as Sequence;
       const pages = heirs.has(i) ? this.#fork(group, parent) : parent.pages;
       heirs.add(i);
-      return { index, tokenIds: [...parent.tokenIds, tokenId], numComputed: parent.numComputed, pages };
+      return { index, ...extended(parent, continuation), numComputed: parent.numComputed, pages };
     });
     const others = group.live.filter((sequence) => !parents.includes(sequence));
     group.live = [...others, ...children];
@@ -349,39 +343,31 @@ export class Scheduler {
   }
 }
 
-/**
- * The most pages a request can hold at once: full prompt pages are shared by all its sequences, the rest is each
- * sequence's own. The last token of a sequence is never fed back, so it needs no place. Pages that are shared with other
- * requests count in full: whichever of them ends first, the others can pay for what is left.
- */
-function pagesForLife(request: GenerationRequest, width: number, pagePositions: number): number {
-  const { promptTokenIds, decoding } = request;
-  const total = Math.ceil(Math.max(promptTokenIds.length, decoding.maxLength - 1) / pagePositions);
-  const shared = Math.min(total, Math.floor(promptTokenIds.length / pagePositions));
-  return shared + width * (total - shared);
-}
-
 /** What a request wants of a pass; see `pass-plan.ts`. */
 function demandOf(group: SequenceGroup): Demand {
   const { request, strategy, live } = group;
+  // A prompt of which all logits are wanted needs rows, as sequences do that go on each by itself.
+  if (readsWithRows(group)) {
+    return { rows: owed(live[0] as Sequence), together: false, promptTokens: 0, client: request.client };
+  }
   const promptTokens = isReading(group) ? owed(live[0] as Sequence) : 0;
   const rows = promptTokens > 0 ? 0 : live.length;
   return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
 }
 
-/** The tokens that are settled and were not reported yet; they count as reported from now on. */
-function takeSettled({ request, strategy, live, numReported }: SequenceGroup): Progress {
-  const tokenIds = strategy.settled(live).map((ids, index) => {
-    const reported = numReported[index] as number;
-    numReported[index] = ids.length;
-    return ids.slice(reported);
-  });
-  return { id: request.id, tokenIds };
+function largestOf(rows: readonly LogitsRow[]): number[] {
+  return rows.map((row) => row.largest());
 }
 
-/** Whether the next new token is the first. */
-function isPrompt({ request, live }: SequenceGroup): boolean {
-  return live[0]?.tokenIds.length === request.promptTokenIds.length;
+/** How many tokens a step of so many sequences chose; the first step chooses one for each sequence or beam. */
+function numChosen(group: SequenceGroup, numSequences: number): number {
+  const { request, strategy } = group;
+  if (request.decoding.maxLength === request.promptTokenIds.length) return 0;
+  return isPrompt(group) ? strategy.width : numSequences;
+}
+
+function promptLength({ request }: SequenceGroup): number {
+  return request.promptTokenIds.length;
 }
 
 function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {

@@ -1,6 +1,7 @@
 // The state of a request inside the engine. It is born with the request and dies with it.
 import type { DecodingParams } from "../decoding/decoding-params.ts";
 import type { DecodingStrategy } from "../decoding/strategy.ts";
+import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { PageCopy } from "../model/backend.ts";
 
 /** What the engine is asked: integers only. */
@@ -19,6 +20,8 @@ export interface GenerationRequest {
 export interface Sequence {
   readonly index: number;
   readonly tokenIds: readonly number[];
+  /** Of its new tokens, where they are asked for. */
+  readonly logprobs?: readonly TokenLogprobs[];
   /** Tokens whose keys and values are in the pages; the others are owed. */
   numComputed: number;
   readonly pages: number[];
@@ -34,6 +37,8 @@ export interface SequenceGroup {
   live: Sequence[];
   /** Prompt tokens whose keys and values were found, not computed. */
   cachedTokens: number;
+  /** Of the prompt's tokens from the second on, as far as it is read; none where they are not asked for. */
+  readonly promptLogprobs: TokenLogprobs[];
   /** Of each sequence of the answer, the number of tokens that its caller was told of. */
   readonly numReported: number[];
   /** To be done before its next pass. */
@@ -50,6 +55,21 @@ export function isReading({ live }: SequenceGroup): boolean {
   return live.length === 1 && owed(live[0] as Sequence) > 1;
 }
 
+/** Whether the next new token is the first. */
+export function isPrompt({ request, live }: SequenceGroup): boolean {
+  return live[0]?.tokenIds.length === request.promptTokenIds.length;
+}
+
+/** Whether a prompt is read of which more than the last token is left, and the logits of all of them are wanted. */
+export function readsWithRows(group: SequenceGroup): boolean {
+  return wantsAllRows(group) && isPrompt(group) && isReading(group);
+}
+
+/** Whether the logits of all tokens of the prompt are wanted, so that each of them must be computed. */
+export function wantsAllRows({ request }: SequenceGroup): boolean {
+  return request.decoding.promptLogprobs === true;
+}
+
 /** The tokens a request may need: its prompt once, and the new ones of each sequence that is computed. */
 export function tokensForLife(
   promptLength: number,
@@ -58,4 +78,16 @@ export function tokensForLife(
   const sampled = search.kind === "sample" ? numReturnSequences : 1;
   const width = search.kind === "beam" ? search.numBeams : sampled;
   return promptLength + width * (maxLength - promptLength);
+}
+
+/**
+ * The most pages a request can hold at once: full prompt pages are shared by all its sequences, the rest is each
+ * sequence's own. The last token of a sequence is never fed back, so it needs no place. Pages that are shared with other
+ * requests count in full: whichever of them ends first, the others can pay for what is left.
+ */
+export function pagesForLife(request: GenerationRequest, width: number, pagePositions: number): number {
+  const { promptTokenIds, decoding } = request;
+  const total = Math.ceil(Math.max(promptTokenIds.length, decoding.maxLength - 1) / pagePositions);
+  const shared = Math.min(total, Math.floor(promptTokenIds.length / pagePositions));
+  return shared + width * (total - shared);
 }

@@ -28,7 +28,7 @@ async function withEcho(added: readonly number[]) {
   const engine = anEngine((prompt, { maxLength }) => {
     asked.push({ prompt, maxLength });
     const hypothesis = { tokenIds: [...prompt, ...added], finishReason: "length" as const };
-    return [hypothesis, hypothesis];
+    return { hypotheses: [hypothesis, hypothesis] };
   });
   const tokenizer = await loadTokenizer(join(packageRoot(), "models", "tiny"));
   return { generator: new TextGenerator(engine, facts, tokenizer, 50256), asked };
@@ -80,7 +80,7 @@ describe("a text generator", () => {
     );
     await refused({ promptTokenIds: [50257] }, "invalid_field", /holds token 50257, .* ends at 50256/);
     const bare = new TextGenerator(
-      anEngine(() => []),
+      anEngine(() => ({ hypotheses: [] })),
       facts,
       undefined,
       50256,

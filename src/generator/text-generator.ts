@@ -1,5 +1,9 @@
 // Text in, texts out: tokenizes the prompt, compares lengths with the model, submits to the engine, and turns token
 // ids back into text. The engine never sees text, its callers never see ids unless they ask.
+import type { DecodingParams, TokenBytes } from "../decoding/decoding-params.ts";
+import type { Hypothesis } from "../decoding/strategy.ts";
+import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
+import type { Progress } from "../engine/pass-result.ts";
 import type { WorkerEngine } from "../engine/thread/worker-engine.ts";
 import { GptError } from "../errors.ts";
 import type {
@@ -10,9 +14,11 @@ import type {
   GeneratorHealth,
   GeneratorStats,
   ModelInfo,
+  TokenForm,
 } from "../request/generation.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { TextStream } from "./text-stream.ts";
+import { tokenBytesOf, tokenForm } from "./vocabulary.ts";
 
 /** What is needed of an engine. */
 export type Engine = Pick<WorkerEngine, "submit" | "health" | "stats" | "close">;
@@ -22,6 +28,8 @@ export class TextGenerator implements Generator {
   readonly #engine: Engine;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #bosTokenId: number;
+  /** Made when stop strings are first named. */
+  #tokenBytes: TokenBytes | undefined;
 
   /** Without a tokenizer only prompts of token ids can be answered, and texts are empty. */
   constructor(engine: Engine, model: ModelInfo, tokenizer: Tokenizer | undefined, bosTokenId: number) {
@@ -32,26 +40,55 @@ export class TextGenerator implements Generator {
   }
 
   async generate(params: GenerationParams, options: GenerateOptions = {}): Promise<Generation> {
-    const { onPiece, ...others } = options;
-    const prompt = this.encodePrompt(params);
-    const decoding = { ...params.decoding, maxLength: this.#maxLength(params, prompt.length) };
-    const stream = onPiece && this.#tokenizer && new TextStream(prompt, this.#tokenizer, onPiece);
-    const { hypotheses, cachedTokens, timing } = await this.#engine.submit(prompt, decoding, {
-      ...others,
-      ...(stream ? { onTokens: (tokenIds) => stream.push(tokenIds) } : {}),
+    const { onPiece, onPrompt, ...others } = options;
+    const whole = this.encodePrompt(params);
+    const promptTokenIds = whole.slice(-(params.truncatePrompt ?? whole.length));
+    const isCut = promptTokenIds.length < whole.length;
+    const text = this.#tokenizer?.decode(whole, { skipSpecialTokens: true }) ?? "";
+    const decoding = this.#resolved(params, promptTokenIds.length);
+    const prompt = { tokenIds: promptTokenIds, text };
+    const stream = new TextStream({
+      promptTokenIds,
+      tokenizer: this.#tokenizer,
+      stops: params.stopStrings ?? [],
+      includeStop: params.includeStop ?? false,
+      ...(params.echo === false ? { prefix: "" } : isCut && { prefix: text }),
+      tellsTokens: params.tellsLogprobs ?? false,
+      onPiece,
     });
-    stream?.finish(hypotheses);
-    const computed = new Set(hypotheses.map((h) => h.tokenIds));
-    const generatedTokens = [...computed].reduce((sum, ids) => sum + ids.length - prompt.length, 0);
-    return {
-      sequences: hypotheses.map(({ tokenIds, finishReason, score }) => ({
-        text: this.#tokenizer?.decode(tokenIds, { skipSpecialTokens: true }) ?? "",
-        tokenIds,
-        finishReason,
-        ...(score === undefined ? {} : { score }),
-      })),
-      ...{ seed: decoding.seed, promptTokens: prompt.length, cachedTokens, generatedTokens, timing },
+    let isToldOfPrompt = false;
+    const tellPrompt = (logprobs: readonly TokenLogprobs[] | undefined): void => {
+      if (!isToldOfPrompt) onPrompt?.({ ...prompt, ...(logprobs && { logprobs }) });
+      isToldOfPrompt = true;
     };
+    const onTokens = (progress: Omit<Progress, "id">): void => {
+      tellPrompt(progress.promptLogprobs);
+      stream.push(progress.sequences);
+    };
+    const answer = await this.#engine.submit(promptTokenIds, decoding, {
+      ...others,
+      ...(onPiece && this.#tokenizer ? { onTokens } : {}),
+    });
+    tellPrompt(answer.promptLogprobs);
+    const hypotheses = best(answer.hypotheses, params.keepBest);
+    const numNew = (some: readonly Hypothesis[]): number =>
+      some.reduce((sum, { tokenIds }) => sum + tokenIds.length - promptTokenIds.length, 0);
+    return {
+      sequences: stream.finish(hypotheses),
+      seed: decoding.seed,
+      prompt: { ...prompt, ...(answer.promptLogprobs && { logprobs: answer.promptLogprobs }) },
+      promptTokens: promptTokenIds.length,
+      cachedTokens: answer.cachedTokens,
+      // Equal sequences of greedy search are one, computed once.
+      generatedTokens: numNew([...new Set(answer.hypotheses)]),
+      droppedTokens: numNew(answer.hypotheses) - numNew(hypotheses),
+      timing: answer.timing,
+    };
+  }
+
+  /** A token for people. */
+  token(id: number): TokenForm {
+    return tokenForm(this.#tokenizer, id);
   }
 
   get health(): GeneratorHealth {
@@ -80,13 +117,16 @@ export class TextGenerator implements Generator {
     }
     const ids = promptTokenIds ?? this.#encode(input ?? "");
     const prompt = ids.length > 0 ? ids : [this.#tokenizer?.endOfTextId ?? this.#bosTokenId];
-    const { vocabSize, name } = this.model;
-    const outside = prompt.find((id) => id >= vocabSize);
-    if (outside !== undefined) {
-      const message = `the prompt holds token ${outside}, and the vocabulary of ${name} ends at ${vocabSize - 1}`;
-      throw new GptError("invalid_field", message);
-    }
+    this.#refuseOutside(prompt, "the prompt holds");
     return prompt;
+  }
+
+  #refuseOutside(tokenIds: readonly number[], what: string): void {
+    const { vocabSize, name } = this.model;
+    const outside = tokenIds.find((id) => id >= vocabSize);
+    if (outside === undefined) return;
+    const message = `${what} token ${outside}, and the vocabulary of ${name} ends at ${vocabSize - 1}`;
+    throw new GptError("invalid_field", message);
   }
 
   /** Refuses a text that is too long whatever its tokens are, before any work goes into it. */
@@ -100,6 +140,28 @@ export class TextGenerator implements Generator {
     return tokenizer.encode(input);
   }
 
+  /** What the engine is asked: with the length of this prompt, and what it needs to find stop strings. */
+  #resolved(params: GenerationParams, promptLength: number): DecodingParams {
+    const decoding = { ...params.decoding, maxLength: this.#maxLength(params, promptLength) };
+    const { stopStrings = [] } = params;
+    const outside = [
+      ...(decoding.penalties?.logitBias?.keys() ?? []),
+      ...(decoding.ending?.stopTokenIds ?? []),
+    ];
+    this.#refuseOutside(outside, "the request names");
+    if (stopStrings.length === 0) return decoding;
+    if (!this.#tokenizer) {
+      const message = `stop: ${this.model.name} has no tokenizer files, so only stop_token_ids can end a text`;
+      throw new GptError("invalid_field", message);
+    }
+    this.#tokenBytes ??= tokenBytesOf(this.#tokenizer);
+    const strings = stopStrings.map((stop) => new TextEncoder().encode(stop));
+    return {
+      ...decoding,
+      ending: { ...decoding.ending, stopStrings: { strings, tokens: this.#tokenBytes } },
+    };
+  }
+
   #maxLength({ maxNewTokens, decoding }: GenerationParams, promptLength: number): number {
     const { contextLength } = this.model;
     const maxLength = maxNewTokens === undefined ? decoding.maxLength : promptLength + maxNewTokens;
@@ -110,7 +172,7 @@ export class TextGenerator implements Generator {
           `and the model takes ${contextLength}`,
       );
     }
-    if (promptLength >= maxLength) {
+    if (promptLength >= maxLength && maxNewTokens !== 0) {
       throw new GptError(
         "prompt_too_long",
         `input has ${promptLength} tokens and max_length is ${maxLength}: max_length counts the prompt's tokens ` +
@@ -119,4 +181,18 @@ export class TextGenerator implements Generator {
     }
     return maxLength;
   }
+}
+
+/** The `count` hypotheses with the highest mean log-probability of a new token, best first, the earlier one on a tie. */
+function best(hypotheses: readonly Hypothesis[], count = hypotheses.length): readonly Hypothesis[] {
+  if (count >= hypotheses.length) return hypotheses;
+  const ranked = hypotheses.map((hypothesis) => ({ hypothesis, mean: meanLogprob(hypothesis) }));
+  return ranked
+    .sort((a, b) => b.mean - a.mean)
+    .slice(0, count)
+    .map(({ hypothesis }) => hypothesis);
+}
+
+function meanLogprob({ logprobs = [] }: Hypothesis): number {
+  return logprobs.reduce((sum, { logprob }) => sum + logprob, 0) / Math.max(1, logprobs.length);
 }

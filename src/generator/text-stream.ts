@@ -1,68 +1,120 @@
-// From settled tokens to pieces of text, for all sequences of one request. The pieces of a sequence, joined, are its
-// text; a character whose bytes are not complete waits for the rest.
-import type { Hypothesis } from "../decoding/strategy.ts";
-import type { TextPiece } from "../request/generation.ts";
-import { Detokenizer } from "../tokenizer/detokenizer.ts";
+// The texts of one request, for all its sequences, while they grow and at the end. A text is put together once, from the
+// same parts whether it is streamed or not: so the pieces of a sequence, joined, are its text.
+import type { Hypothesis, SettledTokens } from "../decoding/strategy.ts";
+import type { AnswerToken, GeneratedSequence, TextPiece } from "../request/generation.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type AnswerText, answerText, type Part } from "./answer-text.ts";
+
+export interface TextStreamOptions {
+  readonly promptTokenIds: readonly number[];
+  readonly tokenizer: Tokenizer | undefined;
+  /** Stop strings, as they were named. */
+  readonly stops?: readonly string[];
+  /** A stop string or stop token stays in the text. Default: false. */
+  readonly includeStop?: boolean;
+  /** What every text begins with; undefined: with the prompt; "": with nothing. */
+  readonly prefix?: string;
+  /** Pieces are told also when they bring tokens and no text. Default: false. */
+  readonly tellsTokens?: boolean;
+  readonly onPiece?: ((piece: TextPiece) => void) | undefined;
+}
 
 interface Line {
-  readonly detokenizer: Detokenizer;
+  readonly answer: AnswerText;
   /** Tokens taken so far, prompt included. */
   numTokens: number;
-  /** Text that is not handed out yet. */
   text: string;
+  readonly tokens: AnswerToken[];
+  /** Of these, what is told already. */
+  textTold: number;
+  tokensTold: number;
 }
 
 export class TextStream {
-  readonly #promptTokenIds: readonly number[];
-  readonly #tokenizer: Tokenizer;
-  readonly #onPiece: (piece: TextPiece) => void;
+  readonly #options: TextStreamOptions;
+  readonly #stopBytes: readonly Uint8Array[];
   readonly #lines: Line[] = [];
 
-  constructor(promptTokenIds: readonly number[], tokenizer: Tokenizer, onPiece: (piece: TextPiece) => void) {
-    this.#promptTokenIds = promptTokenIds;
-    this.#tokenizer = tokenizer;
-    this.#onPiece = onPiece;
+  constructor(options: TextStreamOptions) {
+    const { stops = [], includeStop = false } = options;
+    this.#options = options;
+    this.#stopBytes = includeStop ? [] : stops.map((stop) => new TextEncoder().encode(stop));
   }
 
-  /** Further tokens of the first sequences, in the answer's order. A sequence's first piece begins with the prompt. */
-  push(tokenIds: readonly (readonly number[])[]): void {
-    for (const [index, ids] of tokenIds.entries()) {
-      this.#take(index, ids);
-      this.#emit(index);
+  /** Further tokens of the first sequences, in the answer's order. */
+  push(sequences: readonly SettledTokens[]): void {
+    for (const [index, tokens] of sequences.entries()) {
+      this.#take(index, tokens);
+      this.#tell(index);
     }
   }
 
-  /** What is left of each sequence, once the answer is known. */
-  finish(hypotheses: readonly Hypothesis[]): void {
-    for (const [index, { tokenIds }] of hypotheses.entries()) {
-      const line = this.#take(
-        index,
-        tokenIds.slice(this.#lines[index]?.numTokens ?? this.#promptTokenIds.length),
-      );
-      line.text += line.detokenizer.flush();
-      this.#emit(index);
-    }
+  /** The sequences of the answer, once it is known; what was not told of them is told before. */
+  finish(hypotheses: readonly Hypothesis[]): GeneratedSequence[] {
+    return hypotheses.map((hypothesis, index) => {
+      const { promptTokenIds, stops = [] } = this.#options;
+      const { tokenIds, logprobs, finishReason, stop, score } = hypothesis;
+      const taken = this.#lines[index]?.numTokens ?? promptTokenIds.length;
+      const end = this.#endToken(hypothesis);
+      const rest = {
+        tokenIds: tokenIds.slice(taken, end ? -1 : undefined),
+        ...(logprobs && { logprobs: logprobs.slice(taken - promptTokenIds.length) }),
+      };
+      const isCut = stop?.kind === "string" && !this.#options.includeStop;
+      const line = this.#take(index, rest, isCut);
+      this.#append(line, line.answer.end(isCut ? stop.keptBytes : undefined));
+      this.#tell(index);
+      return {
+        text: line.text,
+        tokenIds,
+        tokens: line.tokens,
+        finishReason,
+        ...(end && { endToken: end }),
+        ...(stop && { stop: stop.kind === "string" ? (stops[stop.index] as string) : stop.tokenId }),
+        ...(score !== undefined && { score }),
+      };
+    });
   }
 
-  #take(index: number, tokenIds: readonly number[]): Line {
+  /** The last token where it ended the sequence and is no part of the text: an end-of-text, or a stop token. */
+  #endToken({ tokenIds, finishReason, stop, logprobs }: Hypothesis): AnswerToken | undefined {
+    const isToken = stop === undefined || (stop.kind === "token" && !this.#options.includeStop);
+    if (finishReason !== "stop" || !isToken) return undefined;
+    const own = logprobs?.at(-1);
+    return { tokenId: tokenIds.at(-1) as number, text: "", ...(own && { logprobs: own }) };
+  }
+
+  #take(index: number, { tokenIds, logprobs }: SettledTokens, isCut = false): Line {
     this.#lines[index] ??= this.#start();
     const line = this.#lines[index];
     line.numTokens += tokenIds.length;
-    for (const id of tokenIds) line.text += line.detokenizer.push(id);
+    for (const [i, id] of tokenIds.entries()) {
+      if (isCut) line.answer.keep(id, logprobs?.[i]);
+      else this.#append(line, line.answer.push(id, logprobs?.[i]));
+    }
     return line;
   }
 
-  #start(): Line {
-    const detokenizer = new Detokenizer(this.#tokenizer, { skipSpecialTokens: true });
-    const text = this.#promptTokenIds.map((id) => detokenizer.push(id)).join("");
-    return { detokenizer, numTokens: this.#promptTokenIds.length, text };
+  #append(line: Line, { text, tokens }: Part): void {
+    line.text += text;
+    line.tokens.push(...tokens);
   }
 
-  #emit(index: number): void {
+  #start(): Line {
+    const { tokenizer, promptTokenIds, prefix } = this.#options;
+    const answer = answerText(tokenizer, promptTokenIds, this.#stopBytes);
+    const text = prefix ?? answer.promptText;
+    return { answer, numTokens: promptTokenIds.length, text, tokens: [], textTold: 0, tokensTold: 0 };
+  }
+
+  #tell(index: number): void {
+    const { onPiece, tellsTokens } = this.#options;
     const line = this.#lines[index] as Line;
-    if (line.text === "") return;
-    this.#onPiece({ index, text: line.text });
-    line.text = "";
+    const text = line.text.slice(line.textTold);
+    const tokens = line.tokens.slice(line.tokensTold);
+    if (text === "" && !(tellsTokens && tokens.length > 0)) return;
+    line.textTold = line.text.length;
+    line.tokensTold = line.tokens.length;
+    onPiece?.({ index, text, tokens });
   }
 }

@@ -2,14 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import type { ErrorCode } from "../errors.ts";
-import {
-  MODES,
-  type ParseOptions,
-  parseGenerationParams,
-  parseJsonBody,
-  refuseManyValues,
-  requestSchema,
-} from "./params.ts";
+import { parseJsonBody, refuseManyValues } from "./body.ts";
+import { MODES, type ParseOptions, parseGenerationParams, requestSchema } from "./params.ts";
 
 const OPTIONS: ParseOptions = { contextLength: 256, randomSeed: () => 4242 };
 const MODE_NAMES = Object.keys(MODES);
@@ -76,6 +70,10 @@ test("no_repeat_ngram_size is 2 in beam mode, and elsewhere counts only when it 
   }
 });
 
+const BIAS =
+  'logit_bias must be an object of at most 1024 token ids and numbers from -100 to 100, such as {"262": -5}';
+const STOP = "stop must be a string of 1 to 256 bytes in UTF-8, or a list of at most 64 of them";
+
 test("every field is checked in every mode, and the message gives the range and what came", () => {
   const wrong: [field: string, value: unknown, message: string][] = [
     ["input", null, "input must be a string, got null"],
@@ -92,7 +90,35 @@ test("every field is checked in every mode, and the message gives the range and 
       null,
       "max_length must be an integer from 1 to 256, got null; leave the field out for its default",
     ],
-    ["max_new_tokens", 0, "max_new_tokens must be an integer from 1 to 256, got 0"],
+    ["max_new_tokens", -1, "max_new_tokens must be an integer from 0 to 256, got -1"],
+    ["truncate", 0, "truncate must be an integer from 1 to 256, got 0"],
+    ["min_p", 1.1, "min_p must be a number from 0 to 1, got 1.1"],
+    ["length_penalty", "1", 'length_penalty must be a number, got "1" (a string)'],
+    ["early_stopping", 1, "early_stopping must be true or false, got 1"],
+    ["best_of", 65, "best_of must be an integer from 1 to 64, got 65"],
+    ["repetition_penalty", 0, "repetition_penalty must be a number greater than 0, got 0"],
+    ["frequency_penalty", 2.5, "frequency_penalty must be a number from -2 to 2, got 2.5"],
+    ["presence_penalty", -3, "presence_penalty must be a number from -2 to 2, got -3"],
+    ["logit_bias", { "1": 101 }, `${BIAS}, got 101 in it`],
+    ["logit_bias", { a: 1 }, `${BIAS}, got 1 in it`],
+    ["logit_bias", [1], `${BIAS}, got a list`],
+    ["logit_bias", Object.fromEntries(new Array(1025).fill(1).entries()), `${BIAS}, got an object`],
+    [
+      "logit_bias",
+      JSON.parse('{"__proto__": 1}'),
+      'logit_bias must have token ids for names, got "__proto__"',
+    ],
+    ["ignore_eos", "yes", 'ignore_eos must be true or false, got "yes" (a string)'],
+    ["stop", 5, `${STOP}, got 5`],
+    ["stop", "é".repeat(129), `${STOP}, got "${"é".repeat(60)}…" (a string)`],
+    ["stop", ["a", 7], `${STOP}, got 7 in it`],
+    ["stop", new Array(65).fill("a"), `${STOP}, got a list`],
+    ["stop_token_ids", [1, -1], "stop_token_ids must be a list of at most 64 token ids, got -1 in it"],
+    ["min_new_tokens", -1, "min_new_tokens must be an integer of at least 0, got -1"],
+    ["logprobs", 21, "logprobs must be an integer from 0 to 20, got 21"],
+    ["logprobs", true, "logprobs must be an integer from 0 to 20, got true (a boolean)"],
+    ["include_stop", 0, "include_stop must be true or false, got 0"],
+    ["echo", "no", 'echo must be true or false, got "no" (a string)'],
     ["num_return_sequences", 0, "num_return_sequences must be an integer from 1 to 64, got 0"],
     ["num_return_sequences", 65, "num_return_sequences must be an integer from 1 to 64, got 65"],
     ["top_p", -0.1, "top_p must be a number from 0 to 1, got -0.1"],
@@ -130,7 +156,12 @@ test("the ends of every range are accepted, and so are integers written as 50.0"
   const edges: [field: string, values: unknown[]][] = [
     ["input", ["", "<|endoftext|>"]],
     ["max_length", [1, 256, JSON.parse("50.0"), JSON.parse("5e1")]],
-    ["max_new_tokens", [1, 256]],
+    ["max_new_tokens", [0, 256]],
+    ["stop", ["x", [], "é".repeat(128), new Array(64).fill("a")]],
+    ["logit_bias", [{}, { 0: -100, 50256: 100 }, Object.fromEntries(new Array(1024).fill(1).entries())]],
+    ["logprobs", [0, 20]],
+    ["frequency_penalty", [-2, 2]],
+    ["length_penalty", [-3, 0, 1e9]],
     ["num_return_sequences", [1, 5]],
     ["top_p", [0, 1]],
     ["top_k", [0, 1, 1e6]],
@@ -189,7 +220,7 @@ test("an unknown field is refused by name, with the one that was meant", () => {
     refused("unknown_field", 'The field "max_lenght" is unknown; did you mean "max_length"?'),
   );
   assert.throws(meant("topk"), refused("unknown_field", /did you mean "top_k"/));
-  assert.throws(meant("x"), refused("unknown_field", /the known ones are input, max_length, .*, seed$/));
+  assert.throws(meant("x"), refused("unknown_field", /the known ones are input, max_length, .*, echo$/));
   assert.throws(meant("constructor"), refused("unknown_field", /"constructor" is unknown/));
   assert.throws(
     () => parse(JSON.parse('{"input":"a","__proto__":{"top_k":1}}')),
@@ -270,11 +301,11 @@ test("a body that is nested a hundred thousand deep is refused like any other", 
 
 test("a body of many values is refused unparsed, one of much text is not", () => {
   const bytes = (text: string) => Buffer.from(text);
-  const many = refused("invalid_body", /more than 1000 values/);
-  for (const text of ["[".repeat(2000), `{"a":[${"1,".repeat(2000)}1]}`, '{"a":'.repeat(2000)]) {
+  const many = refused("invalid_body", /more than 4000 values/);
+  for (const text of ["[".repeat(5000), `{"a":[${"1,".repeat(5000)}1]}`, '{"a":'.repeat(5000)]) {
     assert.throws(() => refuseManyValues(bytes(text)), many);
   }
-  for (const text of [",".repeat(2000), '\\"['.repeat(2000), "\\\\", "[é{".repeat(2000)]) {
+  for (const text of [",".repeat(5000), '\\"['.repeat(5000), "\\\\", "[é{".repeat(5000)]) {
     refuseManyValues(bytes(`{"input":"${text}"}`));
   }
   refuseManyValues(bytes(""));

@@ -2,23 +2,50 @@
 // which. Makes `GenerationParams` of a JSON body. The prompt's length is compared with the limits by the service,
 // which can count tokens.
 import { z } from "zod";
-import type { Search } from "../decoding/decoding-params.ts";
+import type { DecodingParams, Search } from "../decoding/decoding-params.ts";
 import { GptError } from "../errors.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
-import { describeValue, expectation, fieldsOf, nearest, quote } from "../wording.ts";
+import { describeValue } from "../wording.ts";
+import { type Fields, requireObject } from "./body.ts";
+import { parseFields, refuseUnknown } from "./fields.ts";
 import type { GenerationParams } from "./generation.ts";
+import {
+  LOGPROBS_MAX,
+  refuseStrangeBias,
+  SEARCH_FIELDS,
+  searchExtras,
+  stopStringsOf,
+} from "./search-fields.ts";
 
 /** The parameters that shape a search, and the modes that read them. */
 export const MODES = {
-  "sample-top-p": { reads: ["top_p", "top_k"], help: "Draws from the most likely tokens that hold top_p." },
-  "sample-top-k": { reads: ["top_k"], help: "Draws from the top_k most likely tokens." },
-  sample: { reads: ["top_p", "top_k", "temperature"], help: "The general form of the two above." },
-  beam: { reads: ["num_beams", "no_repeat_ngram_size"], help: "Beam search for the most likely texts." },
+  "sample-top-p": {
+    reads: ["top_p", "top_k", "min_p", "best_of"],
+    help: "Draws from the most likely tokens that hold top_p.",
+  },
+  "sample-top-k": { reads: ["top_k", "min_p", "best_of"], help: "Draws from the top_k most likely tokens." },
+  sample: {
+    reads: ["top_p", "top_k", "temperature", "min_p", "best_of"],
+    help: "The general form of the two above.",
+  },
+  beam: {
+    reads: ["num_beams", "no_repeat_ngram_size", "length_penalty", "early_stopping"],
+    help: "Beam search for the most likely texts.",
+  },
   greedy: { reads: [], help: "Takes the most likely token at every step; all sequences are equal." },
 } as const satisfies Record<string, { reads: readonly SearchParameter[]; help: string }>;
 
 export type Mode = keyof typeof MODES;
-type SearchParameter = "top_p" | "top_k" | "temperature" | "num_beams" | "no_repeat_ngram_size";
+type SearchParameter =
+  | "top_p"
+  | "top_k"
+  | "temperature"
+  | "min_p"
+  | "best_of"
+  | "num_beams"
+  | "no_repeat_ngram_size"
+  | "length_penalty"
+  | "early_stopping";
 
 const SEED_MAX = 2 ** 32 - 1;
 const DEFAULT_MAX_LENGTH = 100;
@@ -39,6 +66,18 @@ const FILTERS = {
     .describe("Divides the logits: below 1 likely tokens become likelier, above 1 less so."),
 };
 
+/** How a beam search weighs its texts, likewise. */
+const BEAM_FIELDS = {
+  length_penalty: z
+    .number()
+    .default(1)
+    .describe("The power of its length by which a text's score is divided; above 0 longer texts win."),
+  early_stopping: z
+    .boolean()
+    .default(false)
+    .describe("A beam search ends as soon as num_beams texts have ended."),
+};
+
 /** What every mode can use, likewise. */
 const COMMON = {
   no_repeat_ngram_size: z
@@ -53,6 +92,31 @@ const COMMON = {
     .nullable()
     .default(null)
     .describe("The same seed gives the same texts; -1 or null takes a fresh random one."),
+};
+
+/** What an answer tells. */
+const ANSWER_FIELDS = {
+  min_new_tokens: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe("No end-of-text and no stop token comes before so many new tokens."),
+  logprobs: z
+    .int()
+    .min(0)
+    .max(LOGPROBS_MAX)
+    .optional()
+    .describe(
+      "Answers objects that tell how likely each token was, and so many of the most likely ones beside it.",
+    ),
+  include_stop: z
+    .boolean()
+    .default(false)
+    .describe("What ended a text stays in it: a stop string with the rest of its token, or a stop token."),
+  echo: z
+    .boolean()
+    .default(true)
+    .describe("The texts begin with the input; with logprobs its tokens are told too."),
 };
 
 export interface ParameterLimits {
@@ -79,10 +143,18 @@ export function requestSchema(limits: ParameterLimits) {
       .describe("Largest number of tokens of a sequence, the input's tokens included."),
     max_new_tokens: z
       .int()
+      .min(0)
+      .max(contextLength)
+      .optional()
+      .describe(
+        "Largest number of tokens after the input; replaces max_length. With 0 nothing is generated.",
+      ),
+    truncate: z
+      .int()
       .min(1)
       .max(contextLength)
       .optional()
-      .describe("Extension: largest number of tokens after the input; replaces max_length."),
+      .describe("Only the last so many tokens of the input are given to the model."),
     num_return_sequences: z
       .int()
       .min(1)
@@ -100,7 +172,16 @@ export function requestSchema(limits: ParameterLimits) {
       .max(maxNumBeams)
       .default(Math.min(5, maxNumBeams))
       .describe("Number of texts that a beam search keeps at every step."),
+    ...BEAM_FIELDS,
+    best_of: z
+      .int()
+      .min(1)
+      .max(maxNumReturnSequences)
+      .optional()
+      .describe("So many texts are drawn, and the num_return_sequences most likely of them are returned."),
     ...COMMON,
+    ...SEARCH_FIELDS,
+    ...ANSWER_FIELDS,
   });
 }
 
@@ -114,7 +195,6 @@ export interface ParseOptions extends ParameterLimits {
   readonly allowTokenIds?: boolean;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
 type RequestSchema = ReturnType<typeof requestSchema>;
 type Parameters = z.output<RequestSchema>;
 
@@ -144,64 +224,64 @@ export function parseGenerationParams(body: unknown, options: ParseOptions): Gen
   const parameters = parseFields(prompt ? { ...rest, input: "" } : rest, schema);
   checkTogether(parameters, fields);
 
-  const { max_new_tokens: maxNewTokens, mode, seed } = parameters;
-  const bansNgrams = mode === "beam" || fields.no_repeat_ngram_size !== undefined;
+  const { max_new_tokens: maxNewTokens, truncate, include_stop: includeStop, echo } = parameters;
+  const stopStrings = stopStringsOf(parameters);
+  const bestOf = bestOfRead(parameters);
   return {
     ...(prompt ? { promptTokenIds: prompt } : { input: parameters.input }),
-    ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
-    decoding: {
-      maxLength: parameters.max_length,
-      numReturnSequences: parameters.num_return_sequences,
-      seed: seed === null || seed === -1 ? options.randomSeed() : seed,
-      noRepeatNgramSize: bansNgrams ? parameters.no_repeat_ngram_size : 0,
-      search: searchOf(parameters),
-    },
+    ...(maxNewTokens !== undefined && { maxNewTokens }),
+    ...(truncate !== undefined && { truncatePrompt: truncate }),
+    ...(stopStrings.length > 0 && { stopStrings }),
+    ...(includeStop && { includeStop }),
+    ...(!echo && { echo }),
+    ...(parameters.logprobs !== undefined && { tellsLogprobs: true }),
+    ...(bestOf !== undefined && { keepBest: parameters.num_return_sequences }),
+    decoding: decodingOf(parameters, fields, options.randomSeed),
   };
 }
 
+function decodingOf(parameters: Parameters, fields: Fields, randomSeed: () => number): DecodingParams {
+  const { mode, seed, logprobs, echo } = parameters;
+  const bansNgrams = mode === "beam" || fields.no_repeat_ngram_size !== undefined;
+  const bestOf = bestOfRead(parameters);
+  return {
+    maxLength: parameters.max_length,
+    numReturnSequences: bestOf ?? parameters.num_return_sequences,
+    seed: seed === null || seed === -1 ? randomSeed() : seed,
+    noRepeatNgramSize: bansNgrams ? parameters.no_repeat_ngram_size : 0,
+    search: searchOf(parameters),
+    ...searchExtras(parameters, parameters.min_new_tokens),
+    ...(logprobs !== undefined ? { logprobs } : bestOf !== undefined && { logprobs: 0 }),
+    ...(logprobs !== undefined && echo && { promptLogprobs: true }),
+  };
+}
+
+/** How many sequences are drawn of which the best are returned; undefined where the mode does not choose among any. */
+function bestOfRead({ mode, best_of: bestOf, num_return_sequences: count }: Parameters): number | undefined {
+  const reads: readonly SearchParameter[] = MODES[mode].reads;
+  return bestOf !== undefined && bestOf > count && reads.includes("best_of") ? bestOf : undefined;
+}
+
 /** What a filter is set to where the mode does not read it: no effect. */
-const OFF = { top_p: 1, top_k: 0, temperature: 1 } as const;
+const OFF = { top_p: 1, top_k: 0, temperature: 1, min_p: 0 } as const;
 
 function searchOf(parameters: Parameters): Search {
   const { mode } = parameters;
   if (mode === "greedy") return { kind: "greedy" };
   if (mode === "beam") {
-    return { kind: "beam", numBeams: parameters.num_beams, lengthPenalty: 1, earlyStopping: false };
+    const { num_beams: numBeams, length_penalty: lengthPenalty, early_stopping: earlyStopping } = parameters;
+    return { kind: "beam", numBeams, lengthPenalty, earlyStopping };
   }
   const reads: readonly SearchParameter[] = MODES[mode].reads;
   const value = (name: keyof typeof OFF): number => (reads.includes(name) ? parameters[name] : OFF[name]);
-  return { kind: "sample", temperature: value("temperature"), topK: value("top_k"), topP: value("top_p") };
-}
-
-function requireObject(body: unknown): Fields {
-  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Fields;
-  throw new GptError(
-    "invalid_body",
-    `The request must be a JSON object such as {"input": "Some text"}, got ${describeValue(body)}`,
-  );
-}
-
-/** Own keys only, `__proto__` among them: none but the known names goes further. */
-function refuseUnknown(fields: Fields, known: readonly string[]): void {
-  const unknown = Object.keys(fields).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  const meant = nearest(unknown, known);
-  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
-  throw new GptError("unknown_field", `The field ${quote(unknown)} is unknown; ${hint}`);
-}
-
-function parseFields(fields: Fields, schema: RequestSchema): Parameters {
-  const result = schema.safeParse(fields);
-  if (result.success) return result.data;
-  const name = String(result.error.issues[0]?.path[0]);
-  const value = fields[name];
-  if (value === undefined) throw new GptError("invalid_field", `The required field ${name} is missing`);
-  const { default: preset, ...field } = fieldsOf(schema)[name] ?? {};
-  const hint = value === null && preset !== undefined ? "; leave the field out for its default" : "";
-  throw new GptError(
-    "invalid_field",
-    `${name} must be ${expectation(field)}, got ${describeValue(value)}${hint}`,
-  );
+  const minP = value("min_p");
+  return {
+    kind: "sample",
+    temperature: value("temperature"),
+    topK: value("top_k"),
+    topP: value("top_p"),
+    ...(minP > 0 && { minP }),
+  };
 }
 
 function parseTokenIds(value: unknown, rest: Fields): readonly number[] {
@@ -226,92 +306,21 @@ function checkTogether(parameters: Parameters, fields: Fields): void {
   if (fields.max_length !== undefined && fields.max_new_tokens !== undefined) {
     throw new GptError("invalid_field", "max_length and max_new_tokens exclude each other; send one of them");
   }
+  refuseStrangeBias(fields);
   const { mode, num_beams: numBeams, num_return_sequences: numReturnSequences } = parameters;
+  const reads: readonly SearchParameter[] = MODES[mode].reads;
+  const { best_of: bestOf } = parameters;
+  if (bestOf !== undefined && bestOf < numReturnSequences && reads.includes("best_of")) {
+    throw new GptError(
+      "invalid_field",
+      `best_of must be at least num_return_sequences (${numReturnSequences}), got ${bestOf}`,
+    );
+  }
   if (mode === "beam" && numReturnSequences > numBeams) {
     const isDefault = fields.num_return_sequences === undefined ? ", the default" : "";
     throw new GptError(
       "invalid_field",
       `num_return_sequences must be at most num_beams (${numBeams}) in beam mode, got ${numReturnSequences}${isDefault}`,
     );
-  }
-}
-
-/**
- * The JSON object in a request body of UTF-8 bytes.
- * @throws GptError `invalid_json` or `invalid_body`
- */
-export function parseJsonBody(bytes: Uint8Array): Fields {
-  if (bytes.length === 0) {
-    throw new GptError(
-      "invalid_json",
-      'The request body is empty; send a JSON object such as {"input": "Some text"}',
-    );
-  }
-  return requireObject(parseJson(bytes));
-}
-
-/** Of one body; a request has a dozen. */
-const VALUES_MAX = 1000;
-
-/**
- * Refuses a body with far more values than any request has before it is parsed: megabytes of brackets or short fields
- * take a second to parse, in which nothing else is answered. Text costs little, however long it is.
- * @throws GptError `invalid_body`
- */
-export function refuseManyValues(bytes: Uint8Array): void {
-  let isText = false;
-  let count = 0;
-  for (let i = 0; i < bytes.length && count <= VALUES_MAX; i++) {
-    const char = bytes[i];
-    if (char === CHAR.quote) isText = !isText;
-    else if (isText && char === CHAR.backslash) i++;
-    else if (!isText && (char === CHAR.comma || char === CHAR.list || char === CHAR.object)) count++;
-  }
-  if (count <= VALUES_MAX) return;
-  throw new GptError(
-    "invalid_body",
-    `The request body holds more than ${VALUES_MAX} values, and a request is one flat object`,
-  );
-}
-
-const CHAR = { quote: 0x22, backslash: 0x5c, comma: 0x2c, list: 0x5b, object: 0x7b } as const;
-
-// AWS CLI v2 takes --body for base64 unless told otherwise, and sends whatever that decodes to, correctly signed.
-const BASE64_HINT =
-  "AWS CLI v2 sends such bytes unless it is called with --cli-binary-format raw-in-base64-out";
-
-function parseJson(bytes: Uint8Array): unknown {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new GptError("invalid_json", `The request body is not UTF-8 text; ${BASE64_HINT}`, { cause });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new GptError(
-      "invalid_json",
-      `The request body is not JSON: ${(cause as Error).message}${hintFor(text)}`,
-      {
-        cause,
-      },
-    );
-  }
-}
-
-function hintFor(text: string): string {
-  if (isEncodedObject(text)) return "; it is base64: send the JSON object as it is";
-  return /[^\P{Cc}\t\n\r]/u.test(text) ? `; ${BASE64_HINT}` : "";
-}
-
-/** Whether a text is a JSON object in base64, in either alphabet, folded or not. */
-function isEncodedObject(text: string): boolean {
-  const letters = text.replace(/\s+/g, "");
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(letters)) return false;
-  try {
-    return typeof JSON.parse(Buffer.from(letters, "base64").toString()) === "object";
-  } catch {
-    return false;
   }
 }

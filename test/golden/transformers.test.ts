@@ -1,7 +1,6 @@
 // Replays what transformers answered to random checkpoints and requests (test/fixtures/generation/generation.json;
 // `conformance/generation/run.sh fixtures` writes it): token ids, their order, beam scores, logits and
-// log-probabilities. No case of the file hangs on less than 1e-3. Early stopping and length penalties, which no request
-// can ask for, are among them.
+// log-probabilities. No case of the file hangs on less than 1e-3.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,8 +9,9 @@ import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
 import { packageRoot } from "../../src/generator/model-directory.ts";
 import { loadModel } from "../../src/model/loading/load-model.ts";
 import { score } from "../../src/offline/score.ts";
+import { parseGenerationParams } from "../../src/request/params.ts";
 import { type CheckpointOptions, temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
-import { beams, generateAll, someDecoding } from "../support/inline-engine.ts";
+import { generateAll } from "../support/inline-engine.ts";
 
 interface Case {
   readonly prompt: readonly number[];
@@ -22,6 +22,8 @@ interface Case {
   readonly num_return_sequences: number;
   readonly early_stopping?: boolean;
   readonly length_penalty?: number;
+  /** Further parameters, by their names in a request. */
+  readonly extras: Readonly<Record<string, unknown>>;
   readonly new_tokens: readonly (readonly number[])[];
   readonly scores?: readonly number[];
 }
@@ -42,19 +44,13 @@ interface Entry {
 const file = join(packageRoot(), "test/fixtures/generation/generation.json");
 const { entries } = JSON.parse(readFileSync(file, "utf8")) as { entries: readonly Entry[] };
 
-function decodingOf(c: Case): DecodingParams {
-  return someDecoding({
-    maxLength: c.max_length,
-    noRepeatNgramSize: c.no_repeat_ngram_size,
-    numReturnSequences: c.num_return_sequences,
-    search:
-      c.num_beams === 0
-        ? { kind: "greedy" }
-        : beams(c.num_beams, {
-            earlyStopping: c.early_stopping ?? false,
-            lengthPenalty: c.length_penalty ?? 1,
-          }),
-  });
+function decodingOf({ prompt, num_beams, extras, ...request }: Case): DecodingParams {
+  const { max_length, no_repeat_ngram_size, num_return_sequences, early_stopping, length_penalty } = request;
+  const mode = num_beams === 0 ? { mode: "greedy" } : { mode: "beam", num_beams };
+  const search = { ...mode, max_length, no_repeat_ngram_size, num_return_sequences };
+  const body = { prompt_token_ids: prompt, ...search, early_stopping, length_penalty, ...extras };
+  const options = { contextLength: 2 ** 20, randomSeed: () => 1, allowTokenIds: true };
+  return parseGenerationParams(JSON.parse(JSON.stringify(body)), options).decoding;
 }
 
 function assertClose(actual: readonly number[], expected: readonly number[], what: string): void {

@@ -179,6 +179,14 @@ const TESTS: {
         const request = { ...prompt(31), max_length: undefined, max_new_tokens: 2, mode };
         return refuses(digits, request, "prompt_too_long");
       }),
+    "0": async () => {
+      const { sequences, promptTokens } = await ask(words, {
+        input: "One two",
+        max_new_tokens: 0,
+        max_length: undefined,
+      });
+      assert.deepEqual([sequences[0]?.text, sequences[0]?.tokenIds.length], ["One two", promptTokens]);
+    },
     "beside `max_length`": () =>
       refuses(digits, { ...prompt(3), max_length: 9, max_new_tokens: 2 }, "invalid_field"),
   },
@@ -299,7 +307,7 @@ const TESTS: {
         prompt_token_ids: ALL,
         mode: "beam",
       });
-      const asItStands = { text: "", tokenIds: ALL, finishReason: "length" };
+      const asItStands = { text: "", tokenIds: ALL, tokens: [], finishReason: "length" };
       assert.deepEqual(sequences, [asItStands, asItStands]);
       assert.equal(generatedTokens, 0);
       // Token 12 ends a text. It and token 11 are all that is left: one beam ends at once, the other uses both up.

@@ -34,6 +34,7 @@ export const EDGES = {
   max_new_tokens: {
     "more than fit after the prompt into `n_positions`": "Refused with `prompt_too_long`.",
     "beside `max_length`": "Refused with `invalid_field`.",
+    "0": "The input comes back, with `logprobs` and how likely its tokens were.",
   },
   num_return_sequences: {
     "in `greedy`": "So many equal texts, computed once. transformers refuses more than one.",
@@ -78,4 +79,71 @@ export const EDGES = {
     "-1, null or none": "A random one, which the answer names.",
     "4294967295, the largest": "Like any other.",
   },
-} as const satisfies Record<Parameter, Record<string, string>>;
+} as const satisfies Partial<Record<Parameter, Record<string, string>>>;
+
+/** The same for the parameters that go beyond the contract. */
+export const FURTHER_EDGES = {
+  truncate: {
+    "as many as the prompt has tokens, or more": "No effect.",
+    "with a long input":
+      "The model reads the last tokens only; the answer begins with the whole input all the same.",
+  },
+  min_p: {
+    "1": "The tokens that are as likely as the most likely one.",
+  },
+  length_penalty: {
+    "0": "The sum of the log-probabilities decides, so that short texts win.",
+  },
+  early_stopping: {
+    true: "The search ends with the step in which `num_beams` texts have ended.",
+  },
+  best_of: {
+    "below `num_return_sequences`": "Refused with `invalid_field` in the modes that read it.",
+    "with texts of equal mean log-probability": "The one drawn first.",
+  },
+  repetition_penalty: {
+    "with a token that occurs often": "Counts once, as in transformers.",
+  },
+  frequency_penalty: {
+    "with tokens of the input": "They do not count; neither do they for `presence_penalty`.",
+  },
+  presence_penalty: {
+    "with a token that was generated often": "Counts once.",
+  },
+  logit_bias: {
+    "of a token outside the vocabulary": "Refused with `invalid_field`.",
+    "in beam mode": "Is added to log-probabilities, as in transformers; the scores are those with it.",
+  },
+  ignore_eos: {
+    "with `stop_token_ids` that name the end-of-text token": "That ends a text all the same.",
+  },
+  stop: {
+    "an empty list": "None.",
+    "an empty string": "Refused with `invalid_field`.",
+    "in the input, or half in it":
+      "Is not seen: only new tokens are searched. transformers searches the input too.",
+    "inside a token, or over several": "The text ends before it; the rest of its last token is dropped.",
+    "two that end with the same token":
+      "The one that ends first; of two that end at the same place the longer one.",
+    "completed by the last token that `max_length` allows": "Finish reason `stop`.",
+    "in beam mode": "A text with it has ended, and competes with the others as one with an end-of-text does.",
+  },
+  stop_token_ids: {
+    "of a token outside the vocabulary": "Refused with `invalid_field`.",
+  },
+  min_new_tokens: {
+    "beside `stop`": "Does not delay stop strings, as in transformers.",
+    "above what `max_length` leaves": "No end-of-text comes.",
+  },
+  logprobs: {
+    "0": "The numbers of the tokens themselves.",
+    "with filters, penalties or a temperature": "The numbers of the model before all of them, in every mode.",
+    "of the first token of the input": "`null`: nothing is before it.",
+  },
+  include_stop: {
+    "with a stop string that ends inside a token": "The whole token stays in the text.",
+  },
+  echo: {
+    false: "The texts begin behind the input.",
+  },
+} as const satisfies Record<Exclude<Parameter, keyof typeof EDGES>, Record<string, string>>;

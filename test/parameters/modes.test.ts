@@ -30,28 +30,57 @@ const options: ParseOptions = {
   allowTokenIds: true,
 };
 
-/** Values that differ in effect wherever the parameter has one, and values that are out of range in every mode. */
-const PARAMETERS: Record<string, { readonly values: readonly unknown[]; readonly bad: readonly unknown[] }> =
-  {
-    max_length: { values: [8, 20], bad: [0, -1, 41, 1.5, "20", null, true, 1e30] },
-    max_new_tokens: { values: [2, 9], bad: [0, -1, 41, 1.5, "20", true] },
-    num_return_sequences: { values: [1, 2, 4], bad: [0, -1, 9, 2.5, "3", null] },
-    mode: { values: ["greedy", "beam", "sample", "sample-top-k"], bad: ["", "Greedy", "top-p", 1, null] },
-    top_p: { values: [0.3, 0.6, 0.999], bad: [-0.1, 1.01, "0.9", null] },
-    top_k: { values: [2, 7, 0], bad: [-1, 0.5, "50", null] },
-    temperature: { values: [0.2, 1, 5], bad: [0, -1, "0.7", null] },
-    num_beams: { values: [4, 6, 8], bad: [0, -1, 10, 2.5, "5", null] },
-    no_repeat_ngram_size: { values: [0, 1, 2], bad: [-1, 1.5, "2", null] },
-    seed: { values: [0, 1, 4_294_967_295], bad: [-2, 4_294_967_296, 0.5, "1"] },
-  };
+const END = 60;
+const ENDS = [49, ...Array.from({ length: 30 }, (_, i) => 2 * i)];
 
+/** Values that differ in effect wherever the parameter has one, and values that are out of range in every mode. */
+const PARAMETERS: Record<
+  string,
+  { readonly values: readonly unknown[]; readonly bad: readonly unknown[]; readonly beside?: object }
+> = {
+  max_length: { values: [8, 20], bad: [0, -1, 41, 1.5, "20", null, true, 1e30] },
+  max_new_tokens: { values: [0, 2, 9], bad: [-1, 41, 1.5, "20", true] },
+  num_return_sequences: { values: [1, 2, 4], bad: [0, -1, 9, 2.5, "3", null] },
+  mode: { values: ["greedy", "beam", "sample", "sample-top-k"], bad: ["", "Greedy", "top-p", 1, null] },
+  top_p: { values: [0.3, 0.6, 0.999], bad: [-0.1, 1.01, "0.9", null] },
+  top_k: { values: [2, 7, 0], bad: [-1, 0.5, "50", null] },
+  temperature: { values: [0.2, 1, 5], bad: [0, -1, "0.7", null] },
+  num_beams: { values: [4, 6, 8], bad: [0, -1, 10, 2.5, "5", null] },
+  no_repeat_ngram_size: { values: [0, 1, 2], bad: [-1, 1.5, "2", null] },
+  truncate: { values: [1, 2, 3], bad: [0, -1, 41, "3"] },
+  min_p: { values: [0, 0.3, 0.9], bad: [-0.1, 1.1, "0.5"] },
+  length_penalty: { values: [-1, 0, 1], bad: ["1", null, true] },
+  early_stopping: {
+    values: [false, true],
+    bad: ["never", 1],
+    beside: { stop_token_ids: ENDS, length_penalty: 3 },
+  },
+  best_of: { values: [4, 6, 8], bad: [0, 9, 2.5, "5"] },
+  repetition_penalty: { values: [0.5, 1, 2], bad: [0, -1, "1.2"] },
+  frequency_penalty: { values: [-2, 0, 2], bad: [-2.1, 2.1, "1"] },
+  presence_penalty: { values: [-2, 0, 2], bad: [-2.1, 2.1, "1"] },
+  logit_bias: { values: [{}, { 3: 5 }, { 3: -100, 4: 100 }], bad: [[], { x: 1 }, { 3: 101 }, { 3: "1" }] },
+  ignore_eos: { values: [false, true], bad: [0, "true"], beside: { logit_bias: { [END]: 50 } } },
+  stop_token_ids: { values: [[], ENDS], bad: [[-1], 5, [1.5], new Array(65).fill(1)] },
+  min_new_tokens: { values: [0, 8], bad: [-1, 1.5, "3"], beside: { stop_token_ids: ENDS } },
+  logprobs: { values: [0, 1, 20], bad: [-1, 21, 0.5, true] },
+  seed: { values: [0, 1, 4_294_967_295], bad: [-2, 4_294_967_296, 0.5, "1"] },
+};
+
+/** What has an effect on texts alone, which this model has none of; `further-edges.test.ts` is about it. */
+const TEXTUAL = ["input", "stop", "include_stop", "echo"];
 /** What every mode reads. The n-gram ban is read in all modes when it is sent. */
-const ALWAYS = ["max_length", "max_new_tokens", "num_return_sequences", "mode", "no_repeat_ngram_size"];
+const ALWAYS = [
+  ...["max_length", "max_new_tokens", "num_return_sequences", "mode", "no_repeat_ngram_size", "truncate"],
+  ...["repetition_penalty", "frequency_penalty", "presence_penalty", "logit_bias"],
+  ...["ignore_eos", "stop_token_ids", "min_new_tokens", "logprobs"],
+];
+const DRAWN = ["min_p", "best_of", "seed", ...ALWAYS];
 const READS: Record<Mode, readonly string[]> = {
-  "sample-top-p": ["top_p", "top_k", "seed", ...ALWAYS],
-  "sample-top-k": ["top_k", "seed", ...ALWAYS],
-  sample: ["top_p", "top_k", "temperature", "seed", ...ALWAYS],
-  beam: ["num_beams", ...ALWAYS],
+  "sample-top-p": ["top_p", "top_k", ...DRAWN],
+  "sample-top-k": ["top_k", ...DRAWN],
+  sample: ["top_p", "top_k", "temperature", ...DRAWN],
+  beam: ["num_beams", "length_penalty", "early_stopping", ...ALWAYS],
   greedy: ALWAYS,
 };
 const MODE_NAMES = Object.keys(READS) as Mode[];
@@ -69,18 +98,18 @@ async function outputOf(request: object): Promise<string> {
 }
 
 it("the table names every parameter and every mode", () => {
-  const known = Object.keys(requestSchema(options).shape).filter((name) => name !== "input");
+  const known = Object.keys(requestSchema(options).shape).filter((name) => !TEXTUAL.includes(name));
   assert.deepEqual(Object.keys(PARAMETERS).sort(), known.sort());
   assert.deepEqual(Object.keys(MODES).sort(), [...MODE_NAMES].sort());
 });
 
 for (const mode of MODE_NAMES) {
   describe(`mode ${mode}`, () => {
-    for (const [name, { values, bad }] of Object.entries(PARAMETERS)) {
+    for (const [name, { values, bad, beside }] of Object.entries(PARAMETERS)) {
       const reads = READS[mode].includes(name);
       it(reads ? `reads ${name}` : `does not read ${name}`, async () => {
         const outputs = await Promise.all(
-          values.map((value) => outputOf(requestOf(mode, { [name]: value }))),
+          values.map((value) => outputOf(requestOf(mode, { ...beside, [name]: value }))),
         );
         const different = new Set(outputs).size;
         assert.equal(

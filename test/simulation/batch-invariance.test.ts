@@ -9,6 +9,7 @@ import type { Backend } from "../../src/model/backend.ts";
 import { loadModel } from "../../src/model/loading/load-model.ts";
 import { temporaryDirectory, writeCheckpoint } from "../support/checkpoints.ts";
 import { type CrowdRequest, Dice, randomRequest, runCrowd } from "../support/crowd.ts";
+import { rowEnds } from "../support/fake-backend.ts";
 import { generateAll } from "../support/inline-engine.ts";
 
 const directory = temporaryDirectory();
@@ -32,10 +33,10 @@ function recording(backend: Backend, bits: Set<string>): Backend {
     close: () => backend.close(),
     forward: (batch) => {
       const rows = backend.forward(batch);
-      const wanted = batch.chunks.filter((chunk) => chunk.logits !== "none");
-      for (const [i, { position, tokenIds }] of wanted.entries()) {
+      const ends = batch.chunks.flatMap(rowEnds);
+      for (const [i, end] of ends.entries()) {
         const row = Buffer.from((rows[i] as LogitsRow).values.slice().buffer).toString("base64");
-        bits.add(`${position + tokenIds.length}:${row}`);
+        bits.add(`${end}:${row}`);
       }
       return rows;
     },

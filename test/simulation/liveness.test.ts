@@ -145,8 +145,8 @@ describe("liveness", () => {
     const lengths = new Array<number>(wide.numReturnSequences).fill(0);
     while (!core.isIdle) {
       const { progress, finished } = core.step();
-      for (const [i, ids] of (progress[0]?.tokenIds ?? []).entries())
-        lengths[i] = (lengths[i] as number) + ids.length;
+      for (const [i, { tokenIds }] of (progress[0]?.sequences ?? []).entries())
+        lengths[i] = (lengths[i] as number) + tokenIds.length;
       if (finished.length > 0) break;
       assert.ok(Math.max(...lengths) - Math.min(...lengths) <= 1, `${lengths}`);
     }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
-import type { Progress } from "../../src/engine/scheduler.ts";
+import type { Progress } from "../../src/engine/pass-result.ts";
 import { Dice, randomRequest, runCrowd } from "../support/crowd.ts";
 import { FakeBackend } from "../support/fake-backend.ts";
 import { generateAll } from "../support/inline-engine.ts";
@@ -16,9 +16,10 @@ const EOS = [16];
 class Told {
   readonly #lines = new Map<number, number[][]>();
 
-  add({ id, tokenIds }: Progress): void {
+  add({ id, sequences }: Progress): void {
     const lines = this.#lines.get(id) ?? [];
-    for (const [index, ids] of tokenIds.entries()) lines[index] = [...(lines[index] ?? []), ...ids];
+    for (const [index, { tokenIds }] of sequences.entries())
+      lines[index] = [...(lines[index] ?? []), ...tokenIds];
     this.#lines.set(id, lines);
   }
 

@@ -2,9 +2,11 @@
 // piece ends inside a character. The vocabulary is made of parts of characters, so that most tokens are none.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
-import { TextStream } from "../../src/generator/text-stream.ts";
-import type { TextPiece } from "../../src/request/generation.ts";
+import { TextStream, type TextStreamOptions } from "../../src/generator/text-stream.ts";
+import { tokenBytesOf } from "../../src/generator/vocabulary.ts";
+import type { GeneratedSequence, TextPiece } from "../../src/request/generation.ts";
 import { BYTE_TO_CHAR } from "../../src/tokenizer/byte-map.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { Dice, randomRequest } from "../support/crowd.ts";
@@ -47,29 +49,63 @@ function brokenTokenizer(): Tokenizer {
 function stream(seed: number, vocabSize: number, numRequests: number) {
   const dice = new Dice(seed);
   const tokenizer = brokenTokenizer();
+  const tokens = tokenBytesOf(tokenizer);
   const core = new EngineCore(new FakeBackend({ vocabSize }), [EOS]);
   const crowd = Array.from({ length: numRequests }, (_, id) => {
-    const { prompt, decoding } = randomRequest(dice, vocabSize, 20, 44);
+    const { prompt, decoding: drawn } = randomRequest(dice, vocabSize, 20, 44);
+    const stops = dice.chance(0.5) ? ["az", "é", " ba", "😊", "€", "a"].slice(dice.below(6)) : [];
+    const stopStrings = { strings: stops.map((stop) => new TextEncoder().encode(stop)), tokens };
+    const decoding = { ...drawn, ending: { ...drawn.ending, stopStrings } };
     const pieces: TextPiece[] = [];
-    const text = new TextStream(prompt, tokenizer, (piece) => pieces.push(piece));
+    const includeStop = dice.chance(0.3);
+    const options = { promptTokenIds: prompt, tokenizer, stops, includeStop, tellsTokens: dice.chance(0.5) };
+    const text = new TextStream({ ...options, onPiece: (piece) => pieces.push(piece) });
     core.add({ id, promptTokenIds: prompt, decoding, client: id % 3, streams: true });
-    return { pieces, text, decoding, early: 0, texts: [] as string[] };
+    return {
+      ...{ pieces, text, options, decoding, early: 0 },
+      ...{ answers: [] as GeneratedSequence[], texts: [] as string[] },
+    };
   });
   while (!core.isIdle) {
     const { progress, finished } = core.step();
-    for (const { id, tokenIds } of progress) crowd[id]?.text.push(tokenIds);
+    for (const { id, sequences } of progress) crowd[id]?.text.push(sequences);
     for (const { request, hypotheses } of finished) {
       const one = crowd[request.id] as (typeof crowd)[number];
       one.early = one.pieces.length;
-      one.text.finish(hypotheses);
-      one.texts = hypotheses.map((h) => tokenizer.decode(h.tokenIds, { skipSpecialTokens: true }));
+      one.answers = one.text.finish(hypotheses);
+      one.texts = hypotheses.map((hypothesis) => expectedText(tokenizer, hypothesis, one.options));
     }
   }
   return crowd;
 }
 
+type Options = Pick<TextStreamOptions, "promptTokenIds" | "includeStop"> & {
+  readonly stops: readonly string[];
+};
+
+/** By the definition: bytes up to the stop string that ends first, the longest of those, wherever tokens end. */
+function expectedText(
+  tokenizer: Tokenizer,
+  { tokenIds, stop }: Hypothesis,
+  { promptTokenIds, stops, includeStop }: Options,
+): string {
+  const isTokenCut = stop?.kind === "token" && !includeStop;
+  const bytesOf = (ids: readonly number[]): Buffer =>
+    Buffer.concat(ids.filter((id) => id !== EOS).map((id) => tokenizer.tokenBytes(id) as Uint8Array));
+  const prompt = bytesOf(promptTokenIds);
+  let own = bytesOf(tokenIds.slice(promptTokenIds.length, isTokenCut ? -1 : undefined));
+  if (stop?.kind === "string" && !includeStop) {
+    const found = stops
+      .map((text) => ({ begin: own.indexOf(text), length: Buffer.from(text).length }))
+      .filter(({ begin }) => begin >= 0)
+      .sort((a, b) => a.begin + a.length - (b.begin + b.length) || b.length - a.length);
+    own = own.subarray(0, found[0]?.begin);
+  }
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.concat([prompt, own]));
+}
+
 function check(crowd: ReturnType<typeof stream>): void {
-  for (const { pieces, texts } of crowd) {
+  for (const { pieces, texts, answers, options } of crowd) {
     const joined = texts.map((_, index) =>
       pieces
         .filter((piece) => piece.index === index)
@@ -77,7 +113,17 @@ function check(crowd: ReturnType<typeof stream>): void {
         .join(""),
     );
     assert.deepEqual(joined, texts);
-    assert.ok(pieces.every(({ index, text }) => index < texts.length && text !== ""));
+    assert.deepEqual(
+      answers.map(({ text }) => text),
+      texts,
+    );
+    const { tellsTokens } = options;
+    assert.ok(pieces.every(({ index, text }) => index < texts.length && (tellsTokens || text !== "")));
+    if (!tellsTokens) continue;
+    for (const [index, { tokens }] of answers.entries()) {
+      const told = pieces.filter((piece) => piece.index === index).flatMap((piece) => piece.tokens);
+      assert.deepEqual(told, tokens);
+    }
   }
 }
 

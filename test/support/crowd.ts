@@ -1,10 +1,10 @@
 // Seeded crowds of requests of all modes, and their run through an engine.
 import assert from "node:assert/strict";
-import type { DecodingParams, Search } from "../../src/decoding/decoding-params.ts";
+import type { DecodingParams, Search, TokenBytes } from "../../src/decoding/decoding-params.ts";
 import { uniform } from "../../src/decoding/random.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import type { EngineCore } from "../../src/engine/engine-core.ts";
-import type { PassResult } from "../../src/engine/scheduler.ts";
+import type { PassResult } from "../../src/engine/pass-result.ts";
 import { beams, someDecoding } from "./inline-engine.ts";
 
 /** A small seeded source of choices; nothing here depends on a clock. */
@@ -58,10 +58,46 @@ export function randomRequest(
     () => beams(1 + dice.below(5), { earlyStopping: dice.chance(0.3) }),
   ])();
   const numReturnSequences = search.kind === "beam" ? 1 + dice.below(search.numBeams) : 1 + dice.below(4);
+  const decoding = { maxLength, noRepeatNgramSize, seed, search, numReturnSequences };
+  return { prompt, decoding: someDecoding({ ...decoding, ...randomExtras(dice, vocabSize, prompt.length) }) };
+}
+
+/** Penalties, endings and log-probabilities, for about half of the requests; some want no new token. */
+function randomExtras(dice: Dice, vocabSize: number, promptLength: number): Partial<DecodingParams> {
+  const token = (): number => dice.below(vocabSize);
+  const text = (): Uint8Array => Uint8Array.from({ length: 1 + dice.below(3) }, () => 97 + dice.below(3));
+  const strings = Array.from({ length: 1 + dice.below(3) }, text);
   return {
-    prompt,
-    decoding: someDecoding({ maxLength, noRepeatNgramSize, seed, search, numReturnSequences }),
+    ...(dice.chance(0.1) && { maxLength: promptLength }),
+    ...(dice.chance(0.3) && {
+      penalties: {
+        logitBias: new Map([[token(), dice.oneOf([-2, 1, 4])]]),
+        repetition: dice.oneOf([0.8, 1, 1.3]),
+        frequency: dice.oneOf([-0.5, 0, 0.5]),
+        presence: dice.oneOf([0, 1]),
+      },
+    }),
+    ...(dice.chance(0.3) && {
+      ending: {
+        minNewTokens: dice.below(6),
+        ignoreEos: dice.chance(0.3),
+        stopTokenIds: [token()],
+        ...(dice.chance(0.7) && { stopStrings: { strings, tokens: lettersOf(vocabSize) } }),
+      },
+    }),
+    ...(dice.chance(0.3) && { logprobs: dice.below(4), promptLogprobs: dice.chance(0.5) }),
   };
+}
+
+/** A vocabulary whose tokens are one or two of three letters; every fifth is a special token, without bytes. */
+export function lettersOf(vocabSize: number): TokenBytes {
+  const parts = Array.from({ length: vocabSize }, (_, id) => {
+    if (id % 5 === 4) return [];
+    return id % 2 === 0 ? [97 + (id % 3)] : [97 + (id % 3), 97 + (Math.floor(id / 3) % 3)];
+  });
+  const offsets = new Uint32Array(vocabSize + 1);
+  for (const [i, part] of parts.entries()) offsets[i + 1] = (offsets[i] as number) + part.length;
+  return { bytes: Uint8Array.from(parts.flat()), offsets };
 }
 
 /** All of a text or a part, alone or followed by `own`. */

@@ -1,7 +1,7 @@
 // Engines for tests of what stands on an engine: the answer is any function, and nothing else happens.
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
-import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { NO_STATS } from "../../src/engine/counts.ts";
+import type { Answer } from "../../src/engine/thread/open-requests.ts";
 import type { Engine } from "../../src/generator/text-generator.ts";
 
 const NO_TIMING = { queueMs: 0, firstTokenMs: 0, totalMs: 0 };
@@ -13,13 +13,17 @@ const IDLE: ReturnType<Engine["stats"]> = {
 };
 
 export function anEngine(
-  answer: (promptTokenIds: readonly number[], decoding: DecodingParams) => readonly Hypothesis[],
+  answer: (
+    promptTokenIds: readonly number[],
+    decoding: DecodingParams,
+  ) => Pick<Answer, "hypotheses"> & Pick<Partial<Answer>, "promptLogprobs">,
   close: () => Promise<void> = async () => {},
 ): Engine {
   return {
-    submit: async (prompt, decoding) => ({
-      ...{ hypotheses: answer(prompt, decoding), cachedTokens: 0, timing: NO_TIMING },
-    }),
+    submit: async (prompt, decoding) => {
+      const { hypotheses, promptLogprobs } = answer(prompt, decoding);
+      return { hypotheses, cachedTokens: 0, timing: NO_TIMING, ...(promptLogprobs && { promptLogprobs }) };
+    },
     health: "ready",
     stats: () => IDLE,
     close,

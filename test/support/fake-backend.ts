@@ -50,14 +50,16 @@ export class FakeBackend implements Backend {
     );
     const numTokens = chunks.reduce((sum, chunk) => sum + chunk.tokenIds.length, 0);
     assert.ok(numTokens > 0 && numTokens <= this.limits.maxBatchTokens, `${numTokens} tokens in a pass`);
-    assert.ok(chunks.filter((chunk) => chunk.logits !== "none").length <= this.limits.maxLogitRows);
+    const ends = chunks.flatMap((chunk) => rowEnds(chunk).map((end) => ({ chunk, end })));
+    assert.ok(ends.length <= this.limits.maxLogitRows, `${ends.length} rows of logits`);
     this.numTokens += numTokens;
     this.#assertDistinctPlaces(chunks);
     for (const chunk of chunks) this.#write(chunk);
-    const hashes = chunks.map((chunk) => this.#read(chunk, chunk.position + chunk.tokenIds.length));
-    const wanted = hashes.filter((_, i) => chunks[i]?.logits !== "none");
+    // What a chunk reads must be there, also where nobody wants its logits.
+    for (const chunk of chunks) this.#read(chunk, chunk.position + chunk.tokenIds.length);
+    const hashes = ends.map(({ chunk, end }) => this.#read(chunk, end));
     const { vocabSize: length } = this.limits;
-    return wanted.map(
+    return hashes.map(
       (hash) => new PlainLogitsRow(Float32Array.from({ length }, (_, token) => 6 * uniform(hash, token, 0))),
     );
   }
@@ -103,4 +105,11 @@ export class FakeBackend implements Backend {
       }
     }
   }
+}
+
+/** Behind which tokens the logits of a chunk are wanted. */
+export function rowEnds({ position, tokenIds, logits }: ForwardChunk): number[] {
+  const end = position + tokenIds.length;
+  if (logits === "all") return tokenIds.map((_, i) => position + i + 1);
+  return logits === "last" ? [end] : [];
 }

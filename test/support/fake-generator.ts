@@ -11,6 +11,7 @@ import type {
   GeneratorStats,
   ModelInfo,
   TextPiece,
+  TokenForm,
 } from "../../src/request/generation.ts";
 
 export class FakeGenerator implements Generator {
@@ -25,7 +26,7 @@ export class FakeGenerator implements Generator {
   health: GeneratorHealth = "ready";
   readonly asked: GenerationParams[] = [];
   /** Told before anything else, to a caller who listens. */
-  pieces: readonly TextPiece[] = [];
+  pieces: readonly Omit<TextPiece, "tokens">[] = [];
   /** The text of every sequence; default: the input and more. */
   text: string | undefined;
   /** Thrown in place of an answer. */
@@ -49,18 +50,23 @@ export class FakeGenerator implements Generator {
   async generate(params: GenerationParams, options: GenerateOptions = {}): Promise<Generation> {
     this.asked.push(params);
     this.#onAsked();
-    for (const piece of this.pieces) options.onPiece?.(piece);
+    for (const piece of this.pieces) options.onPiece?.({ ...piece, tokens: [] });
     if (this.failure) throw this.failure;
     await this.hold;
     if (this.waits) await this.#untilAborted(options.signal);
     const { numReturnSequences, seed } = params.decoding;
     const text = this.text ?? `${params.input} and more é`;
-    const sequence = { text, tokenIds: [1, 2], finishReason: "length" } as const;
+    const sequence = { text, tokenIds: [1, 2], tokens: [], finishReason: "length" } as const;
     const sequences = Array.from({ length: numReturnSequences }, () => sequence);
     if (this.pieces.length === 0 && text !== "")
-      for (const index of sequences.keys()) options.onPiece?.({ index, text });
+      for (const index of sequences.keys()) options.onPiece?.({ index, text, tokens: [] });
     const timing = { queueMs: 1, firstTokenMs: 2, totalMs: 3 };
-    return { sequences, seed, promptTokens: 1, cachedTokens: 0, generatedTokens: 1, timing };
+    const counts = { promptTokens: 1, cachedTokens: 0, generatedTokens: 1, droppedTokens: 0 };
+    return { sequences, seed, prompt: { tokenIds: [1], text: params.input ?? "" }, ...counts, timing };
+  }
+
+  token(id: number): TokenForm {
+    return { name: `token_id:${id}`, bytes: new Uint8Array(0), isSpecial: false };
   }
 
   stats(): GeneratorStats {

@@ -2,6 +2,7 @@
 import type { DecodingParams, Search } from "../../src/decoding/decoding-params.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
+import type { FinishedRequest } from "../../src/engine/pass-result.ts";
 import type { Backend } from "../../src/model/backend.ts";
 
 /** Greedy, one sequence, no ban, unless said otherwise. */
@@ -13,20 +14,30 @@ export function beams(numBeams: number, options: Partial<Extract<Search, { kind:
   return { kind: "beam", numBeams, lengthPenalty: 1, earlyStopping: false, ...options };
 }
 
+interface Asked {
+  readonly prompt: readonly number[];
+  readonly decoding: DecodingParams;
+}
+
 /** Answers requests together, in one crowd; the answers come in the order of the requests. */
-export function generateAll(
+export function answerAll(
   backend: Backend,
   eosTokenIds: readonly number[],
-  requests: readonly { readonly prompt: readonly number[]; readonly decoding: DecodingParams }[],
-): (readonly Hypothesis[])[] {
+  requests: readonly Asked[],
+): FinishedRequest[] {
   const core = new EngineCore(backend, eosTokenIds);
-  const answers: (readonly Hypothesis[])[] = [];
+  const answers: FinishedRequest[] = [];
   for (const [id, { prompt, decoding }] of requests.entries())
     core.add({ id, promptTokenIds: prompt, decoding, client: 0, streams: false });
   while (!core.isIdle) {
-    for (const { request, hypotheses } of core.step().finished) answers[request.id] = hypotheses;
+    for (const answer of core.step().finished) answers[answer.request.id] = answer;
   }
   return answers;
+}
+
+/** The hypotheses of each request, likewise. */
+export function generateAll(...crowd: Parameters<typeof answerAll>): (readonly Hypothesis[])[] {
+  return answerAll(...crowd).map(({ hypotheses }) => hypotheses);
 }
 
 /** Token ids of one request's hypotheses. */

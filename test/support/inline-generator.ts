@@ -1,11 +1,12 @@
 // A `TextGenerator` whose engine runs in the calling thread, on a small checkpoint made by the public rule.
 
+import type { FinishedRequest } from "../../src/engine/pass-result.ts";
 import { TextGenerator } from "../../src/generator/text-generator.ts";
 import { loadModel } from "../../src/model/loading/load-model.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { type CheckpointOptions, writeCheckpoint } from "./checkpoints.ts";
 import { anEngine } from "./engines.ts";
-import { generateAll } from "./inline-engine.ts";
+import { answerAll } from "./inline-engine.ts";
 
 /** Writes the checkpoint to `directory` and loads it; without a tokenizer only prompts of token ids can be answered. */
 export function makeGenerator(
@@ -17,7 +18,8 @@ export function makeGenerator(
     ...{ precision: "f32", kvCacheMb: 1, threads: 1 },
   });
   const engine = anEngine(
-    (prompt, decoding) => generateAll(backend, config.eosTokenIds, [{ prompt, decoding }])[0] ?? [],
+    (prompt, decoding) =>
+      answerAll(backend, config.eosTokenIds, [{ prompt, decoding }])[0] as FinishedRequest,
     () => backend.close(),
   );
   const { vocabSize, contextLength, bosTokenId } = config;

@@ -40,13 +40,30 @@ const ANY_LENGTH = { contextLength: 1_000_000 };
 const parameters = Object.entries(fieldsOf(requestSchema(ANY_LENGTH))).filter(([name]) => name !== "input");
 const flagOf = (name: string): string => name.replaceAll("_", "-");
 
+/** What stands for a value in the help, by its type. */
+const VALUES = { number: "N", boolean: "true|false", text: "TEXT|JSON", json: "JSON" } as const;
+
+function valueType(schema: JsonSchema): keyof typeof VALUES {
+  const types = (schema.anyOf ?? [schema]).map(({ type }) => type);
+  if (types.includes("boolean")) return "boolean";
+  if (types.includes("string")) return "text";
+  return types.includes("array") || types.includes("object") ? "json" : "number";
+}
+
 const parameterOptions: Options = Object.fromEntries(
-  parameters.map(([name, { description = "", enum: choices, default: preset }]) => {
+  parameters.map(([name, schema]) => {
+    const { description = "", enum: choices, default: preset } = schema;
     const help = preset === undefined || preset === null ? description : `${description} Default ${preset}.`;
     const common = COMMON_PARAMETERS.includes(name);
     return [
       flagOf(name),
-      { type: "string", value: choices?.join("|") ?? "N", help, common, group: "Request" },
+      {
+        type: "string",
+        value: choices?.join("|") ?? VALUES[valueType(schema)],
+        help,
+        common,
+        group: "Request",
+      },
     ];
   }),
 );
@@ -172,7 +189,8 @@ function fieldValue(schema: JsonSchema, text: string): unknown {
   if ((types.includes("integer") || types.includes("number")) && isNumber) return Number(text);
   if (types.includes("boolean") && /^(true|false)$/.test(text)) return text === "true";
   if (types.includes("null") && text === "null") return null;
-  if (!types.includes("array") && !types.includes("object")) return text;
+  const isJson = types.includes("object") || (types.includes("array") && /^\s*\[/.test(text));
+  if (!isJson) return text;
   try {
     return JSON.parse(text);
   } catch {
@@ -184,7 +202,7 @@ async function answer(generator: Generator, params: GenerationParams, isJson: bo
   const write = (text: string): void => void process.stdout.write(text);
   if (!isJson && process.stdout.isTTY) return answerWhileItGrows(generator, params, write);
   const generation = await generator.generate(params);
-  write(isJson ? answerLine(generation, generator) : answerInWords(generation));
+  write(isJson ? answerLine(generation, generator, params) : answerInWords(generation));
 }
 
 interface RequestsFile {
@@ -201,7 +219,7 @@ async function answerFile(
   const answer = async (request: Line): Promise<string> => {
     try {
       const params = parseGenerationParams(parseLine(request, bodyBytesMax), options);
-      return answerLine(await generator.generate(params), generator);
+      return answerLine(await generator.generate(params), generator, params);
     } catch (error) {
       failed = true;
       return errorLine(request, error);

@@ -1,7 +1,7 @@
 // What crosses the border between the engine thread and the others: plain data only.
 import type { ErrorCode } from "../../errors.ts";
 import type { ThreadStats } from "../counts.ts";
-import type { FinishedRequest, Progress } from "../scheduler.ts";
+import type { FinishedRequest, Progress } from "../pass-result.ts";
 import type { GenerationRequest } from "../sequence.ts";
 
 export type ToEngine =

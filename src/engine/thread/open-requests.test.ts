@@ -129,15 +129,22 @@ describe("open requests", () => {
     clock.time = 100;
     const told: unknown[] = [];
     const controller = new AbortController();
-    const { request, answer } = add({ onTokens: (ids) => told.push(ids), signal: controller.signal });
+    const { request, answer } = add({ onTokens: (news) => told.push(news), signal: controller.signal });
     const { id } = request;
     assert.equal(request.streams, true);
     clock.time = 130;
-    open.report(pass({ beganMs: 120, started: [id], prefilled: [id], progress: [{ id, tokenIds: [[7]] }] }));
+    open.report(
+      pass({
+        beganMs: 120,
+        started: [id],
+        prefilled: [id],
+        progress: [{ id, sequences: [{ tokenIds: [7] }] }],
+      }),
+    );
     clock.time = 180;
     open.report(pass({ beganMs: 170, finished: [answerOf(id)] }));
     assert.deepEqual((await answer).timing, { queueMs: 20, firstTokenMs: 30, totalMs: 80 });
-    assert.deepEqual(told, [[[7]]]);
+    assert.deepEqual(told, [{ sequences: [{ tokenIds: [7] }] }]);
     controller.abort();
     assert.deepEqual(withdrawn, []);
     assert.equal(clock.alarms.size, 0);

@@ -1,8 +1,8 @@
 // The requests that were accepted and not answered yet, as their callers see them: bounds, shares of clients, deadlines,
 // aborts, timing. It talks to no thread: what comes from the engine is handed in.
 import type { DecodingParams } from "../../decoding/decoding-params.ts";
-import type { Hypothesis } from "../../decoding/strategy.ts";
 import { GptError } from "../../errors.ts";
+import type { FinishedRequest, Progress } from "../pass-result.ts";
 import { type GenerationRequest, tokensForLife } from "../sequence.ts";
 import { ClientShares } from "./client-shares.ts";
 import type { Clock } from "./clock.ts";
@@ -13,8 +13,8 @@ export interface SubmitOptions {
   readonly signal?: AbortSignal;
   /** Who asks: clients take turns, and places in the queue are shared among them. Default: nobody knows. */
   readonly client?: string;
-  /** Called with tokens that became final, for the first sequences of the answer, in its order; not with the last ones. */
-  readonly onTokens?: (tokenIds: readonly (readonly number[])[]) => void;
+  /** Called with tokens that became final; not with the last ones. */
+  readonly onTokens?: (progress: Omit<Progress, "id">) => void;
 }
 
 /** Milliseconds since the request was accepted. */
@@ -26,10 +26,7 @@ export interface Timing {
   readonly totalMs: number;
 }
 
-export interface Answer {
-  readonly hypotheses: readonly Hypothesis[];
-  /** Prompt tokens whose keys and values were found, not computed. */
-  readonly cachedTokens: number;
+export interface Answer extends Omit<FinishedRequest, "request"> {
   readonly timing: Timing;
 }
 
@@ -140,7 +137,7 @@ export class OpenRequests {
       const open = this.#open.get(id);
       if (open) open.firstTokenMs = now - open.acceptedMs;
     }
-    for (const { id, tokenIds } of progress) this.#open.get(id)?.onTokens?.(tokenIds);
+    for (const { id, ...news } of progress) this.#open.get(id)?.onTokens?.(news);
     for (const { id, ...answer } of finished) {
       const open = this.#take(id);
       if (!open) continue;

@@ -5,23 +5,56 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply } from "fastify";
 import { assert, GptError } from "../../errors.ts";
-import type { Generation, TextPiece } from "../../request/generation.ts";
+import type {
+  GeneratedPrompt,
+  GenerateOptions,
+  Generation,
+  GenerationParams,
+  TextPiece,
+  TokenForm,
+} from "../../request/generation.ts";
+import { joinLists, LogprobLister } from "../../request/logprob-lists.ts";
 import { jsonLine } from "../../wording.ts";
 import type { ResponseType } from "./envelope.ts";
 
 /** Turns pieces into the text of an answer; what is not known before all is done comes with `end`. */
 export interface PieceWriter {
+  prompt?(prompt: GeneratedPrompt): void;
   piece(piece: TextPiece): string;
   end(generation: Generation): string;
 }
 
-export function pieceWriter(type: ResponseType): PieceWriter {
-  return type === "application/jsonlines" ? jsonLines() : jsonList();
+export function pieceWriter(
+  type: ResponseType,
+  { tellsLogprobs, echo = true }: GenerationParams,
+  form: (tokenId: number) => TokenForm,
+): PieceWriter {
+  if (type !== "application/jsonlines") return jsonList();
+  return tellsLogprobs ? scoredLines(echo, form) : jsonLines();
 }
 
 function jsonLines(): PieceWriter {
   return {
     piece: ({ index, text }) => jsonLine({ index, text }),
+    end: () => "",
+  };
+}
+
+/** Lines that also tell how likely the tokens were that they bring; the first of a text those of the input too. */
+function scoredLines(echo: boolean, form: (tokenId: number) => TokenForm): PieceWriter {
+  const listers: LogprobLister[] = [];
+  let prompt: GeneratedPrompt | undefined;
+  return {
+    prompt(told) {
+      prompt = told;
+    },
+    piece({ index, text, tokens }) {
+      const isFirst = listers[index] === undefined;
+      listers[index] ??= new LogprobLister(prompt as GeneratedPrompt, form);
+      const lister = listers[index];
+      const own = isFirst && echo ? joinLists(lister.prompt(), lister.next(tokens)) : lister.next(tokens);
+      return jsonLine({ index, text, token_ids: tokens.map(({ tokenId }) => tokenId), ...own });
+    },
     end: () => "",
   };
 }
@@ -69,7 +102,7 @@ export interface StreamOptions {
   readonly frames: AnswerFrames;
   /** Aborted: the caller has left. */
   readonly gone: AbortSignal;
-  readonly generate: (signal: AbortSignal, onPiece: (piece: TextPiece) => void) => Promise<Generation>;
+  readonly generate: (options: GenerateOptions) => Promise<Generation>;
   /** Bytes that may wait for a caller who reads more slowly than they come. */
   readonly unreadBytesMax: number;
 }
@@ -102,7 +135,11 @@ export async function sendStream(options: StreamOptions): Promise<void> {
     if (raw.writableLength > unreadBytesMax) stalled.abort();
   };
   try {
-    const generation = await generate(AbortSignal.any([gone, stalled.signal]), onPiece);
+    const generation = await generate({
+      signal: AbortSignal.any([gone, stalled.signal]),
+      onPiece,
+      onPrompt: (prompt) => writer.prompt?.(prompt),
+    });
     if (stalled.signal.aborted) throw unread(unreadBytesMax);
     begin(); // Lines of texts that are all empty have no piece.
     write(writer.end(generation));

@@ -2,6 +2,9 @@
 // or while it grows, in the form and the frames that the door asks for.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { GptError } from "../../errors.ts";
+import { answerOf } from "../../request/answer.ts";
+import type { GenerationParams, TokenForm } from "../../request/generation.ts";
 import { sendJson } from "../http/http-app.ts";
 import { type AnswerFrames, pieceWriter, sendStream } from "./answer-stream.ts";
 import type { ResponseType } from "./envelope.ts";
@@ -29,20 +32,33 @@ export async function answerInvocation(
   { type, frames, unreadBytesMax, ...form }: AnswerForm,
 ): Promise<FastifyReply | undefined> {
   const params = model.parse(request);
+  const tokenForm = (id: number): TokenForm => model.token(id);
   const headers = { ...form.headers, "x-gpt2-seed": String(params.decoding.seed) };
+  if (frames !== undefined) refuseUnstreamed(params, type);
   if (frames === undefined) {
-    const { sequences } = await model.generate(params, request);
-    const texts = sequences.map(({ text }) => text);
-    return sendJson(reply.headers(headers), texts);
+    const generation = await model.generate(params, request);
+    return sendJson(reply.headers(headers), answerOf(params, generation, tokenForm));
   }
   await sendStream({
     reply,
     headers,
-    writer: pieceWriter(type),
+    writer: pieceWriter(type, params, tokenForm),
     frames,
     gone: request.exchange.gone,
-    generate: (signal, onPiece) => model.generate(params, request, { signal, onPiece }),
+    generate: (options) => model.generate(params, request, options),
     unreadBytesMax,
   });
   return undefined;
+}
+
+/** @throws GptError `invalid_field` for what cannot be told of a text that is not complete. */
+function refuseUnstreamed({ tellsLogprobs, keepBest }: GenerationParams, type: ResponseType): void {
+  if (tellsLogprobs && type !== "application/jsonlines") {
+    const message = "logprobs needs the type application/jsonlines where an answer is sent while it grows";
+    throw new GptError("invalid_field", message);
+  }
+  if (keepBest !== undefined) {
+    const message = "best_of must equal num_return_sequences where an answer is sent while it grows";
+    throw new GptError("invalid_field", message);
+  }
 }

@@ -174,7 +174,28 @@ function seedHeader(): Json {
 }
 
 function texts(): Json {
-  return { type: "array", items: { type: "string" } };
+  return { type: "array", items: { anyOf: [{ type: "string" }, scoredText()] } };
+}
+
+/** With logprobs; the lists lie side by side. */
+function scoredText(): Json {
+  const list = (items: Json): Json => ({ type: "array", items });
+  return {
+    type: "object",
+    description: "A text where logprobs is sent.",
+    properties: {
+      text: { type: "string" },
+      finish_reason: { enum: ["stop", "length"] },
+      token_ids: {
+        ...list({ type: "integer" }),
+        description: "Of the new tokens, with the one that ended the text.",
+      },
+      tokens: list({ type: "string" }),
+      token_logprobs: list({ type: ["number", "null"] }),
+      top_logprobs: list({ type: ["object", "null"], additionalProperties: { type: "number" } }),
+      text_offset: list({ type: "integer" }),
+    },
+  };
 }
 
 function error(): Json {

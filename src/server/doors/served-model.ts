@@ -2,13 +2,15 @@
 // leaves. The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
 import { randomInt } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import type { GenerateOptions, Generation, GenerationParams, Generator } from "../../request/generation.ts";
-import {
-  type ParseOptions,
-  parseGenerationParams,
-  parseJsonBody,
-  refuseManyValues,
-} from "../../request/params.ts";
+import { parseJsonBody, refuseManyValues } from "../../request/body.ts";
+import type {
+  GenerateOptions,
+  Generation,
+  GenerationParams,
+  Generator,
+  TokenForm,
+} from "../../request/generation.ts";
+import { type ParseOptions, parseGenerationParams } from "../../request/params.ts";
 import type { Settings } from "../../settings.ts";
 import { bodyOf } from "../http/http-app.ts";
 
@@ -37,6 +39,11 @@ export class ServedModel {
     };
   }
 
+  /** A token for people. The model must be loaded. */
+  token(id: number): TokenForm {
+    return this.#required.generator.token(id);
+  }
+
   get isLoaded(): boolean {
     return this.#loaded !== undefined;
   }
@@ -60,14 +67,15 @@ export class ServedModel {
   async generate(
     params: GenerationParams,
     { record, exchange }: FastifyRequest,
-    { signal = exchange.gone, onPiece }: GenerateOptions = {},
+    { signal = exchange.gone, onPiece, onPrompt }: GenerateOptions = {},
   ): Promise<Generation> {
     const startMs = performance.now();
     try {
       const generation = await this.#required.generator.generate(params, {
         signal,
         client: record.keyId ?? "",
-        ...(onPiece === undefined ? {} : { onPiece }),
+        ...(onPiece && { onPiece }),
+        ...(onPrompt && { onPrompt }),
       });
       const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
       Object.assign(record, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });

@@ -1,0 +1,32 @@
+// What the caller of a request learns from a pass before the request is done: settled tokens, and how likely the tokens of its
+// prompt were.
+import type { SettledTokens } from "../decoding/strategy.ts";
+import { readLogprobs } from "../decoding/token-logprobs.ts";
+import type { LogitsRow } from "../kernels/logits-row.ts";
+import type { Progress } from "./pass-result.ts";
+import type { Sequence, SequenceGroup } from "./sequence.ts";
+
+/** The tokens that are settled and were not reported yet; they count as reported from now on. */
+export function takeSettled({ request, strategy, live, numReported }: SequenceGroup): Progress {
+  const { length: promptLength } = request.promptTokenIds;
+  const sequences = strategy.settled(live).map(({ tokenIds, logprobs }, index): SettledTokens => {
+    const reported = numReported[index] as number;
+    numReported[index] = tokenIds.length;
+    const own = logprobs?.slice(reported - promptLength);
+    return { tokenIds: tokenIds.slice(reported), ...(own && { logprobs: own }) };
+  });
+  return { id: request.id, sequences };
+}
+
+/** Takes from the rows of a prompt's chunk, which ends at the last token computed, how likely each next token was. */
+export function takePromptLogprobs(
+  { request, live, promptLogprobs }: SequenceGroup,
+  rows: readonly LogitsRow[],
+): void {
+  const { promptTokenIds, decoding } = request;
+  const begin = (live[0] as Sequence).numComputed - rows.length;
+  for (const [i, row] of rows.entries()) {
+    const next = promptTokenIds[begin + i + 1];
+    if (next !== undefined) promptLogprobs.push(readLogprobs(row, decoding.logprobs ?? 0)(next));
+  }
+}

@@ -1,0 +1,50 @@
+// Checks the fields of an object against a schema, and says what is wrong with the first that does not fit. It knows no field by
+// name: that is each dialect's own business.
+import type { z } from "zod";
+import { GptError } from "../errors.ts";
+import { describeValue, expectation, fieldsOf, nearest, quote } from "../wording.ts";
+import type { Fields } from "./body.ts";
+
+/** Own keys only, `__proto__` among them: none but the known names goes further. */
+export function refuseUnknown(fields: Fields, known: readonly string[]): void {
+  const unknown = Object.keys(fields).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const meant = nearest(unknown, known);
+  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
+  throw new GptError("unknown_field", `The field ${quote(unknown)} is unknown; ${hint}`);
+}
+
+/** @throws GptError `invalid_field` */
+export function parseFields<Schema extends z.ZodObject>(fields: Fields, schema: Schema): z.output<Schema> {
+  const result = schema.safeParse(fields);
+  if (result.success) return result.data;
+  const path = pathOf(result.error.issues[0] as z.core.$ZodIssue);
+  const name = String(path[0]);
+  const value = fields[name];
+  if (value === undefined) throw new GptError("invalid_field", `The required field ${name} is missing`);
+  const { default: preset, ...field } = fieldsOf(schema)[name] ?? {};
+  const hint = value === null && preset !== undefined ? "; leave the field out for its default" : "";
+  throw new GptError(
+    "invalid_field",
+    `${name} must be ${expectation(field)}, got ${describeAt(value, path.slice(1))}${hint}`,
+  );
+}
+
+/** Where the value stands that does not fit; of several forms that a field may have, in the one that fits furthest. */
+function pathOf(issue: z.core.$ZodIssue): readonly PropertyKey[] {
+  if (issue.code !== "invalid_union") return issue.path;
+  const inner = issue.errors.flatMap(([first]) => (first ? [pathOf(first)] : []));
+  const furthest = inner.reduce((a, b) => (b.length > a.length ? b : a), []);
+  return [...issue.path, ...furthest];
+}
+
+/** A value, or what does not fit in it. */
+function describeAt(value: unknown, path: readonly PropertyKey[]): string {
+  let inner = value;
+  for (const key of path) {
+    if (typeof inner !== "object" || inner === null || !Object.hasOwn(inner, key))
+      return describeValue(value);
+    inner = (inner as Record<PropertyKey, unknown>)[key];
+  }
+  return path.length > 0 ? `${describeValue(inner)} in it` : describeValue(value);
+}

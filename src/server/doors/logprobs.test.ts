@@ -1,0 +1,116 @@
+// Log-probabilities and stop strings through the runtime's front, on the shipped model: whole and streamed they are the same.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { joinedParts } from "../../../test/support/event-stream.ts";
+import { aFront, post, STREAM_PATH } from "../../../test/support/front.ts";
+import { loadGenerator } from "../../generator/load-generator.ts";
+import { packageRoot } from "../../generator/model-directory.ts";
+import type { ScoredText } from "../../request/answer.ts";
+
+const generator = await loadGenerator({
+  ...{
+    model: join(packageRoot(), "models/tiny"),
+    name: "tiny",
+    precision: "f32",
+    kvCacheMb: 64,
+    queueRequestsMax: 9,
+  },
+});
+after(() => generator.close());
+const { app } = aFront({}, { generators: new Map([["gpt-2", generator]]) });
+
+const INPUT = "naïve café — 日本 said the";
+const LINES = { path: STREAM_PATH, headers: { "x-amzn-sagemaker-accept": "application/jsonlines" } };
+type Line = Omit<ScoredText, "finish_reason"> & { readonly index: number };
+
+async function whole(body: object): Promise<ScoredText[]> {
+  const response = await post(app, body);
+  assert.equal(response.statusCode, 200, response.body);
+  return response.json();
+}
+
+/** The lines of a stream, joined by their index. */
+async function streamed(body: object): Promise<Omit<ScoredText, "finish_reason">[]> {
+  const response = await post(app, body, LINES);
+  assert.equal(response.statusCode, 200, response.body);
+  const lines = joinedParts(response.rawPayload).trimEnd().split("\n");
+  const joined: Omit<ScoredText, "finish_reason">[] = [];
+  for (const line of lines) {
+    const { index, ...part } = JSON.parse(line) as Line;
+    const sofar = joined[index];
+    joined[index] = sofar
+      ? {
+          text: sofar.text + part.text,
+          token_ids: [...sofar.token_ids, ...part.token_ids],
+          tokens: [...sofar.tokens, ...part.tokens],
+          token_logprobs: [...sofar.token_logprobs, ...part.token_logprobs],
+          top_logprobs: [...sofar.top_logprobs, ...part.top_logprobs],
+          text_offset: [...sofar.text_offset, ...part.text_offset],
+        }
+      : part;
+  }
+  return joined;
+}
+
+for (const [name, body] of Object.entries({
+  greedy: { mode: "greedy", num_return_sequences: 2 },
+  "sampling with stop strings": {
+    mode: "sample",
+    num_return_sequences: 4,
+    stop: ["e t", ".", " a"],
+    seed: 3,
+  },
+  "stop strings that stay": { mode: "sample", num_return_sequences: 3, stop: ["e", "."], include_stop: true },
+  "beam search": { mode: "beam", num_return_sequences: 3, stop: "," },
+  "no echo": { mode: "greedy", num_return_sequences: 1, echo: false },
+  "no new tokens": { max_new_tokens: 0, num_return_sequences: 1 },
+})) {
+  test(`with logprobs, ${name} streams what is answered whole`, async () => {
+    const request = { input: INPUT, seed: 1, max_new_tokens: 20, logprobs: 2, ...body };
+    const answers = await whole(request);
+    const expected = answers.map(({ finish_reason, token_ids, tokens, ...rest }) => {
+      // The token that ended a text is in no line: it brings nothing.
+      return { ...rest, tokens, numTokens: tokens.length };
+    });
+    const lines = await streamed(request);
+    assert.deepEqual(
+      lines.map(({ token_ids, ...rest }) => ({ ...rest, numTokens: rest.tokens.length })),
+      expected,
+    );
+    for (const { tokens, token_logprobs: own, top_logprobs: top, text_offset: offsets } of answers) {
+      assert.deepEqual([own.length, top.length, offsets.length], new Array(3).fill(tokens.length));
+      for (const [i, value] of own.entries()) {
+        if (value !== null) assert.equal(top[i]?.[tokens[i] as string], value);
+      }
+    }
+  });
+}
+
+test("offsets count characters from the beginning of the input, with and without echo", async () => {
+  const request = { input: INPUT, mode: "greedy", num_return_sequences: 1, max_new_tokens: 9, logprobs: 0 };
+  const [echoed] = (await whole(request)) as [ScoredText];
+  const [alone] = (await whole({ ...request, echo: false })) as [ScoredText];
+  assert.equal(echoed.text, INPUT + alone.text);
+  assert.deepEqual(echoed.text_offset.slice(-9), alone.text_offset);
+  assert.equal(alone.text_offset[0], [...INPUT].length);
+  const characters = [...echoed.text];
+  for (const [i, name] of echoed.tokens.entries()) {
+    if (name.startsWith("bytes:")) continue;
+    const begin = echoed.text_offset[i] as number;
+    assert.equal(characters.slice(begin, begin + [...name].length).join(""), name);
+  }
+});
+
+test("what cannot be told of a text that grows is refused", async () => {
+  const refused = async (body: object, message: RegExp): Promise<void> => {
+    const response = await post(app, { input: "a", ...body }, { path: STREAM_PATH });
+    assert.equal(response.statusCode, 424);
+    assert.match(response.json().OriginalMessage, message);
+  };
+  await refused({ logprobs: 1 }, /logprobs needs the type application\/jsonlines/);
+  await refused(
+    { mode: "sample", num_return_sequences: 1, best_of: 2 },
+    /best_of must equal num_return_sequences/,
+  );
+});
