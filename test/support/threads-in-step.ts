@@ -13,6 +13,8 @@ export interface StepsTask {
   readonly threads: number;
   readonly programs: number;
   readonly build: KernelBuild;
+  /** What the counters of programs and of steps begin with. */
+  readonly counted: number;
 }
 
 const STEPS_MAX = 60;
@@ -21,7 +23,7 @@ const STEPS_MAX = 60;
  * Rows go round by one place at each step, copied and multiplied in turn: [threads, ROW_UNIT]. A thread that is early takes a
  * row that is not there yet.
  */
-function runSteps({ threads, programs, build }: StepsTask): number[] {
+function runSteps({ threads, programs, build, counted }: StepsTask): number[] {
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: STEPS_MAX + 1, contextLength: 16, threads });
   const width = threads * ROW_UNIT;
@@ -35,6 +37,7 @@ function runSteps({ threads, programs, build }: StepsTask): number[] {
     const panel = memory.floats(weight + 4 * row * width * ROW_UNIT, width * ROW_UNIT);
     for (let i = 0; i < ROW_UNIT; i++) panel[(next * ROW_UNIT + i) * ROW_UNIT + i] = 1;
   }
+  for (const counter of [CONTROL.generation, CONTROL.phase]) memory.i32[counter >>> 2] = counted;
   const executor = WasmExecutor.start(memory, threads, [], compileKernels(build));
   new Worker(new URL(import.meta.url), { workerData: memory.wasm });
   const kernels = new Kernels(executor, space);

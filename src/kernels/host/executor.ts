@@ -17,6 +17,8 @@ export interface HelperData {
   readonly kernels: CompiledKernels;
   readonly memory: WebAssembly.Memory;
   readonly part: number;
+  /** The number of the last program before it was started. */
+  readonly seen: number;
   /** Held while the thread lives. */
   readonly lifeline: Lifeline | undefined;
 }
@@ -58,9 +60,10 @@ export class WasmExecutor implements Executor {
     kernels = compileKernels(),
   ): WasmExecutor {
     const exports = instantiateKernels<KernelExports>(kernels, memory.wasm);
+    const seen = Atomics.load(memory.i32, CONTROL.generation >>> 2);
     const helpers = Array.from({ length: threads - 1 }, (_, i) => {
       const lifeline = lifelines[i];
-      const workerData: HelperData = { kernels, memory: memory.wasm, part: i + 1, lifeline };
+      const workerData: HelperData = { kernels, memory: memory.wasm, part: i + 1, seen, lifeline };
       const transferList = lifeline ? [lifeline] : [];
       const entry = new URL("./helper-thread.js", import.meta.url);
       return new Worker(entry, { workerData, transferList, stdin: false });

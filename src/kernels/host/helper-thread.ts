@@ -3,5 +3,5 @@ import { workerData } from "node:worker_threads";
 import type { HelperData } from "./executor.ts";
 import { instantiateKernels } from "./kernel-build.ts";
 
-const { kernels, memory, part } = workerData as HelperData;
-instantiateKernels<{ help(part: number): void }>(kernels, memory).help(part);
+const { kernels, memory, part, seen } = workerData as HelperData;
+instantiateKernels<{ help(part: number, seen: number): void }>(kernels, memory).help(part, seen);

@@ -47,8 +47,14 @@ describe("threads", () => {
         [2, chooseBuild("auto")],
         [8, "plain"],
       ] as const) {
-        assert.deepEqual(wrongPrograms(flags, { threads, programs: 300, build }), []);
+        assert.deepEqual(wrongPrograms(flags, { threads, programs: 300, build, counted: 0 }), []);
       }
+    }
+  });
+
+  it("go on when the counters of programs and steps change their sign, and when they begin anew", () => {
+    for (const counted of [2 ** 31 - 10, 2 ** 32 - 10]) {
+      assert.deepEqual(wrongPrograms([], { threads: 2, programs: 30, build: "plain", counted }), []);
     }
   });
 

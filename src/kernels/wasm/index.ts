@@ -20,7 +20,7 @@ import {
   digest, narrowHalves, packInOut, packInOutInt8, packOutIn, packOutInInt8, widenBf16, widenHalves,
 } from "./pack";
 import { copyPages, embed, gatherRows, layerNorm, readMemory } from "./rows";
-import { barrier, nextProgram, publish, publishedParts, publishedProgram } from "./threads";
+import { barrier, isStopping, nextProgram, publish, publishedParts, publishedProgram } from "./threads";
 
 // @ts-ignore: decorator
 @inline
@@ -101,8 +101,11 @@ export function run(program: usize, parts: i32): void {
   runPart(program, 0, parts);
 }
 
-/** A helper thread's life: runs its part of every program until the engine stops. */
-export function help(part: i32): void {
-  let seen: i32 = 0;
-  while ((seen = nextProgram(seen)) >= 0) runPart(publishedProgram(), part, publishedParts());
+/** A helper thread's life: runs its part of every program after number `seen` until the engine stops. */
+export function help(part: i32, seen: i32): void {
+  for (;;) {
+    seen = nextProgram(seen);
+    if (isStopping()) return;
+    runPart(publishedProgram(), part, publishedParts());
+  }
 }

@@ -74,11 +74,15 @@ export function publish(program: usize, parts: i32): void {
   wake(GENERATION);
 }
 
-/** The helper's side: waits for a program after number `seen`. Returns its number, or −1 when the engine stops. */
+/** The helper's side: waits for a program after number `seen`, and returns its number. Numbers wrap around. */
 export function nextProgram(seen: i32): i32 {
   waitForChange(GENERATION, seen, SPINS);
-  if (atomic.load<i32>(STOP)) return -1;
   return atomic.load<i32>(GENERATION);
+}
+
+/** Whether the engine stops: then there is no program behind the number. */
+export function isStopping(): bool {
+  return atomic.load<i32>(STOP) != 0;
 }
 
 export function publishedProgram(): usize {
