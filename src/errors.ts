@@ -62,10 +62,13 @@ export type ErrorCode = keyof typeof ERRORS;
 export class GptError extends Error {
   override readonly name = "GptError";
   readonly code: ErrorCode;
+  /** The field of the request that is wrong, where it is one. */
+  readonly field: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { readonly field?: string } = {}) {
     super(message, options);
     this.code = code;
+    this.field = options.field;
   }
 
   get kind(): ErrorKind {

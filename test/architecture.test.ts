@@ -37,6 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   engine: ["errors", "decoding", "kernels/logits-row", "model/backend"],
   "engine/thread": ["errors", "decoding", "engine", "model", "model/loading"],
   request: ["errors", "wording", "settings", "decoding", "engine/counts", "engine/thread"],
+  dialects: ["errors", "wording", "request", "decoding"],
   generator: [
     "errors",
     "files/home-folder",
@@ -65,7 +66,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   "server/http": ["errors", "wording", "settings", "files", "request/generation", "engine/counts"],
   "server/access": ["errors", "settings", "files", "sigv4", "server/http"],
-  "server/doors": ["errors", "wording", "settings", "files", "request", "server/http", "server/access"],
+  "server/doors": [
+    "errors",
+    "wording",
+    "settings",
+    "files",
+    "request",
+    "dialects",
+    "server/http",
+    "server/access",
+  ],
   server: [
     "errors",
     "settings",

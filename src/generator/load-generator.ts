@@ -11,6 +11,7 @@ import type { WeightCacheSettings } from "../model/loading/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
 import type { Generator } from "../request/generation.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { TextGenerator } from "./text-generator.ts";
 
 export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
@@ -89,6 +90,8 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
     ...others,
   });
   starting.catch(() => {}); // It may fail while nobody waits for it yet.
+  const fingerprint = fingerprintOf(directory, precision);
+  fingerprint.catch(() => {});
   try {
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
@@ -103,8 +106,9 @@ export async function loadGenerator(options: GeneratorOptions): Promise<Generato
       parameters,
       vocabSize,
       contextLength,
+      ...(tokenizer?.endOfTextId !== undefined && { endOfText: tokenizer.decode([tokenizer.endOfTextId]) }),
     };
-    return new TextGenerator(engine, facts, tokenizer, bosTokenId);
+    return new TextGenerator(engine, facts, tokenizer, bosTokenId, fingerprint);
   } catch (error) {
     // One error is reported: the first.
     await starting.then(({ engine }) => engine.close()).catch(() => {});

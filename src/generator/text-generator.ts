@@ -28,11 +28,24 @@ export class TextGenerator implements Generator {
   readonly #engine: Engine;
   readonly #tokenizer: Tokenizer | undefined;
   readonly #bosTokenId: number;
+  #fingerprint: string | undefined;
   /** Made when stop strings are first named. */
   #tokenBytes: TokenBytes | undefined;
 
   /** Without a tokenizer only prompts of token ids can be answered, and texts are empty. */
-  constructor(engine: Engine, model: ModelInfo, tokenizer: Tokenizer | undefined, bosTokenId: number) {
+  constructor(
+    engine: Engine,
+    model: ModelInfo,
+    tokenizer: Tokenizer | undefined,
+    bosTokenId: number,
+    fingerprint: Promise<string> = Promise.reject(new Error("none was made")),
+  ) {
+    fingerprint.then(
+      (known) => {
+        this.#fingerprint = known;
+      },
+      () => {}, // What cannot be read again is not promised anything about.
+    );
     this.#engine = engine;
     this.model = model;
     this.#tokenizer = tokenizer;
@@ -73,6 +86,7 @@ export class TextGenerator implements Generator {
     const hypotheses = best(answer.hypotheses, params.keepBest);
     const numNew = (some: readonly Hypothesis[]): number =>
       some.reduce((sum, { tokenIds }) => sum + tokenIds.length - promptTokenIds.length, 0);
+    const dropped = answer.hypotheses.filter((one) => !hypotheses.includes(one));
     return {
       sequences: stream.finish(hypotheses),
       seed: decoding.seed,
@@ -81,9 +95,22 @@ export class TextGenerator implements Generator {
       cachedTokens: answer.cachedTokens,
       // Equal sequences of greedy search are one, computed once.
       generatedTokens: numNew([...new Set(answer.hypotheses)]),
-      droppedTokens: numNew(answer.hypotheses) - numNew(hypotheses),
+      droppedTokens: numNew(dropped) - dropped.filter(endsWithText).length,
       timing: answer.timing,
     };
+  }
+
+  tokenize(text: string): readonly number[] {
+    return text === "" ? [] : this.encodePrompt({ input: text });
+  }
+
+  detokenize(tokenIds: readonly number[]): string {
+    this.#refuseOutside(tokenIds, "tokens holds", "tokens");
+    return this.#tokenizer?.decode(tokenIds, { skipSpecialTokens: true }) ?? "";
+  }
+
+  get fingerprint(): string | undefined {
+    return this.#fingerprint;
   }
 
   /** A token for people. */
@@ -113,20 +140,20 @@ export class TextGenerator implements Generator {
   }: Pick<GenerationParams, "input" | "promptTokenIds">): readonly number[] {
     if (!promptTokenIds && !this.#tokenizer) {
       const message = `input: ${this.model.name} has no tokenizer files, so only prompt_token_ids can be answered`;
-      throw new GptError("invalid_field", message);
+      throw new GptError("invalid_field", message, { field: "input" });
     }
     const ids = promptTokenIds ?? this.#encode(input ?? "");
     const prompt = ids.length > 0 ? ids : [this.#tokenizer?.endOfTextId ?? this.#bosTokenId];
-    this.#refuseOutside(prompt, "the prompt holds");
+    this.#refuseOutside(prompt, "the prompt holds", "input");
     return prompt;
   }
 
-  #refuseOutside(tokenIds: readonly number[], what: string): void {
+  #refuseOutside(tokenIds: readonly number[], what: string, field: string): void {
     const { vocabSize, name } = this.model;
     const outside = tokenIds.find((id) => id >= vocabSize);
     if (outside === undefined) return;
     const message = `${what} token ${outside}, and the vocabulary of ${name} ends at ${vocabSize - 1}`;
-    throw new GptError("invalid_field", message);
+    throw new GptError("invalid_field", message, { field });
   }
 
   /** Refuses a text that is too long whatever its tokens are, before any work goes into it. */
@@ -135,7 +162,7 @@ export class TextGenerator implements Generator {
     const { contextLength } = this.model;
     if (tokenizer.surelyExceeds(input, contextLength)) {
       const message = `input has more than ${contextLength} tokens, and the model takes no more`;
-      throw new GptError("prompt_too_long", message);
+      throw new GptError("prompt_too_long", message, { field: "input" });
     }
     return tokenizer.encode(input);
   }
@@ -144,15 +171,13 @@ export class TextGenerator implements Generator {
   #resolved(params: GenerationParams, promptLength: number): DecodingParams {
     const decoding = { ...params.decoding, maxLength: this.#maxLength(params, promptLength) };
     const { stopStrings = [] } = params;
-    const outside = [
-      ...(decoding.penalties?.logitBias?.keys() ?? []),
-      ...(decoding.ending?.stopTokenIds ?? []),
-    ];
-    this.#refuseOutside(outside, "the request names");
+    const biased = [...(decoding.penalties?.logitBias?.keys() ?? [])];
+    this.#refuseOutside(biased, "logit_bias names", "logit_bias");
+    this.#refuseOutside(decoding.ending?.stopTokenIds ?? [], "stop_token_ids names", "stop_token_ids");
     if (stopStrings.length === 0) return decoding;
     if (!this.#tokenizer) {
       const message = `stop: ${this.model.name} has no tokenizer files, so only stop_token_ids can end a text`;
-      throw new GptError("invalid_field", message);
+      throw new GptError("invalid_field", message, { field: "stop" });
     }
     this.#tokenBytes ??= tokenBytesOf(this.#tokenizer);
     const strings = stopStrings.map((stop) => new TextEncoder().encode(stop));
@@ -162,22 +187,24 @@ export class TextGenerator implements Generator {
     };
   }
 
-  #maxLength({ maxNewTokens, decoding }: GenerationParams, promptLength: number): number {
+  #maxLength({ maxNewTokens, fitsContext, decoding }: GenerationParams, promptLength: number): number {
     const { contextLength } = this.model;
-    const maxLength = maxNewTokens === undefined ? decoding.maxLength : promptLength + maxNewTokens;
+    const wanted = maxNewTokens === undefined ? decoding.maxLength : promptLength + maxNewTokens;
+    const maxLength = fitsContext ? Math.min(wanted, contextLength) : wanted;
     if (maxLength > contextLength) {
-      throw new GptError(
-        "prompt_too_long",
+      const message =
         `the prompt of ${promptLength} tokens and ${maxLength - promptLength} new ones make ${maxLength} tokens, ` +
-          `and the model takes ${contextLength}`,
-      );
+        `and the model takes ${contextLength}`;
+      const field = promptLength < contextLength ? "max_new_tokens" : "input";
+      throw new GptError("prompt_too_long", message, { field });
     }
     if (promptLength >= maxLength && maxNewTokens !== 0) {
-      throw new GptError(
-        "prompt_too_long",
-        `input has ${promptLength} tokens and max_length is ${maxLength}: max_length counts the prompt's tokens ` +
-          `too and must be larger (the model takes at most ${contextLength})`,
-      );
+      const message =
+        maxNewTokens === undefined
+          ? `input has ${promptLength} tokens and max_length is ${maxLength}: max_length counts the prompt's tokens ` +
+            `too and must be larger (the model takes at most ${contextLength})`
+          : `the prompt has ${promptLength} tokens, and the model takes ${contextLength}, new ones included`;
+      throw new GptError("prompt_too_long", message, { field: "input" });
     }
     return maxLength;
   }
@@ -195,4 +222,9 @@ function best(hypotheses: readonly Hypothesis[], count = hypotheses.length): rea
 
 function meanLogprob({ logprobs = [] }: Hypothesis): number {
   return logprobs.reduce((sum, { logprob }) => sum + logprob, 0) / Math.max(1, logprobs.length);
+}
+
+/** Whether an end-of-text token is its last. */
+function endsWithText({ finishReason, stop }: Hypothesis): boolean {
+  return finishReason === "stop" && stop === undefined;
 }

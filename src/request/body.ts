@@ -4,18 +4,17 @@ import { describeValue } from "../wording.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+const OWN_EXAMPLE = '{"input": "Some text"}';
+
 /**
  * The JSON object in a request body of UTF-8 bytes.
  * @throws GptError `invalid_json` or `invalid_body`
  */
-export function parseJsonBody(bytes: Uint8Array): Fields {
+export function parseJsonBody(bytes: Uint8Array, example = OWN_EXAMPLE): Fields {
   if (bytes.length === 0) {
-    throw new GptError(
-      "invalid_json",
-      'The request body is empty; send a JSON object such as {"input": "Some text"}',
-    );
+    throw new GptError("invalid_json", `The request body is empty; send a JSON object such as ${example}`);
   }
-  return requireObject(parseJson(bytes));
+  return requireObject(parseJson(bytes), example);
 }
 
 /** Of one body; a request has a dozen. */
@@ -26,19 +25,19 @@ const VALUES_MAX = 4000;
  * take a second to parse, in which nothing else is answered. Text costs little, however long it is.
  * @throws GptError `invalid_body`
  */
-export function refuseManyValues(bytes: Uint8Array): void {
+export function refuseManyValues(bytes: Uint8Array, valuesMax = VALUES_MAX): void {
   let isText = false;
   let count = 0;
-  for (let i = 0; i < bytes.length && count <= VALUES_MAX; i++) {
+  for (let i = 0; i < bytes.length && count <= valuesMax; i++) {
     const char = bytes[i];
     if (char === CHAR.quote) isText = !isText;
     else if (isText && char === CHAR.backslash) i++;
     else if (!isText && (char === CHAR.comma || char === CHAR.list || char === CHAR.object)) count++;
   }
-  if (count <= VALUES_MAX) return;
+  if (count <= valuesMax) return;
   throw new GptError(
     "invalid_body",
-    `The request body holds more than ${VALUES_MAX} values, and a request is one flat object`,
+    `The request body holds more than ${valuesMax} values, more than any request has`,
   );
 }
 
@@ -85,10 +84,10 @@ function isEncodedObject(text: string): boolean {
 }
 
 /** @throws GptError `invalid_body` */
-export function requireObject(body: unknown): Fields {
+export function requireObject(body: unknown, example = OWN_EXAMPLE): Fields {
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Fields;
   throw new GptError(
     "invalid_body",
-    `The request must be a JSON object such as {"input": "Some text"}, got ${describeValue(body)}`,
+    `The request must be a JSON object such as ${example}, got ${describeValue(body)}`,
   );
 }

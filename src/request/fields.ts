@@ -11,7 +11,7 @@ export function refuseUnknown(fields: Fields, known: readonly string[]): void {
   if (unknown === undefined) return;
   const meant = nearest(unknown, known);
   const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
-  throw new GptError("unknown_field", `The field ${quote(unknown)} is unknown; ${hint}`);
+  throw new GptError("unknown_field", `The field ${quote(unknown)} is unknown; ${hint}`, { field: unknown });
 }
 
 /** @throws GptError `invalid_field` */
@@ -21,12 +21,13 @@ export function parseFields<Schema extends z.ZodObject>(fields: Fields, schema: 
   const path = pathOf(result.error.issues[0] as z.core.$ZodIssue);
   const name = String(path[0]);
   const value = fields[name];
-  if (value === undefined) throw new GptError("invalid_field", `The required field ${name} is missing`);
+  if (value === undefined) throw missingField(name);
   const { default: preset, ...field } = fieldsOf(schema)[name] ?? {};
   const hint = value === null && preset !== undefined ? "; leave the field out for its default" : "";
   throw new GptError(
     "invalid_field",
     `${name} must be ${expectation(field)}, got ${describeAt(value, path.slice(1))}${hint}`,
+    { field: name },
   );
 }
 
@@ -47,4 +48,13 @@ function describeAt(value: unknown, path: readonly PropertyKey[]): string {
     inner = (inner as Record<PropertyKey, unknown>)[key];
   }
   return path.length > 0 ? `${describeValue(inner)} in it` : describeValue(value);
+}
+
+export function missingField(field: string): GptError {
+  return new GptError("invalid_field", `The required field ${field} is missing`, { field });
+}
+
+/** A value that its schema allows and that something else forbids. */
+export function invalidField(field: string, message: string): GptError {
+  return new GptError("invalid_field", message, { field });
 }

@@ -12,6 +12,8 @@ export interface GenerationParams {
   readonly promptTokenIds?: readonly number[];
   /** Set when the caller limited new tokens instead of the total; `decoding.maxLength` is then ignored. */
   readonly maxNewTokens?: number;
+  /** Fewer new tokens are right where the model's context ends before. Default: such a request is refused. */
+  readonly fitsContext?: boolean;
   /** Only the last so many tokens of the prompt are given to the model. Default: all. */
   readonly truncatePrompt?: number;
   /** Texts that end a sequence, at most 64 of at most 256 bytes; none is empty. */
@@ -73,7 +75,7 @@ export interface Generation {
   readonly cachedTokens: number;
   /** Tokens computed for this request, over all its sequences. */
   readonly generatedTokens: number;
-  /** Of sequences that were not among the best. */
+  /** Of sequences that were not among the best, without end-of-text tokens. */
   readonly droppedTokens: number;
   readonly timing: Timing;
 }
@@ -123,6 +125,15 @@ export interface Generator {
   readonly model: ModelInfo;
   /** A token for people. */
   token(id: number): TokenForm;
+  /** The tokens of a text, as a prompt has them. @throws GptError `invalid_field`, `prompt_too_long` */
+  tokenize(text: string): readonly number[];
+  /** The text of tokens, special ones left out. @throws GptError `invalid_field` */
+  detokenize(tokenIds: readonly number[]): string;
+  /**
+   * `fp_` and twelve hexadecimal digits, or undefined while it is not known yet: with equal ones, equal requests with
+   * equal seeds have equal texts.
+   */
+  readonly fingerprint: string | undefined;
   readonly health: GeneratorHealth;
   /** What the engine last told about itself. */
   stats(): GeneratorStats;
@@ -138,6 +149,8 @@ export interface ModelInfo {
   readonly kernels: string;
   readonly parameters: number;
   readonly vocabSize: number;
+  /** The token that ends a text, as it is written in one. */
+  readonly endOfText?: string;
   /** n_positions: the cap of `max_length`. */
   readonly contextLength: number;
 }

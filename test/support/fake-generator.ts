@@ -69,6 +69,16 @@ export class FakeGenerator implements Generator {
     return { name: `token_id:${id}`, bytes: new Uint8Array(0), isSpecial: false };
   }
 
+  readonly fingerprint = "fp_0123456789ab";
+
+  tokenize(text: string): readonly number[] {
+    return [...Buffer.from(text)];
+  }
+
+  detokenize(tokenIds: readonly number[]): string {
+    return Buffer.from(tokenIds).toString();
+  }
+
   stats(): GeneratorStats {
     return {
       ...NO_COUNTS,

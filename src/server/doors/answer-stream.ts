@@ -84,10 +84,24 @@ function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
+/** Generates and writes the pieces, and what is known in the end. */
+export async function writePieces(
+  writer: PieceWriter,
+  write: (text: string) => void,
+  generate: (options: GenerateOptions) => Promise<Generation>,
+): Promise<void> {
+  const generation = await generate({
+    onPiece: (piece) => write(writer.piece(piece)),
+    onPrompt: (prompt) => writer.prompt?.(prompt),
+  });
+  write(writer.end(generation));
+}
+
 /** How the bytes of a growing answer travel. */
 export interface AnswerFrames {
   /** Type of what travels. */
   readonly contentType: string;
+  readonly headers?: OutgoingHttpHeaders;
   /** Puts bytes of the answer into the form in which they travel. */
   readonly frame: (bytes: Buffer) => Uint8Array;
   /** Ends an answer that has begun and cannot be finished; the connection is cut when it returns nothing. */
@@ -98,11 +112,11 @@ export interface StreamOptions {
   readonly reply: FastifyReply;
   /** Sent with the first bytes, beside those set on the reply. */
   readonly headers: OutgoingHttpHeaders;
-  readonly writer: PieceWriter;
   readonly frames: AnswerFrames;
   /** Aborted: the caller has left. */
   readonly gone: AbortSignal;
-  readonly generate: (options: GenerateOptions) => Promise<Generation>;
+  /** Writes the answer, part by part; to be given up when `signal` is aborted. */
+  readonly produce: (write: (text: string) => void, signal: AbortSignal) => Promise<void>;
   /** Bytes that may wait for a caller who reads more slowly than they come. */
   readonly unreadBytesMax: number;
 }
@@ -113,7 +127,7 @@ export interface StreamOptions {
  * which the generation ends: it cannot wait for one caller, since others share its passes.
  */
 export async function sendStream(options: StreamOptions): Promise<void> {
-  const { reply, headers, writer, frames, generate, gone, unreadBytesMax } = options;
+  const { reply, headers, frames, produce, gone, unreadBytesMax } = options;
   const raw = reply.raw;
   const stalled = new AbortController();
   let begun = false;
@@ -122,27 +136,19 @@ export async function sendStream(options: StreamOptions): Promise<void> {
     begun = true;
     reply.hijack();
     raw.on("error", () => {}); // The caller left; the signal of the request knows that already.
-    const type = { "content-type": frames.contentType };
+    const type = { "content-type": frames.contentType, ...frames.headers };
     raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...headers, ...type });
   };
   const write = (text: string): void => {
     if (text === "" || raw.destroyed || stalled.signal.aborted) return;
     begin();
     raw.write(frames.frame(Buffer.from(text)));
-  };
-  const onPiece = (piece: TextPiece): void => {
-    write(writer.piece(piece));
     if (raw.writableLength > unreadBytesMax) stalled.abort();
   };
   try {
-    const generation = await generate({
-      signal: AbortSignal.any([gone, stalled.signal]),
-      onPiece,
-      onPrompt: (prompt) => writer.prompt?.(prompt),
-    });
+    await produce(write, AbortSignal.any([gone, stalled.signal]));
     if (stalled.signal.aborted) throw unread(unreadBytesMax);
     begin(); // Lines of texts that are all empty have no piece.
-    write(writer.end(generation));
     raw.end();
   } catch (error) {
     if (!begun) throw error;

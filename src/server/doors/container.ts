@@ -8,6 +8,7 @@ import { AwsError, toContainerError } from "../http/http-errors.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
 import { attributesHeader, parseEnvelope, RESPONSE_TYPES, type ResponseType } from "./envelope.ts";
 import { answerInvocation } from "./invocations.ts";
+import { OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { addRoutes, allowedMethods, EVERYBODY } from "./routes.ts";
 import { ServedModel } from "./served-model.ts";
 
@@ -38,7 +39,10 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     logger,
     onFinished,
     methods: allowedMethods("container"),
-    toError: (error, request) => toContainerError(error, context(request)),
+    toError: (error, request) =>
+      request.url.startsWith("/v1/")
+        ? toOpenAiError(error, request, model)
+        : toContainerError(error, context(request)),
   });
   const model = new ServedModel(options.generator, settings);
   const types = responseTypes(options.defaultAccept);
@@ -60,7 +64,13 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
       unreadBytesMax: settings.unreadBytesMax,
     });
   };
+  const { CreateCompletion, ListModels } = new OpenAiRoutes({
+    endpoints: { allowed: () => [NAME], model: () => model, admit: () => model },
+    unreadBytesMax: settings.unreadBytesMax,
+  }).handlers();
   const handlers = {
+    CreateCompletion,
+    ListModels,
     invocations: invoke,
     ping: async (_request: FastifyRequest, reply: FastifyReply) => {
       if (!model.isReady) throw notReady();

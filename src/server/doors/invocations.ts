@@ -6,7 +6,7 @@ import { GptError } from "../../errors.ts";
 import { answerOf } from "../../request/answer.ts";
 import type { GenerationParams, TokenForm } from "../../request/generation.ts";
 import { sendJson } from "../http/http-app.ts";
-import { type AnswerFrames, pieceWriter, sendStream } from "./answer-stream.ts";
+import { type AnswerFrames, pieceWriter, sendStream, writePieces } from "./answer-stream.ts";
 import type { ResponseType } from "./envelope.ts";
 import type { ServedModel } from "./served-model.ts";
 
@@ -42,10 +42,12 @@ export async function answerInvocation(
   await sendStream({
     reply,
     headers,
-    writer: pieceWriter(type, params, tokenForm),
     frames,
     gone: request.exchange.gone,
-    generate: (options) => model.generate(params, request, options),
+    produce: (write, signal) =>
+      writePieces(pieceWriter(type, params, tokenForm), write, (options) =>
+        model.generate(params, request, { ...options, signal }),
+      ),
     unreadBytesMax,
   });
   return undefined;

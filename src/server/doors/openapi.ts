@@ -2,9 +2,10 @@
 // table of errors, so that it cannot say anything else than the code.
 import { z } from "zod";
 import { type ParameterLimits, requestSchema } from "../../request/params.ts";
-import { ENDPOINT_NAME, ENDPOINT_NAME_MAX, type Settings } from "../../settings.ts";
+import { DEFAULT_SETTINGS, ENDPOINT_NAME, ENDPOINT_NAME_MAX, type Settings } from "../../settings.ts";
 import { STATUS } from "../http/http-errors.ts";
 import { HEADER_LIMITS, RESPONSE_TYPES } from "./envelope.ts";
+import { openAiOperations } from "./openapi-dialects.ts";
 import { type OperationOf, routesOf } from "./routes.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -44,12 +45,13 @@ export function openApi({ door, baseUrl, auth, limits }: ServerFacts): Json {
     info: {
       title: "GPT-2 API",
       version: "2017-05-13",
-      description: "Text generation with GPT-2 over the protocol of Amazon SageMaker Runtime.",
+      description:
+        "Text generation with GPT-2, over the protocols of Amazon SageMaker Runtime and of OpenAI's completions.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: baseUrl === undefined ? [] : [{ url: baseUrl }],
     security: scheme === undefined ? [] : [{ [scheme]: [] }],
-    paths: paths(door),
+    paths: paths(door, limits),
     components: {
       schemas: { GenerationRequest: request, Texts: texts(), Error: error() },
       responses: { Error: errorResponse() },
@@ -59,29 +61,42 @@ export function openApi({ door, baseUrl, auth, limits }: ServerFacts): Json {
   };
 }
 
-/** What is said of an operation beside its route; undefined: it is not offered. */
-const OPERATIONS: { readonly [D in CallersDoor]: Readonly<Record<OperationOf<D>, Json | undefined>> } = {
-  runtime: {
-    InvokeEndpoint: invokeEndpoint(),
-    InvokeEndpointWithResponseStream: invokeWithStream(),
-    InvokeEndpointAsync: undefined,
-    Ping: ping(),
-  },
-  container: {
-    invocations: invocations(),
-    ping: ping(),
-    "execution-parameters": executionParameters(),
-  },
-};
+type Operations = { readonly [D in CallersDoor]: Readonly<Record<OperationOf<D>, Json | undefined>> };
 
-function paths(door: CallersDoor): Json {
-  const operations: Readonly<Record<string, Json | undefined>> = OPERATIONS[door];
+/** What is said of an operation beside its route; undefined: it is not offered. */
+function operationsOf({
+  maxNumReturnSequences = DEFAULT_SETTINGS.maxNumReturnSequences,
+  maxNumBeams = DEFAULT_SETTINGS.maxNumBeams,
+}: ParameterLimits): Operations {
+  const openAi = openAiOperations({ maxNumReturnSequences, maxNumBeams });
+  const { CreateCompletion, ListModels } = openAi;
+  return {
+    runtime: {
+      InvokeEndpoint: invokeEndpoint(),
+      InvokeEndpointWithResponseStream: invokeWithStream(),
+      InvokeEndpointAsync: undefined,
+      Ping: ping(),
+      ...openAi,
+    },
+    container: {
+      CreateCompletion,
+      ListModels,
+      invocations: invocations(),
+      ping: ping(),
+      "execution-parameters": executionParameters(),
+    },
+  };
+}
+
+function paths(door: CallersDoor, limits: ParameterLimits): Json {
+  const operations: Readonly<Record<string, Json | undefined>> = operationsOf(limits)[door];
   const all: Record<string, Record<string, Json>> = {};
   for (const [operationId, { method, path, summary, isForEverybody }] of routesOf(door)) {
     const described = operations[operationId];
     if (described === undefined) continue;
     const security = isForEverybody ? { security: [] } : {};
-    all[path] = { ...all[path], [method.toLowerCase()]: { operationId, summary, ...security, ...described } };
+    const name = path.replace("{+", "{");
+    all[name] = { ...all[name], [method.toLowerCase()]: { operationId, summary, ...security, ...described } };
   }
   return all;
 }

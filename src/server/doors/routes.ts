@@ -5,13 +5,77 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 export interface Route {
   readonly method: "GET" | "POST";
-  /** As OpenAPI writes it: `{EndpointName}` stands for one segment. */
+  /** As OpenAPI writes it: `{EndpointName}` stands for one segment, `{+Model}`, at the end, for all that follows. */
   readonly path: string;
+  /** The same below an endpoint. */
+  readonly alsoAt?: string | undefined;
+  /** The body and errors that it knows. Default: SageMaker's. */
+  readonly dialect?: "openai";
   /** What it does, for people. */
   readonly summary: string;
   /** Anybody may ask, whatever the server asks of its callers otherwise. */
   readonly isForEverybody?: true;
 }
+
+/** What OpenAI's clients use, at the root and below an endpoint; the tokenizer's routes are vLLM's. */
+const OPENAI = {
+  CreateCompletion: {
+    method: "POST",
+    path: "/v1/completions",
+    alsoAt: "/endpoints/{EndpointName}/openai/v1/completions",
+    summary: "Completes a text, as OpenAI's completions do.",
+    dialect: "openai",
+  },
+  CreateChatCompletion: {
+    method: "POST",
+    path: "/v1/chat/completions",
+    alsoAt: "/endpoints/{EndpointName}/openai/v1/chat/completions",
+    summary: "Is refused by name: GPT-2 only continues texts.",
+    dialect: "openai",
+  },
+  CreateResponse: {
+    method: "POST",
+    path: "/v1/responses",
+    alsoAt: "/endpoints/{EndpointName}/openai/v1/responses",
+    summary: "Is refused by name: GPT-2 only continues texts.",
+    dialect: "openai",
+  },
+  ListModels: {
+    method: "GET",
+    path: "/v1/models",
+    alsoAt: "/endpoints/{EndpointName}/openai/v1/models",
+    summary: "Tells the endpoints that the caller may invoke.",
+    dialect: "openai",
+  },
+  RetrieveModel: {
+    method: "GET",
+    path: "/v1/models/{+Model}",
+    alsoAt: "/endpoints/{EndpointName}/openai/v1/models/{+Model}",
+    summary: "Tells one of them.",
+    dialect: "openai",
+  },
+  TokenizerInfo: {
+    method: "GET",
+    path: "/tokenizer_info",
+    alsoAt: "/endpoints/{EndpointName}/openai/tokenizer_info",
+    summary: "Tells the special tokens of a model.",
+    dialect: "openai",
+  },
+  Tokenize: {
+    method: "POST",
+    path: "/tokenize",
+    alsoAt: "/endpoints/{EndpointName}/openai/tokenize",
+    summary: "Turns a text into token ids.",
+    dialect: "openai",
+  },
+  Detokenize: {
+    method: "POST",
+    path: "/detokenize",
+    alsoAt: "/endpoints/{EndpointName}/openai/detokenize",
+    summary: "Turns token ids into a text.",
+    dialect: "openai",
+  },
+} as const satisfies Readonly<Record<string, Route>>;
 
 /** The routes of each door, by the name of the operation, which the log and the metrics tell too. */
 export const ROUTES = {
@@ -38,6 +102,7 @@ export const ROUTES = {
       summary: "Tells whether every model is ready.",
       isForEverybody: true,
     },
+    ...OPENAI,
   },
   /** What SageMaker calls inside an image; the platform stands before it and asks who is calling. */
   container: {
@@ -56,6 +121,8 @@ export const ROUTES = {
       path: "/execution-parameters",
       summary: "Tells batch transform how much may be asked at a time.",
     },
+    CreateCompletion: { ...OPENAI.CreateCompletion, alsoAt: undefined },
+    ListModels: { ...OPENAI.ListModels, alsoAt: undefined },
   },
   /** What the operator looks at. */
   admin: {
@@ -95,22 +162,30 @@ export function addRoutes<D extends Door>(
   handlers: Readonly<Record<OperationOf<D>, Handler>>,
   callers: CallerChecks,
 ): void {
-  for (const [operation, { method, path, isForEverybody }] of routesOf(door)) {
-    const checks = isForEverybody ? EVERYBODY : callers;
-    app.route<{ Params: Readonly<Record<string, string>> }>({
-      method,
-      url: path.replace(PARAMETER, ":$1"),
-      onRequest: async (request) => {
-        request.record.operation = operation;
-        checks.checkHead(request);
-      },
-      preHandler: async (request) => checks.identify(request),
-      handler: handlers[operation],
-    });
+  for (const [operation, route] of routesOf(door)) {
+    const checks = route.isForEverybody ? EVERYBODY : callers;
+    for (const path of pathsOf(route)) {
+      app.route<{ Params: Readonly<Record<string, string>> }>({
+        method: route.method,
+        url: path.replace(REST, "*").replace(PARAMETER, ":$1"),
+        onRequest: async (request) => {
+          request.record.operation = operation;
+          checks.checkHead(request);
+        },
+        preHandler: async (request) => checks.identify(request),
+        handler: handlers[operation],
+      });
+    }
   }
 }
 
+/** Where a route answers. */
+export function pathsOf({ path, alsoAt }: Route): readonly string[] {
+  return alsoAt === undefined ? [path] : [path, alsoAt];
+}
+
 const PARAMETER = /\{(\w+)\}/g;
+const REST = /\{\+\w+\}$/;
 
 /** A path, and the methods that it answers to. */
 export interface AllowedMethods {
@@ -122,12 +197,13 @@ export interface AllowedMethods {
 /** What a door's paths answer to, for 405. */
 export function allowedMethods(door: Door): readonly AllowedMethods[] {
   const methods = new Map<string, string[]>();
-  for (const [, { method, path }] of routesOf(door)) {
+  for (const [, route] of routesOf(door)) {
     // Whoever answers GET answers HEAD too.
-    methods.set(path, [...(methods.get(path) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])]);
+    const own = route.method === "GET" ? ["GET", "HEAD"] : [route.method];
+    for (const path of pathsOf(route)) methods.set(path, [...(methods.get(path) ?? []), ...own]);
   }
   return [...methods].map(([path, list]) => ({
-    path: new RegExp(`^${path.replace(/[.]/g, "\\.").replace(PARAMETER, "[^/]*")}$`),
+    path: new RegExp(`^${path.replace(/[.]/g, "\\.").replace(REST, ".+").replace(PARAMETER, "[^/]*")}$`),
     allow: list.join(", "),
   }));
 }

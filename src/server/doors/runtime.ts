@@ -24,6 +24,7 @@ import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
+import type { Endpoints } from "./endpoints.ts";
 import {
   ACCOUNT,
   attributesHeader,
@@ -36,6 +37,7 @@ import {
 } from "./envelope.ts";
 import { exceptionFrame, payloadPart } from "./event-stream.ts";
 import { answerInvocation } from "./invocations.ts";
+import { fingerprintHeader, OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { addRoutes, allowedMethods, type CallerChecks, type RoutedRequest } from "./routes.ts";
 import { ServedModel } from "./served-model.ts";
 
@@ -65,7 +67,10 @@ export function createApp(options: AppOptions): FastifyInstance {
     tls,
     onFinished,
     methods: allowedMethods("runtime"),
-    toError: (error, request) => toAwsError(error, contextOf(request, settings)),
+    toError: (error, request) =>
+      isOpenAiPath(request.url)
+        ? toOpenAiError(error, request, front.model(request.record.endpoint ?? ""))
+        : toAwsError(error, contextOf(request, settings)),
   });
   const front = new RuntimeFront(options, app.log);
   const handlers = {
@@ -74,6 +79,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       front.invoke(request, reply, STREAMED),
     InvokeEndpointAsync: refuseAsync,
     Ping: (_request: RoutedRequest, reply: FastifyReply) => front.ping(reply),
+    ...new OpenAiRoutes({ endpoints: front, unreadBytesMax: settings.unreadBytesMax }).handlers(),
   };
   addRoutes(app, "runtime", handlers, front);
   return app;
@@ -84,6 +90,11 @@ async function refuseAsync(): Promise<never> {
     "UnknownOperationException",
     "InvokeEndpointAsync is not offered by this server; use InvokeEndpoint",
   );
+}
+
+/** Paths on which OpenAI's clients are answered, whatever stands there. */
+function isOpenAiPath(url: string): boolean {
+  return /^(\/v1|\/endpoints\/[^/]*\/openai|\/tokenizer_info|\/tokenize|\/detokenize)(\/|\?|$)/.test(url);
 }
 
 /** Where a request was going, for its errors. */
@@ -104,7 +115,7 @@ const STREAMED: Operation = {
 };
 
 /** The endpoints and the checks of their callers. */
-class RuntimeFront implements CallerChecks {
+class RuntimeFront implements CallerChecks, Endpoints {
   /** By the name of the endpoint. */
   readonly #models: ReadonlyMap<string, ServedModel>;
   readonly #settings: Settings;
@@ -152,30 +163,32 @@ class RuntimeFront implements CallerChecks {
     throw new AwsError("ServiceUnavailable", "The model is not ready");
   }
 
-  invoke(request: RoutedRequest, reply: FastifyReply, operation: Operation): Promise<unknown> {
-    return this.#admitted(request, async (model, endpoint) => {
-      const { headers, raw, record } = request;
-      const envelope = parseEnvelope(headers, raw.rawHeaders, { ...operation, endpoint });
-      if (envelope.inferenceId !== undefined) record.inferenceId = envelope.inferenceId;
-      if (!model.isLoaded) {
-        throw new AwsError("ModelNotReadyException", "The model is still being loaded");
-      }
-      return answerInvocation(model, request, reply, {
-        type: envelope.accept,
-        headers: responseHeaders(envelope, operation),
-        frames: operation.isStreamed ? this.#eventFrames(request) : undefined,
-        unreadBytesMax: this.#settings.unreadBytesMax,
-      });
+  async invoke(request: RoutedRequest, reply: FastifyReply, operation: Operation): Promise<unknown> {
+    const { EndpointName: endpoint = "" } = request.params;
+    checkEndpointName(endpoint);
+    const model = this.admit(request, endpoint);
+    const { headers, raw, record } = request;
+    const envelope = parseEnvelope(headers, raw.rawHeaders, { ...operation, endpoint });
+    if (envelope.inferenceId !== undefined) record.inferenceId = envelope.inferenceId;
+    if (!model.isLoaded) throw new AwsError("ModelNotReadyException", "The model is still being loaded");
+    return answerInvocation(model, request, reply, {
+      type: envelope.accept,
+      headers: { ...responseHeaders(envelope, operation), ...fingerprintHeader(model) },
+      frames: operation.isStreamed ? this.#eventFrames(request) : undefined,
+      unreadBytesMax: this.#settings.unreadBytesMax,
     });
   }
 
-  /** Runs a request that may invoke this endpoint and is within its key's limits. */
-  async #admitted<T>(
-    request: RoutedRequest,
-    run: (model: ServedModel, endpoint: string) => Promise<T>,
-  ): Promise<T> {
-    const { EndpointName: name = "" } = request.params;
-    checkEndpointName(name);
+  allowed(request: FastifyRequest): readonly string[] {
+    const { endpoints } = this.#callers.get(request) as Caller;
+    return [...this.#models.keys()].filter((name) => endpoints === "*" || endpoints.has(name));
+  }
+
+  model(name: string): ServedModel | undefined {
+    return this.#models.get(name);
+  }
+
+  admit(request: FastifyRequest, name: string): ServedModel {
     const caller = this.#callers.get(request) as Caller;
     authorize(caller, name, this.#settings);
     const model = this.#models.get(name);
@@ -184,7 +197,7 @@ class RuntimeFront implements CallerChecks {
     }
     request.record.endpoint = name;
     request.exchange.onOver(this.#limits.enter(caller.keyId));
-    return run(model, name);
+    return model;
   }
 
   /** Frames of an event stream; one that cannot be finished ends with an exception. */

@@ -8,6 +8,7 @@ import type {
   Generation,
   GenerationParams,
   Generator,
+  ModelInfo,
   TokenForm,
 } from "../../request/generation.ts";
 import { type ParseOptions, parseGenerationParams } from "../../request/params.ts";
@@ -18,9 +19,11 @@ const SEEDS = 2 ** 32;
 
 export type ModelSettings = Pick<Settings, "maxNumReturnSequences" | "maxNumBeams">;
 
+export type ModelLimits = Required<Omit<ParseOptions, "allowTokenIds">>;
+
 export class ServedModel {
   readonly #settings: ModelSettings;
-  #loaded: { readonly generator: Generator; readonly options: ParseOptions } | undefined;
+  #loaded: { readonly generator: Generator; readonly options: ModelLimits } | undefined;
 
   /** Whoever loads the model learns why it failed; here it just never becomes ready. */
   constructor(generator: Generator | Promise<Generator>, settings: ModelSettings) {
@@ -52,6 +55,35 @@ export class ServedModel {
     return this.#loaded?.generator.health === "ready";
   }
 
+  /** What the model is called, and n_positions; undefined while it is loading. */
+  get info(): ModelInfo | undefined {
+    return this.#loaded?.generator.model;
+  }
+
+  get fingerprint(): string | undefined {
+    return this.#loaded?.generator.fingerprint;
+  }
+
+  /** The token that ends a text, as it is written; null where the model has none that is written. */
+  get endOfText(): string | null {
+    return this.#required.generator.model.endOfText ?? null;
+  }
+
+  /** @throws GptError as the generator does. The model must be loaded. */
+  tokenize(text: string): readonly number[] {
+    return this.#required.generator.tokenize(text);
+  }
+
+  /** @throws GptError as the generator does. The model must be loaded. */
+  detokenize(tokenIds: readonly number[]): string {
+    return this.#required.generator.detokenize(tokenIds);
+  }
+
+  /** What a request may ask for, and where seeds come from. The model must be loaded. */
+  get limits(): ModelLimits {
+    return this.#required.options;
+  }
+
   /** @throws GptError for a body that is refused. The model must be loaded. */
   parse(request: FastifyRequest): GenerationParams {
     const body = bodyOf(request);
@@ -60,27 +92,45 @@ export class ServedModel {
     return parseGenerationParams(parseJsonBody(body), this.#required.options);
   }
 
-  /**
-   * Generates, and notes in the request's record what it cost, also when it comes to nothing. The model must be loaded.
-   * @throws GptError `cancelled` when the caller left or `signal` was aborted, and what the generator throws.
-   */
+  /** Generates for one request of the core; see `generateAll`. */
   async generate(
     params: GenerationParams,
-    { record, exchange }: FastifyRequest,
-    { signal = exchange.gone, onPiece, onPrompt }: GenerateOptions = {},
+    request: FastifyRequest,
+    options: GenerateOptions = {},
   ): Promise<Generation> {
+    const [generation] = await this.generateAll([params], request, () => options);
+    return generation as Generation;
+  }
+
+  /**
+   * Generates for all requests at once, and notes in the record what they cost together, also when they come to nothing. The
+   * first that fails ends the others. The model must be loaded.
+   * @throws GptError `cancelled` when the caller left or `signal` was aborted, and what the generator throws.
+   */
+  async generateAll(
+    requests: readonly GenerationParams[],
+    { record, exchange }: FastifyRequest,
+    optionsOf: (index: number) => GenerateOptions = () => ({}),
+  ): Promise<Generation[]> {
+    const { generator } = this.#required;
     const startMs = performance.now();
-    try {
-      const generation = await this.#required.generator.generate(params, {
-        signal,
+    const failed = new AbortController();
+    const answers = requests.map((params, i) => {
+      const { signal = exchange.gone, onPiece, onPrompt } = optionsOf(i);
+      return generator.generate(params, {
+        signal: requests.length > 1 ? AbortSignal.any([signal, failed.signal]) : signal,
         client: record.keyId ?? "",
         ...(onPiece && { onPiece }),
         ...(onPrompt && { onPrompt }),
       });
-      const { promptTokens, cachedTokens, generatedTokens, timing } = generation;
-      Object.assign(record, { promptTokens, cachedTokens, generatedTokens, ...rounded(timing) });
-      return generation;
+    });
+    try {
+      const generations = await Promise.all(answers);
+      Object.assign(record, costOf(generations));
+      return generations;
     } catch (error) {
+      failed.abort();
+      await Promise.allSettled(answers);
       record.totalMs = Math.round(performance.now() - startMs);
       throw error;
     }
@@ -92,7 +142,17 @@ export class ServedModel {
   }
 }
 
-function rounded(timing: Generation["timing"]): Generation["timing"] {
-  const entries = Object.entries(timing).map(([name, milliseconds]) => [name, Math.round(milliseconds)]);
-  return Object.fromEntries(entries) as Generation["timing"];
+/** What requests that were answered together cost: tokens in all; of times the shortest wait and the longest work. */
+function costOf(generations: readonly Generation[]) {
+  const sum = (of: (one: Generation) => number): number =>
+    generations.reduce((total, one) => total + of(one), 0);
+  const times = (of: (one: Generation) => number): number[] => generations.map(of);
+  return {
+    promptTokens: sum(({ promptTokens }) => promptTokens),
+    cachedTokens: sum(({ cachedTokens }) => cachedTokens),
+    generatedTokens: sum(({ generatedTokens }) => generatedTokens),
+    queueMs: Math.round(Math.min(...times(({ timing }) => timing.queueMs))),
+    firstTokenMs: Math.round(Math.min(...times(({ timing }) => timing.firstTokenMs))),
+    totalMs: Math.round(Math.max(...times(({ timing }) => timing.totalMs))),
+  };
 }

@@ -70,6 +70,8 @@ export const TREATMENTS = {
 interface Details {
   /** Further members of the body. */
   readonly members?: Readonly<Record<string, unknown>>;
+  /** In place of AWS's body, where another dialect is spoken. */
+  readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -177,7 +179,7 @@ export function renderError(error: AwsError, requestId: string) {
       "x-amzn-errortype": error.type,
       ...error.details.headers,
     },
-    body: JSON.stringify({ [key]: error.message, ...error.details.members }),
+    body: JSON.stringify(error.details.body ?? { [key]: error.message, ...error.details.members }),
   };
 }
 

@@ -1,0 +1,171 @@
+// The answers to a completion: one object, or the chunks of a stream. Both are made from the same choices, so that the chunks of
+// a choice, joined, are that choice.
+import type {
+  AnswerToken,
+  GeneratedPrompt,
+  GeneratedSequence,
+  Generation,
+  TextPiece,
+  TokenForm,
+} from "../../request/generation.ts";
+import { joinLists, LogprobLister, type LogprobLists } from "../../request/logprob-lists.ts";
+import type { CompletionRequest } from "./completion-request.ts";
+
+/** What an answer tells of its circumstances. */
+export interface AnswerFacts {
+  readonly id: string;
+  /** Seconds since 1970. */
+  readonly created: number;
+  /** The name of the endpoint. */
+  readonly model: string;
+  /** Equal ones mean equal texts for equal requests; null while it is not known. */
+  readonly fingerprint: string | null;
+  /** What a token is to people. */
+  readonly form: (tokenId: number) => TokenForm;
+}
+
+/** The answer to a request; `generations` are those of its prompts. */
+export function completionOf(
+  request: CompletionRequest,
+  generations: readonly Generation[],
+  facts: AnswerFacts,
+): object {
+  return {
+    ...head(facts),
+    choices: generations.flatMap(({ sequences, prompt }, j) =>
+      sequences.map((sequence, i) => ({
+        index: j * sequences.length + i,
+        text: sequence.text,
+        logprobs: request.tellsLogprobs ? allLists(request, prompt, sequence, facts) : null,
+        ...ending(sequence),
+        ...(request.returnsTokenIds && {
+          token_ids: sequence.tokenIds.slice(prompt.tokenIds.length),
+          prompt_token_ids: prompt.tokenIds,
+        }),
+      })),
+    ),
+    usage: usageOf(generations),
+  };
+}
+
+/** Makes the chunks of a stream, as the objects that its events hold. */
+export class CompletionChunks {
+  readonly #request: CompletionRequest;
+  readonly #facts: AnswerFacts;
+  readonly #prompts: GeneratedPrompt[] = [];
+  readonly #listers: LogprobLister[] = [];
+  /** Tokens of each choice whose ids are told. */
+  readonly #numTold: number[] = [];
+
+  constructor(request: CompletionRequest, facts: AnswerFacts) {
+    this.#request = request;
+    this.#facts = facts;
+  }
+
+  /** What the prompt of number `j` is; before its first piece. */
+  prompt(j: number, prompt: GeneratedPrompt): void {
+    this.#prompts[j] = prompt;
+  }
+
+  /** The chunk of a piece of prompt `j`. */
+  piece(j: number, { index: i, text, tokens }: TextPiece): object {
+    const index = j * this.#numChoices(j) + i;
+    return this.#chunk(index, {
+      text,
+      logprobs: this.#lists(j, index, tokens),
+      finish_reason: null,
+      stop_reason: null,
+      ...this.#tokenIds(
+        j,
+        index,
+        tokens.map(({ tokenId }) => tokenId),
+      ),
+    });
+  }
+
+  /** The last chunk of each choice of prompt `j`. */
+  end(j: number, { sequences }: Generation): object[] {
+    return sequences.map((sequence, i) => {
+      const index = j * sequences.length + i;
+      const promptLength = this.#prompts[j]?.tokenIds.length ?? 0;
+      const rest = sequence.tokenIds.slice(promptLength + (this.#numTold[index] ?? 0));
+      const last = { text: "", logprobs: null, ...ending(sequence), ...this.#tokenIds(j, index, rest) };
+      return this.#chunk(index, last);
+    });
+  }
+
+  /** The chunk behind the last choice, where it is asked for. */
+  usage(generations: readonly Generation[]): object[] {
+    if (!this.#request.includesUsage) return [];
+    return [{ ...head(this.#facts), choices: [], usage: usageOf(generations) }];
+  }
+
+  #numChoices(j: number): number {
+    return (this.#request.requests[j] as CompletionRequest["requests"][number]).decoding.numReturnSequences;
+  }
+
+  #chunk(index: number, choice: object): object {
+    const usage = this.#request.includesUsage ? { usage: null } : {};
+    return { ...head(this.#facts), choices: [{ index, ...choice }], ...usage };
+  }
+
+  #lists(j: number, index: number, tokens: readonly AnswerToken[]): LogprobLists | null {
+    if (!this.#request.tellsLogprobs) return null;
+    const known = this.#listers[index];
+    if (known) return known.next(tokens);
+    const prompt = this.#prompts[j] as GeneratedPrompt;
+    const lister = new LogprobLister(prompt, formOf(this.#request, this.#facts));
+    this.#listers[index] = lister;
+    return this.#request.echo ? joinLists(lister.prompt(), lister.next(tokens)) : lister.next(tokens);
+  }
+
+  #tokenIds(j: number, index: number, tokenIds: readonly number[]): object {
+    if (!this.#request.returnsTokenIds) return {};
+    const told = this.#numTold[index];
+    this.#numTold[index] = (told ?? 0) + tokenIds.length;
+    const isFirst = told === undefined;
+    return { token_ids: tokenIds, ...(isFirst && { prompt_token_ids: this.#prompts[j]?.tokenIds ?? [] }) };
+  }
+}
+
+function head({ id, created, model, fingerprint }: AnswerFacts): object {
+  return { id, object: "text_completion", created, model, system_fingerprint: fingerprint };
+}
+
+function ending({ finishReason, stop }: GeneratedSequence): object {
+  return { finish_reason: finishReason, stop_reason: stop ?? null };
+}
+
+function allLists(
+  request: CompletionRequest,
+  prompt: GeneratedPrompt,
+  { tokens }: GeneratedSequence,
+  facts: AnswerFacts,
+): LogprobLists {
+  const lister = new LogprobLister(prompt, formOf(request, facts));
+  return request.echo ? joinLists(lister.prompt(), lister.next(tokens)) : lister.next(tokens);
+}
+
+function formOf({ namesTokensById }: CompletionRequest, { form }: AnswerFacts): AnswerFacts["form"] {
+  return namesTokensById ? (id) => ({ ...form(id), name: `token_id:${id}` }) : form;
+}
+
+/** An end-of-text that ended a choice is not counted; tokens of a stop string are, and those of choices that were dropped. */
+function usageOf(generations: readonly Generation[]): object {
+  const sum = (of: (generation: Generation) => number): number =>
+    generations.reduce((total, generation) => total + of(generation), 0);
+  const promptTokens = sum(({ promptTokens }) => promptTokens);
+  const completionTokens = sum(({ sequences, prompt, droppedTokens }) => {
+    const counts = sequences.map(({ tokenIds, finishReason, stop }) => {
+      const isEndOfText = finishReason === "stop" && stop === undefined;
+      return tokenIds.length - prompt.tokenIds.length - (isEndOfText ? 1 : 0);
+    });
+    return counts.reduce((total, count) => total + count, droppedTokens);
+  });
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: sum(({ cachedTokens }) => cachedTokens) },
+  };
+}

@@ -1,0 +1,30 @@
+// The endpoints of a door as the dialects beside SageMaker's see them: found by the names that their clients use, and given to a
+// caller who may use them.
+import type { FastifyRequest } from "fastify";
+import type { ServedModel } from "./served-model.ts";
+
+export interface Endpoints {
+  /** Names of those that the caller may invoke, in order. */
+  allowed(request: FastifyRequest): readonly string[];
+  /** Any endpoint's model, whoever asks. */
+  model(name: string): ServedModel | undefined;
+  /**
+   * Counts a request in, for its key and its log line.
+   * @throws AwsError when the caller may not invoke it, or when his limits are reached.
+   */
+  admit(request: FastifyRequest, name: string): ServedModel;
+}
+
+/**
+ * The endpoint that a client's name for a model means: an endpoint of that name; or of its last part, as in an address or
+ * `owner/name`; or the first endpoint whose model is called so.
+ */
+export function endpointOf(
+  asked: string,
+  names: readonly string[],
+  modelName: (endpoint: string) => string | undefined,
+): string | undefined {
+  const last = asked.replace(/\/+$/, "").split("/").at(-1) ?? "";
+  const exact = [asked, last].find((name) => names.includes(name));
+  return exact ?? names.find((name) => last !== "" && modelName(name) === last);
+}

@@ -1,0 +1,75 @@
+// What the OpenAPI description says of the routes of other dialects. Their bodies are made from the same schemas that check them.
+import { z } from "zod";
+import { completionSchema } from "../../dialects/openai/completion-request.ts";
+import { PROMPTS_EXPECTED } from "../../dialects/openai/prompts.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const JSON_TYPE = "application/json";
+
+/** By operation; undefined: it is not offered. */
+export function openAiOperations(limits: { maxNumReturnSequences: number; maxNumBeams: number }) {
+  return {
+    CreateCompletion: createCompletion(limits),
+    CreateChatCompletion: undefined,
+    CreateResponse: undefined,
+    ListModels: { responses: answers("The endpoints, as models.") },
+    RetrieveModel: { parameters: [inPath("Model")], responses: answers("An endpoint, as a model.") },
+    TokenizerInfo: { responses: answers("The special tokens.") },
+    Tokenize: { requestBody: body({ prompt: { type: "string" } }), responses: answers("Token ids.") },
+    Detokenize: {
+      requestBody: body({ tokens: { type: "array", items: { type: "integer" } } }),
+      responses: answers("A text."),
+    },
+  } as const;
+}
+
+function createCompletion(limits: { maxNumReturnSequences: number; maxNumBeams: number }): Json {
+  const { $schema: _, properties, ...schema } = z.toJSONSchema(completionSchema(limits), { io: "input" });
+  const prompt = { description: `What is completed: ${PROMPTS_EXPECTED}.` };
+  return {
+    requestBody: {
+      required: true,
+      content: { [JSON_TYPE]: { schema: { ...schema, properties: { prompt, ...properties } } } },
+    },
+    responses: {
+      200: {
+        description: "The choices; with `stream` server-sent events, whose chunks hold them in pieces.",
+        content: {
+          [JSON_TYPE]: { schema: { type: "object" } },
+          "text/event-stream": { schema: { type: "string" } },
+        },
+      },
+      default: refusal(),
+    },
+  };
+}
+
+function body(properties: Json): Json {
+  return { required: true, content: { [JSON_TYPE]: { schema: { type: "object", properties } } } };
+}
+
+function answers(description: string): Json {
+  return {
+    200: { description, content: { [JSON_TYPE]: { schema: { type: "object" } } } },
+    default: refusal(),
+  };
+}
+
+function inPath(name: string): Json {
+  return { name, in: "path", required: true, schema: { type: "string" } };
+}
+
+function refusal(): Json {
+  const error = {
+    type: "object",
+    properties: {
+      message: { type: "string" },
+      type: { type: "string" },
+      param: { type: ["string", "null"] },
+      code: { type: ["string", "null"] },
+    },
+  };
+  const schema = { type: "object", properties: { error } };
+  return { description: "An error, as OpenAI tells it.", content: { [JSON_TYPE]: { schema } } };
+}
