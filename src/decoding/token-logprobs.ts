@@ -15,12 +15,20 @@ export interface TokenLogprobs {
   readonly top: readonly TokenLogprob[];
 }
 
+/** Of one token, from a row as the model gave it, with its `numTop` most likely tokens. */
+export function logprobsOf(row: LogitsRow, tokenId: number, numTop: number): TokenLogprobs {
+  return lookUp(row, row.values, numTop)(tokenId);
+}
+
 /**
- * Reads a row as the model gave it, with its `numTop` most likely tokens; the answer stays valid when the row is changed.
- * Of a token whose logit is −∞ it is −∞.
+ * The same of any token of the row, which may be changed before they are asked for. Of a token whose logit is −∞ it is −∞.
  */
 export function readLogprobs(row: LogitsRow, numTop: number): (tokenId: number) => TokenLogprobs {
-  const values = row.values.slice(); // [vocab]
+  return lookUp(row, row.values.slice(), numTop);
+}
+
+/** `values`: those of the row, [vocab]. */
+function lookUp(row: LogitsRow, values: Float32Array, numTop: number): (tokenId: number) => TokenLogprobs {
   const total = row.logSumExp();
   const best = numTop > 0 ? row.topK(numTop) : [];
   const top = best.map(({ tokenId, value }) => ({ tokenId, logprob: value - total }));

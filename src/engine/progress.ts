@@ -1,7 +1,7 @@
 // What the caller of a request learns from a pass before the request is done: settled tokens, and how likely the tokens of its
 // prompt were.
 import type { SettledTokens } from "../decoding/strategy.ts";
-import { readLogprobs } from "../decoding/token-logprobs.ts";
+import { logprobsOf } from "../decoding/token-logprobs.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { Progress } from "./pass-result.ts";
 import type { Sequence, SequenceGroup } from "./sequence.ts";
@@ -18,15 +18,23 @@ export function takeSettled({ request, strategy, live, numReported }: SequenceGr
   return { id: request.id, sequences };
 }
 
-/** Takes from the rows of a prompt's chunk, which ends at the last token computed, how likely each next token was. */
+/**
+ * Takes from the rows of a prompt's chunk, which ends at the last token computed, how likely each next token was. False when
+ * the model gave what are no numbers.
+ */
 export function takePromptLogprobs(
   { request, live, promptLogprobs }: SequenceGroup,
   rows: readonly LogitsRow[],
-): void {
+): boolean {
   const { promptTokenIds, decoding } = request;
   const begin = (live[0] as Sequence).numComputed - rows.length;
   for (const [i, row] of rows.entries()) {
     const next = promptTokenIds[begin + i + 1];
-    if (next !== undefined) promptLogprobs.push(readLogprobs(row, decoding.logprobs ?? 0)(next));
+    if (next === undefined) continue;
+    const own = logprobsOf(row, next, decoding.logprobs ?? 0);
+    // A logit of −∞ is a number like any other.
+    if (Number.isNaN(own.logprob)) return false;
+    promptLogprobs.push(own);
   }
+  return true;
 }

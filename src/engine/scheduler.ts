@@ -30,6 +30,14 @@ interface Planned {
   readonly chunk: ForwardChunk;
 }
 
+/** What a pass meant for its requests. */
+interface GroupNews {
+  numGenerated: number;
+  readonly finished: FinishedRequest[];
+  readonly failed: FailedRequest[];
+  readonly progress: Progress[];
+}
+
 /** How often a request that waits for pages may be overtaken by others that fit. */
 const OVERTAKEN_MAX = 16;
 
@@ -127,57 +135,53 @@ export class Scheduler {
     const planned = this.#planned;
     this.#planned = [];
     const rows = this.#takeRows(planned, logits);
-    let numGenerated = 0;
-    const finished: FinishedRequest[] = [];
-    const failed: FailedRequest[] = [];
-    const progress: Progress[] = [];
-    for (const group of new Set(planned.map((one) => one.group))) {
-      const sequences = group.live.filter((sequence) => rows.has(sequence));
-      const own = sequences.map((sequence) => rows.get(sequence) as readonly LogitsRow[]);
-      const { request, strategy, cachedTokens } = group;
-      const largest = own.flatMap(largestOf).find((value) => !Number.isFinite(value));
-      if (largest !== undefined) {
-        failed.push({ request, message: `the largest logit that the model gave is ${largest}` });
-        this.#retire(group);
-        continue;
-      }
-      if (request.decoding.promptLogprobs && isPrompt(group)) takePromptLogprobs(group, own[0] ?? []);
-      if (sequences.length === 0 || owed(sequences[0] as Sequence) > 0) continue; // A prompt is not read to its end.
-      const isFirst = isPrompt(group);
-      const last = own.map((each) => each.at(-1) as LogitsRow);
-      const continuations = strategy.advance(sequences, last);
-      numGenerated += numChosen(group, sequences.length);
-      this.#branch(group, sequences, continuations);
-      const prompt = request.decoding.promptLogprobs ? { promptLogprobs: group.promptLogprobs } : {};
-      if (group.live.length === 0) {
-        finished.push({ request, hypotheses: strategy.results(), cachedTokens, ...prompt });
-        this.#retire(group);
-      } else if (request.streams) progress.push({ ...takeSettled(group), ...(isFirst && prompt) });
-    }
+    const news: GroupNews = { numGenerated: 0, finished: [], failed: [], progress: [] };
+    for (const group of new Set(planned.map((one) => one.group))) this.#advance(group, rows, news);
     const groupsOf = (test: (one: Planned) => boolean) => planned.filter(test).map(({ group }) => group);
     const started = groupsOf(({ group, chunk }) => chunk.position === group.cachedTokens);
     const prefilled = groupsOf(({ group, chunk }) => {
       return chunk.position + chunk.tokenIds.length === group.request.promptTokenIds.length;
     });
     return {
+      ...news,
       numTokens: sum(planned, ({ chunk }) => chunk.tokenIds.length),
-      numGenerated,
       promptTokens: sum(prefilled, promptLength),
-      queriedTokens: this.pool.keepsPages
-        ? sum(
-            prefilled.filter((group) => !wantsAllRows(group)),
-            promptLength,
-          )
-        : 0,
+      queriedTokens: this.pool.keepsPages ? sum(prefilled.filter(mayFindPages), promptLength) : 0,
       cachedTokens: sum(prefilled, ({ cachedTokens }) => cachedTokens),
       started: started.map(({ request }) => request.id),
       prefilled: prefilled.map(({ request }) => request.id),
-      progress: progress.filter(({ sequences, promptLogprobs }) => {
-        return promptLogprobs || sequences.some(({ tokenIds }) => tokenIds.length > 0);
-      }),
-      finished,
-      failed,
     };
+  }
+
+  /** What the rows of a pass mean for one request. */
+  #advance(group: SequenceGroup, rows: ReadonlyMap<Sequence, readonly LogitsRow[]>, news: GroupNews): void {
+    const sequences = group.live.filter((sequence) => rows.has(sequence));
+    const own = sequences.map((sequence) => rows.get(sequence) as readonly LogitsRow[]);
+    const { request, strategy, cachedTokens } = group;
+    const last = own.map((each) => each.at(-1) as LogitsRow);
+    const largest = last.map((row) => row.largest()).find((value) => !Number.isFinite(value));
+    const isWrong = wantsAllRows(group) && isPrompt(group) && !takePromptLogprobs(group, own[0] ?? []);
+    if (largest !== undefined || isWrong) {
+      const what = isWrong ? "a log-probability of the prompt" : "the largest logit";
+      news.failed.push({ request, message: `${what} that the model gave is ${largest ?? Number.NaN}` });
+      this.#retire(group);
+      return;
+    }
+    if (sequences.length === 0 || owed(sequences[0] as Sequence) > 0) return; // A prompt is not read to its end.
+    const isFirst = isPrompt(group);
+    const continuations = strategy.advance(sequences, last);
+    news.numGenerated += numChosen(group, sequences.length);
+    this.#branch(group, sequences, continuations);
+    const prompt = wantsAllRows(group) ? { promptLogprobs: group.promptLogprobs } : {};
+    if (group.live.length === 0) {
+      news.finished.push({ request, hypotheses: strategy.results(), cachedTokens, ...prompt });
+      this.#retire(group);
+    } else if (request.streams) {
+      const progress = { ...takeSettled(group), ...(isFirst && prompt) };
+      const isNews =
+        progress.promptLogprobs || progress.sequences.some(({ tokenIds }) => tokenIds.length > 0);
+      if (isNews) news.progress.push(progress);
+    }
   }
 
   /** Marks the tokens of a pass as computed; the rows of each sequence that has any. */
@@ -355,15 +359,15 @@ function demandOf(group: SequenceGroup): Demand {
   return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
 }
 
-function largestOf(rows: readonly LogitsRow[]): number[] {
-  return rows.map((row) => row.largest());
-}
-
 /** How many tokens a step of so many sequences chose; the first step chooses one for each sequence or beam. */
 function numChosen(group: SequenceGroup, numSequences: number): number {
   const { request, strategy } = group;
   if (request.decoding.maxLength === request.promptTokenIds.length) return 0;
   return isPrompt(group) ? strategy.width : numSequences;
+}
+
+function mayFindPages(group: SequenceGroup): boolean {
+  return !wantsAllRows(group);
 }
 
 function promptLength({ request }: SequenceGroup): number {

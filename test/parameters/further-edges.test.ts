@@ -227,7 +227,7 @@ const TESTS: {
   },
   stop_token_ids: {
     "of a token outside the vocabulary": () =>
-      refuses({ stop_token_ids: [1, 60000] }, /the request names token 60000, and the vocabulary/),
+      refuses({ stop_token_ids: [1, 60000] }, /stop_token_ids names token 60000, and the vocabulary/),
   },
   min_new_tokens: {
     "beside `stop`": async () => {
