@@ -13,6 +13,7 @@ import {
   EPILOGUE,
   type Field,
   INSTRUCTION,
+  INSTRUCTION_BYTES,
   INSTRUCTION_SETS,
   KERNELS,
   LINE_BYTES,
@@ -118,15 +119,16 @@ describe("shared numbers", () => {
       return at;
     };
     for (const kernel of Object.values(KERNELS)) {
-      assert.ok(end(kernel.arguments, INSTRUCTION.arguments) <= INSTRUCTION.taken);
+      assert.ok(end(kernel.arguments, INSTRUCTION.arguments) <= INSTRUCTION_BYTES);
     }
     assert.ok(end(ROW_SCRATCH, 0) <= ROW_SCRATCH_BYTES);
   });
 
   it("keep words that different threads wait for on different cache lines", () => {
     const line = (offset: number): number => Math.floor(offset / LINE_BYTES);
-    const { generation, arrived, phase, sleepers } = CONTROL;
-    assert.equal(new Set([generation, arrived, phase, sleepers].map(line)).size, 4);
+    const { programs, step, taken, done, stepSleepers } = CONTROL;
+    assert.equal(new Set([programs, step, taken, done, stepSleepers].map(line)).size, 5);
+    assert.equal(taken % 8, 0, "it has 64 bits");
     assert.ok(line(Math.min(...Object.values(CONTROL))) > 0, "address 0 means none");
     assert.ok(Math.max(...Object.values(CONTROL)) < CONTROL_BYTES);
     const words = Object.values(CONTROL);

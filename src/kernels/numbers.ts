@@ -37,10 +37,9 @@ function fields<List extends string>(
 }
 
 /**
- * An instruction, in bytes: the kernel's number, how many items may be shared out among the threads, the arguments, and
- * last, how many items have been taken by a thread.
+ * An instruction, in bytes: the kernel's number, how many items may be shared out among the threads, the arguments.
  */
-export const INSTRUCTION = { op: 0, items: 4, arguments: 8, taken: 60 } as const;
+export const INSTRUCTION = { op: 0, items: 4, arguments: 8 } as const;
 export const INSTRUCTION_BYTES = 64;
 
 /** `sets`: the instruction sets whose native form takes the place of the WebAssembly one. */
@@ -154,15 +153,17 @@ export const ATTENTION_ROWS_MAX = 4;
  * cache lines. See `wasm/threads.ts`.
  */
 export const CONTROL = {
-  generation: 64,
-  program: 68,
-  parts: 72,
-  stop: 76,
-  arrived: 128,
-  phase: 192,
-  sleepers: 256,
+  programs: 64,
+  programSleepers: 68,
+  stop: 72,
+  step: 128,
+  taken: 192,
+  instruction: 200,
+  endStep: 204,
+  done: 256,
+  stepSleepers: 320,
 } as const;
-export const CONTROL_BYTES = 320;
+export const CONTROL_BYTES = 384;
 
 /**
  * What native forms do over a row of logits, on the calling thread and outside of any program: the weight of each value,

@@ -312,7 +312,6 @@ export class Kernels {
     const { i32, f32 } = this.memory;
     i32[begin + INSTRUCTION.op / 4] = KERNELS[kernel].op;
     i32[begin + INSTRUCTION.items / 4] = items;
-    i32[begin + INSTRUCTION.taken / 4] = 0;
     let at = begin + INSTRUCTION.arguments / 4;
     for (let i = 0; i < addresses.length; i++, at++) i32[at] = addresses[i] as number;
     for (let i = 0; i < integers.length; i++, at++) i32[at] = integers[i] as number;

@@ -70,7 +70,7 @@ function members(list: string): number[] {
 
 /**
  * The threads to start where `--threads` says `asked`: 0 is as many as are worth it. More than that are started too,
- * and `onProblem` is told: threads that wait for a core hold up all others at every step.
+ * and `onProblem` is told: they take cores from each other, and who is interrupted in its work holds up the others.
  */
 export function threadsFor(
   asked: number,

@@ -2,11 +2,12 @@
 // while another thread wakes at random whoever sleeps. It prints the numbers of the programs that came out wrong. A process
 // of its own, since V8's flags are a process's, and threads out of step may wait for ever.
 import { isMainThread, Worker, workerData } from "node:worker_threads";
-import { WasmExecutor } from "../../src/kernels/host/executor.ts";
-import { compileKernels, type KernelBuild } from "../../src/kernels/host/kernel-build.ts";
+import { type KernelExports, WasmExecutor } from "../../src/kernels/host/executor.ts";
+import { compileKernels, instantiateKernels, type KernelBuild } from "../../src/kernels/host/kernel-build.ts";
+import { WasmLogitsRow } from "../../src/kernels/host/wasm-logits-row.ts";
 import { Arena, LinearMemory } from "../../src/kernels/memory.ts";
 import { CONTROL, ROW_UNIT } from "../../src/kernels/numbers.ts";
-import { allocateProgram, Kernels } from "../../src/kernels/program.ts";
+import { allocateProgram, type Executor, Kernels } from "../../src/kernels/program.ts";
 import { Dice } from "./crowd.ts";
 
 export interface StepsTask {
@@ -15,6 +16,8 @@ export interface StepsTask {
   readonly build: KernelBuild;
   /** What the counters of programs and of steps begin with. */
   readonly counted: number;
+  /** Without helpers: they are to be there, and never come. */
+  readonly isAlone?: boolean;
 }
 
 const STEPS_MAX = 60;
@@ -23,7 +26,7 @@ const STEPS_MAX = 60;
  * Rows go round by one place at each step, copied and multiplied in turn: [threads, ROW_UNIT]. A thread that is early takes a
  * row that is not there yet.
  */
-function runSteps({ threads, programs, build, counted }: StepsTask): number[] {
+function runSteps({ threads, programs, build, counted, isAlone }: StepsTask): number[] {
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: STEPS_MAX + 1, contextLength: 16, threads });
   const width = threads * ROW_UNIT;
@@ -37,8 +40,10 @@ function runSteps({ threads, programs, build, counted }: StepsTask): number[] {
     const panel = memory.floats(weight + 4 * row * width * ROW_UNIT, width * ROW_UNIT);
     for (let i = 0; i < ROW_UNIT; i++) panel[(next * ROW_UNIT + i) * ROW_UNIT + i] = 1;
   }
-  for (const counter of [CONTROL.generation, CONTROL.phase]) memory.i32[counter >>> 2] = counted;
-  const executor = WasmExecutor.start(memory, threads, [], compileKernels(build));
+  for (const counter of [CONTROL.programs, CONTROL.step]) memory.i32[counter >>> 2] = counted;
+  const executor = isAlone
+    ? deserted(memory, threads, build)
+    : WasmExecutor.start(memory, threads, [], compileKernels(build));
   new Worker(new URL(import.meta.url), { workerData: memory.wasm });
   const kernels = new Kernels(executor, space);
   const linear = { kind: "f32", weight, bias: 0, inWidth: width, outWidth: width } as const;
@@ -58,13 +63,26 @@ function runSteps({ threads, programs, build, counted }: StepsTask): number[] {
   return wrong;
 }
 
+/** An executor whose helpers never come. */
+function deserted(memory: LinearMemory, threads: number, build: KernelBuild): Executor {
+  const exports = instantiateKernels<KernelExports>(compileKernels(build), memory.wasm);
+  return {
+    name: "deserted",
+    memory,
+    ready: Promise.resolve(),
+    run: (program) => exports.run(program, threads),
+    logitsRow: (place) => new WasmLogitsRow(memory, exports, place),
+    close: () => Promise.resolve(),
+  };
+}
+
 /** Wakes for no reason, at random moments, until the process ends. */
 function disturb(memory: WebAssembly.Memory): never {
   const words = new Int32Array(memory.buffer);
   const dice = new Dice(1);
   for (;;) {
     for (let pause = dice.below(2000); pause > 0; pause--) Atomics.load(words, 0);
-    Atomics.notify(words, (dice.below(2) === 0 ? CONTROL.phase : CONTROL.generation) >>> 2);
+    Atomics.notify(words, (dice.below(2) === 0 ? CONTROL.step : CONTROL.programs) >>> 2);
   }
 }
 

@@ -171,7 +171,7 @@ export class WorkerEngine {
       });
       worker.on("error", (error) => fail(`the engine thread failed: ${messageOf(error)}`));
       worker.on("exit", () => fail("the engine thread ended"));
-      // A dead helper leaves the engine at a barrier for ever, where it cannot notice.
+      // A helper that dies in the middle of its work leaves the engine waiting for ever, where it cannot notice.
       for (const port of lifelines) port.on("close", () => fail("a helper thread of the engine ended"));
     });
   }

@@ -8,7 +8,8 @@ import type { Executor, LogitsPlace } from "../program.ts";
 import { type CompiledKernels, compileKernels, instantiateKernels } from "./kernel-build.ts";
 import { type LogitsExports, WasmLogitsRow } from "./wasm-logits-row.ts";
 
-interface KernelExports extends LogitsExports {
+/** What the calling thread uses of `wasm/index.ts`. */
+export interface KernelExports extends LogitsExports {
   run(program: number, parts: number): void;
 }
 
@@ -16,8 +17,10 @@ interface KernelExports extends LogitsExports {
 export interface HelperData {
   readonly kernels: CompiledKernels;
   readonly memory: WebAssembly.Memory;
+  /** Which of how many threads it is; the calling thread is number 0. */
   readonly part: number;
-  /** The number of the last program before it was started. */
+  readonly parts: number;
+  /** The number of the last step before it was started. */
   readonly seen: number;
   /** Held while the thread lives. */
   readonly lifeline: Lifeline | undefined;
@@ -50,7 +53,7 @@ export class WasmExecutor implements Executor {
 
   /**
    * Starts an executor on `threads` threads, this one included; each helper takes one of the lifelines, if there are
-   * any. A helper that dies leaves `run` waiting for ever, so that only another thread can notice: once `ready` has
+   * any. A helper that dies may leave `run` waiting for ever, so that only another thread can notice: once `ready` has
    * resolved every helper holds its lifeline.
    */
   static start(
@@ -60,10 +63,17 @@ export class WasmExecutor implements Executor {
     kernels = compileKernels(),
   ): WasmExecutor {
     const exports = instantiateKernels<KernelExports>(kernels, memory.wasm);
-    const seen = Atomics.load(memory.i32, CONTROL.generation >>> 2);
+    const seen = Atomics.load(memory.i32, CONTROL.step >>> 2);
     const helpers = Array.from({ length: threads - 1 }, (_, i) => {
       const lifeline = lifelines[i];
-      const workerData: HelperData = { kernels, memory: memory.wasm, part: i + 1, seen, lifeline };
+      const workerData: HelperData = {
+        kernels,
+        memory: memory.wasm,
+        part: i + 1,
+        parts: threads,
+        seen,
+        lifeline,
+      };
       const transferList = lifeline ? [lifeline] : [];
       const entry = new URL("./helper-thread.js", import.meta.url);
       return new Worker(entry, { workerData, transferList, stdin: false });
@@ -84,8 +94,10 @@ export class WasmExecutor implements Executor {
     await this.ready.catch(() => {});
     const { i32 } = this.memory;
     Atomics.store(i32, CONTROL.stop >>> 2, 1);
-    Atomics.add(i32, CONTROL.generation >>> 2, 1);
-    Atomics.notify(i32, CONTROL.generation >>> 2);
+    for (const word of [CONTROL.programs, CONTROL.step]) {
+      Atomics.add(i32, word >>> 2, 1);
+      Atomics.notify(i32, word >>> 2);
+    }
     for (const helper of this.#helpers) helper.ref();
     await Promise.all(this.#exits);
   }

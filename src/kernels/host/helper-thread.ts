@@ -3,5 +3,9 @@ import { workerData } from "node:worker_threads";
 import type { HelperData } from "./executor.ts";
 import { instantiateKernels } from "./kernel-build.ts";
 
-const { kernels, memory, part, seen } = workerData as HelperData;
-instantiateKernels<{ help(part: number, seen: number): void }>(kernels, memory).help(part, seen);
+const { kernels, memory, part, parts, seen } = workerData as HelperData;
+instantiateKernels<{ help(part: number, parts: number, seen: number): void }>(kernels, memory).help(
+  part,
+  parts,
+  seen,
+);

@@ -5,11 +5,14 @@ import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { StepsTask } from "../../../test/support/threads-in-step.ts";
-import { LinearMemory } from "../memory.ts";
+import { Arena, LinearMemory } from "../memory.ts";
+import { CONTROL, LINE_BYTES } from "../numbers.ts";
+import { allocateProgram, Kernels } from "../program.ts";
 import { WasmExecutor } from "./executor.ts";
 import { chooseBuild } from "./kernel-build.ts";
 
 const STEPS = fileURLToPath(new URL("../../../test/support/threads-in-step.js", import.meta.url));
+const REGION_BYTES = 1 << 20;
 const BASELINE = "--liftoff-only";
 
 /** The numbers of the programs that came out wrong. */
@@ -56,6 +59,40 @@ describe("threads", () => {
     for (const counted of [2 ** 31 - 10, 2 ** 32 - 10]) {
       assert.deepEqual(wrongPrograms([], { threads: 2, programs: 30, build: "plain", counted }), []);
     }
+  });
+
+  it("wait for nobody who has no work in hand, even if he never comes", () => {
+    const builds = new Set([chooseBuild("auto"), "plain"] as const);
+    for (const build of builds) {
+      const task = { threads: 4, programs: 70, build, counted: 0, isAlone: true };
+      assert.deepEqual(wrongPrograms([], task), []);
+    }
+  });
+
+  it("take part, sleep when there is nothing for them, and come back when there is", async () => {
+    const arena = new Arena();
+    const space = allocateProgram(arena, { maxInstructions: 100, contextLength: 16, threads: 2 });
+    const region = arena.allocate(REGION_BYTES);
+    const memory = new LinearMemory(arena.size);
+    const executor = WasmExecutor.start(memory, 2);
+    const kernels = new Kernels(executor, space);
+    const runUntil = (isDone: () => boolean, items: number, what: string): void => {
+      for (const end = performance.now() + 30_000; !isDone(); ) {
+        for (let i = 0; i < 90; i++) kernels.readMemory(region, items * LINE_BYTES);
+        kernels.run();
+        assert.ok(performance.now() < end, what);
+      }
+    };
+    // The kernel stores its result in the scratch of the thread that ran it.
+    const helperScratch = (space.scratch + space.scratchBytes) >>> 2;
+    const sleepers = (): number => Atomics.load(memory.i32, CONTROL.programSleepers >>> 2);
+    for (let round = 0; round < 2; round++) {
+      memory.i32[helperScratch] = -1;
+      runUntil(() => memory.i32[helperScratch] !== -1, REGION_BYTES / LINE_BYTES, "the helper does nothing");
+      runUntil(() => sleepers() === 1, 1, "the helper does not sleep");
+    }
+    runUntil(() => sleepers() === 0, REGION_BYTES / LINE_BYTES, "the helper does not come back");
+    await executor.close();
   });
 
   it("sleep outside of WebAssembly, whose own wait loses the caller's numbers on Node.js 20", () => {
