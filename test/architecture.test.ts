@@ -27,6 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   model: ["errors", "kernels"],
   "model/loading": [
     "errors",
+    "wording",
     "files/private-folder",
     "machine",
     "kernels",

@@ -1,7 +1,7 @@
 // Checkpoints with planted outlier channels: 8 of C channels, spread over all groups, 20 to 60 times as large as they
 // were. Large models grow such channels by themselves (Dettmers et al. 2022, arXiv:2208.07339), and low precision fails
 // on them first, because one large value sets the scale of all others in its group.
-import { mapped } from "../../src/model/loading/safetensors.ts";
+import { mapped } from "../../src/model/loading/tensor.ts";
 import type { TensorSource } from "../../src/model/loading/tensor-source.ts";
 
 /**

@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { legacyFile, zipFile } from "./pickles.ts";
 
 export type Dtype = "F32" | "F16" | "BF16";
 
@@ -23,8 +24,10 @@ export interface CheckpointOptions {
   readonly dtype?: Dtype;
   /** Old checkpoints carry their attention masks. */
   readonly maskBuffers?: boolean;
-  /** Number of files; 1: model.safetensors. */
+  /** Number of files. */
   readonly shards?: number;
+  /** The last two are PyTorch's own formats. */
+  readonly format?: "safetensors" | "zip" | "legacy";
 }
 
 interface Tensor {
@@ -108,6 +111,8 @@ function toF16(value: number): number {
   return sign | (rounded < 1024 ? rounded : rounded + ((exponent + 14) << 10));
 }
 
+const PYTORCH_FORMATS = { zip: zipFile, legacy: legacyFile } as const;
+
 export function writeSafetensors(file: string, tensors: readonly Tensor[]): void {
   let offset = 0;
   const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
@@ -122,7 +127,7 @@ export function writeSafetensors(file: string, tensors: readonly Tensor[]): void
 
 /** Writes a checkpoint directory and returns its path. */
 export function writeCheckpoint(directory: string, options: CheckpointOptions): string {
-  const { V = 61, P = 64, C = 16, L = 2, H = 2, prefix = "", dtype = "F32", shards = 1 } = options;
+  const { V = 61, P = 64, C = 16, L = 2, H = 2, prefix = "", dtype = "F32" } = options;
   mkdirSync(directory, { recursive: true });
   const config = {
     ...{ model_type: "gpt2", vocab_size: V, n_positions: P, n_embd: C, n_layer: L, n_head: H },
@@ -148,19 +153,30 @@ export function writeCheckpoint(directory: string, options: CheckpointOptions): 
       tensors.push({ name: `${prefix}h.${l}.attn.bias`, ...mask });
     }
   }
+  writeWeights(directory, tensors, options);
+  return directory;
+}
+
+function writeWeights(directory: string, tensors: readonly Tensor[], options: CheckpointOptions): void {
+  const { shards = 1, format = "safetensors" } = options;
+  const [stem, ending] = format === "safetensors" ? ["model", ".safetensors"] : ["pytorch_model", ".bin"];
+  const write = (name: string, some: readonly Tensor[]): void => {
+    const file = join(directory, name);
+    if (format === "safetensors") writeSafetensors(file, some);
+    else writeFileSync(file, PYTORCH_FORMATS[format](some));
+  };
   if (shards === 1) {
-    writeSafetensors(join(directory, "model.safetensors"), tensors);
-    return directory;
+    write(`${stem}${ending}`, tensors);
+    return;
   }
   const weightMap: Record<string, string> = {};
   for (let shard = 0; shard < shards; shard++) {
-    const name = `model-${String(shard + 1).padStart(5, "0")}-of-${String(shards).padStart(5, "0")}.safetensors`;
+    const name = `${stem}-${String(shard + 1).padStart(5, "0")}-of-${String(shards).padStart(5, "0")}${ending}`;
     const own = tensors.filter((_, i) => i % shards === shard);
     for (const tensor of own) weightMap[tensor.name] = name;
-    writeSafetensors(join(directory, name), own);
+    write(name, own);
   }
-  writeFileSync(join(directory, "model.safetensors.index.json"), JSON.stringify({ weight_map: weightMap }));
-  return directory;
+  writeFileSync(join(directory, `${stem}${ending}.index.json`), JSON.stringify({ weight_map: weightMap }));
 }
 
 /** A new directory for the files of one test file; `remove` deletes it. */

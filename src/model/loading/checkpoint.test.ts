@@ -19,7 +19,8 @@ import { Checkpoint } from "./checkpoint.ts";
 import { assertAddressable, pagesFor } from "./footprint.ts";
 import { buildModel, loadModel } from "./load-model.ts";
 import { allocateStaging, Packer } from "./packing.ts";
-import { numbersOf, SafetensorsFile } from "./safetensors.ts";
+import { SafetensorsFile } from "./safetensors.ts";
+import { numbersOf } from "./tensor.ts";
 
 const directory = temporaryDirectory();
 after(() => directory.remove());
@@ -45,6 +46,10 @@ describe("a checkpoint gives the same model in every form", async () => {
       { maskBuffers: true, prefix: "transformer." },
       { shards: 3 },
       { shards: 2, prefix: "transformer.", maskBuffers: true },
+      { format: "zip", maskBuffers: true },
+      { format: "legacy", prefix: "transformer." },
+      { format: "zip", shards: 3 },
+      { format: "legacy", shards: 2, prefix: "transformer.", maskBuffers: true },
     ];
     for (const form of forms) assert.deepEqual(await lastLogits(write(form)), plain, JSON.stringify(form));
   });
@@ -230,15 +235,15 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     [
       "no weights",
       (p) => rmSync(join(p, "model.safetensors")),
-      /has neither model\.safetensors nor .*index\.json/,
+      /has none of model\.safetensors, model\.safetensors\.index\.json, pytorch_model\.bin, .*index\.json/,
     ],
     [
-      "a pickle",
+      "a pickle that is none",
       (p) => {
         rmSync(join(p, "model.safetensors"));
         writeFileSync(join(p, "pytorch_model.bin"), "x");
       },
-      /pytorch_model\.bin is a Python pickle, which is not read: save it as safetensors/,
+      /pytorch_model\.bin: is not a file of torch\.save: it begins neither as a zip file nor as a pickle/,
     ],
     [
       "truncated data",
@@ -274,9 +279,10 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     ],
     [
       "an unknown type",
-      (p) => retype(p, "F32", "F64"),
-      /tensor wte\.weight has type F64, expected F32, F16 or BF16/,
+      (p) => retype(p, "F32", "I32"),
+      /tensor wte\.weight has type I32, expected F32, F16, BF16 or F64/,
     ],
+    ["a wrong size of doubles", (p) => retype(p, "F32", "F64"), /takes 3904 bytes, expected 7808/],
     ["a wrong size", (p) => retype(p, "F32", "F16"), /tensor wte\.weight takes 3904 bytes, expected 1952/],
   ];
 

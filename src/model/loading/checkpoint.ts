@@ -1,5 +1,5 @@
-// A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors or its shards behind one
-// `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when
+// A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors, pytorch_model.bin
+// or the shards of either behind one `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when
 // present.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -7,10 +7,15 @@ import { z } from "zod";
 import { GptError, messageOf } from "../../errors.ts";
 import { type Gpt2Config, parseGenerationConfig, parseGpt2Config } from "../gpt2-config.ts";
 import { identityOf } from "./identity.ts";
-import { NUMBER_BYTES, SafetensorsFile, type Tensor } from "./safetensors.ts";
+import { PytorchFile } from "./pytorch/pytorch-file.ts";
+import { SafetensorsFile } from "./safetensors.ts";
+import { NUMBER_BYTES, type Tensor, type TensorFile } from "./tensor.ts";
 
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+/** Best first: one file, or the index of several. */
+const WEIGHT_FILES = [
+  { single: "model.safetensors", index: "model.safetensors.index.json", open: SafetensorsFile.open },
+  { single: "pytorch_model.bin", index: "pytorch_model.bin.index.json", open: PytorchFile.open },
+] as const;
 const PREFIX = "transformer.";
 const EMBEDDING = "wte.weight";
 const HEAD = "lm_head.weight";
@@ -19,11 +24,11 @@ const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
 export class Checkpoint {
   readonly directory: string;
   readonly config: Gpt2Config;
-  readonly #files: readonly SafetensorsFile[];
+  readonly #files: readonly TensorFile[];
   /** Name without prefix → the file that holds it and its full name there. */
-  readonly #tensors = new Map<string, { file: SafetensorsFile; name: string }>();
+  readonly #tensors = new Map<string, { file: TensorFile; name: string }>();
 
-  private constructor(directory: string, files: readonly SafetensorsFile[], config: Gpt2Config) {
+  private constructor(directory: string, files: readonly TensorFile[], config: Gpt2Config) {
     this.directory = directory;
     this.#files = files;
     for (const file of files) {
@@ -38,9 +43,10 @@ export class Checkpoint {
   /** @throws GptError `invalid_checkpoint`: one sentence that names the file and what was expected. */
   static open(directory: string): Checkpoint {
     const config = readConfig(directory);
-    const files: SafetensorsFile[] = [];
+    const files: TensorFile[] = [];
     try {
-      for (const name of fileNames(directory)) files.push(SafetensorsFile.open(join(directory, name)));
+      const { names, open } = weightFiles(directory);
+      for (const name of names) files.push(open(join(directory, name)));
       return new Checkpoint(directory, files, config);
     } catch (error) {
       for (const file of files) file.close();
@@ -117,27 +123,32 @@ function sameNumbers(a: Tensor, b: Tensor, [rows, width]: readonly [number, numb
   return true;
 }
 
-function fileNames(directory: string): string[] {
-  if (existsSync(join(directory, SINGLE))) return [SINGLE];
-  const indexFile = join(directory, INDEX);
-  if (existsSync(indexFile)) {
-    const parsed = shardIndex.safeParse(readJson(indexFile));
-    if (!parsed.success)
-      throw new GptError("invalid_checkpoint", `${indexFile}: has no weight_map of file names`);
-    const names = [...new Set(Object.values(parsed.data.weight_map))].sort();
-    const outside = names.find((name) => name.includes("/") || name.includes("\\"));
-    if (outside)
-      throw new GptError(
-        "invalid_checkpoint",
-        `${indexFile}: names a file outside the directory: ${outside}`,
-      );
-    return names;
+interface WeightFiles {
+  readonly names: readonly string[];
+  readonly open: (path: string) => TensorFile;
+}
+
+function weightFiles(directory: string): WeightFiles {
+  for (const { single, index, open } of WEIGHT_FILES) {
+    if (existsSync(join(directory, single))) return { names: [single], open };
+    const indexFile = join(directory, index);
+    if (existsSync(indexFile)) return { names: namesIn(indexFile), open };
   }
-  const pickle = existsSync(join(directory, "pytorch_model.bin"));
-  const hint = pickle
-    ? "; pytorch_model.bin is a Python pickle, which is not read: save it as safetensors"
-    : "";
-  throw new GptError("invalid_checkpoint", `${directory}: has neither ${SINGLE} nor ${INDEX}${hint}`);
+  const known = WEIGHT_FILES.flatMap(({ single, index }) => [single, index]).join(", ");
+  throw new GptError("invalid_checkpoint", `${directory}: has none of ${known}`);
+}
+
+function namesIn(indexFile: string): string[] {
+  const parsed = shardIndex.safeParse(readJson(indexFile));
+  if (!parsed.success) {
+    throw new GptError("invalid_checkpoint", `${indexFile}: has no weight_map of file names`);
+  }
+  const names = [...new Set(Object.values(parsed.data.weight_map))].sort();
+  const outside = names.find((name) => name.includes("/") || name.includes("\\"));
+  if (outside) {
+    throw new GptError("invalid_checkpoint", `${indexFile}: names a file outside the directory: ${outside}`);
+  }
+  return names;
 }
 
 function readJson(file: string): unknown {

@@ -7,7 +7,7 @@ import { logitsOf } from "../../offline/score.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { commonFactors, equalized } from "./equalize.ts";
 import { buildModel } from "./load-model.ts";
-import { numbersOf } from "./safetensors.ts";
+import { numbersOf } from "./tensor.ts";
 import type { TensorSource } from "./tensor-source.ts";
 
 const directory = temporaryDirectory();

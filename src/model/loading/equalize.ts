@@ -5,7 +5,7 @@
 // et al. 2019, arXiv:1906.04721), as a power of two, so that in f32 not a bit of the function changes. It needs no text
 // to calibrate on, reads a matrix only where a channel stands out, and finds nothing to do where that is for a reason.
 
-import { mapped, numbersOf, type Tensor } from "./safetensors.ts";
+import { mapped, numbersOf, type Tensor } from "./tensor.ts";
 import type { TensorSource } from "./tensor-source.ts";
 
 const HEAD = "lm_head.weight";

@@ -2,7 +2,7 @@
 // hash of the contents: that would cost as much time as packing them does (docs/adr/0007-weight-cache.md).
 import { realpathSync } from "node:fs";
 import type { Gpt2Config } from "../gpt2-config.ts";
-import type { SafetensorsFile } from "./safetensors.ts";
+import type { TensorFile } from "./tensor.ts";
 
 /**
  * Changes with every write to a file and with every file that takes another's place: the time of a file's last change
@@ -10,7 +10,7 @@ import type { SafetensorsFile } from "./safetensors.ts";
  * stands still between two ticks, and a further change might not show.
  */
 export function identityOf(
-  files: readonly SafetensorsFile[],
+  files: readonly TensorFile[],
   config: Gpt2Config,
   nowMs = Date.now(),
 ): string | undefined {

@@ -6,7 +6,7 @@ import { type Arena, type LinearMemory, rowStride } from "../../kernels/memory.t
 import { GROUP, PANEL } from "../../kernels/numbers.ts";
 import type { Kernels, Linear, Piece } from "../../kernels/program.ts";
 import type { Gpt2Config } from "../gpt2-config.ts";
-import type { Tensor } from "./safetensors.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Where pieces wait. */
 export interface Staging {

@@ -1,6 +1,6 @@
 // What tensors are read through: a checkpoint, or anything that stands for one in tests and benches.
 import type { Gpt2Config } from "../gpt2-config.ts";
-import type { Tensor } from "./safetensors.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Where tensors come from: a checkpoint, or whatever has its shape. */
 export interface TensorSource {

@@ -10,7 +10,7 @@ import { countParameters, type Gpt2Config } from "../../model/gpt2-config.ts";
 import { Checkpoint } from "../../model/loading/checkpoint.ts";
 import { memoryNeed } from "../../model/loading/footprint.ts";
 import { buildModel, type ModelOptions } from "../../model/loading/load-model.ts";
-import { NUMBER_BYTES, numbersOf, type Tensor } from "../../model/loading/safetensors.ts";
+import { NUMBER_BYTES, numbersOf, type Tensor } from "../../model/loading/tensor.ts";
 import type { TensorSource } from "../../model/loading/tensor-source.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../../tokenizer/tokenizer-files.ts";

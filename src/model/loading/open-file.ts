@@ -1,0 +1,78 @@
+// A file that is open for reading at any position. It knows no format; every problem with it is a sentence that begins
+// with its path.
+import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { GptError, messageOf } from "../../errors.ts";
+
+export class OpenFile {
+  readonly path: string;
+  /** In bytes, when it was opened. */
+  readonly size: number;
+  readonly #fd: number;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.#fd = fd;
+    this.size = fstatSync(fd).size;
+  }
+
+  /**
+   * Opens a file for `use`, and closes it again when that throws.
+   * @throws GptError `invalid_checkpoint` when it cannot be read.
+   */
+  static with<Result>(path: string, use: (file: OpenFile) => Result): Result {
+    let fd: number;
+    try {
+      fd = openSync(path, "r");
+    } catch (error) {
+      throw invalid(path, `cannot be read (${messageOf(error)})`);
+    }
+    try {
+      return use(new OpenFile(path, fd));
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** @throws GptError `invalid_checkpoint` when the file ends before `into` is full. */
+  read(into: Uint8Array, position: number): void {
+    let done = 0;
+    while (done < into.length) {
+      const count = this.#readOnce(into, done, position + done);
+      if (count === 0) throw this.invalid(`ended at byte ${position + done} while it was read`);
+      done += count;
+    }
+  }
+
+  /** The caller has compared `count` with the size of the file. */
+  bytes(position: number, count: number): Buffer {
+    const bytes = Buffer.alloc(count);
+    this.read(bytes, position);
+    return bytes;
+  }
+
+  invalid(problem: string): GptError {
+    return invalid(this.path, problem);
+  }
+
+  /** Facts about the file that is open, whatever its path leads to by now. */
+  stat(): BigIntStats {
+    return fstatSync(this.#fd, { bigint: true });
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #readOnce(into: Uint8Array, offset: number, position: number): number {
+    try {
+      return readSync(this.#fd, into, offset, into.length - offset, position);
+    } catch (error) {
+      throw this.invalid(`cannot be read (${messageOf(error)})`);
+    }
+  }
+}
+
+function invalid(path: string, problem: string): GptError {
+  return new GptError("invalid_checkpoint", `${path}: ${problem}`);
+}

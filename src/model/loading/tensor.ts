@@ -1,0 +1,108 @@
+// A tensor as a checkpoint stores it, whatever the format: its type, and numbers that are read in pieces. Also what every
+// reader of a format must offer, and what all of them ask of a tensor before it is read.
+import type { BigIntStats } from "node:fs";
+import { GptError } from "../../errors.ts";
+import { fromHalf } from "../../kernels/reference/half.ts";
+
+/** Bytes of a number of each type that weights may have. */
+export const NUMBER_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
+export type Dtype = keyof typeof NUMBER_BYTES;
+
+/** A tensor's numbers, row-major, wherever they come from. */
+export interface Tensor {
+  readonly dtype: Dtype;
+  /** Fills `into` with the numbers from number `first` on, as they are stored, little-endian. */
+  readonly read: (first: number, into: Uint8Array) => void;
+}
+
+/** `count` of a tensor's numbers from `first` on, as f32. */
+export function numbersOf({ dtype, read }: Tensor, first: number, count: number): Float32Array {
+  const numbers = new Float32Array(count);
+  if (dtype === "F32") {
+    read(first, new Uint8Array(numbers.buffer));
+    return numbers;
+  }
+  const stored = new Uint16Array(count);
+  read(first, new Uint8Array(stored.buffer));
+  const bits = new Uint32Array(numbers.buffer);
+  for (let i = 0; i < count; i++) {
+    if (dtype === "F16") numbers[i] = fromHalf(stored[i] as number);
+    else bits[i] = (stored[i] as number) << 16;
+  }
+  return numbers;
+}
+
+/** The tensor with every number changed as `change` says, given its index. */
+export function mapped(tensor: Tensor, change: (value: number, index: number) => number): Tensor {
+  return {
+    dtype: "F32",
+    read: (first, { buffer, byteOffset, length }) => {
+      const numbers = new Float32Array(buffer, byteOffset, length / 4);
+      numbers.set(numbersOf(tensor, first, numbers.length));
+      for (let i = 0; i < numbers.length; i++) numbers[i] = change(numbers[i] as number, first + i);
+    },
+  };
+}
+
+/** Bytes of a number of each type that can be read; doubles are rounded to f32 while they are. */
+export const STORED_BYTES = { ...NUMBER_BYTES, F64: 8 } as const;
+type StoredDtype = keyof typeof STORED_BYTES;
+
+/** What a file says about a tensor of any type, those included that are no weights. */
+export interface TensorFacts {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+/** An open file of tensors. */
+export interface TensorFile {
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, TensorFacts>;
+  /** SHA-256 of what says names, types, shapes and places of all tensors. */
+  readonly headerHash: string;
+  /**
+   * A tensor, to be read in pieces. `shape` is what the model needs.
+   * @throws GptError `invalid_checkpoint` naming the tensor when it is not as it should be.
+   */
+  tensor(name: string, shape: readonly number[]): Tensor;
+  /** Facts about the file that is open, whatever its path leads to by now. */
+  stat(): BigIntStats;
+  close(): void;
+}
+
+/**
+ * The facts about a tensor that has this shape and a type that weights may have.
+ * @throws GptError `invalid_checkpoint`
+ */
+export function expectTensor<Facts extends TensorFacts>(
+  { path, tensors }: { readonly path: string; readonly tensors: ReadonlyMap<string, Facts> },
+  name: string,
+  shape: readonly number[],
+): Facts & { readonly dtype: StoredDtype } {
+  const invalid = (problem: string) =>
+    new GptError("invalid_checkpoint", `${path}: tensor ${name} ${problem}`);
+  const facts = tensors.get(name);
+  if (!facts) throw invalid("is missing");
+  if (facts.shape.join() !== shape.join()) {
+    throw invalid(`has shape [${facts.shape}], expected [${shape}]`);
+  }
+  if (!isStored(facts)) throw invalid(`has type ${facts.dtype}, expected F32, F16, BF16 or F64`);
+  return facts;
+}
+
+function isStored<Facts extends TensorFacts>(facts: Facts): facts is Facts & { readonly dtype: StoredDtype } {
+  return Object.hasOwn(STORED_BYTES, facts.dtype);
+}
+
+/** A tensor whose stored numbers `read` gives. Doubles are rounded to the nearest f32, as `tensor.float()` does. */
+export function storedTensor(dtype: StoredDtype, read: Tensor["read"]): Tensor {
+  if (dtype !== "F64") return { dtype, read };
+  return {
+    dtype: "F32",
+    read: (first, { buffer, byteOffset, length }) => {
+      const doubles = new Float64Array(length / 4);
+      read(first, new Uint8Array(doubles.buffer));
+      new Float32Array(buffer, byteOffset, doubles.length).set(doubles);
+    },
+  };
+}
