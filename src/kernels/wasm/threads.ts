@@ -23,8 +23,8 @@ const CLOSED: i32 = i32.MAX_VALUE;
 // Waking a thread takes longer than most steps. Who sleeps before a wake-up could be over makes the others wait, sleep and be
 // woken in turn, at every step. Where threads are more than cores that are free, a long spin only keeps the one waited for
 // from running: after a spin in vain come some short ones, and after each further one twice as many.
-const SPINS: i32 = 400000;
-const SHORT_SPINS: i32 = 4000;
+const SPINS: i32 = 1200000; // about 0.4 ms
+const SHORT_SPINS: i32 = 12000;
 const SHORT_WAITS: i32 = 32;
 const SHORT_WAITS_MAX: i32 = 32 * SHORT_WAITS;
 
