@@ -7,7 +7,7 @@ import { WasmExecutor } from "./host/executor.ts";
 import { compileKernels, preferredBuild } from "./host/kernel-build.ts";
 import { nativeSets } from "./host/native-binding.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
-import { BLOCK, BLOCK_BYTES, GROUP } from "./numbers.ts";
+import { ATTENTION_ROWS_MAX, BLOCK, BLOCK_BYTES, GROUP } from "./numbers.ts";
 import {
   ACTIVATIONS,
   type Activation,
@@ -128,23 +128,25 @@ function int8Case(
   };
 }
 
-/** Sequences whose rows are positions one after the other; their pages are scattered. */
-interface Sequence {
-  readonly from: number;
-  readonly rows: number;
+/** The positions of a sequence that have rows; its pages are scattered. */
+type Sequence = readonly number[];
+
+function run(from: number, rows: number): Sequence {
+  return Array.from({ length: rows }, (_, i) => from + i);
 }
 
 const PAGES_EACH = 4;
 
 function attentionCase(heads: number, headSize: number, sequences: readonly Sequence[]): Case {
-  const positions = sequences.flatMap(({ from, rows }) => Array.from({ length: rows }, (_, i) => from + i));
-  const owners = sequences.flatMap(({ rows }, sequence) => new Array<number>(rows).fill(sequence));
+  const positions = sequences.flat();
+  const owners = sequences.flatMap(({ length }, sequence) => new Array<number>(length).fill(sequence));
   const width = heads * headSize;
   const rows = positions.length;
   return {
     name: `attention with ${heads} heads of ${headSize}, positions ${positions}`,
     build: (arena) => {
-      const [tokens, places, pageTables] = [arena.floats(rows), arena.floats(rows), arena.floats(rows)];
+      const listed = rows + ATTENTION_ROWS_MAX;
+      const [tokens, places, pageTables] = [arena.floats(rows), arena.floats(listed), arena.floats(listed)];
       const table = { tokens, positions: places, pageTables, rows };
       const numPages = sequences.length * PAGES_EACH;
       const pageNumbers = arena.floats(numPages);
@@ -153,8 +155,12 @@ function attentionCase(heads: number, headSize: number, sequences: readonly Sequ
       const pageBytes = 4 * heads * headFloats(headSize);
       const kv = { address: arena.allocate(pageBytes * numPages), pageBytes, heads, headSize };
       return (k, memory) => {
-        memory.ints(places, rows).set(positions);
-        memory.ints(pageTables, rows).set(owners.map((owner) => pageNumbers + 4 * PAGES_EACH * owner));
+        // The last sequence goes on behind the rows of this pass.
+        const last = positions.at(-1) as number;
+        memory.ints(places, listed).set([...positions, ...run(last + 1, ATTENTION_ROWS_MAX)]);
+        const tables = owners.map((owner) => pageNumbers + 4 * PAGES_EACH * owner);
+        memory.ints(pageTables, listed).fill(tables.at(-1) as number);
+        memory.ints(pageTables, rows).set(tables);
         memory
           .ints(pageNumbers, numPages)
           .set(Array.from({ length: numPages }, (_, i) => (i * 7) % numPages));
@@ -165,14 +171,13 @@ function attentionCase(heads: number, headSize: number, sequences: readonly Sequ
   };
 }
 
-/** One row each, as in decoding; and prompts, whole and in part, with rows of others before, between and after. */
-const DECODING: readonly Sequence[] = [0, 3, 15, 16, 40].map((from) => ({ from, rows: 1 }));
-const PROMPTS: readonly Sequence[] = [
-  { from: 5, rows: 1 },
-  { from: 0, rows: 23 },
-  { from: 30, rows: 2 },
-  { from: 13, rows: 9 },
-  { from: 47, rows: 1 },
+/** One row each, as in decoding; prompts, whole and in part, with rows of others before, between and after; and gaps. */
+const DECODING: readonly Sequence[] = [0, 3, 15, 16, 40].map((from) => [from]);
+const PROMPTS: readonly Sequence[] = [run(5, 1), run(0, 23), run(30, 2), run(13, 9), run(47, 1)];
+const GAPS: readonly Sequence[] = [
+  [0, 2, 3, 5, 6, 7, 9, 10, 11, 12, 14],
+  [20, 21, 22, 24, 25],
+  [33, 30, 31, 32, 29],
 ];
 
 const rowCases: Case[] = [
@@ -245,7 +250,7 @@ describe("WebAssembly kernels give the reference's bits", () => {
       [3, 37],
       [5, 64],
     ] as const
-  ).flatMap(([heads, size]) => [attentionCase(heads, size, DECODING), attentionCase(heads, size, PROMPTS)]);
+  ).flatMap(([heads, size]) => [DECODING, PROMPTS, GAPS].map((rows) => attentionCase(heads, size, rows)));
   const int8 = [1, 2, 3, 4, 5, 7, 8].flatMap((rows) => [
     int8Case(rows, 128, 12, "add"),
     int8Case(rows, 70, 6, "store"),
