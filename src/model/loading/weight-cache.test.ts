@@ -19,6 +19,7 @@ import { Checkpoint } from "./checkpoint.ts";
 import { identityOf } from "./identity.ts";
 import { buildModel } from "./load-model.ts";
 import { WEIGHT_FORMAT } from "./load-weights.ts";
+import { PytorchFile } from "./pytorch/pytorch-file.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 import type { TensorSource } from "./tensor-source.ts";
 import { WeightCache } from "./weight-cache.ts";
@@ -162,32 +163,37 @@ describe("the cache is bounded", () => {
 });
 
 describe("what a checkpoint is known by", () => {
-  it("changes when its contents do, though size and times are set back; not when it is only read", () => {
-    const file = join(writeCheckpoint(fresh(), { seed: 1 }), "model.safetensors");
-    const config = parseGpt2Config({}, "config.json");
-    const later = Date.now() + 10_000;
-    const identity = (now = later): string | undefined => {
-      const opened = SafetensorsFile.open(file);
-      const found = identityOf([opened], config, now);
-      opened.close();
-      return found;
-    };
-    utimesSync(file, 1000, 1000);
-    const before = identity();
-    const { ctimeMs } = statSync(file);
-    const bytes = readFileSync(file);
-    assert.notEqual(before, undefined);
-    assert.equal(identity(), before);
-    assert.equal(identity(ctimeMs + 50), undefined, "it changed a moment ago");
-    // The clock of the file system ticks every few milliseconds.
-    while (statSync(file).ctimeMs === ctimeMs) {
-      writeFileSync(file, bytes.fill(7, bytes.length - 4));
+  for (const [format, name, open] of [
+    ["safetensors", "model.safetensors", SafetensorsFile.open],
+    ["legacy", "pytorch_model.bin", PytorchFile.open],
+  ] as const) {
+    it(`${name} changes when its contents do, though size and times are set back; not when it is only read`, () => {
+      const file = join(writeCheckpoint(fresh(), { seed: 1, format }), name);
+      const config = parseGpt2Config({}, "config.json");
+      const later = Date.now() + 10_000;
+      const identity = (now = later): string | undefined => {
+        const opened = open(file);
+        const found = identityOf([opened], config, now);
+        opened.close();
+        return found;
+      };
       utimesSync(file, 1000, 1000);
-    }
-    const { size, mtimeMs } = statSync(file);
-    assert.deepEqual([size, mtimeMs], [bytes.length, 1_000_000]);
-    assert.notEqual(identity(), before);
-  });
+      const before = identity();
+      const { ctimeMs } = statSync(file);
+      const bytes = readFileSync(file);
+      assert.notEqual(before, undefined);
+      assert.equal(identity(), before);
+      assert.equal(identity(ctimeMs + 50), undefined, "it changed a moment ago");
+      // The clock of the file system ticks every few milliseconds.
+      while (statSync(file).ctimeMs === ctimeMs) {
+        writeFileSync(file, bytes.fill(7, bytes.length - 4));
+        utimesSync(file, 1000, 1000);
+      }
+      const { size, mtimeMs } = statSync(file);
+      assert.deepEqual([size, mtimeMs], [bytes.length, 1_000_000]);
+      assert.notEqual(identity(), before);
+    });
+  }
 });
 
 function flip(file: string, at: number): void {
