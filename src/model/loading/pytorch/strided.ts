@@ -33,10 +33,7 @@ export function stridedReader(read: Read, layout: Layout): (first: number, into:
       held = new Uint8Array(extent);
       read(held, begin);
     }
-    const bytes = held;
-    gather(layout, run, first, into, (part, position) => {
-      part.set(bytes.subarray(position - begin, position - begin + part.length));
-    });
+    pick(layout, first, into, held);
   };
 }
 
@@ -58,6 +55,21 @@ function gather(layout: Layout, run: number, first: number, into: Uint8Array, re
     const offset = (at - first) * width;
     read(into.subarray(offset, offset + count * width), begin + width * placeOf(layout, at));
     at += count;
+  }
+}
+
+/** Copies numbers one by one from memory: every row of the last dimension in steps of its stride. */
+function pick(layout: Layout, first: number, into: Uint8Array, held: Uint8Array): void {
+  const { width, shape, strides } = layout;
+  const [length, stride] = [shape.at(-1) as number, strides.at(-1) as number];
+  const end = first + into.length / width;
+  for (let at = first; at < end; ) {
+    const rowEnd = Math.min(end, at + length - (at % length));
+    let from = width * placeOf(layout, at);
+    for (; at < rowEnd; at++, from += width * stride) {
+      const to = (at - first) * width;
+      for (let byte = 0; byte < width; byte++) into[to + byte] = held[from + byte] as number;
+    }
   }
 }
 
