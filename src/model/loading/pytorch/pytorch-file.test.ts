@@ -226,6 +226,19 @@ describe("files that are something else get a sentence", () => {
   /** The zip with the data's entry changed. */
   const withData = (change: object) =>
     zipOf(items.map((item, i) => (i === data ? { ...item, ...change } : item)));
+  const last = { ...archive("last", "x"), listed: { size: 60 } };
+  /** Two storages with the names of one length; their places in the directory are exchanged. */
+  function swapped(): Buffer {
+    const both = zipItems([table, { ...table, name: "other" }]);
+    const bytes = zipOf(both);
+    const [a, b] = ["archive/data/0", "archive/data/1"].map((name) => bytes.lastIndexOf(name)) as [
+      number,
+      number,
+    ];
+    bytes.write("1", a + 13);
+    bytes.write("0", b + 13);
+    return bytes;
+  }
   const cases: [string, Uint8Array | string, RegExp][] = [
     ["empty", "", /is empty$/],
     ["a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\n", /is a Git LFS pointer/],
@@ -267,6 +280,8 @@ describe("files that are something else get a sentence", () => {
     ["overlapping", withData({ listed: { size: 4800 } }), /"archive\/\w+" overlaps|does not lie in the file/],
     ["one over another", withData({ listed: { size: 70 } }), /overlaps another/],
     ["on top of another", withData({ listed: { position: 0 } }), /differs from what the zip directory says/],
+    ["each in the other's place", swapped(), /differs from what the zip directory says/],
+    ["into the directory", zipOf([...items, last]), /"archive\/last" does not lie in the file/],
     ["far away", withData({ listed: { position: 1 << 30 } }), /does not lie in the file/],
     ["outside", zipOf([...items, { name: "../../x", bytes: new Uint8Array(1) }]), /is no path inside/],
     ["absolute", zipOf([...items, { name: "/etc/x", bytes: new Uint8Array(1) }]), /is no path inside/],
