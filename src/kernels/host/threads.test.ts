@@ -6,10 +6,10 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { StepsTask } from "../../../test/support/threads-in-step.ts";
 import { Arena, LinearMemory } from "../memory.ts";
-import { CONTROL, LINE_BYTES } from "../numbers.ts";
+import { CONTROL, KERNELS, LINE_BYTES } from "../numbers.ts";
 import { allocateProgram, Kernels } from "../program.ts";
-import { WasmExecutor } from "./executor.ts";
-import { chooseBuild } from "./kernel-build.ts";
+import { type KernelExports, WasmExecutor } from "./executor.ts";
+import { chooseBuild, compileKernels } from "./kernel-build.ts";
 
 const STEPS = fileURLToPath(new URL("../../../test/support/threads-in-step.js", import.meta.url));
 const REGION_BYTES = 1 << 20;
@@ -93,6 +93,49 @@ describe("threads", () => {
     }
     runUntil(() => sleepers() === 0, REGION_BYTES / LINE_BYTES, "the helper does not come back");
     await executor.close();
+  });
+
+  it("cut a step into items that are each taken once, and close it before the last of them run", () => {
+    const items = 50;
+    const arena = new Arena();
+    const space = allocateProgram(arena, { maxInstructions: 4, contextLength: 16, threads: 3 });
+    const region = arena.allocate(items * LINE_BYTES);
+    const memory = new LinearMemory(arena.size);
+    const ran: { first: number; last: number; isClosed: boolean }[] = [];
+    const env = {
+      memory: memory.wasm,
+      sleep: () => assert.fail("nobody is waited for"),
+      nativeKernels: 1 << KERNELS.readMemory.op,
+      nativeRowSums: 0,
+      // Who finds as many items taken as there can be takes none, whatever number of items he has read.
+      runNative: (_instruction: number, _part: number, first: number, last: number) =>
+        ran.push({ first, last, isClosed: memory.i32[CONTROL.taken >>> 2] === 2 ** 31 - 1 }),
+      sumNative: () => {},
+    };
+    const { module } = compileKernels("plain");
+    const exports = new WebAssembly.Instance(module, { env }).exports as unknown as KernelExports;
+    const kernels = new Kernels(
+      {
+        name: "watched",
+        memory,
+        ready: Promise.resolve(),
+        run: (program) => exports.run(program, 3),
+        logitsRow: () => assert.fail("there are no logits"),
+        close: () => Promise.resolve(),
+      },
+      space,
+    );
+    for (const count of [items, 0, 1]) kernels.readMemory(region, count * LINE_BYTES);
+    kernels.run();
+    assert.ok(ran.length > 5, "the items are not shared out");
+    let next = 0;
+    for (const { first, last, isClosed } of ran.slice(0, -1)) {
+      assert.equal(first, next);
+      assert.equal(isClosed, last === items);
+      next = last;
+    }
+    assert.equal(next, items);
+    assert.deepEqual(ran.at(-1), { first: 0, last: 1, isClosed: true });
   });
 
   it("sleep outside of WebAssembly, whose own wait loses the caller's numbers on Node.js 20", () => {
