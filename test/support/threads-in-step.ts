@@ -6,11 +6,12 @@ import { type KernelExports, WasmExecutor } from "../../src/kernels/host/executo
 import { compileKernels, instantiateKernels, type KernelBuild } from "../../src/kernels/host/kernel-build.ts";
 import { WasmLogitsRow } from "../../src/kernels/host/wasm-logits-row.ts";
 import { Arena, LinearMemory } from "../../src/kernels/memory.ts";
-import { CONTROL, ROW_UNIT } from "../../src/kernels/numbers.ts";
+import { CONTROL, PANEL } from "../../src/kernels/numbers.ts";
 import { allocateProgram, type Executor, Kernels } from "../../src/kernels/program.ts";
 import { Dice } from "./crowd.ts";
 
 export interface StepsTask {
+  /** A divisor of 32. */
   readonly threads: number;
   readonly programs: number;
   readonly build: KernelBuild;
@@ -21,24 +22,25 @@ export interface StepsTask {
 }
 
 const STEPS_MAX = 60;
+/** So that a step takes long enough for several threads to have a part in it. */
+const WIDTH = 512;
 
 /**
- * Rows go round by one place at each step, copied and multiplied in turn: [threads, ROW_UNIT]. A thread that is early takes a
- * row that is not there yet.
+ * Rows go round by one place at each step, copied and multiplied in turn: [threads, WIDTH / threads]. A thread that is early
+ * takes a row that is not there yet.
  */
 function runSteps({ threads, programs, build, counted, isAlone }: StepsTask): number[] {
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: STEPS_MAX + 1, contextLength: 16, threads });
-  const width = threads * ROW_UNIT;
-  const [even, odd, weight] = [arena.floats(width), arena.floats(width), arena.floats(width * width)];
+  const [even, odd, weight] = [arena.floats(WIDTH), arena.floats(WIDTH), arena.floats(WIDTH * WIDTH)];
   const indices = arena.allocate(4 * threads);
   const memory = new LinearMemory(arena.size);
-  for (let row = 0; row < threads; row++) {
-    const next = (row + 1) % threads;
-    memory.ints(indices, threads)[row] = next;
-    // Panels of one row each: [threads][width][ROW_UNIT].
-    const panel = memory.floats(weight + 4 * row * width * ROW_UNIT, width * ROW_UNIT);
-    for (let i = 0; i < ROW_UNIT; i++) panel[(next * ROW_UNIT + i) * ROW_UNIT + i] = 1;
+  const rowWidth = WIDTH / threads;
+  for (let row = 0; row < threads; row++) memory.ints(indices, threads)[row] = (row + 1) % threads;
+  // In panels: [WIDTH / PANEL][WIDTH][PANEL].
+  for (let i = 0; i < WIDTH; i++) {
+    const k = (i + rowWidth) % WIDTH;
+    memory.f32[(weight >>> 2) + (Math.floor(i / PANEL) * WIDTH + k) * PANEL + (i % PANEL)] = 1;
   }
   for (const counter of [CONTROL.programs, CONTROL.step]) memory.i32[counter >>> 2] = counted;
   const executor = isAlone
@@ -46,18 +48,19 @@ function runSteps({ threads, programs, build, counted, isAlone }: StepsTask): nu
     : WasmExecutor.start(memory, threads, [], compileKernels(build));
   new Worker(new URL(import.meta.url), { workerData: memory.wasm });
   const kernels = new Kernels(executor, space);
-  const linear = { kind: "f32", weight, bias: 0, inWidth: width, outWidth: width } as const;
+  const linear = { kind: "f32", weight, bias: 0, inWidth: WIDTH, outWidth: WIDTH } as const;
   const wrong: number[] = [];
   for (let program = 0; program < programs; program++) {
     const steps = 1 + (program % STEPS_MAX);
-    for (let row = 0; row < threads; row++) memory.floats(even + 4 * row * ROW_UNIT, ROW_UNIT).fill(row);
+    for (let row = 0; row < threads; row++)
+      memory.floats(even, WIDTH).fill(row, row * rowWidth, (row + 1) * rowWidth);
     for (let step = 0; step < steps; step++) {
-      if (step % 2 === 0) kernels.gatherRows(odd, even, indices, { rows: threads, width: ROW_UNIT });
+      if (step % 2 === 0) kernels.gatherRows(odd, even, indices, { rows: threads, width: rowWidth });
       else kernels.matmul(even, odd, linear, 1, "store");
     }
     kernels.run();
-    const rows = memory.floats(steps % 2 === 0 ? even : odd, width);
-    const isRight = rows.every((y, i) => y === (Math.floor(i / ROW_UNIT) + steps) % threads);
+    const rows = memory.floats(steps % 2 === 0 ? even : odd, WIDTH);
+    const isRight = rows.every((y, i) => y === (Math.floor(i / rowWidth) + steps) % threads);
     if (!isRight) wrong.push(program);
   }
   return wrong;

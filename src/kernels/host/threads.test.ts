@@ -139,6 +139,8 @@ describe("threads", () => {
   });
 
   it("sleep outside of WebAssembly, whose own wait loses the caller's numbers on Node.js 20", () => {
+    const imports = WebAssembly.Module.imports(compileKernels("plain").module);
+    assert.ok(imports.some(({ name }) => name === "sleep"));
     const code = `
       const module = new WebAssembly.Module(new Uint8Array(${JSON.stringify(WAIT_AND_GIVE_BACK)}));
       const m = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });

@@ -3,6 +3,7 @@
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);
+    static imports(module: Module): readonly { readonly name: string }[];
   }
   class Memory {
     constructor(descriptor: { initial: number; maximum: number; shared: true });
