@@ -78,9 +78,28 @@ export function describeValue(value: unknown): string {
   }
 }
 
-/** In quotes, and cut when it is long. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text);
+/** A value as JSON, cut when it is long; a text that is cut keeps its quotes. */
+export function quote(value: unknown): string {
+  if (typeof value === "string") {
+    return JSON.stringify(value.length > SHOWN_MAX ? `${value.slice(0, SHOWN_MAX)}…` : value);
+  }
+  const text = beginning(value, 0);
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+}
+
+/** At least the first characters of a value as JSON, in little time however large or deep it is. */
+function beginning(value: unknown, depth: number): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, SHOWN_MAX));
+  if (typeof value !== "object" || value === null) return value === undefined ? "nothing" : String(value);
+  const isList = Array.isArray(value);
+  if (depth === SHOWN_MAX) return isList ? "[" : "{";
+  const parts: string[] = [];
+  for (const key in value) {
+    const part = beginning((value as Record<string, unknown>)[key], depth + 1);
+    parts.push(isList ? part : `${JSON.stringify(key.slice(0, SHOWN_MAX))}:${part}`);
+    if (parts.length === SHOWN_MAX || part.length > SHOWN_MAX) break;
+  }
+  return isList ? `[${parts.join(",")}]` : `{${parts.join(",")}}`;
 }
 
 /** The known name that is meant, as far as anybody can tell: at most half of it has to be edited. */

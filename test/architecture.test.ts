@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   files: ["errors", "settings"],
   sigv4: [],
   hub: ["errors", "wording", "files/home-folder"],
-  tokenizer: ["errors"],
+  tokenizer: ["errors", "wording"],
   kernels: ["errors"],
   "kernels/reference": ["kernels"],
   "kernels/host": ["errors", "kernels", "kernels/reference"],

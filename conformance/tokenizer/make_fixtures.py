@@ -145,6 +145,8 @@ def write_small(name, tokenizer, texts, added=()):
     directory = FIXTURES / name
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
+    # Without a class the file would be read as GPT-2's own, which ignores most of it.
+    (directory / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}\n')
     rows = []
     for text in texts:
         ids = tokenizer.encode(text).ids

@@ -17,6 +17,7 @@ import type {
   TokenForm,
 } from "../request/generation.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { inTurns } from "./in-turns.ts";
 import { TextStream } from "./text-stream.ts";
 import { tokenBytesOf, tokenForm } from "./vocabulary.ts";
 
@@ -54,7 +55,7 @@ export class TextGenerator implements Generator {
 
   async generate(params: GenerationParams, options: GenerateOptions = {}): Promise<Generation> {
     const { onPiece, onPrompt, ...others } = options;
-    const whole = this.encodePrompt(params);
+    const whole = await this.encodePrompt(params);
     const promptTokenIds = whole.slice(-(params.truncatePrompt ?? whole.length));
     const isCut = promptTokenIds.length < whole.length;
     const text = this.#tokenizer?.decode(whole, { skipSpecialTokens: true }) ?? "";
@@ -100,7 +101,7 @@ export class TextGenerator implements Generator {
     };
   }
 
-  tokenize(text: string): readonly number[] {
+  async tokenize(text: string): Promise<readonly number[]> {
     return text === "" ? [] : this.encodePrompt({ input: text });
   }
 
@@ -134,15 +135,17 @@ export class TextGenerator implements Generator {
    * The prompt's token ids; an empty prompt is the end-of-text token.
    * @throws GptError `invalid_field` when an id is outside the model's vocabulary.
    */
-  encodePrompt({
+  async encodePrompt({
     input,
     promptTokenIds,
-  }: Pick<GenerationParams, "input" | "promptTokenIds">): readonly number[] {
+    truncatePrompt,
+  }: Pick<GenerationParams, "input" | "promptTokenIds" | "truncatePrompt">): Promise<readonly number[]> {
     if (!promptTokenIds && !this.#tokenizer) {
       const message = `input: ${this.model.name} has no tokenizer files, so only prompt_token_ids can be answered`;
       throw new GptError("invalid_field", message, { field: "input" });
     }
-    const ids = promptTokenIds ?? this.#encode(input ?? "");
+    const mostTokens = truncatePrompt === undefined ? this.model.contextLength : Number.POSITIVE_INFINITY;
+    const ids = promptTokenIds ?? (await this.#encode(input ?? "", mostTokens));
     const prompt = ids.length > 0 ? ids : [this.#tokenizer?.endOfTextId ?? this.#bosTokenId];
     this.#refuseOutside(prompt, "the prompt holds", "input");
     return prompt;
@@ -156,15 +159,13 @@ export class TextGenerator implements Generator {
     throw new GptError("invalid_field", message, { field });
   }
 
-  /** Refuses a text that is too long whatever its tokens are, before any work goes into it. */
-  #encode(input: string): readonly number[] {
+  /** A text that is too long is refused as soon as that shows, before more work goes into it. */
+  async #encode(input: string, mostTokens: number): Promise<readonly number[]> {
     const tokenizer = this.#tokenizer as Tokenizer;
-    const { contextLength } = this.model;
-    if (tokenizer.surelyExceeds(input, contextLength)) {
-      const message = `input has more than ${contextLength} tokens, and the model takes no more`;
-      throw new GptError("prompt_too_long", message, { field: "input" });
-    }
-    return tokenizer.encode(input);
+    const ids = await inTurns((work) => tokenizer.encodeInSteps(input, work, mostTokens));
+    if (ids !== undefined) return ids;
+    const message = `input has more than ${mostTokens} tokens, and the model takes no more`;
+    throw new GptError("prompt_too_long", message, { field: "input" });
   }
 
   /** What the engine is asked: with the length of this prompt, and what it needs to find stop strings. */
@@ -175,8 +176,9 @@ export class TextGenerator implements Generator {
     this.#refuseOutside(biased, "logit_bias names", "logit_bias");
     this.#refuseOutside(decoding.ending?.stopTokenIds ?? [], "stop_token_ids names", "stop_token_ids");
     if (stopStrings.length === 0) return decoding;
-    if (!this.#tokenizer) {
-      const message = `stop: ${this.model.name} has no tokenizer files, so only stop_token_ids can end a text`;
+    if (!this.#tokenizer || this.#tokenizer.startDecoding()) {
+      const what = this.#tokenizer ? "a tokenizer whose tokens are not bytes" : "no tokenizer files";
+      const message = `stop: ${this.model.name} has ${what}, so only stop_token_ids can end a text`;
       throw new GptError("invalid_field", message, { field: "stop" });
     }
     this.#tokenBytes ??= tokenBytesOf(this.#tokenizer);

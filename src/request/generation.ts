@@ -126,7 +126,7 @@ export interface Generator {
   /** A token for people. */
   token(id: number): TokenForm;
   /** The tokens of a text, as a prompt has them. @throws GptError `invalid_field`, `prompt_too_long` */
-  tokenize(text: string): readonly number[];
+  tokenize(text: string): Promise<readonly number[]>;
   /** The text of tokens, special ones left out. @throws GptError `invalid_field` */
   detokenize(tokenIds: readonly number[]): string;
   /**

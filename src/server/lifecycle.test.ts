@@ -238,14 +238,15 @@ test("--request-deadline-ms is the time in which a model answers", async (contex
   const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
   const settings = { ...DEFAULT_SETTINGS, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
   const models = new Models(settings, [{ name: "a", model }], HERE);
+  context.after(() => models.close());
   const generator = await models.loading.get("a");
   assert.ok(generator);
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const late = generator.generate({ promptTokenIds: [1], decoding: someDecoding({ maxLength: 64 }) });
+  while (generator.stats().requestsWaiting + generator.stats().requestsRunning === 0) await null;
   context.mock.timers.tick(1234);
   context.mock.timers.reset();
   await assert.rejects(late, { code: "timed_out", message: /within 1234 milliseconds/ });
-  await models.close();
 });
 
 test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (context) => {

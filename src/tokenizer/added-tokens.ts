@@ -1,84 +1,125 @@
 // Finds special and other added tokens, such as "<|endoftext|>", in text before it is cut into pieces. It follows
-// `AddedVocabulary` of Hugging Face's `tokenizers`: tokens with `normalized` false are cut out first, then the others;
-// among those that start at the same place the longest wins. It gives no meaning to any token.
+// `AddedVocabulary` of Hugging Face's `tokenizers`: tokens with `normalized` false are cut out of the text as it is, the
+// others out of the normalised text between them; among those that start at the same place the longest wins. It gives no
+// meaning to any token.
+import type { Normalizer } from "./normalizers.ts";
+import type { AddedToken } from "./tokenizer-parts.ts";
+import { whiteSpace, wordCharacters } from "./unicode/classes.ts";
+import { CodePointSet } from "./unicode/code-point-set.ts";
+import { WordFinder } from "./word-finder.ts";
+import { endlessWork, runToEnd, type Work } from "./work.ts";
 
-export interface AddedToken {
-  readonly id: number;
-  readonly content: string;
-  /** Left out by `decode` when special tokens are to be skipped. */
-  readonly special: boolean;
-  /** Takes the whitespace before it along. */
-  readonly lstrip: boolean;
-  /** Takes the whitespace after it along. */
-  readonly rstrip: boolean;
-  /** Does not match inside a longer word. */
-  readonly singleWord: boolean;
-  /** Matches after normalisation. There is none here, so this decides only the order of matching. */
-  readonly normalized: boolean;
+/** A text in order, with the id of every added token in its place; undefined where the share of work is used up. */
+export type Parts = Generator<string | number | undefined, void>;
+
+export interface AddedTokenOptions {
+  readonly normalizer?: Normalizer | undefined;
+  /** Special tokens that are written in a text are text. */
+  readonly splitSpecialTokens?: boolean;
 }
-
-const WHITE_SPACE = /\p{White_Space}/u;
-/** `\w` of the regular expressions that `tokenizers` uses. */
-const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
-const WORD_AFTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 
 export class AddedTokens {
-  readonly #passes: readonly TokenPattern[];
+  readonly #normalizer: Normalizer | undefined;
+  readonly #asWritten: TokenFinder | undefined;
+  readonly #normalized: TokenFinder | undefined;
 
-  constructor(tokens: readonly AddedToken[]) {
-    const groups = [tokens.filter((t) => !t.normalized), tokens.filter((t) => t.normalized)];
-    this.#passes = groups.filter((group) => group.length > 0).map((group) => new TokenPattern(group));
+  constructor(
+    tokens: readonly AddedToken[],
+    { normalizer, splitSpecialTokens = false }: AddedTokenOptions = {},
+  ) {
+    const finder = (isNormalized: boolean): TokenFinder | undefined => {
+      // Of two that come to the same a special one counts, then the first.
+      const group = tokens
+        .filter((token) => token.normalized === isNormalized)
+        .sort((a, b) => Number(b.special) - Number(a.special));
+      if (group.length === 0) return undefined;
+      return new TokenFinder(group, normalizer, splitSpecialTokens);
+    };
+    this.#normalizer = normalizer;
+    this.#asWritten = finder(false);
+    this.#normalized = finder(true);
   }
 
-  /** The text in order, with the id of every added token in its place. */
-  split(text: string): (string | number)[] {
-    let parts: (string | number)[] = [text];
-    for (const pattern of this.#passes) {
-      parts = parts.flatMap((part) => (typeof part === "number" ? [part] : pattern.split(part)));
+  /** The parts of a text; what is no added token is normalised. */
+  *split(text: string, work: Work): Parts {
+    for (const part of this.#asWritten?.split(text, work) ?? [text]) {
+      if (typeof part !== "string") {
+        yield part;
+        continue;
+      }
+      const normalized = this.#normalizer ? yield* this.#normalizer(part, work) : part;
+      if (this.#normalized) yield* this.#normalized.split(normalized, work);
+      else yield normalized;
     }
-    return parts;
   }
 }
 
-class TokenPattern {
-  readonly #byContent: ReadonlyMap<string, AddedToken>;
-  readonly #pattern: RegExp;
+/** The text that a token stands for where text is normalised. */
+export function normalizedContent(
+  { content, normalized }: AddedToken,
+  normalizer: Normalizer | undefined,
+): string {
+  return normalizer && normalized ? runToEnd(normalizer(content, endlessWork())) : content;
+}
 
-  constructor(tokens: readonly AddedToken[]) {
-    this.#byContent = new Map(tokens.map((token) => [token.content, token]));
-    const longestFirst = [...this.#byContent.keys()].sort((a, b) => b.length - a.length);
-    this.#pattern = new RegExp(longestFirst.map(escapeRegExp).join("|"), "gu");
+class TokenFinder {
+  readonly #tokens: readonly AddedToken[];
+  readonly #finder: WordFinder;
+  /** The form in which each token stands in a text. */
+  readonly #lengths: readonly number[];
+  readonly #skipSpecial: boolean;
+  readonly #spaces = new CodePointSet(whiteSpace()); // Each is one UTF-16 unit long.
+  readonly #words = new CodePointSet(wordCharacters());
+
+  constructor(tokens: readonly AddedToken[], normalizer: Normalizer | undefined, skipSpecial: boolean) {
+    const forms = tokens.map((token) => ({ token, form: normalizedContent(token, normalizer) }));
+    const found = forms.filter(({ form }) => form !== "");
+    this.#tokens = found.map(({ token }) => token);
+    this.#lengths = found.map(({ form }) => form.length);
+    this.#finder = new WordFinder(found.map(({ form }) => form));
+    this.#skipSpecial = skipSpecial;
   }
 
-  split(text: string): (string | number)[] {
-    const parts: (string | number)[] = [];
+  *split(text: string, work: Work): Parts {
+    const found = yield* this.#finder.find(text, work);
     let done = 0;
-    for (const match of text.matchAll(this.#pattern)) {
-      const token = this.#byContent.get(match[0])!;
-      let start = match.index;
-      let stop = start + match[0].length;
-      if (token.singleWord && isInsideWord(text, start, stop)) continue;
-      if (token.lstrip) while (start > done && isSpaceAt(text, start - 1)) start--;
-      if (token.rstrip) while (isSpaceAt(text, stop)) stop++;
-      if (start > done) parts.push(text.slice(done, start));
-      parts.push(token.id);
-      done = stop;
+    let spacesEnd = 0; // Of the white space that was walked over last.
+    for (let at = 0; found !== undefined && at < text.length; at++) {
+      if (--work.left < 0) yield undefined;
+      const index = found[at]! - 1;
+      if (index < 0) continue;
+      const token = this.#tokens[index]!;
+      let [start, end] = [at, at + this.#lengths[index]!];
+      at = end - 1;
+      if (this.#skipSpecial && token.special) continue;
+      if (token.singleWord && this.#isInsideWord(text, start, end)) continue;
+      for (; token.lstrip && start > done && this.#isSpace(text, start - 1); start--) {
+        if (--work.left < 0) yield undefined;
+      }
+      // White space that the token before took along is gone.
+      if (token.lstrip) start = Math.max(start, done);
+      if (token.rstrip) {
+        end = Math.max(end, spacesEnd);
+        for (; this.#isSpace(text, end); end++) if (--work.left < 0) yield undefined;
+        spacesEnd = end;
+      }
+      if (start > done) yield text.slice(done, start);
+      if (end > start) yield token.id;
+      done = end;
     }
-    if (done < text.length) parts.push(text.slice(done));
-    return parts;
+    if (done < text.length) yield text.slice(done);
   }
-}
 
-/** All whitespace is one UTF-16 unit long. */
-function isSpaceAt(text: string, index: number): boolean {
-  return WHITE_SPACE.test(text.charAt(index));
-}
+  #isSpace(text: string, index: number): boolean {
+    return index < text.length && this.#spaces.has(text.charCodeAt(index));
+  }
 
-function isInsideWord(text: string, start: number, stop: number): boolean {
-  const before = text.slice(Math.max(0, start - 2), start); // Two units: at least one whole code point.
-  return WORD_BEFORE.test(before) || WORD_AFTER.test(text.slice(stop, stop + 2));
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+  #isInsideWord(text: string, start: number, end: number): boolean {
+    const after = text.codePointAt(end);
+    if (after !== undefined && this.#words.has(after)) return true;
+    if (start === 0) return false;
+    const unit = text.charCodeAt(start - 1);
+    const before = unit >= 0xdc00 && unit < 0xe000 && start > 1 ? text.codePointAt(start - 2)! : unit;
+    return this.#words.has(before);
+  }
 }

@@ -1,7 +1,10 @@
-// Byte-pair encoding of one piece of text: UTF-8 bytes become single-byte tokens, then the adjacent pair with the lowest
-// rank is merged, the leftmost first, until no adjacent pair has a rank (Sennrich et al. 2016; the order of merges is
-// that of Hugging Face's `tokenizers`). It is not the tokenizer: cutting text into pieces is in tokenizer.ts.
+// Byte-pair encoding of one piece of text: its bytes, or its characters, become tokens, then the adjacent pair with the
+// lowest rank is merged, the leftmost first, until no adjacent pair has a rank (Sennrich et al. 2016; the order of merges is
+// that of Hugging Face's `tokenizers`). It is not the tokenizer: what a piece is, is decided before.
 import { MinHeap } from "./min-heap.ts";
+import { PairTable } from "./pair-table.ts";
+import { type SymbolModel, Symbols } from "./symbols.ts";
+import { endlessWork, runToEnd, type Steps, type Work } from "./work.ts";
 
 /** Two adjacent tokens and the token they become, as ids. */
 export interface Merge {
@@ -10,15 +13,11 @@ export interface Merge {
   readonly merged: number;
 }
 
-export interface BpeModel {
-  /** The id of each single-byte token, by byte; undefined where the vocabulary lacks it. */
-  readonly byteIds: readonly (number | undefined)[]; // [256]
-  /** In order of rank, the first to be applied first. */
+export interface BpeModel extends SymbolModel {
+  /** In order of rank, the first to be applied first. Of equal pairs the last counts. */
   readonly merges: readonly Merge[];
-  /** Stands for a byte the vocabulary lacks; without it such a byte is left out. */
-  readonly unknownId?: number | undefined;
-  /** One unknown token for a whole run of unknown bytes. */
-  readonly fuseUnknown?: boolean;
+  /** A piece that is a token is that token, whatever the merges would make of it. */
+  readonly ignoreMerges?: boolean;
 }
 
 const NO_RANK = -1;
@@ -26,48 +25,57 @@ const NO_RANK = -1;
 const POSITIONS = 2 ** 31;
 export const MERGES_MAX = 2 ** 22;
 /** Longer pieces are rare and hardly ever come twice. */
-const CACHED_BYTES_MAX = 256;
+const CACHED_LENGTH_MAX = 128;
 const CACHE_GENERATION = 8192;
+/** What it takes to merge a symbol away, in units of work. */
+const MERGE_WORK = 8;
 
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export class Bpe {
   readonly #model: BpeModel;
-  readonly #ranks: PairRanks;
+  readonly #ranks: PairTable;
+  readonly #symbols: Symbols;
+  /** No token is merged from more symbols than it has UTF-16 units. */
+  readonly #symbolsMax: number;
   readonly #cache = new PieceCache(CACHE_GENERATION);
 
   constructor(model: BpeModel) {
     this.#model = model;
-    this.#ranks = new PairRanks(model.merges);
+    this.#ranks = new PairTable(model.merges.length);
+    for (const [rank, { left, right }] of model.merges.entries()) this.#ranks.set(left, right, rank);
+    this.#symbols = new Symbols(model);
+    let longest = 1;
+    for (const token of model.vocab.keys()) longest = Math.max(longest, token.length);
+    this.#symbolsMax = longest;
   }
 
   /** The token ids of one piece. The time is n log n in its length, whatever it holds. */
   encode(piece: string): readonly number[] {
     const cached = this.#cache.get(piece);
     if (cached) return cached;
-    const bytes = utf8Encoder.encode(piece);
-    const ids = this.#merge(this.#symbols(bytes));
+    const ids = runToEnd(this.encodeInSteps(piece, endlessWork()))!;
     // The key is made anew: a slice of a long text would keep the whole text in memory.
-    if (bytes.length <= CACHED_BYTES_MAX) this.#cache.set(utf8Decoder.decode(bytes), ids);
+    if (piece.length <= CACHED_LENGTH_MAX)
+      this.#cache.set(utf8Decoder.decode(utf8Encoder.encode(piece)), ids);
     return ids;
   }
 
-  #symbols(bytes: Uint8Array): number[] {
-    const { byteIds, unknownId, fuseUnknown } = this.#model;
-    const symbols: number[] = [];
-    let afterUnknown = false;
-    for (const byte of bytes) {
-      const id = byteIds[byte];
-      if (id !== undefined) symbols.push(id);
-      else if (unknownId !== undefined && !(fuseUnknown && afterUnknown)) symbols.push(unknownId);
-      afterUnknown = id === undefined;
-    }
-    return symbols;
+  /** The same for a piece of any length; undefined when they are surely more than `maxTokens`, which shows before the end. */
+  *encodeInSteps(
+    piece: string,
+    work: Work,
+    maxTokens = Number.POSITIVE_INFINITY,
+  ): Steps<readonly number[] | undefined> {
+    const whole = this.#model.ignoreMerges ? this.#symbols.tokenOf(piece) : undefined;
+    if (whole !== undefined) return [whole];
+    const symbols = yield* this.#symbols.of(piece, work, maxTokens * this.#symbolsMax);
+    return symbols && (yield* this.#merge(symbols, work));
   }
 
   /** A linked list of symbols and a queue of the pairs that can merge; entries of changed pairs are skipped. */
-  #merge(symbols: readonly number[]): number[] {
+  *#merge(symbols: readonly number[], work: Work): Steps<number[]> {
     const n = symbols.length;
     const ids = Int32Array.from(symbols);
     const next = Int32Array.from(symbols, (_, i) => i + 1); // n: no symbol follows
@@ -82,8 +90,13 @@ export class Bpe {
       if (rank !== NO_RANK) queue.push(rank * POSITIONS + position);
     };
 
-    for (let position = 0; position < n; position++) offer(position);
+    for (let position = 0; position < n; position++) {
+      offer(position);
+      if (--work.left < 0) yield undefined;
+    }
     for (let key = queue.pop(); key !== undefined; key = queue.pop()) {
+      work.left -= MERGE_WORK;
+      if (work.left < 0) yield undefined;
       const position = key % POSITIONS;
       const rank = (key - position) / POSITIONS;
       if (rankAt[position] !== rank) continue;
@@ -100,39 +113,6 @@ export class Bpe {
     const merged: number[] = [];
     for (let position = 0; position < n; position = next[position]!) merged.push(ids[position]!);
     return merged;
-  }
-}
-
-/** Pairs of ids → rank, as a hash table in one array, which is filled several times as quickly as a `Map`. */
-class PairRanks {
-  readonly #slots: Int32Array; // left, right and rank, or NO_RANK in an empty slot
-  readonly #mask: number;
-
-  constructor(merges: readonly Merge[]) {
-    const numSlots = 2 ** Math.ceil(Math.log2(2 * merges.length + 1));
-    this.#mask = numSlots - 1;
-    this.#slots = new Int32Array(3 * numSlots).fill(NO_RANK);
-    for (let rank = 0; rank < merges.length; rank++) {
-      const { left, right } = merges[rank]!;
-      const at = this.#slotOf(left, right);
-      this.#slots[at] = left;
-      this.#slots[at + 1] = right;
-      this.#slots[at + 2] = rank;
-    }
-  }
-
-  get(left: number, right: number): number {
-    return this.#slots[this.#slotOf(left, right) + 2]!;
-  }
-
-  /** Where the pair stands, or would stand. */
-  #slotOf(left: number, right: number): number {
-    const hash = Math.imul(Math.imul(left, 0x9e3779b1) + right, 0x85ebca6b);
-    for (let slot = (hash ^ (hash >>> 15)) & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const at = 3 * slot;
-      const isThere = this.#slots[at] === left && this.#slots[at + 1] === right;
-      if (isThere || this.#slots[at + 2] === NO_RANK) return at;
-    }
   }
 }
 

@@ -2,6 +2,7 @@
 // in vocab.json and merges.txt. It is not an encoding of text: "é" in a token is the byte 0xE9, not a letter.
 // Source: `bytes_to_unicode` of the GPT-2 release. Bytes that print keep their code point; the other 68, in ascending
 // order, become U+0100, U+0101 and so on (space is "Ġ", newline is "Ċ").
+import type { Steps, Work } from "./work.ts";
 
 const FIRST_SUBSTITUTE = 0x100;
 
@@ -40,4 +41,22 @@ export function isByteLevelToken(token: string): boolean {
     if ((CHAR_TO_BYTE[token.charCodeAt(i)] ?? -1) < 0) return false;
   }
   return true;
+}
+
+const utf8 = new TextEncoder();
+const UNITS_AT_A_TIME = 4096;
+
+/** A text in the characters of its bytes. */
+export function* asByteCharacters(text: string, work: Work): Steps<string> {
+  const parts: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    let end = Math.min(start + UNITS_AT_A_TIME, text.length);
+    if (end < text.length && text.codePointAt(end - 1)! > 0xffff) end++; // Not between two surrogates.
+    const bytes = utf8.encode(text.slice(start, end));
+    parts.push(Array.from(bytes, (byte) => BYTE_TO_CHAR[byte]!).join(""));
+    work.left -= bytes.length;
+    if (work.left < 0) yield undefined;
+    start = end;
+  }
+  return parts.join("");
 }

@@ -1,26 +1,34 @@
-// Ids to text as they come: one object for one sequence, which holds the bytes of a character that is not complete yet.
-// It is not a filter of words or stop strings. The pieces of a sequence, joined, are what `Tokenizer.decode` gives.
+// Ids to text as they come: one object for one sequence, which holds what is not text yet, such as the first bytes of a
+// character. It is not a filter of words or stop strings. The pieces of a sequence, joined, are what `Tokenizer.decode` gives.
+import type { Decoding } from "./decoders.ts";
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 
 export class Detokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #skipSpecialTokens: boolean;
-  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  /** Undefined: tokens are bytes. */
+  readonly #decoding: Decoding | undefined;
+  readonly #bytes = new TextDecoder("utf-8", { ignoreBOM: true });
 
   constructor(tokenizer: Tokenizer, options: DecodeOptions = {}) {
     this.#tokenizer = tokenizer;
     this.#skipSpecialTokens = options.skipSpecialTokens ?? false;
+    this.#decoding = tokenizer.startDecoding();
   }
 
   /** The text that became complete with this id; often empty. */
   push(id: number): string {
+    if (this.#skipSpecialTokens && this.#tokenizer.isSpecial(id)) return "";
+    if (this.#decoding) {
+      const token = this.#tokenizer.tokenOf(id);
+      return token === undefined ? "" : this.#decoding.push(token);
+    }
     const bytes = this.#tokenizer.tokenBytes(id);
-    if (bytes === undefined || (this.#skipSpecialTokens && this.#tokenizer.isSpecial(id))) return "";
-    return this.#decoder.decode(bytes, { stream: true });
+    return bytes === undefined ? "" : this.#bytes.decode(bytes, { stream: true });
   }
 
   /** The end of the sequence: U+FFFD when bytes are left that make no character. Afterwards a new one can begin. */
   flush(): string {
-    return this.#decoder.decode();
+    return this.#decoding ? this.#decoding.flush() : this.#bytes.decode();
   }
 }

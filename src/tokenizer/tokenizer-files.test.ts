@@ -52,10 +52,10 @@ describe("loadTokenizer", () => {
     const { vocab, merges } = smallPair();
     return directoryOf({ "vocab.json": vocab, "merges.txt": merges, ...side });
   };
-  const changedJson = (change: (json: SmallJson) => void): string => {
+  const changedJson = (change: (json: SmallJson) => void, side: Record<string, unknown> = {}): string => {
     const json = smallJson();
     change(json);
-    return directoryOf({ "tokenizer.json": json });
+    return directoryOf({ "tokenizer.json": json, ...side });
   };
   const refuses = async (directory: string, message: RegExp): Promise<void> => {
     await assert.rejects(loadTokenizer(directory), (error) => {
@@ -180,22 +180,26 @@ describe("loadTokenizer", () => {
       assert.equal(tokenizer.tokenBytes(303), undefined);
     });
 
-    it("add_prefix_space: tokenizer_config.json before tokenizer.json", async () => {
+    it("add_prefix_space: tokenizer_config.json for GPT-2's own class, tokenizer.json for every other", async () => {
       const json = smallJson();
       json.pre_tokenizer.add_prefix_space = true;
       const plain = await loadTokenizer(pairOf());
-      const prefixed = plain.encode(" the");
-      const cases: [boolean | undefined, number[]][] = [
-        [undefined, prefixed],
-        [true, prefixed],
-        [false, plain.encode("the")],
+      const [prefixed, bare] = [plain.encode(" the"), plain.encode("the")];
+      const cases: [
+        tokenizer_class: string | undefined,
+        add_prefix_space: boolean | undefined,
+        ids: number[],
+      ][] = [
+        [undefined, undefined, bare],
+        [undefined, true, prefixed],
+        ["GPT2TokenizerFast", false, bare],
+        ["PreTrainedTokenizerFast", undefined, prefixed],
+        ["PreTrainedTokenizerFast", false, prefixed],
       ];
-      for (const [add_prefix_space, ids] of cases) {
-        const directory = directoryOf({
-          "tokenizer.json": json,
-          "tokenizer_config.json": { add_prefix_space },
-        });
-        assert.deepEqual((await loadTokenizer(directory)).encode("the"), ids);
+      for (const [tokenizer_class, add_prefix_space, ids] of cases) {
+        const config = { tokenizer_class, add_prefix_space };
+        const directory = directoryOf({ "tokenizer.json": json, "tokenizer_config.json": config });
+        assert.deepEqual((await loadTokenizer(directory)).encode("the"), ids, JSON.stringify(config));
       }
     });
   });
@@ -226,7 +230,7 @@ describe("loadTokenizer", () => {
         /tokenizer\.json: is not JSON .*cut off/,
       );
       await refuses(pairOf({ "vocab.json": vocab.slice(0, 500) }), /vocab\.json: is not JSON/);
-      await refuses(pairOf({ "merges.txt": "" }), /merges\.txt: has 0 merges for the 300 tokens .* about 44/);
+      await refuses(pairOf({ "merges.txt": "" }), /merges\.txt: has 0 merges for the 300 tokens .* about 43/);
       const lines = merges.split("\n");
       const middle = `${lines.slice(0, 30).join("\n")}\n${lines[30]?.split(" ")[0]}`;
       await refuses(
@@ -260,28 +264,35 @@ describe("loadTokenizer", () => {
       const cases: [(json: SmallJson) => void, RegExp][] = [
         [
           (j) => Object.assign(j, { model: { type: "Unigram", vocab: [["▁", -2]] } }),
-          /"Unigram"; expected byte-level "BPE"/,
+          /"Unigram"; expected "BPE"/,
         ],
         [(j) => Object.assign(j.model, { type: "WordPiece" }), /"WordPiece"/],
         [(j) => Object.assign(j, { model: null }), /has no model/],
-        [(j) => Object.assign(j, { pre_tokenizer: { type: "Metaspace" } }), /pre_tokenizer is .*Metaspace/],
         [
-          (j) => Object.assign(j, { pre_tokenizer: null }),
-          /pre_tokenizer is null; expected type "ByteLevel"/,
+          (j) => Object.assign(j, { pre_tokenizer: { type: "Metaspace" } }),
+          /pre_tokenizer is of type "Metaspace"; expected one of ByteLevel, Digits/,
         ],
-        [(j) => Object.assign(j.pre_tokenizer, { use_regex: false }), /with its regex/],
+        [(j) => Object.assign(j, { pre_tokenizer: 5 }), /pre_tokenizer is 5; expected an object with a type/],
         [
           (j) =>
             Object.assign(j, {
-              pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "Digits" }, j.pre_tokenizer] },
+              pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "BertPreTokenizer" }] },
             }),
-          /pre_tokenizer is .*Digits/,
+          /pre_tokenizer\.pretokenizers\[0\] is of type "BertPreTokenizer"/,
         ],
-        [(j) => Object.assign(j, { normalizer: { type: "NFC" } }), /normalizer of type "NFC"; expected none/],
-        [(j) => Object.assign(j.model, { byte_fallback: true }), /model\.byte_fallback is true/],
         [
-          (j) => Object.assign(j.model, { end_of_word_suffix: "</w>" }),
-          /model\.end_of_word_suffix is "<\/w>"/,
+          (j) => Object.assign(j, { normalizer: { type: "Precompiled" } }),
+          /normalizer is of type "Precompiled"/,
+        ],
+        [(j) => Object.assign(j, { decoder: { type: "WordPiece" } }), /decoder is of type "WordPiece"/],
+        [(j) => Object.assign(j.model, { dropout: 0.1 }), /model\.dropout is 0\.1; expected none/],
+        [(j) => Object.assign(j.model, { end_of_word_suffix: "</w>" }), /end_of_word_suffix is "<\/w>"/],
+        [
+          (j) =>
+            Object.assign(j, {
+              pre_tokenizer: { type: "Split", pattern: { Regex: "(a)\\1" }, behavior: "Isolated" },
+            }),
+          /pre_tokenizer\.pattern/,
         ],
         [(j) => Object.assign(j.model, { vocab: [] }), /no model\.vocab/],
         [(j) => Object.assign(j.model, { merges: {} }), /no model\.merges/],
@@ -289,7 +300,8 @@ describe("loadTokenizer", () => {
         [(j) => Object.assign(j, { added_tokens: {} }), /added_tokens is not an array/],
         [(j) => j.added_tokens.push({ id: 300 }), /has no content/],
       ];
-      for (const [change, message] of cases) await refuses(changedJson(change), message);
+      const general = { "tokenizer_config.json": { tokenizer_class: "PreTrainedTokenizerFast" } };
+      for (const [change, message] of cases) await refuses(changedJson(change, general), message);
     });
 
     it("added tokens that contradict the vocabulary or each other", async () => {

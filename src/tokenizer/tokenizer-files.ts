@@ -1,22 +1,26 @@
 // Reads a tokenizer from a checkpoint directory: tokenizer.json, or vocab.json with merges.txt, or the same two under
-// OpenAI's names, and the optional files beside them. It reads byte-level BPE only and says what else it was given.
-// Post-processors and chat templates are not applied: GPT-2 puts no tokens around a text.
+// OpenAI's names, and the optional files beside them. It reads byte-pair encoding only and says what else it was given.
+// Chat templates are not applied.
 import { existsSync, promises as fs } from "node:fs";
 import { messageOf } from "../errors.ts";
-import { type BpeModel, MERGES_MAX } from "./bpe.ts";
-import { BYTE_TO_CHAR, isByteLevelToken } from "./byte-map.ts";
-import { collectAddedTokens, SIDE_FILE_NAMES, type SideFiles } from "./special-tokens.ts";
+import { quote } from "../wording.ts";
+import type { BpeModel } from "./bpe.ts";
+import { BYTE_TO_CHAR } from "./byte-map.ts";
+import { JsonPart } from "./json-part.ts";
+import { readMerges } from "./merges.ts";
+import { putAround, readPostProcessor } from "./post-processors.ts";
+import { collectSpecialTokens, SIDE_FILE_NAMES, type SideFiles } from "./special-tokens.ts";
 import { Tokenizer } from "./tokenizer.ts";
-import { parseTokenizerJson } from "./tokenizer-json.ts";
+import { gpt2Stages, isGpt2Class, stagesOf } from "./tokenizer-class.ts";
+import { parseAddedTokens, parseVocabulary } from "./tokenizer-json.ts";
 import {
-  type BaseTokenizer,
   invalidTokenizer,
   isRecord,
   type JsonRecord,
   type MergeRule,
   parseMergeLine,
   parseVocab,
-  quote,
+  type Vocabulary,
 } from "./tokenizer-parts.ts";
 
 const TOKENIZER_FILE = "tokenizer.json";
@@ -37,50 +41,41 @@ export function hasTokenizerFiles(directory: string): boolean {
  * @throws GptError `invalid_tokenizer`: one sentence that names the file and what was expected.
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
-  const base = await readBase(directory);
+  const file = `${directory}/${TOKENIZER_FILE}`;
+  const json = await readJson(file);
+  const vocabulary = json ? parseVocabulary(json, file) : await readFilePair(directory);
   const side: SideFiles = {
     config: await readJson(`${directory}/${SIDE_FILE_NAMES.config}`),
     specialTokensMap: await readJson(`${directory}/${SIDE_FILE_NAMES.specialTokensMap}`),
     addedTokens: await readJson(`${directory}/${SIDE_FILE_NAMES.addedTokens}`),
+    model: await readJson(`${directory}/${SIDE_FILE_NAMES.model}`),
   };
-  const addPrefixSpace = side.config?.add_prefix_space;
-  return new Tokenizer({
-    vocab: base.vocab,
-    bpe: toBpeModel(base),
-    ...collectAddedTokens(base, side, directory),
-    addPrefixSpace: typeof addPrefixSpace === "boolean" ? addPrefixSpace : base.addPrefixSpace,
-  });
-}
-
-async function readBase(directory: string): Promise<BaseTokenizer> {
-  const tokenizerFile = `${directory}/${TOKENIZER_FILE}`;
-  const json = await readJson(tokenizerFile);
-  if (json) return parseTokenizerJson(json, tokenizerFile);
-  for (const { vocab, merges } of FILE_PAIRS) {
-    const vocabFile = `${directory}/${vocab}`;
-    const mergesFile = `${directory}/${merges}`;
-    const tokens = await readJson(vocabFile);
-    const rules = await readText(mergesFile);
-    if (tokens === undefined && rules === undefined) continue;
-    if (tokens === undefined) throw invalidTokenizer(vocabFile, `is missing; expected it beside ${merges}`);
-    if (rules === undefined) throw invalidTokenizer(mergesFile, `is missing; expected it beside ${vocab}`);
-    return {
-      vocabFile,
-      mergesFile,
-      ...parseVocab(tokens, vocabFile),
-      merges: parseMerges(rules, mergesFile),
-      placeOf: lineOf,
-      addedTokens: [],
-      addPrefixSpace: false,
-      unknownToken: undefined,
-      fuseUnknown: false,
-    };
-  }
-  const pairs = FILE_PAIRS.map(({ vocab, merges }) => `${vocab} and ${merges}`);
-  throw invalidTokenizer(
+  const isGpt2 = isGpt2Class(side, directory, json !== undefined);
+  const { addedTokens, startId, endId } = collectSpecialTokens(vocabulary, side, {
     directory,
-    `holds no tokenizer; expected ${TOKENIZER_FILE}, or ${pairs.join(", or ")}`,
-  );
+    addedTokens: json ? parseAddedTokens(json, file) : [],
+    isGpt2,
+  });
+  const { preTokenizer, model, ...stages } =
+    json && !isGpt2 ? stagesOf(json, file) : gpt2Stages(side.config?.add_prefix_space === true);
+  const { isByteLevel } = preTokenizer;
+  const { continuingPrefix } = model;
+  const merges = readMerges(vocabulary, { isByteLevel, continuingPrefix, addedTokens });
+  const bpe: BpeModel = { ...model, vocab: vocabulary.vocab, isByteLevel, merges };
+  return new Tokenizer({
+    bpe: { ...bpe, unknownId: unknownIdOf(model.unknownToken, bpe, file) },
+    addedTokens,
+    preTokenizer,
+    ...stages,
+    postProcessor: json
+      ? readPostProcessor(new JsonPart(file, "post_processor", json.post_processor))
+      : putAround(
+          side.config?.add_bos_token === true ? startId : undefined,
+          side.config?.add_eos_token === true ? endId : undefined,
+        ),
+    splitSpecialTokens: side.config?.split_special_tokens === true,
+    endOfTextId: endId,
+  });
 }
 
 /** merges.txt: an optional line with a version, then a rule a line in order of rank. */
@@ -105,39 +100,42 @@ function lineOf({ index }: Pick<MergeRule, "index">): string {
   return `line ${index + 1}`;
 }
 
-function toBpeModel(base: BaseTokenizer): BpeModel {
-  const { vocab, vocabFile, mergesFile } = base;
-  const idOf = (token: string, rule: MergeRule): number => {
-    const id = vocab.get(token);
-    if (id !== undefined) return id;
-    const needs = `${base.placeOf(rule)} needs the token ${quote(token)}`;
-    throw invalidTokenizer(mergesFile, `${needs}, which ${vocabFile} lacks`);
-  };
-  const merges = Array.from(base.merges, (rule) => {
-    const { left, right } = rule;
-    const merged = left + right;
-    if (!isByteLevelToken(merged)) {
-      throw invalidTokenizer(
-        mergesFile,
-        `${base.placeOf(rule)} makes ${quote(merged)}; expected byte-level BPE, written in GPT-2's byte characters`,
-      );
-    }
-    return { left: idOf(left, rule), right: idOf(right, rule), merged: idOf(merged, rule) };
-  });
-  // A file cut off between two lines is well-formed, but would turn text into far too many tokens.
-  const expected = vocab.size - BYTE_TO_CHAR.length;
-  if (merges.length < expected / 2 || merges.length > MERGES_MAX) {
-    throw invalidTokenizer(
+/** @throws GptError when there is an unknown token that text may need and that has no id */
+function unknownIdOf(
+  token: string | undefined,
+  { vocab, isByteLevel }: BpeModel,
+  file: string,
+): number | undefined {
+  if (token === undefined) return undefined;
+  const id = vocab.get(token);
+  const isNeeded = !isByteLevel || BYTE_TO_CHAR.some((char) => !vocab.has(char));
+  if (id !== undefined || !isNeeded) return id;
+  throw invalidTokenizer(file, `model.unk_token is ${quote(token)}, which the vocabulary lacks`);
+}
+
+/** vocab.json and merges.txt, or the same under OpenAI's names. */
+async function readFilePair(directory: string): Promise<Vocabulary> {
+  for (const { vocab, merges } of FILE_PAIRS) {
+    const vocabFile = `${directory}/${vocab}`;
+    const mergesFile = `${directory}/${merges}`;
+    const tokens = await readJson(vocabFile);
+    const rules = await readText(mergesFile);
+    if (tokens === undefined && rules === undefined) continue;
+    if (tokens === undefined) throw invalidTokenizer(vocabFile, `is missing; expected it beside ${merges}`);
+    if (rules === undefined) throw invalidTokenizer(mergesFile, `is missing; expected it beside ${vocab}`);
+    return {
+      vocabFile,
       mergesFile,
-      `has ${merges.length} merges for the ${vocab.size} tokens of ${vocabFile}; expected about ${expected}`,
-    );
+      ...parseVocab(tokens, vocabFile),
+      merges: parseMerges(rules, mergesFile),
+      placeOf: lineOf,
+    };
   }
-  return {
-    byteIds: BYTE_TO_CHAR.map((char) => vocab.get(char)),
-    merges,
-    unknownId: base.unknownToken === undefined ? undefined : vocab.get(base.unknownToken),
-    fuseUnknown: base.fuseUnknown,
-  };
+  const pairs = FILE_PAIRS.map(({ vocab, merges }) => `${vocab} and ${merges}`);
+  throw invalidTokenizer(
+    directory,
+    `holds no tokenizer; expected ${TOKENIZER_FILE}, or ${pairs.join(", or ")}`,
+  );
 }
 
 /** Undefined when there is no such file. */

@@ -1,7 +1,11 @@
-// Understands tokenizer.json, the one-file form that Hugging Face's `tokenizers` writes, as far as GPT-2's kind goes:
-// a byte-level BPE model. Whatever would change ids and is not understood is refused, not skipped.
+// Understands tokenizer.json, the one-file form that Hugging Face's `tokenizers` writes, as far as GPT-2's kind goes: a model
+// of byte-pair encoding. Whatever would change ids and is not understood is refused, not skipped. Which of its parts count
+// depends on the class that tokenizer_config.json names; that is decided in tokenizer-class.ts.
+import { quote } from "../wording.ts";
+import type { BpeModel } from "./bpe.ts";
+import { JsonPart } from "./json-part.ts";
 import {
-  type BaseTokenizer,
+  type AddedToken,
   invalidTokenizer,
   isRecord,
   type JsonRecord,
@@ -9,80 +13,63 @@ import {
   parseAddedToken,
   parseMergeLine,
   parseVocab,
-  quote,
+  type Vocabulary,
 } from "./tokenizer-parts.ts";
 
+/** What a model of byte-pair encoding has beside its vocabulary and its merges. */
+export interface BpeOptions
+  extends Pick<BpeModel, "continuingPrefix" | "byteFallback" | "ignoreMerges" | "fuseUnknown"> {
+  readonly unknownToken: string | undefined;
+}
+
 /** @throws GptError `invalid_tokenizer` naming the part of the file and what was expected. */
-export function parseTokenizerJson(json: JsonRecord, file: string): BaseTokenizer {
+export function parseVocabulary(json: JsonRecord, file: string): Vocabulary {
   const { model } = json;
   if (!isRecord(model)) throw invalidTokenizer(file, "has no model; expected an object of type BPE");
-  checkModel(model, file);
-  checkNormalizer(json.normalizer, file);
+  // Early files do not name the type; only a BPE model has merges.
+  const type = model.type ?? (model.merges === undefined ? undefined : "BPE");
+  if (type !== "BPE") {
+    throw invalidTokenizer(file, `the model is of type ${quote(type)}; expected "BPE", as GPT-2 has`);
+  }
   if (!isRecord(model.vocab)) throw invalidTokenizer(file, "has no model.vocab; expected an object");
   if (!Array.isArray(model.merges)) throw invalidTokenizer(file, "has no model.merges; expected an array");
-  const addedTokens = json.added_tokens ?? [];
-  if (!Array.isArray(addedTokens)) throw invalidTokenizer(file, "added_tokens is not an array");
   return {
     vocabFile: file,
     mergesFile: file,
     ...parseVocab(model.vocab, file),
     merges: parseMerges(model.merges, file),
     placeOf,
-    addedTokens: addedTokens.map((token: unknown) =>
-      parseAddedToken(token, isRecord(token) ? token.id : undefined, file),
-    ),
-    addPrefixSpace: byteLevelOf(json.pre_tokenizer, file).add_prefix_space === true,
-    unknownToken: typeof model.unk_token === "string" ? model.unk_token : undefined,
-    fuseUnknown: model.fuse_unk === true,
   };
 }
 
-function checkModel(model: JsonRecord, file: string): void {
-  // Early files do not name the type; only a BPE model has merges.
-  const type = model.type ?? (model.merges === undefined ? undefined : "BPE");
-  if (type !== "BPE") {
-    throw invalidTokenizer(
-      file,
-      `the model is of type ${quote(type)}; expected byte-level "BPE", as GPT-2 has`,
-    );
+/** @throws GptError `invalid_tokenizer` for an option that is not known here. */
+export function parseBpeOptions(json: JsonRecord, file: string): BpeOptions {
+  const model = new JsonPart(file, "model", json.model);
+  // With a dropout merges are left out at random: that is for training.
+  for (const option of ["dropout", "end_of_word_suffix"]) {
+    const part = model.part(option);
+    if (part.value) throw part.invalid("none, as GPT-2 has");
   }
-  for (const option of [
-    "dropout",
-    "continuing_subword_prefix",
-    "end_of_word_suffix",
-    "byte_fallback",
-    "ignore_merges",
-  ]) {
-    if (model[option]) {
-      throw invalidTokenizer(
-        file,
-        `model.${option} is ${quote(model[option])}, which GPT-2's BPE does not have`,
-      );
-    }
-  }
+  const text = (name: string): string | undefined =>
+    model.part(name).isAbsent ? undefined : model.text(name) || undefined;
+  const continuingPrefix = text("continuing_subword_prefix");
+  return {
+    ...(continuingPrefix === undefined ? {} : { continuingPrefix }),
+    byteFallback: model.flag("byte_fallback", false),
+    ignoreMerges: model.flag("ignore_merges", false),
+    fuseUnknown: model.flag("fuse_unk", false),
+    unknownToken: text("unk_token"),
+  };
 }
 
-function checkNormalizer(normalizer: unknown, file: string): void {
-  if (normalizer === undefined || normalizer === null) return;
-  if (isRecord(normalizer) && Array.isArray(normalizer.normalizers) && normalizer.normalizers.length === 0)
-    return;
-  const type = isRecord(normalizer) ? normalizer.type : normalizer;
-  throw invalidTokenizer(file, `has a normalizer of type ${quote(type)}; expected none, as GPT-2 has`);
-}
-
-/** The byte-level pre-tokenizer, alone or as the only member of a sequence. */
-function byteLevelOf(preTokenizer: unknown, file: string): JsonRecord {
-  if (isRecord(preTokenizer)) {
-    const { type, pretokenizers } = preTokenizer;
-    if (type === "ByteLevel" && preTokenizer.use_regex !== false) return preTokenizer;
-    if (type === "Sequence" && Array.isArray(pretokenizers) && pretokenizers.length === 1) {
-      return byteLevelOf(pretokenizers[0], file);
-    }
-  }
-  throw invalidTokenizer(
-    file,
-    `pre_tokenizer is ${quote(preTokenizer)}; expected type "ByteLevel" with its regex`,
+/** @throws GptError `invalid_tokenizer` naming the token. */
+export function parseAddedTokens(json: JsonRecord, file: string): AddedToken[] {
+  const tokens = json.added_tokens ?? [];
+  if (!Array.isArray(tokens)) throw invalidTokenizer(file, "added_tokens is not an array");
+  const parsed = tokens.map((token: unknown) =>
+    parseAddedToken(token, isRecord(token) ? token.id : undefined, file),
   );
+  return parsed.filter((token) => token !== undefined);
 }
 
 function* parseMerges(rules: readonly unknown[], file: string): Generator<MergeRule> {

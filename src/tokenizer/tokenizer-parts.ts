@@ -1,15 +1,15 @@
 // The pieces that all tokenizer files are made of: vocabularies, merge rules and added tokens as they stand in JSON, and
 // the one way to refuse them. It reads no files and decides nothing about which file wins.
 import { GptError } from "../errors.ts";
-import type { AddedToken } from "./added-tokens.ts";
+import { quote } from "../wording.ts";
 
 /** Far above any vocabulary; guards the tables that are indexed by id. */
 const ID_MAX = 2 ** 22 - 1;
 
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
-/** What the main file, or pair of files, says; the file names are for messages. */
-export interface BaseTokenizer {
+/** The tokens of a model and the rules that merge them. The file names are for messages. */
+export interface Vocabulary {
   readonly vocabFile: string;
   readonly mergesFile: string;
   readonly vocab: ReadonlyMap<string, number>;
@@ -19,10 +19,21 @@ export interface BaseTokenizer {
   readonly merges: Iterable<MergeRule>;
   /** For messages: the place of a rule, such as "line 17" or "model.merges[15]". */
   readonly placeOf: (rule: MergeRule) => string;
-  readonly addedTokens: readonly AddedToken[];
-  readonly addPrefixSpace: boolean;
-  readonly unknownToken: string | undefined;
-  readonly fuseUnknown: boolean;
+}
+
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  /** Left out by `decode` when special tokens are to be skipped. */
+  readonly special: boolean;
+  /** Takes the whitespace before it along. */
+  readonly lstrip: boolean;
+  /** Takes the whitespace after it along. */
+  readonly rstrip: boolean;
+  /** Does not match inside a longer word. */
+  readonly singleWord: boolean;
+  /** Matches after normalisation, of the text and of itself. */
+  readonly normalized: boolean;
 }
 
 export interface MergeRule {
@@ -40,12 +51,6 @@ export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A value of a file, quoted and cut short for a message. */
-export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length <= 60 ? text : `${text.slice(0, 60)}…`;
-}
-
 /** @throws GptError `invalid_tokenizer` when `value` is no token id. */
 export function parseTokenId(value: unknown, token: string, file: string): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= ID_MAX) return value;
@@ -56,7 +61,7 @@ export function parseTokenId(value: unknown, token: string, file: string): numbe
 }
 
 /** An object of token → id. */
-export function parseVocab(json: JsonRecord, file: string): Pick<BaseTokenizer, "vocab" | "tokens"> {
+export function parseVocab(json: JsonRecord, file: string): Pick<Vocabulary, "vocab" | "tokens"> {
   const vocab = new Map<string, number>();
   const tokens: (string | undefined)[] = [];
   for (const token of Object.keys(json)) {
@@ -79,14 +84,15 @@ export function parseMergeLine(line: string, index: number): MergeRule | undefin
   return { left: line.slice(0, space), right: line.slice(space + 1), index };
 }
 
-/** An added token in the form of tokenizer.json and of `added_tokens_decoder`; absent flags are as in `tokenizers`. */
-export function parseAddedToken(json: unknown, id: unknown, file: string): AddedToken {
-  if (!isRecord(json) || typeof json.content !== "string" || json.content === "") {
-    throw invalidTokenizer(
-      file,
-      `the added token ${quote(json)} has no content; expected a non-empty string`,
-    );
+/**
+ * An added token in the form of tokenizer.json and of `added_tokens_decoder`; absent flags are as in `tokenizers`.
+ * Undefined for one without any text, which is never found in a text and which is written by some versions.
+ */
+export function parseAddedToken(json: unknown, id: unknown, file: string): AddedToken | undefined {
+  if (!isRecord(json) || typeof json.content !== "string") {
+    throw invalidTokenizer(file, `the added token ${quote(json)} has no content; expected a string`);
   }
+  if (json.content === "") return undefined;
   const special = json.special === true;
   return {
     id: parseTokenId(id, json.content, file),

@@ -1,24 +1,37 @@
-// GPT-2's byte-level BPE tokenizer: text to token ids and back, for any vocabulary of that form. It is not a loader
-// (tokenizer-files.ts) and holds no state of a sequence (detokenizer.ts). The pieces are those of GPT-2's encoder, with
-// `\s` spelled out: JavaScript's own `\s` includes U+FEFF and lacks U+0085, unlike Python's and Rust's.
-import { type AddedToken, AddedTokens } from "./added-tokens.ts";
+// The tokenizer of a checkpoint: text to token ids and back. It puts the stages together, which are files of their own:
+//
+//   added tokens are cut out → normalizer → pre-tokenizer: pieces → byte-pair encoding: ids → post-processor: start token
+//
+// It is not a loader (tokenizer-files.ts) and holds no state of a sequence (detokenizer.ts).
+import { AddedTokens, normalizedContent } from "./added-tokens.ts";
 import { Bpe, type BpeModel } from "./bpe.ts";
-import { bytesOfToken } from "./byte-map.ts";
+import { BYTE_TO_CHAR, bytesOfToken } from "./byte-map.ts";
+import type { Decoder, Decoding } from "./decoders.ts";
+import type { Normalizer } from "./normalizers.ts";
+import type { PostProcessor } from "./post-processors.ts";
+import type { PreTokenizer } from "./pre-tokenizers.ts";
+import type { AddedToken } from "./tokenizer-parts.ts";
+import { endlessWork, runToEnd, type Steps, type Work } from "./work.ts";
 
-const PIECES =
-  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
-/** With the `u` flag only surrogates without their other half match. */
-const LONE_SURROGATES = /\p{Surrogate}/gu;
+/** Longer pieces are encoded in steps. */
+const SHORT_PIECE = 1024;
+/** What a piece costs beside the length of its text, in units of work. */
+const PIECE_WORK = 4;
+
 const utf8 = new TextEncoder();
 
 /** Everything that distinguishes one checkpoint's tokenizer from another's. */
 export interface TokenizerDefinition {
-  /** Tokens in the characters of the byte table → ids. */
-  readonly vocab: ReadonlyMap<string, number>;
   readonly bpe: BpeModel;
   readonly addedTokens: readonly AddedToken[];
-  /** Text that does not start with a space gets one. GPT-2 does not. */
-  readonly addPrefixSpace: boolean;
+  readonly normalizer?: Normalizer | undefined;
+  readonly preTokenizer: PreTokenizer;
+  /** Default: nothing is put around a text. */
+  readonly postProcessor?: PostProcessor;
+  /** Default: ByteLevel. */
+  readonly decoder?: Decoder;
+  /** Special tokens that are written in a text are text. Default: false. */
+  readonly splitSpecialTokens?: boolean;
   readonly endOfTextId: number | undefined;
 }
 
@@ -32,50 +45,93 @@ export class Tokenizer {
   readonly vocabSize: number;
   /** The token that ends a text, and starts one from nothing; undefined when the checkpoint names none. */
   readonly endOfTextId: number | undefined;
+  readonly #definition: TokenizerDefinition;
   /** No token stands for more bytes of a text than its own. */
   readonly #hasLengths: boolean;
   /** Bytes of the longest token that begins with a byte, found when it is first asked for. */
   #longest: readonly number[] | undefined; // [256]
   readonly #bpe: Bpe;
   readonly #addedTokens: AddedTokens;
-  readonly #addPrefixSpace: boolean;
-  readonly #tokens: (string | undefined)[] = []; // of the vocabulary, by id
+  readonly #tokens: (string | undefined)[] = []; // by id
   readonly #bytes: (Uint8Array | undefined)[] = []; // by id, made when they are first asked for
   readonly #specialIds: ReadonlySet<number>;
 
   constructor(definition: TokenizerDefinition) {
-    const { vocab, bpe, addedTokens, addPrefixSpace, endOfTextId } = definition;
-    for (const [token, id] of vocab) this.#tokens[id] = token;
-    for (const { content, id } of addedTokens) this.#bytes[id] = utf8.encode(content); // Plain text, not byte table.
-    this.vocabSize = Math.max(this.#tokens.length, this.#bytes.length);
-    // Tokens that take in spaces beside them, or bytes that have no token, have no length of their own.
-    const strips = addedTokens.some(({ lstrip, rstrip }) => lstrip || rstrip);
-    this.#hasLengths = !strips && !bpe.byteIds.includes(undefined);
-    this.#bpe = new Bpe(bpe);
-    this.#addedTokens = new AddedTokens(addedTokens);
-    this.#addPrefixSpace = addPrefixSpace;
+    const { bpe, addedTokens, normalizer, splitSpecialTokens = false, endOfTextId } = definition;
+    this.#definition = definition;
+    for (const [token, id] of bpe.vocab) this.#tokens[id] = token;
+    const specialContents = new Set(
+      addedTokens.filter(({ special }) => special).map(({ content }) => content),
+    );
+    const specialIds = new Set<number>();
+    for (const token of addedTokens) {
+      const { id, content } = token;
+      const form = normalizedContent(token, normalizer);
+      this.#tokens[id] = form;
+      if (specialContents.has(form)) specialIds.add(id);
+      // What is written as it is, is plain text, also where other tokens are written in the byte table.
+      if (form === content) this.#bytes[id] = utf8.encode(content);
+    }
+    this.vocabSize = this.#tokens.length;
     this.endOfTextId = endOfTextId;
-    this.#specialIds = new Set(addedTokens.filter(({ special }) => special).map(({ id }) => id));
+    this.#hasLengths = hasLengths(definition);
+    this.#bpe = new Bpe(bpe);
+    this.#addedTokens = new AddedTokens(addedTokens, { normalizer, splitSpecialTokens });
+    this.#specialIds = specialIds;
   }
 
   /**
-   * The token ids of a text. Added tokens written out in it, such as "<|endoftext|>", become their ids; nothing is put
-   * before or after. A surrogate without its other half is encoded as U+FFFD.
+   * The token ids of a text, with those that the checkpoint puts around a text, such as a start token; GPT-2 puts none.
+   * Added tokens written out in it, such as "<|endoftext|>", become their ids. A surrogate without its other half is
+   * encoded as U+FFFD.
    */
   encode(text: string): number[] {
+    return runToEnd(this.encodeInSteps(text, endlessWork()))!;
+  }
+
+  /** The same in steps; undefined when the ids are more than `maxTokens`, which shows long before the end of a long text. */
+  *encodeInSteps(
+    text: string,
+    work: Work,
+    maxTokens = Number.POSITIVE_INFINITY,
+  ): Steps<number[] | undefined> {
+    if (this.surelyExceeds(text, maxTokens)) return undefined;
     const ids: number[] = [];
-    for (const part of this.#addedTokens.split(text.replace(LONE_SURROGATES, "\uFFFD"))) {
+    for (const part of this.#addedTokens.split(text.toWellFormed(), work)) {
       if (typeof part === "number") ids.push(part);
-      else this.#encodeOrdinary(part, ids);
+      else if (part === undefined) yield undefined;
+      else if (!(yield* this.#encodePart(part, ids, work, maxTokens))) return undefined;
+      if (ids.length > maxTokens) return undefined;
     }
-    return ids;
+    const processed = this.#definition.postProcessor?.(ids) ?? ids;
+    return processed.length <= maxTokens ? processed : undefined;
+  }
+
+  /** Appends the ids of text without added tokens; false when they become more than `maxTokens`. */
+  *#encodePart(text: string, ids: number[], work: Work, maxTokens: number): Steps<boolean> {
+    for (const piece of this.#definition.preTokenizer.split(text, work)) {
+      if (piece === undefined) {
+        yield undefined;
+        continue;
+      }
+      const isShort = piece.length <= SHORT_PIECE;
+      const own = isShort
+        ? this.#bpe.encode(piece)
+        : yield* this.#bpe.encodeInSteps(piece, work, maxTokens - ids.length);
+      if (own === undefined || own.length > maxTokens - ids.length) return false;
+      for (const id of own) ids.push(id);
+      work.left -= piece.length + PIECE_WORK;
+      if (work.left < 0) yield undefined;
+    }
+    return true;
   }
 
   /** True for many of the texts that have more tokens than this, and for no other, at a fraction of the cost of `encode`. */
   surelyExceeds(text: string, maxTokens: number): boolean {
     if (!this.#hasLengths || 3 * text.length <= maxTokens) return false;
     this.#longest ??= this.#longestByFirstByte();
-    const bytes = utf8.encode(text);
+    // More of it need not be looked at: no token is longer than the longest.
+    const bytes = utf8.encode(text.slice(0, (maxTokens + 1) * Math.max(...this.#longest)));
     // Where `count` tokens can end at most, and where one more can.
     let [count, end, reach] = [0, 0, 0];
     for (let i = 0; i < bytes.length && count <= maxTokens; i++) {
@@ -87,33 +143,36 @@ export class Tokenizer {
     return count > maxTokens;
   }
 
-  #encodeOrdinary(text: string, ids: number[]): void {
-    const prefix = this.#addPrefixSpace && text !== "" && !text.startsWith(" ") ? " " : "";
-    for (const [piece] of (prefix + text).matchAll(PIECES)) {
-      for (const id of this.#bpe.encode(piece)) ids.push(id);
-    }
-  }
-
   /**
    * The text of a whole sequence. Bytes that are not UTF-8 become U+FFFD, one for each maximal ill-formed part; ids
    * without a token (a model can have more rows than its tokenizer has tokens) become nothing. U+FEFF is kept.
    */
   decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    for (const id of ids) {
-      const bytes = this.tokenBytes(id);
-      if (bytes === undefined || (options.skipSpecialTokens && this.isSpecial(id))) continue;
-      parts.push(bytes);
-      length += bytes.length;
+    const kept = Array.from(ids).filter((id) => !options.skipSpecialTokens || !this.isSpecial(id));
+    const decoding = this.startDecoding();
+    if (decoding) {
+      const tokens = kept.map((id) => this.tokenOf(id)).filter((token) => token !== undefined);
+      return tokens.map((token) => decoding.push(token)).join("") + decoding.flush();
     }
-    const joined = new Uint8Array(length);
+    const parts = kept.map((id) => this.tokenBytes(id)).filter((bytes) => bytes !== undefined);
+    const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
     let offset = 0;
     for (const bytes of parts) {
       joined.set(bytes, offset);
       offset += bytes.length;
     }
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(joined);
+  }
+
+  /** The decoding of a new text; undefined where tokens are bytes, which are only to be put together. */
+  startDecoding(): Decoding | undefined {
+    const { decoder = "ByteLevel" } = this.#definition;
+    return decoder === "ByteLevel" ? undefined : decoder();
+  }
+
+  /** A token as its file has it; undefined for an id without one. */
+  tokenOf(id: number): string | undefined {
+    return this.#tokens[id];
   }
 
   /** The bytes of one token, often no whole character; undefined for an id without a token. Not to be written to. */
@@ -132,11 +191,17 @@ export class Tokenizer {
       const bytes = this.tokenBytes(id);
       if (bytes?.length) longest[bytes[0]!] = Math.max(longest[bytes[0]!]!, bytes.length);
     }
-    // The space put before a text is not in it, and any part of a text may have got one.
-    return this.#addPrefixSpace ? longest.fill(Math.max(...longest)) : longest;
+    // A space put before a text is not in it, and any part of a text may have got one.
+    return this.#definition.preTokenizer.addsSpaces ? longest.fill(Math.max(...longest)) : longest;
   }
 
   isSpecial(id: number): boolean {
     return this.#specialIds.has(id);
   }
+}
+
+/** Tokens that take in spaces beside them have no length of their own, nor has text that is changed or left out. */
+function hasLengths({ bpe, addedTokens, normalizer, preTokenizer }: TokenizerDefinition): boolean {
+  if (normalizer || !bpe.isByteLevel || !preTokenizer.isLossless || bpe.continuingPrefix) return false;
+  return BYTE_TO_CHAR.every((char) => bpe.vocab.has(char)) && !addedTokens.some((t) => t.lstrip || t.rstrip);
 }

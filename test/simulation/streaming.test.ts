@@ -8,6 +8,7 @@ import { TextStream, type TextStreamOptions } from "../../src/generator/text-str
 import { tokenBytesOf } from "../../src/generator/vocabulary.ts";
 import type { GeneratedSequence, TextPiece } from "../../src/request/generation.ts";
 import { BYTE_TO_CHAR } from "../../src/tokenizer/byte-map.ts";
+import { gpt2PreTokenizer } from "../../src/tokenizer/pre-tokenizers.ts";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { Dice, randomRequest } from "../support/crowd.ts";
 import { FakeBackend } from "../support/fake-backend.ts";
@@ -37,10 +38,9 @@ function brokenTokenizer(): Tokenizer {
   });
   const flags = { special: true, lstrip: false, rstrip: false, singleWord: false, normalized: false };
   return new Tokenizer({
-    vocab: new Map(vocab),
-    bpe: { byteIds: [], merges: [] },
+    bpe: { vocab: new Map(vocab), merges: [], isByteLevel: true },
     addedTokens: [{ id: EOS, content: "<|endoftext|>", ...flags }],
-    addPrefixSpace: false,
+    preTokenizer: gpt2PreTokenizer(false),
     endOfTextId: EOS,
   });
 }

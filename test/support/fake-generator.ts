@@ -71,7 +71,7 @@ export class FakeGenerator implements Generator {
 
   readonly fingerprint = "fp_0123456789ab";
 
-  tokenize(text: string): readonly number[] {
+  async tokenize(text: string): Promise<readonly number[]> {
     return [...Buffer.from(text)];
   }
 

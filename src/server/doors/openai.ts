@@ -106,7 +106,7 @@ export class OpenAiRoutes {
     if (typeof prompt !== "string") {
       throw invalidField("prompt", `prompt must be a string, got ${describeValue(prompt)}`);
     }
-    const tokens = model.tokenize(prompt);
+    const tokens = await model.tokenize(prompt);
     return sendJson(reply, { tokens, count: tokens.length, max_model_len: model.info?.contextLength });
   }
 

@@ -70,7 +70,7 @@ export class ServedModel {
   }
 
   /** @throws GptError as the generator does. The model must be loaded. */
-  tokenize(text: string): readonly number[] {
+  tokenize(text: string): Promise<readonly number[]> {
     return this.#required.generator.tokenize(text);
   }
 

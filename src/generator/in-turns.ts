@@ -1,0 +1,16 @@
+// Work that takes long is done in shares, and others have their turn between them: no text holds the event loop for long.
+import type { Steps, Work } from "../tokenizer/work.ts";
+
+/** About a millisecond of work: see `Work`. */
+const SHARE = 20_000;
+
+/** Does the work to its end; its first share at once. */
+export async function inTurns<T>(begin: (work: Work) => Steps<T>): Promise<T> {
+  const work = { left: SHARE };
+  const steps = begin(work);
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done) return step.value;
+    await new Promise((resolve) => setImmediate(resolve));
+    work.left = SHARE;
+  }
+}

@@ -1,0 +1,90 @@
+// What becomes of matches and of the text between them when a text is cut: each of the five ways in which `tokenizers` does
+// it. Pieces of no text are left out everywhere.
+import type { FindMatches } from "./pattern/find.ts";
+import type { Pieces, Work } from "./work.ts";
+
+/** Cuts one piece into several. */
+export type Splitter = (text: string, work: Work) => Pieces;
+
+interface Segment {
+  readonly start: number;
+  readonly end: number;
+  readonly isMatch: boolean;
+}
+
+type Segments = Generator<Segment | undefined, void>;
+
+/** The whole text, in matches and what lies between them; `invert` takes one for the other. */
+function* segmentsOf(find: FindMatches, invert: boolean, text: string, work: Work): Segments {
+  let done = 0;
+  for (const match of find(text, work)) {
+    if (match === undefined) {
+      yield undefined;
+      continue;
+    }
+    const [start, end] = match;
+    if (start > done) yield { start: done, end: start, isMatch: invert };
+    yield { start, end, isMatch: !invert };
+    done = end;
+  }
+  if (done < text.length) yield { start: done, end: text.length, isMatch: invert };
+}
+
+/** Whether a segment is joined to the one before it. */
+type Joins = (before: Segment, segment: Segment) => boolean;
+
+const JOINS = {
+  Isolated: () => false,
+  Removed: () => false,
+  Contiguous: (before, segment) => before.isMatch === segment.isMatch,
+  MergedWithPrevious: (before, segment) => segment.isMatch && !before.isMatch,
+  MergedWithNext: (before, segment) => before.isMatch && !segment.isMatch,
+} as const satisfies Record<string, Joins>;
+
+export type Behavior = keyof typeof JOINS;
+export const BEHAVIORS = Object.keys(JOINS) as Behavior[];
+
+/** Cuts at the matches of a pattern. */
+export function splitAt(find: FindMatches, behavior: Behavior, invert = false): Splitter {
+  const joins = JOINS[behavior];
+  return function* (text, work) {
+    let [start, end] = [0, 0]; // Of the piece that may still grow.
+    let before: Segment | undefined;
+    for (const segment of segmentsOf(find, invert, text, work)) {
+      if (segment === undefined) {
+        yield undefined;
+        continue;
+      }
+      if (behavior === "Removed" && segment.isMatch) {
+        if (end > start) yield text.slice(start, end);
+        [start, end] = [segment.end, segment.end];
+        continue;
+      }
+      if (before === undefined || !joins(before, segment)) {
+        if (end > start) yield text.slice(start, end);
+        start = segment.start;
+      }
+      end = segment.end;
+      before = segment;
+    }
+    if (end > start) yield text.slice(start, end);
+  };
+}
+
+/** Splitters one after the other, each on the pieces of the one before. */
+export function inTurn(splitters: readonly Splitter[]): Splitter {
+  const [first, ...others] = splitters;
+  if (first === undefined) {
+    return function* (text) {
+      if (text !== "") yield text;
+    };
+  }
+  if (others.length === 0) return first;
+  const rest = inTurn(others);
+  return function* (text, work) {
+    for (const piece of first(text, work)) {
+      if (piece === undefined) yield undefined;
+      else yield* rest(piece, work);
+    }
+  };
+}
