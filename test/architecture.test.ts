@@ -14,6 +14,7 @@ const FUNCTION_LINES_MAX = 60;
 const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
   wording: [],
+  "event-loop": [],
   settings: ["errors", "wording", "model/backend"],
   machine: ["errors"],
   files: ["errors", "settings"],
@@ -37,10 +38,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   engine: ["errors", "decoding", "kernels/logits-row", "model/backend"],
   "engine/thread": ["errors", "decoding", "engine", "model", "model/loading"],
-  request: ["errors", "wording", "settings", "decoding", "engine/counts", "engine/thread"],
+  request: ["errors", "event-loop", "wording", "settings", "decoding", "engine/counts", "engine/thread"],
   dialects: ["errors", "wording", "request", "decoding"],
   generator: [
     "errors",
+    "event-loop",
     "files/home-folder",
     "request",
     "decoding",
@@ -69,6 +71,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "server/access": ["errors", "settings", "files", "sigv4", "server/http"],
   "server/doors": [
     "errors",
+    "event-loop",
     "wording",
     "settings",
     "files",

@@ -1,4 +1,5 @@
 // Work that takes long is done in shares, and others have their turn between them: no text holds the event loop for long.
+import { nextTurn } from "../event-loop.ts";
 import type { Steps, Work } from "../tokenizer/work.ts";
 
 /** About a millisecond of work: see `Work`. */
@@ -10,7 +11,7 @@ export async function inTurns<T>(begin: (work: Work) => Steps<T>): Promise<T> {
   const steps = begin(work);
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done) return step.value;
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     work.left = SHARE;
   }
 }

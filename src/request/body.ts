@@ -1,5 +1,8 @@
 // From the bytes of a request body to a JSON object. Which fields it may have is each dialect's own business.
+
+import { isUtf8 } from "node:buffer";
 import { GptError } from "../errors.ts";
+import { nextTurn } from "../event-loop.ts";
 import { describeValue } from "../wording.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -17,28 +20,62 @@ export function parseJsonBody(bytes: Uint8Array, example = OWN_EXAMPLE): Fields 
   return requireObject(parseJson(bytes), example);
 }
 
+export interface BodyOptions {
+  /** Values that a body may hold. Default: more than any request of this software's own has. */
+  readonly valuesMax?: number;
+  readonly example?: string;
+}
+
+/** Bytes that are looked at in one turn of the event loop. */
+const SHARE_BYTES = 2 ** 18;
+
+/**
+ * The same, refusing bodies with far more values than any request has before they are parsed. A large body is looked at in
+ * shares, between which others have their turn.
+ * @throws GptError `invalid_json` or `invalid_body`
+ */
+export async function readJsonBody(bytes: Uint8Array, options: BodyOptions = {}): Promise<Fields> {
+  const counter = new ValueCounter(options.valuesMax ?? VALUES_MAX);
+  for (let begin = 0; begin < bytes.length; begin += SHARE_BYTES) {
+    if (begin > 0) await nextTurn();
+    counter.take(bytes.subarray(begin, begin + SHARE_BYTES));
+  }
+  if (bytes.length > SHARE_BYTES) await nextTurn();
+  return parseJsonBody(bytes, options.example);
+}
+
 /** Of one body; a request has a dozen. */
 const VALUES_MAX = 4000;
 
 /**
- * Refuses a body with far more values than any request has before it is parsed: megabytes of brackets or short fields
- * take a second to parse, in which nothing else is answered. Text costs little, however long it is.
- * @throws GptError `invalid_body`
+ * Counts the values of a body, part by part: megabytes of brackets or short fields take a second to parse, in which nothing
+ * else is answered. Text costs little, however long it is.
  */
-export function refuseManyValues(bytes: Uint8Array, valuesMax = VALUES_MAX): void {
-  let isText = false;
-  let count = 0;
-  for (let i = 0; i < bytes.length && count <= valuesMax; i++) {
-    const char = bytes[i];
-    if (char === CHAR.quote) isText = !isText;
-    else if (isText && char === CHAR.backslash) i++;
-    else if (!isText && (char === CHAR.comma || char === CHAR.list || char === CHAR.object)) count++;
+class ValueCounter {
+  readonly #max: number;
+  #isText = false;
+  #isEscaped = false;
+  #count = 0;
+
+  constructor(max: number) {
+    this.#max = max;
   }
-  if (count <= valuesMax) return;
-  throw new GptError(
-    "invalid_body",
-    `The request body holds more than ${valuesMax} values, more than any request has`,
-  );
+
+  /** @throws GptError `invalid_body` when there are too many. */
+  take(bytes: Uint8Array): void {
+    let [isText, isEscaped, count] = [this.#isText, this.#isEscaped, this.#count];
+    for (let i = 0; i < bytes.length; i++) {
+      const char = bytes[i];
+      if (isEscaped) isEscaped = false;
+      else if (char === CHAR.quote) isText = !isText;
+      else if (isText) isEscaped = char === CHAR.backslash;
+      else if (char === CHAR.comma || char === CHAR.list || char === CHAR.object) count++;
+    }
+    [this.#isText, this.#isEscaped, this.#count] = [isText, isEscaped, count];
+    if (count <= this.#max) return;
+    const message = `The request body holds more than ${this.#max} values, more than any request has`;
+    throw new GptError("invalid_body", message);
+  }
 }
 
 const CHAR = { quote: 0x22, backslash: 0x5c, comma: 0x2c, list: 0x5b, object: 0x7b } as const;
@@ -48,12 +85,12 @@ const BASE64_HINT =
   "AWS CLI v2 sends such bytes unless it is called with --cli-binary-format raw-in-base64-out";
 
 function parseJson(bytes: Uint8Array): unknown {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new GptError("invalid_json", `The request body is not UTF-8 text; ${BASE64_HINT}`, { cause });
+  if (!isUtf8(bytes)) {
+    throw new GptError("invalid_json", `The request body is not UTF-8 text; ${BASE64_HINT}`);
   }
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    .toString()
+    .replace(/^\ufeff/, "");
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -67,7 +104,11 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
+/** Such a body is short: a long one is something else. */
+const HINT_LENGTH_MAX = 2 ** 16;
+
 function hintFor(text: string): string {
+  if (text.length > HINT_LENGTH_MAX) return "";
   if (isEncodedObject(text)) return "; it is base64: send the JSON object as it is";
   return /[^\P{Cc}\t\n\r]/u.test(text) ? `; ${BASE64_HINT}` : "";
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import type { ErrorCode } from "../errors.ts";
-import { parseJsonBody, refuseManyValues } from "./body.ts";
+import { parseJsonBody, readJsonBody } from "./body.ts";
 import { MODES, type ParseOptions, parseGenerationParams, requestSchema } from "./params.ts";
 
 const OPTIONS: ParseOptions = { contextLength: 256, randomSeed: () => 4242 };
@@ -299,16 +299,36 @@ test("a body that is nested a hundred thousand deep is refused like any other", 
   );
 });
 
-test("a body of many values is refused unparsed, one of much text is not", () => {
-  const bytes = (text: string) => Buffer.from(text);
+test("a body of many values is refused unparsed, one of much text is not", async () => {
   const many = refused("invalid_body", /more than 4000 values/);
-  for (const text of ["[".repeat(5000), `{"a":[${"1,".repeat(5000)}1]}`, '{"a":'.repeat(5000)]) {
-    assert.throws(() => refuseManyValues(bytes(text)), many);
-  }
+  const parts = ["[".repeat(5000), `{"a":[${"1,".repeat(5000)}1]}`, '{"a":'.repeat(5000)];
+  for (const text of parts) await assert.rejects(readJsonBody(Buffer.from(text)), many);
   for (const text of [",".repeat(5000), '\\"['.repeat(5000), "\\\\", "[é{".repeat(5000)]) {
-    refuseManyValues(bytes(`{"input":"${text}"}`));
+    const body = Buffer.from(`{"input":"${text}"}`);
+    assert.deepEqual(await readJsonBody(body), JSON.parse(body.toString()));
   }
-  refuseManyValues(bytes(""));
+  await assert.rejects(readJsonBody(Buffer.alloc(0)), refused("invalid_json", /is empty/));
+  assert.deepEqual(await readJsonBody(Buffer.from('{"a": [1, 2]}'), { valuesMax: 3 }), { a: [1, 2] });
+  await assert.rejects(
+    readJsonBody(Buffer.from('{"a": [1, 2]}'), { valuesMax: 2 }),
+    refused("invalid_body", /than 2 values/),
+  );
+});
+
+test("others have their turn while a large body is read, and values are counted across its parts", async () => {
+  let numTurns = 0;
+  let isDone = false;
+  const others = (async () => {
+    for (; !isDone; numTurns++) await new Promise((resolve) => setImmediate(resolve));
+  })();
+  const text = '\\"[,'.repeat(2 ** 19); // Quotes and backslashes stand on both sides of every cut.
+  for (const shift of [0, 1, 2]) {
+    const body = Buffer.from(`{"input":"${"x".repeat(shift)}${text}"}`);
+    assert.equal(((await readJsonBody(body)).input as string).length, shift + (3 * text.length) / 4);
+  }
+  isDone = true;
+  await others;
+  assert.ok(numTurns > 20, `${numTurns} turns`);
 });
 
 test("the schema can be exported as JSON Schema, with a description of every field", () => {

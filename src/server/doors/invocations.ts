@@ -31,7 +31,7 @@ export async function answerInvocation(
   reply: FastifyReply,
   { type, frames, unreadBytesMax, ...form }: AnswerForm,
 ): Promise<FastifyReply | undefined> {
-  const params = model.parse(request);
+  const params = await model.parse(request);
   const tokenForm = (id: number): TokenForm => model.token(id);
   const headers = { ...form.headers, "x-gpt2-seed": String(params.decoding.seed) };
   if (frames !== undefined) refuseUnstreamed(params, type);

@@ -20,6 +20,7 @@ const generator = await loadGenerator({
   },
 });
 after(() => generator.close());
+while (generator.fingerprint === undefined) await new Promise((resolve) => setImmediate(resolve));
 const generators = new Map([["gpt-2", generator]]);
 const { app } = aFront({ auth: "none" }, { generators });
 

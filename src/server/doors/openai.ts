@@ -5,7 +5,7 @@ import { type AnswerFacts, CompletionChunks, completionOf } from "../../dialects
 import { type CompletionRequest, readCompletion } from "../../dialects/openai/completion-request.ts";
 import { openAiErrorOf, openAiRefusal } from "../../dialects/openai/errors.ts";
 import { GptError } from "../../errors.ts";
-import { type Fields, parseJsonBody, refuseManyValues } from "../../request/body.ts";
+import { type Fields, readJsonBody } from "../../request/body.ts";
 import { invalidField, missingField } from "../../request/fields.ts";
 import { describeValue } from "../../wording.ts";
 import { bodyOf, noteError, sendJson } from "../http/http-app.ts";
@@ -53,28 +53,31 @@ export class OpenAiRoutes {
   }
 
   async #complete(request: RoutedRequest, reply: FastifyReply): Promise<unknown> {
-    const body = readBody(request);
+    const body = await readBody(request);
     const { name, model } = this.#admit(request, body.model);
     const completion = readCompletion(body, model.limits);
-    const facts: AnswerFacts = {
+    const facts = (): AnswerFacts => ({
       id: `cmpl-${request.id}`,
       created: Math.floor(Date.now() / 1000),
       model: name,
       fingerprint: model.fingerprint ?? null,
       form: (id) => model.token(id),
-    };
-    reply.headers({
-      "x-request-id": request.id,
-      "x-gpt2-seed": String(completion.seed),
-      ...fingerprintHeader(model),
     });
+    const created = facts();
+    reply.headers({ "x-request-id": request.id, "x-gpt2-seed": String(completion.seed) });
     if (completion.isStreamed) {
+      reply.headers(fingerprintHeader(model));
       const unreadBytesMax = this.#unreadBytesMax;
-      return streamCompletion(completion, { facts, model, request, reply, unreadBytesMax });
+      return streamCompletion(completion, { facts: created, model, request, reply, unreadBytesMax });
     }
     const generations = await model.generateAll(completion.requests, request);
-    reply.header("openai-processing-ms", String(request.record.totalMs ?? 0));
-    return sendJson(reply, completionOf(completion, generations, facts));
+    reply.headers({
+      "openai-processing-ms": String(request.record.totalMs ?? 0),
+      ...fingerprintHeader(model),
+    });
+    // Right after a start the fingerprint may have become known meanwhile.
+    const { fingerprint } = facts();
+    return sendJson(reply, completionOf(completion, generations, { ...created, fingerprint }));
   }
 
   async #list(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -100,7 +103,7 @@ export class OpenAiRoutes {
   }
 
   async #tokenize(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { prompt, model: asked } = readBody(request);
+    const { prompt, model: asked } = await readBody(request);
     const { model } = this.#admit(request, asked ?? this.#first(request));
     if (prompt === undefined) throw missingField("prompt");
     if (typeof prompt !== "string") {
@@ -111,7 +114,7 @@ export class OpenAiRoutes {
   }
 
   async #detokenize(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { tokens, model: asked } = readBody(request);
+    const { tokens, model: asked } = await readBody(request);
     const { model } = this.#admit(request, asked ?? this.#first(request));
     const isList = Array.isArray(tokens) && tokens.every((id) => Number.isSafeInteger(id) && id >= 0);
     if (!isList)
@@ -149,11 +152,10 @@ async function noChat(): Promise<never> {
 }
 
 /** Nothing but `model` and `prompt` is looked at here; null stands for what is not there. */
-function readBody(request: FastifyRequest): Fields {
+async function readBody(request: FastifyRequest): Promise<Fields> {
   const bytes = bodyOf(request);
   request.body = undefined; // It may be large, and the request lives until it is answered.
-  refuseManyValues(bytes, VALUES_MAX);
-  const fields = parseJsonBody(bytes, EXAMPLE);
+  const fields = await readJsonBody(bytes, { valuesMax: VALUES_MAX, example: EXAMPLE });
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 

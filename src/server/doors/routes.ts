@@ -1,7 +1,10 @@
 // Every route of every door in one table: its method, its path, and the operation behind it, under whose name a door adds
 // the function that answers. The answers 404 and 405 and the OpenAPI description are made from the same rows. No function
 // that answers stands here.
+
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { nextTurn } from "../../event-loop.ts";
+import { bodyOf } from "../http/http-app.ts";
 
 export interface Route {
   readonly method: "GET" | "POST";
@@ -172,7 +175,12 @@ export function addRoutes<D extends Door>(
           request.record.operation = operation;
           checks.checkHead(request);
         },
-        preHandler: async (request) => checks.identify(request),
+        preHandler: async (request) => {
+          // A large body takes milliseconds to hash: its arrival has its own turn.
+          if (bodyOf(request).length > LARGE_BODY) await nextTurn();
+          checks.identify(request);
+          if (bodyOf(request).length > LARGE_BODY) await nextTurn();
+        },
         handler: handlers[operation],
       });
     }
@@ -183,6 +191,9 @@ export function addRoutes<D extends Door>(
 export function pathsOf({ path, alsoAt }: Route): readonly string[] {
   return alsoAt === undefined ? [path] : [path, alsoAt];
 }
+
+/** Bytes from which on a body is worth turns of its own. */
+const LARGE_BODY = 2 ** 18;
 
 const PARAMETER = /\{(\w+)\}/g;
 const REST = /\{\+\w+\}$/;

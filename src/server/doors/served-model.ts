@@ -2,7 +2,7 @@
 // leaves. The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
 import { randomInt } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import { parseJsonBody, refuseManyValues } from "../../request/body.ts";
+import { readJsonBody } from "../../request/body.ts";
 import type {
   GenerateOptions,
   Generation,
@@ -85,11 +85,10 @@ export class ServedModel {
   }
 
   /** @throws GptError for a body that is refused. The model must be loaded. */
-  parse(request: FastifyRequest): GenerationParams {
+  async parse(request: FastifyRequest): Promise<GenerationParams> {
     const body = bodyOf(request);
     request.body = undefined; // It may be large, and the request lives until it is answered.
-    refuseManyValues(body);
-    return parseGenerationParams(parseJsonBody(body), this.#required.options);
+    return parseGenerationParams(await readJsonBody(body), this.#required.options);
   }
 
   /** Generates for one request of the core; see `generateAll`. */
