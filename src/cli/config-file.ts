@@ -1,6 +1,6 @@
 // Settings of a command: from its flags, the environment, and a JSON file that `--config` or a variable names.
-import { readFileSync } from "node:fs";
-import { GptError, messageOf } from "../errors.ts";
+import { GptError } from "../errors.ts";
+import { readJsonFile } from "../files/json-file.ts";
 import { explainSettings, type ResolvedSettings, type SettingLayer, settingsOfObject } from "../settings.ts";
 import type { Flags } from "./flags.ts";
 
@@ -33,23 +33,14 @@ export function settingsOf(
   platform: Platform = { variables: {}, defaults: {} },
 ): ResolvedSettings {
   const file = typeof flags.config === "string" ? flags.config : env[VARIABLE] || undefined;
-  const fromFile = file === undefined ? {} : settingsOfObject(readJson(file), file);
+  const fromFile = file === undefined ? {} : settingsOfObject(readSettings(file), file);
   return explainSettings({ flags, env, layers: [platform.variables, fromFile, platform.defaults] });
 }
 
-function readJson(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new GptError(
-      "invalid_config",
-      `The configuration file ${file} cannot be read: ${messageOf(error)}`,
-    );
-  }
-  try {
-    return JSON.parse(text.replace(/^\uFEFF/, ""));
-  } catch (error) {
-    throw new GptError("invalid_config", `The configuration file ${file} is not JSON: ${messageOf(error)}`);
-  }
+const SETTINGS_BYTES_MAX = 2 ** 20;
+
+function readSettings(file: string): unknown {
+  const json = readJsonFile(file, { code: "invalid_config", bytesMax: SETTINGS_BYTES_MAX });
+  if (json !== undefined) return json;
+  throw new GptError("invalid_config", `${file}: there is no such configuration file`);
 }

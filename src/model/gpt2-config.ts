@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { GptError } from "../errors.ts";
 import { ACTIVATIONS, type Activation } from "../kernels/program.ts";
+import { quote } from "../wording.ts";
 
 export interface Gpt2Config {
   readonly vocabSize: number; // V
@@ -24,7 +25,9 @@ export interface Gpt2Config {
 }
 
 const size = z.int().min(1).max(1_000_000);
-const tokenId = z.int().min(0);
+const layers = z.int().min(0).max(1_000_000);
+/** Below 0 no token is meant: some programs write -1 for none. */
+const tokenId = z.int();
 const eosTokenId = z.union([tokenId, z.array(tokenId)]).nullish();
 
 const schema = z.object({
@@ -32,15 +35,16 @@ const schema = z.object({
   vocab_size: size.default(50257),
   n_positions: size.optional(),
   max_position_embeddings: size.optional(),
+  n_ctx: size.optional(),
   n_embd: size.optional(),
   hidden_size: size.optional(),
-  n_layer: size.optional(),
-  num_hidden_layers: size.optional(),
+  n_layer: layers.optional(),
+  num_hidden_layers: layers.optional(),
   n_head: size.optional(),
   num_attention_heads: size.optional(),
   n_inner: size.nullish(),
   activation_function: z.string().default("gelu_new"),
-  layer_norm_epsilon: z.number().positive().default(1e-5),
+  layer_norm_epsilon: z.number().min(0).default(1e-5),
   scale_attn_weights: z.boolean().default(true),
   scale_attn_by_inverse_layer_idx: z.boolean().default(false),
   tie_word_embeddings: z.boolean().default(true),
@@ -58,33 +62,29 @@ const generationSchema = z.object({ eos_token_id: eosTokenId });
 export function parseGpt2Config(json: unknown, file: string): Gpt2Config {
   const c = parse(schema, json, file);
   if (c.model_type !== undefined && c.model_type !== "gpt2") {
-    throw invalid(file, `model_type is "${c.model_type}", and only "gpt2" can be loaded`);
+    throw invalid(file, `model_type is ${quote(c.model_type)}, and only "gpt2" can be loaded`);
   }
   if (c.add_cross_attention)
     throw invalid(file, "add_cross_attention is true: an encoder-decoder cannot be loaded");
-  if (!Object.hasOwn(ACTIVATIONS, c.activation_function)) {
-    const known = Object.keys(ACTIVATIONS).join(", ");
-    throw invalid(file, `activation_function is "${c.activation_function}", known are ${known}`);
-  }
   const nEmbd = c.n_embd ?? c.hidden_size ?? 768;
   const nHead = c.n_head ?? c.num_attention_heads ?? 12;
   if (nEmbd % nHead !== 0) throw invalid(file, `n_embd ${nEmbd} is not a multiple of n_head ${nHead}`);
   const eos = c.eos_token_id === undefined ? 50256 : c.eos_token_id;
   return {
     vocabSize: c.vocab_size,
-    contextLength: c.n_positions ?? c.max_position_embeddings ?? 1024,
+    contextLength: c.n_positions ?? c.max_position_embeddings ?? c.n_ctx ?? 1024,
     nEmbd,
     nLayer: c.n_layer ?? c.num_hidden_layers ?? 12,
     nHead,
     headSize: nEmbd / nHead,
     nInner: c.n_inner ?? 4 * nEmbd,
-    activation: c.activation_function as Activation,
+    activation: activationOf(c.activation_function, file),
     layerNormEpsilon: c.layer_norm_epsilon,
     scaleAttnWeights: c.scale_attn_weights,
     scaleAttnByInverseLayerIdx: c.scale_attn_by_inverse_layer_idx,
     tieWordEmbeddings: c.tie_word_embeddings,
-    bosTokenId: c.bos_token_id ?? 50256,
-    eosTokenIds: eos === null ? [] : [eos].flat(),
+    bosTokenId: Math.max(0, c.bos_token_id ?? 50256),
+    eosTokenIds: tokenIds(eos),
   };
 }
 
@@ -93,14 +93,38 @@ export function parseGpt2Config(json: unknown, file: string): Gpt2Config {
  * @throws GptError `invalid_checkpoint`
  */
 export function parseGenerationConfig(json: unknown, file: string): Pick<Gpt2Config, "eosTokenIds"> {
-  return { eosTokenIds: [parse(generationSchema, json, file).eos_token_id ?? []].flat() };
+  return { eosTokenIds: tokenIds(parse(generationSchema, json, file).eos_token_id) };
+}
+
+function tokenIds(ids: number | readonly number[] | null | undefined): number[] {
+  return [ids ?? []].flat().filter((id) => id >= 0);
+}
+
+/** Other names of the same function. */
+const SYNONYMS: Readonly<Record<string, Activation>> = {
+  gelu_accurate: "gelu_new",
+  gelu_python_tanh: "gelu_new",
+  gelu_python: "gelu",
+};
+
+function activationOf(name: string, file: string): Activation {
+  const known = Object.hasOwn(SYNONYMS, name) ? (SYNONYMS[name] as string) : name;
+  if (Object.hasOwn(ACTIVATIONS, known)) return known as Activation;
+  const names = [...Object.keys(ACTIVATIONS), ...Object.keys(SYNONYMS)].join(", ");
+  throw invalid(file, `activation_function is ${quote(name)}, known are ${names}`);
 }
 
 function parse<T extends z.ZodType>(type: T, json: unknown, file: string): z.output<T> {
   const parsed = type.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw invalid(file, `${issue?.path.join(".") || "the file"}: ${issue?.message}`);
+  const where = issue?.path.join(".") ?? "";
+  if (where === "") throw invalid(file, `is ${quote(json)}; expected a JSON object`);
+  const value = issue?.path.reduce<unknown>(
+    (inner, key) => (inner as Record<PropertyKey, unknown>)?.[key],
+    json,
+  );
+  throw invalid(file, `${where} is ${quote(value)}: ${issue?.message}`);
 }
 
 function invalid(file: string, problem: string): GptError {

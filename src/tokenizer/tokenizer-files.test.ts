@@ -63,7 +63,7 @@ describe("loadTokenizer", () => {
       assert.equal(error.code, "invalid_tokenizer");
       assert.match(error.message, message);
       assert.ok(error.message.startsWith(directory), error.message);
-      assert.match(error.message, /\.$/);
+      assert.match(error.message, /^[^\n]*$/);
       return true;
     });
   };
@@ -257,7 +257,7 @@ describe("loadTokenizer", () => {
       );
       const directory = directoryOf({});
       mkdirSync(join(directory, "tokenizer.json"));
-      await refuses(directory, /tokenizer\.json: cannot be read/);
+      await refuses(directory, /tokenizer\.json: is not a regular file/);
     });
 
     it("a tokenizer.json of another kind", async () => {

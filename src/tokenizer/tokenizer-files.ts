@@ -3,6 +3,7 @@
 // Chat templates are not applied.
 import { existsSync, promises as fs } from "node:fs";
 import { messageOf } from "../errors.ts";
+import { readJsonFile } from "../files/json-file.ts";
 import { quote } from "../wording.ts";
 import type { BpeModel } from "./bpe.ts";
 import { BYTE_TO_CHAR } from "./byte-map.ts";
@@ -42,13 +43,13 @@ export function hasTokenizerFiles(directory: string): boolean {
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const file = `${directory}/${TOKENIZER_FILE}`;
-  const json = await readJson(file);
+  const json = readJson(file);
   const vocabulary = json ? parseVocabulary(json, file) : await readFilePair(directory);
   const side: SideFiles = {
-    config: await readJson(`${directory}/${SIDE_FILE_NAMES.config}`),
-    specialTokensMap: await readJson(`${directory}/${SIDE_FILE_NAMES.specialTokensMap}`),
-    addedTokens: await readJson(`${directory}/${SIDE_FILE_NAMES.addedTokens}`),
-    model: await readJson(`${directory}/${SIDE_FILE_NAMES.model}`),
+    config: readJson(`${directory}/${SIDE_FILE_NAMES.config}`),
+    specialTokensMap: readJson(`${directory}/${SIDE_FILE_NAMES.specialTokensMap}`),
+    addedTokens: readJson(`${directory}/${SIDE_FILE_NAMES.addedTokens}`),
+    model: readJson(`${directory}/${SIDE_FILE_NAMES.model}`),
   };
   const isGpt2 = isGpt2Class(side, directory, json !== undefined);
   const { addedTokens, startId, endId } = collectSpecialTokens(vocabulary, side, {
@@ -118,7 +119,7 @@ async function readFilePair(directory: string): Promise<Vocabulary> {
   for (const { vocab, merges } of FILE_PAIRS) {
     const vocabFile = `${directory}/${vocab}`;
     const mergesFile = `${directory}/${merges}`;
-    const tokens = await readJson(vocabFile);
+    const tokens = readJson(vocabFile);
     const rules = await readText(mergesFile);
     if (tokens === undefined && rules === undefined) continue;
     if (tokens === undefined) throw invalidTokenizer(vocabFile, `is missing; expected it beside ${merges}`);
@@ -149,17 +150,8 @@ async function readText(file: string): Promise<string | undefined> {
 }
 
 /** Undefined when there is no such file. */
-async function readJson(file: string): Promise<JsonRecord | undefined> {
-  const text = await readText(file);
-  if (text === undefined) return undefined;
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw invalidTokenizer(file, `is not JSON (${messageOf(error)}); the file may be cut off`, {
-      cause: error,
-    });
-  }
-  if (!isRecord(json)) throw invalidTokenizer(file, `is ${quote(json)}; expected a JSON object`);
-  return json;
+function readJson(file: string): JsonRecord | undefined {
+  const json = readJsonFile(file, { code: "invalid_tokenizer" });
+  if (json === undefined || isRecord(json)) return json;
+  throw invalidTokenizer(file, `is ${quote(json)}; expected a JSON object`);
 }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { legacyFile, zipFile } from "./pickles.ts";
 
-export type Dtype = "F32" | "F16" | "BF16";
+export type Dtype = "F64" | "F32" | "F16" | "BF16";
 
 export interface CheckpointOptions {
   readonly seed: number;
@@ -90,6 +90,7 @@ function rule(options: CheckpointOptions): [string, number[], number, number][] 
 /** Round to nearest even, as PyTorch converts. */
 function encode(values: Float32Array, dtype: Dtype): Uint8Array {
   if (dtype === "F32") return new Uint8Array(values.buffer);
+  if (dtype === "F64") return new Uint8Array(Float64Array.from(values).buffer);
   const halves = Uint16Array.from(values, dtype === "F16" ? toF16 : toBf16);
   return new Uint8Array(halves.buffer);
 }

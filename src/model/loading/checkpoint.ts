@@ -1,10 +1,10 @@
 // A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors, pytorch_model.bin
-// or the shards of either behind one `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without the `transformer.` prefix, which is stripped when
-// present.
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+// or the shards of either behind one `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without a prefix.
+import { existsSync, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 import { z } from "zod";
-import { GptError, messageOf } from "../../errors.ts";
+import { GptError } from "../../errors.ts";
+import { readJsonFile } from "../../files/json-file.ts";
 import { type Gpt2Config, parseGenerationConfig, parseGpt2Config } from "../gpt2-config.ts";
 import { identityOf } from "./identity.ts";
 import { PytorchFile } from "./pytorch/pytorch-file.ts";
@@ -16,7 +16,8 @@ const WEIGHT_FILES = [
   { single: "model.safetensors", index: "model.safetensors.index.json", open: SafetensorsFile.open },
   { single: "pytorch_model.bin", index: "pytorch_model.bin.index.json", open: PytorchFile.open },
 ] as const;
-const PREFIX = "transformer.";
+/** What stands before the names of a GPT2LMHeadModel: nothing, or what wrappers and older programs put there. */
+const PREFIXES = /^(?:(?:module|model|transformer)\.)+/;
 const EMBEDDING = "wte.weight";
 const HEAD = "lm_head.weight";
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
@@ -33,10 +34,16 @@ export class Checkpoint {
     this.#files = files;
     for (const file of files) {
       for (const name of file.tensors.keys()) {
-        const short = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+        const short = name.replace(PREFIXES, "");
+        const other = this.#tensors.get(short);
+        if (other !== undefined) {
+          const message = `${file.path}: has the tensor ${name}, which ${other.file.path} has as ${other.name}`;
+          throw new GptError("invalid_checkpoint", message);
+        }
         this.#tensors.set(short, { file, name });
       }
     }
+    this.#checkLayers(config);
     this.config = { ...config, tieWordEmbeddings: config.tieWordEmbeddings && this.#tie(config) };
   }
 
@@ -52,6 +59,15 @@ export class Checkpoint {
       for (const file of files) file.close();
       throw error;
     }
+  }
+
+  /** Nothing is made for layers that are not there. */
+  #checkLayers({ nLayer }: Gpt2Config): void {
+    if (nLayer === 0 || this.has(`h.${nLayer - 1}.ln_1.weight`)) return;
+    const numbers = [...this.#tensors.keys()].map((name) => Number(/^h\.(\d+)\./.exec(name)?.[1] ?? -1));
+    const numLayers = numbers.reduce((most, number) => Math.max(most, number), -1) + 1;
+    const message = `${this.directory}: n_layer of config.json is ${nLayer}, and the weights have ${numLayers} layers`;
+    throw new GptError("invalid_checkpoint", message);
   }
 
   has(name: string): boolean {
@@ -144,23 +160,21 @@ function namesIn(indexFile: string): string[] {
     throw new GptError("invalid_checkpoint", `${indexFile}: has no weight_map of file names`);
   }
   const names = [...new Set(Object.values(parsed.data.weight_map))].sort();
-  const outside = names.find((name) => name.includes("/") || name.includes("\\"));
+  const outside = names.find(
+    (name) => name.includes("\\") || isAbsolute(name) || name.split("/").includes(".."),
+  );
   if (outside) {
     throw new GptError("invalid_checkpoint", `${indexFile}: names a file outside the directory: ${outside}`);
   }
   return names;
 }
 
+/** @throws GptError where there is no such file, or where it cannot be used */
 function readJson(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new GptError("invalid_checkpoint", `${file}: cannot be read (${messageOf(error)})`);
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new GptError("invalid_checkpoint", `${file}: is not JSON (${messageOf(error)})`);
-  }
+  const json = readJsonFile(file, { code: "invalid_checkpoint", bytesMax: JSON_BYTES_MAX });
+  if (json !== undefined) return json;
+  throw new GptError("invalid_checkpoint", `${file}: is missing`);
 }
+
+/** An index of thousands of tensors takes a hundredth of it. */
+const JSON_BYTES_MAX = 2 ** 26;

@@ -1,7 +1,11 @@
 // A file that is open for reading at any position. It knows no format; every problem with it is a sentence that begins
 // with its path.
-import { type BigIntStats, closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
 import { GptError, messageOf } from "../../errors.ts";
+import { isLfsPointer, LFS_PROBLEM, openRegularFile } from "../../files/json-file.ts";
+
+/** As many as tell a pointer of Git LFS from everything else. */
+const POINTER_BYTES = 64;
 
 export class OpenFile {
   readonly path: string;
@@ -20,14 +24,12 @@ export class OpenFile {
    * @throws GptError `invalid_checkpoint` when it cannot be read.
    */
   static with<Result>(path: string, use: (file: OpenFile) => Result): Result {
-    let fd: number;
+    const fd = openRegularFile(path, "invalid_checkpoint");
+    if (fd === undefined) throw invalid(path, "is missing");
     try {
-      fd = openSync(path, "r");
-    } catch (error) {
-      throw invalid(path, `cannot be read (${messageOf(error)})`);
-    }
-    try {
-      return use(new OpenFile(path, fd));
+      const file = new OpenFile(path, fd);
+      if (isLfsPointer(file.bytes(0, Math.min(POINTER_BYTES, file.size)))) throw file.invalid(LFS_PROBLEM);
+      return use(file);
     } catch (error) {
       closeSync(fd);
       throw error;

@@ -87,14 +87,39 @@ export class Packer {
     }
   }
 
-  #stage({ dtype, read }: Tensor, first: number, count: number): void {
+  /** @throws GptError `invalid_checkpoint` for a number that is none: every answer would hang on it. */
+  #stage({ dtype, read, label = "a tensor" }: Tensor, first: number, count: number): void {
     const { values, stored } = this.#staging;
-    if (dtype === "F32") {
-      read(first, this.#memory.bytes(values, 4 * count));
-      return;
+    const place =
+      dtype === "F32" ? this.#memory.bytes(values, 4 * count) : this.#memory.bytes(stored, 2 * count);
+    read(first, place);
+    const wrong = firstNotFinite(place, dtype);
+    if (wrong !== undefined) {
+      const problem = `${label} holds a number that is not finite, its ${first + wrong}th (NaN or infinity)`;
+      throw new GptError(
+        "invalid_checkpoint",
+        `${problem}: the checkpoint is damaged, or its training diverged`,
+      );
     }
-    read(first, this.#memory.bytes(stored, 2 * count));
+    if (dtype === "F32") return;
     this.#kernels.widen(dtype, values, stored, count);
     this.#kernels.run();
   }
+}
+
+/** Bits of the exponent, which are all set in NaN and the infinities alone. */
+const EXPONENTS = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
+
+/** The place of the first number that is NaN or infinite. */
+function firstNotFinite(
+  { buffer, byteOffset, length }: Uint8Array,
+  dtype: Tensor["dtype"],
+): number | undefined {
+  const exponent = EXPONENTS[dtype];
+  const bits =
+    dtype === "F32"
+      ? new Int32Array(buffer, byteOffset, length / 4)
+      : new Uint16Array(buffer, byteOffset, length / 2);
+  for (let i = 0; i < bits.length; i++) if (((bits[i] as number) & exponent) === exponent) return i;
+  return undefined;
 }

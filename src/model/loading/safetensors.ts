@@ -1,10 +1,13 @@
 // Reads safetensors files: eight bytes of header length, a JSON header with the place of every tensor, raw
 // little-endian data. Only the tensors that are asked for are read, and only their type must be known.
 // Format: https://github.com/huggingface/safetensors
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { z } from "zod";
-import { messageOf } from "../../errors.ts";
+import type { GptError } from "../../errors.ts";
+import { parseJson } from "../../files/json-file.ts";
+import { quote } from "../../wording.ts";
 import { OpenFile } from "./open-file.ts";
 import {
   expectTensor,
@@ -54,12 +57,11 @@ export class SafetensorsFile implements TensorFile {
    * @throws GptError `invalid_checkpoint` naming the tensor when it has another shape, an unknown type or wrong size.
    */
   tensor(name: string, shape: readonly number[]): Tensor {
-    const { dtype, begin, end } = expectTensor(this, name, shape);
-    const bytes = shape.reduce((product, n) => product * n, STORED_BYTES[dtype]);
-    if (end - begin !== bytes) {
-      throw this.#file.invalid(`tensor ${name} takes ${end - begin} bytes, expected ${bytes}`);
-    }
-    return storedTensor(dtype, (first, into) => this.#file.read(into, begin + first * STORED_BYTES[dtype]));
+    const { dtype, begin } = expectTensor(this, name, shape);
+    const label = `${this.path}: tensor ${name}`;
+    return storedTensor(label, dtype, (first, into) => {
+      this.#file.read(into, begin + first * STORED_BYTES[dtype]);
+    });
   }
 
   /** Facts about the file that is open, whatever its path leads to by now. */
@@ -82,24 +84,53 @@ function readHeader(file: OpenFile): Uint8Array {
   return file.bytes(8, length);
 }
 
+/** Bytes of a number of each type that a file may hold, for the sizes of tensors that nobody reads. */
+const BYTES_OF: Readonly<Record<string, number>> = {
+  ...{ ...STORED_BYTES, I64: 8, U64: 8, C64: 8, I32: 4, U32: 4, I16: 2, U16: 2, I8: 1, U8: 1, BOOL: 1 },
+  ...{ F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1 },
+};
+
+/** Takes what the reference implementation takes: tensors that lie behind one another, without gaps, to the end of the file. */
 function parseHeader(file: OpenFile, header: Uint8Array): Map<string, TensorEntry> {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(header));
-  } catch (error) {
-    throw file.invalid(`is not a safetensors file: its header is not JSON (${messageOf(error)})`);
-  }
+  const wrong = (problem: string): GptError =>
+    file.invalid(`is not a safetensors file: its header ${problem}`);
+  if (!isUtf8(header)) throw wrong("is not text in UTF-8");
+  const json = parseJson(Buffer.from(header).toString(), wrong, { hasUniqueNames: true });
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw wrong(`is ${quote(json)}`);
   const dataStart = 8 + header.length;
   const tensors = new Map<string, TensorEntry>();
-  for (const [name, value] of Object.entries(json as object)) {
+  for (const [name, value] of Object.entries(json)) {
     if (name === "__metadata__") continue;
     const parsed = entry.safeParse(value);
-    if (!parsed.success) throw file.invalid(`the header's entry for ${name} is malformed`);
-    const [begin, end] = parsed.data.data_offsets;
-    if (end < begin || dataStart + end > file.size) {
-      throw file.invalid(`is truncated: tensor ${name} ends at byte ${dataStart + end} of ${file.size}`);
+    if (!parsed.success) throw file.invalid(`the header's entry for ${quote(name)} is malformed`);
+    const { dtype, shape, data_offsets } = parsed.data;
+    const [begin, end] = data_offsets.map((offset) => dataStart + offset) as [number, number];
+    const invalid = (problem: string): GptError => file.invalid(`tensor ${quote(name)} ${problem}`);
+    if (end < begin) throw invalid(`ends at byte ${end}, before it begins at ${begin}`);
+    if (end > file.size) {
+      throw file.invalid(`is truncated: tensor ${quote(name)} ends at byte ${end} of ${file.size}`);
     }
-    tensors.set(name, { ...parsed.data, begin: dataStart + begin, end: dataStart + end });
+    const bytes = shape.reduce((product, n) => product * n, BYTES_OF[dtype] ?? Number.NaN);
+    if (bytes !== end - begin && !Number.isNaN(bytes)) {
+      throw invalid(`takes ${end - begin} bytes, expected ${bytes} for ${dtype} [${shape.slice(0, 8)}]`);
+    }
+    tensors.set(name, { dtype, shape, begin, end });
   }
+  checkPlaces(file, tensors, dataStart);
   return tensors;
+}
+
+function checkPlaces(file: OpenFile, tensors: ReadonlyMap<string, TensorEntry>, dataStart: number): void {
+  let done = dataStart;
+  const inOrder = [...tensors].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  for (const [name, { begin, end }] of inOrder) {
+    if (begin !== done) {
+      const what = begin < done ? "overlaps the one before it" : "leaves a gap before it";
+      throw file.invalid(`tensor ${quote(name)} begins at byte ${begin} and ${what}, which ends at ${done}`);
+    }
+    done = end;
+  }
+  if (done !== file.size) {
+    throw file.invalid(`has ${file.size - done} bytes behind its last tensor, which ends at byte ${done}`);
+  }
 }

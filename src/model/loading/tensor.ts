@@ -3,6 +3,7 @@
 import type { BigIntStats } from "node:fs";
 import { GptError } from "../../errors.ts";
 import { fromHalf } from "../../kernels/reference/half.ts";
+import { quote } from "../../wording.ts";
 
 /** Bytes of a number of each type that weights may have. */
 export const NUMBER_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
@@ -11,6 +12,8 @@ export type Dtype = keyof typeof NUMBER_BYTES;
 /** A tensor's numbers, row-major, wherever they come from. */
 export interface Tensor {
   readonly dtype: Dtype;
+  /** File and name, for messages. */
+  readonly label?: string;
   /** Fills `into` with the numbers from number `first` on, as they are stored, little-endian. */
   readonly read: (first: number, into: Uint8Array) => void;
 }
@@ -36,6 +39,7 @@ export function numbersOf({ dtype, read }: Tensor, first: number, count: number)
 export function mapped(tensor: Tensor, change: (value: number, index: number) => number): Tensor {
   return {
     dtype: "F32",
+    ...(tensor.label !== undefined && { label: tensor.label }),
     read: (first, { buffer, byteOffset, length }) => {
       const numbers = new Float32Array(buffer, byteOffset, length / 4);
       numbers.set(numbersOf(tensor, first, numbers.length));
@@ -86,7 +90,7 @@ export function expectTensor<Facts extends TensorFacts>(
   if (facts.shape.join() !== shape.join()) {
     throw invalid(`has shape [${facts.shape}], expected [${shape}]`);
   }
-  if (!isStored(facts)) throw invalid(`has type ${facts.dtype}, expected F32, F16, BF16 or F64`);
+  if (!isStored(facts)) throw invalid(`has type ${quote(facts.dtype)}, expected F32, F16, BF16 or F64`);
   return facts;
 }
 
@@ -95,10 +99,11 @@ function isStored<Facts extends TensorFacts>(facts: Facts): facts is Facts & { r
 }
 
 /** A tensor whose stored numbers `read` gives. Doubles are rounded to the nearest f32, as `tensor.float()` does. */
-export function storedTensor(dtype: StoredDtype, read: Tensor["read"]): Tensor {
-  if (dtype !== "F64") return { dtype, read };
+export function storedTensor(label: string, dtype: StoredDtype, read: Tensor["read"]): Tensor {
+  if (dtype !== "F64") return { dtype, label, read };
   return {
     dtype: "F32",
+    label,
     read: (first, { buffer, byteOffset, length }) => {
       const doubles = new Float64Array(length / 4);
       read(first, new Uint8Array(doubles.buffer));

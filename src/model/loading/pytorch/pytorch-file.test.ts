@@ -130,7 +130,7 @@ for (const [format, write] of Object.entries(FORMATS)) {
       );
       assert.throws(() => file.tensor("bool", [2, 2]), {
         code: "invalid_checkpoint",
-        message: `${path}: tensor bool has type BOOL, expected F32, F16, BF16 or F64`,
+        message: `${path}: tensor bool has type "BOOL", expected F32, F16, BF16 or F64`,
       });
       assert.throws(() => file.tensor("byte", [4]), {
         message: /tensor byte has shape \[2,2\], expected \[4\]/,
@@ -241,7 +241,7 @@ describe("files that are something else get a sentence", () => {
   }
   const cases: [string, Uint8Array | string, RegExp][] = [
     ["empty", "", /is empty$/],
-    ["a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\n", /is a Git LFS pointer/],
+    ["a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\n", /is a pointer of Git LFS/],
     ["a web page", "<!DOCTYPE html><title>404</title>", /is a web page/],
     ["a tar file", Buffer.concat([Buffer.alloc(257), Buffer.from("ustar")]), /is a tar file/],
     ["noise", "weights", /is not a file of torch\.save/],

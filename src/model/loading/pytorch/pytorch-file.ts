@@ -48,6 +48,7 @@ export class PytorchFile implements TensorFile {
     const { dtype, begin, view } = expectTensor(this, name, shape);
     const layout = { begin, width: STORED_BYTES[dtype], shape, strides: view.strides };
     return storedTensor(
+      `${this.path}: tensor ${name}`,
       dtype,
       stridedReader((into, position) => this.#file.read(into, position), layout),
     );
@@ -75,10 +76,6 @@ const TAR_NAME_AT = 257;
 
 const OTHER_BEGINNINGS: readonly (readonly [pattern: RegExp, what: string])[] = [
   [/^$/, "is empty"],
-  [
-    /^version https:\/\/git-lfs/,
-    "is a Git LFS pointer, not the weights: fetch them with `git lfs pull`, or with gpt2-api pull",
-  ],
   [/^\s*<(!doctype|html|\?xml)/i, "is a web page, not weights: it was not downloaded as a file"],
 ];
 
