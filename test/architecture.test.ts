@@ -56,6 +56,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "model/weights",
     "model/loading",
   ],
+  index: ["errors", "library", "request", "tokenizer"],
+  library: ["settings", "hub", "request", "generator", "tokenizer"],
   offline: [
     "errors",
     "files/private-folder",
@@ -88,6 +90,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "machine",
     "request/generation",
     "generator",
+    "server/access",
     "server/http",
     "server/doors",
   ],
@@ -113,7 +116,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** What only some places may touch. */
 const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; readonly what: string }[] = [
-  { pattern: /process\.(env|argv)/, places: /^cli\//, what: "the environment and the command line" },
+  {
+    pattern: /process\.(env|argv)/,
+    places: /^cli\/|^library\/load-language-model/,
+    what: "the environment and the command line",
+  },
   { pattern: /from "(fastify|node:https?)"/, places: /^server\/(http|access|doors)\//, what: "HTTP" },
   { pattern: /(from|import\()\s*"undici"/, places: /^hub\/transport/, what: "requests to other machines" },
   {
@@ -123,7 +130,7 @@ const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; rea
   },
   {
     pattern: /Math\.random|randomBytes|randomInt/,
-    places: /^(cli|server)\/|^hub\/world/,
+    places: /^(cli|library|server)\/|^hub\/world/,
     what: "fresh randomness",
   },
   {

@@ -9,7 +9,6 @@ import { MemoryBudget } from "../machine/memory-budget.ts";
 import { memoryNeed } from "../model/loading/footprint.ts";
 import type { WeightCacheSettings } from "../model/loading/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
-import type { Generator } from "../request/generation.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { TextGenerator } from "./text-generator.ts";
@@ -56,7 +55,7 @@ export function spawnEngineThread(
 }
 
 /** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config`. */
-export async function loadGenerator(options: GeneratorOptions): Promise<Generator> {
+export async function loadGenerator(options: GeneratorOptions): Promise<TextGenerator> {
   const {
     model: directory,
     name,

@@ -110,6 +110,10 @@ export class TextGenerator implements Generator {
     return this.#tokenizer?.decode(tokenIds, { skipSpecialTokens: true }) ?? "";
   }
 
+  get tokenizer(): Tokenizer | undefined {
+    return this.#tokenizer;
+  }
+
   get fingerprint(): string | undefined {
     return this.#fingerprint;
   }

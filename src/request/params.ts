@@ -196,6 +196,11 @@ export interface ParseOptions extends ParameterLimits {
 }
 
 type RequestSchema = ReturnType<typeof requestSchema>;
+
+/** The parameters of a request, by their names; a text, or token ids in place of it. */
+export type GenerationRequest = Omit<z.input<RequestSchema>, "input"> &
+  ({ readonly input: string } | { readonly prompt_token_ids: readonly number[] });
+
 type Parameters = z.output<RequestSchema>;
 
 // Making a schema costs half a millisecond, so it is kept for as long as its limits are.

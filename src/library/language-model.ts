@@ -1,0 +1,142 @@
+// A model in the caller's own process: texts, log-probabilities and token ids, without a server. Parameters and answers have the
+// names that requests and answers have over HTTP and on the command line.
+import { randomInt } from "node:crypto";
+import type { TextGenerator } from "../generator/text-generator.ts";
+import { answerOf, type ScoredText } from "../request/answer.ts";
+import type { Generation, GenerationParams, ModelInfo } from "../request/generation.ts";
+import { type GenerationRequest, type ParseOptions, parseGenerationParams } from "../request/params.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { Run } from "./run.ts";
+
+/** A text of an answer. */
+export interface GeneratedText extends Partial<Omit<ScoredText, "text" | "token_ids" | "finish_reason">> {
+  /** It begins with the input unless `echo` is false. */
+  readonly text: string;
+  /** Of the input and of the new tokens, with the one that ended the text. */
+  readonly token_ids: readonly number[];
+  /** `stop`: an end-of-text token, a stop string or a stop token came; `length`: there was no more room. */
+  readonly finish_reason: "stop" | "length";
+  /** The stop string, or the stop token's id, that ended it. */
+  readonly stop?: string | number;
+  /** Beam search: its log-probability over its length to the power of `length_penalty`. */
+  readonly score?: number;
+}
+
+/** An answer. With `logprobs` its texts tell how likely their tokens were, in four lists side by side. */
+export interface GenerateResult {
+  readonly texts: readonly string[];
+  readonly sequences: readonly GeneratedText[];
+  /** The one that was used; the same one gives the same texts. */
+  readonly seed: number;
+  readonly prompt_tokens: number;
+  readonly generated_tokens: number;
+}
+
+/** A piece of a text that is final. */
+export interface GeneratePiece {
+  /** The number of the text in the answer. */
+  readonly index: number;
+  /** Whole characters. The pieces of a text, joined, are the text. */
+  readonly text: string;
+}
+
+export interface GenerateOptions {
+  /** Aborted: the work stops, and the promise rejects with code `cancelled`. */
+  readonly signal?: AbortSignal;
+}
+
+/** How likely a text is to the model. */
+export interface ScoreResult {
+  readonly token_ids: readonly number[];
+  /** Natural logarithms; null for the first token, which has nothing before it. */
+  readonly logprobs: readonly (number | null)[];
+  /** The exponential of minus their mean; NaN for a text of one token. */
+  readonly perplexity: number;
+}
+
+/**
+ * A loaded model. It computes in threads of its own, which keep the process alive until it is closed:
+ * `await using model = await loadModel("gpt2")`, or `close()`.
+ */
+export class LanguageModel implements AsyncDisposable {
+  readonly #generator: TextGenerator;
+  readonly #options: ParseOptions;
+
+  /** Use `loadModel`. */
+  constructor(generator: TextGenerator) {
+    this.#generator = generator;
+    const { contextLength } = generator.model;
+    this.#options = { contextLength, randomSeed: () => randomInt(2 ** 32), allowTokenIds: true };
+  }
+
+  /** Facts about the model: its name, precision, kernels, number of parameters, vocabulary and context. */
+  get info(): ModelInfo {
+    return this.#generator.model;
+  }
+
+  /** Texts to token ids and back; undefined for a checkpoint without a tokenizer's files. */
+  get tokenizer(): Tokenizer | undefined {
+    return this.#generator.tokenizer;
+  }
+
+  /**
+   * Completes a text. The answer can be awaited as a whole, or taken piece by piece with `for await`; leaving that loop stops
+   * the work.
+   * @param request the parameters of a request, such as `{ input: "Once", mode: "greedy", max_new_tokens: 20 }`
+   * @throws GptError (when awaited) `invalid_field`, `unknown_field`, `prompt_too_long`, `request_too_large`, `queue_full`,
+   * `cancelled` or `engine_failed`
+   */
+  generate(request: GenerationRequest, { signal }: GenerateOptions = {}): Run<GenerateResult, GeneratePiece> {
+    return new Run(async (onPiece, stopped) => {
+      const params = parseGenerationParams(request, this.#options);
+      const generation = await this.#generator.generate(params, {
+        signal: signal ? AbortSignal.any([signal, stopped]) : stopped,
+        ...(onPiece && { onPiece: ({ index, text }) => text !== "" && onPiece({ index, text }) }),
+      });
+      return this.#resultOf(params, generation);
+    });
+  }
+
+  /**
+   * How likely a text is, token by token. Its length is that of the context at most.
+   * @throws GptError `prompt_too_long`, `invalid_field`
+   */
+  async score(text: string | readonly number[], { signal }: GenerateOptions = {}): Promise<ScoreResult> {
+    const prompt = typeof text === "string" ? { input: text } : { prompt_token_ids: [...text] };
+    const request = { ...prompt, max_new_tokens: 0, num_return_sequences: 1, logprobs: 0 };
+    const params = parseGenerationParams(request, this.#options);
+    const generation = await this.#generator.generate(params, signal ? { signal } : {});
+    const { tokenIds, logprobs = [] } = generation.prompt;
+    const numbers = logprobs.map(({ logprob }) => logprob);
+    const mean = numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+    return { token_ids: tokenIds, logprobs: [null, ...numbers], perplexity: Math.exp(-mean) };
+  }
+
+  /** Ends the threads; open requests are rejected as cancelled. */
+  close(): Promise<void> {
+    return this.#generator.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #resultOf(params: GenerationParams, generation: Generation): GenerateResult {
+    const { sequences, seed, promptTokens, generatedTokens } = generation;
+    const scored = answerOf(params, generation, (id) => this.#generator.token(id));
+    return {
+      texts: sequences.map(({ text }) => text),
+      sequences: sequences.map(({ text, tokenIds, finishReason, stop, score }, i) => ({
+        ...(params.tellsLogprobs ? (scored[i] as ScoredText) : {}),
+        text,
+        token_ids: tokenIds,
+        finish_reason: finishReason,
+        ...(stop !== undefined && { stop }),
+        ...(score !== undefined && { score }),
+      })),
+      seed,
+      prompt_tokens: promptTokens,
+      generated_tokens: generatedTokens,
+    };
+  }
+}

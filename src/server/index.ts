@@ -1,0 +1,8 @@
+// The server as a library: its doors as Fastify applications, to be listened with, embedded, or called with `inject`. Whoever
+// makes one closes it, and the models that it was given.
+export { loadGenerator } from "../generator/load-generator.ts";
+export type { Generator } from "../request/generation.ts";
+export { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
+export type { KeyPair, Keys } from "./access/authentication.ts";
+export { type ContainerOptions, createContainerApp } from "./doors/container.ts";
+export { type AppOptions, createApp } from "./doors/runtime.ts";
