@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   bench: async () => (await import("./commands/bench.ts")).bench,
   container: async () => (await import("./commands/container.ts")).container,
   "api-key": async () => (await import("./commands/api-key.ts")).apiKey,
+  token: async () => (await import("./commands/token.ts")).token,
   sign: async () => (await import("./commands/sign.ts")).sign,
   completion: async () => (await import("./commands/completion.ts")).completion(loadAll),
 };

@@ -22,7 +22,8 @@ export function invocationUrl({ baseUrl, endpoint }: ExampleTarget): string {
 }
 
 export function examples(target: ExampleTarget): readonly Example[] {
-  if (target.auth !== "sigv4") return [{ client: "curl", command: plainCurl(target) }];
+  if (target.auth !== "sigv4" && target.auth !== "any")
+    return [{ client: "curl", command: plainCurl(target) }];
   return [
     { client: "curl", command: curl(target) },
     { client: "boto3", command: boto3(target) },

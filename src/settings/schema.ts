@@ -119,9 +119,9 @@ const ADDRESS = {
 
 const ACCESS = {
   auth: z
-    .enum(["sigv4", "bearer", "none"])
+    .enum(["sigv4", "bearer", "any", "none"])
     .default("sigv4")
-    .describe("Who may call: holders of a key pair, holders of an API key, or everybody."),
+    .describe("Who may call: holders of a key pair, holders of an API key, either, or everybody."),
   insecurePublic: z
     .boolean()
     .default(false)
@@ -145,7 +145,7 @@ const ACCESS = {
     .string()
     .default("")
     .describe(
-      "JSON file of hashed API keys for --auth bearer, as `gpt2-api api-key` makes them; read again when it changes.",
+      "JSON file of hashed API keys for --auth bearer and any, as `gpt2-api api-key` makes them; read again when it changes.",
     ),
   keyFileGraceMs: z
     .int()

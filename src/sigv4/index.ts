@@ -1,6 +1,14 @@
 // AWS Signature Version 4 for servers: verification of signed requests, the three stages of a signature one by one,
 // and a small signer. Framework-free: it needs node:crypto and the raw request.
 export {
+  BEARER_TOKEN_PREFIX,
+  BEARER_TOKEN_SECONDS_MAX,
+  type BearerTokenOptions,
+  makeBearerToken,
+  type VerifiedToken,
+  verifyBearerToken,
+} from "./bearer-token.ts";
+export {
   type CanonicalOptions,
   canonicalRequest,
   type RawRequest,

@@ -55,7 +55,7 @@ export interface Plausible<C extends Credential = Credential> {
   readonly verifyBody: (body: Uint8Array) => Verified<C> | Refused;
 }
 
-const INVALID_TOKEN = refuse(
+export const INVALID_TOKEN = refuse(
   "UnrecognizedClientException",
   "The security token included in the request is invalid.",
 );
@@ -160,7 +160,7 @@ function checkTime({ timestamp }: Claim, options: VerifyOptions): SigV4Error | u
 }
 
 /** Seconds since 1970 of `YYYYMMDDTHHMMSSZ`; undefined for anything else, impossible dates included. */
-function parseTimestamp(text: string): number | undefined {
+export function parseTimestamp(text: string): number | undefined {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text);
   if (match === null) return undefined;
   const [year = 0, month = 0, ...rest] = match.slice(1).map(Number);
@@ -177,7 +177,10 @@ function checkCredentialForm({ credential }: Claim): SigV4Error | undefined {
 }
 
 /** The scope must be this region, service and day; all that is wrong is said at once. */
-function checkScope({ scope, terminator, timestamp }: Claim, options: VerifyOptions): SigV4Error | undefined {
+export function checkScope(
+  { scope, terminator, timestamp }: Pick<Claim, "scope" | "terminator" | "timestamp">,
+  options: VerifyOptions,
+): SigV4Error | undefined {
   const day = timestamp.slice(0, 8);
   let message = "";
   if (options.region !== "any" && scope.region !== options.region) {
@@ -198,7 +201,11 @@ function checkScope({ scope, terminator, timestamp }: Claim, options: VerifyOpti
 }
 
 /** The token must be exactly the credential's: none where it has none. */
-function checkToken(credential: Credential, token: string | undefined, now: Date): SigV4Error | undefined {
+export function checkToken(
+  credential: Credential,
+  token: string | undefined,
+  now: Date,
+): SigV4Error | undefined {
   const expected = credential.sessionToken;
   const same =
     expected === undefined || token === undefined ? expected === token : equalInConstantTime(expected, token);
@@ -251,6 +258,6 @@ function matchSignature(head: RequestHead, claim: Claim, material: Material): Ma
 }
 
 /** Hashing first makes the lengths equal, so that only the outcome shows. */
-function equalInConstantTime(a: string, b: string): boolean {
+export function equalInConstantTime(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(sha256Hex(wireBytes(a))), Buffer.from(sha256Hex(wireBytes(b))));
 }

@@ -69,12 +69,12 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
   const report = (message: string): void => onProblem(message);
   let tellOfDownload: (text: string) => void = tell;
   const endpoints = endpointsOf(settings);
-  const { keys, own, file: keyFile } = loadKeys(settings, process.env, report);
+  const { keys, own, files: keyFiles } = loadKeys(settings, process.env, report);
   const isTerminal = process.stdout.isTTY === true;
   // Nobody could learn such a pair where the greeting must not tell it.
   if (own?.place.kind === "nowhere" && !isTerminal) throw notKept(own.place.reason);
   const tls = tlsOf(settings, report);
-  const files = [...(keyFile ? [keyFile] : []), ...(tls?.files ?? [])];
+  const files = [...keyFiles, ...(tls?.files ?? [])];
   // The models are loaded in threads of their own, and the server's modules meanwhile.
   const models = new Models(settings, endpoints, {
     env: process.env,

@@ -6,6 +6,7 @@ import { FakeGenerator } from "../../../test/support/fake-generator.ts";
 import {
   aFront,
   CREDENTIAL,
+  NOW,
   PATH,
   post,
   STREAM_PATH,
@@ -13,7 +14,8 @@ import {
   signedHeaders,
 } from "../../../test/support/front.ts";
 import { DEFAULT_SETTINGS } from "../../settings.ts";
-import { authorize, type Caller } from "./authentication.ts";
+import { makeBearerToken } from "../../sigv4/index.ts";
+import { authorize, type Caller, type Keys } from "./authentication.ts";
 import { apiKeyFile } from "./key-files.ts";
 
 const { accessKeyId } = CREDENTIAL;
@@ -118,4 +120,23 @@ test("a signature that does not match is explained only where the operator wants
     const unknown = await post(app, { input: "" }, { credential: { ...credential, accessKeyId: "NOBODY" } });
     assert.doesNotMatch(unknown.json().message, /Canonical/);
   }
+});
+
+test("any takes signatures, tokens of key pairs and API keys, and nothing else", async () => {
+  const sha256 = createHash("sha256").update("gpt2_secret").digest("hex");
+  const keys: Keys = {
+    keyPair: (id) => (id === CREDENTIAL.accessKeyId ? { ...CREDENTIAL, endpoints: "*" } : undefined),
+    apiKey: (digest) => (digest === sha256 ? { id: "team", sha256, endpoints: "*" } : undefined),
+  };
+  const { app } = aFront({ auth: "any" }, { keys });
+  const body = '{"input": "a"}';
+  const ask = async (headers: Record<string, string>): Promise<number> =>
+    (await app.inject({ method: "POST", url: PATH, payload: body, headers })).statusCode;
+  const made = makeBearerToken({ credential: CREDENTIAL, region: "us-east-1", now: NOW, expiresSeconds: 9 });
+  assert.equal(await ask(signedHeaders(body)), 200);
+  assert.equal(await ask({ authorization: `Bearer ${made}` }), 200);
+  assert.equal(await ask({ authorization: "Bearer gpt2_secret" }), 200);
+  for (const authorization of ["Bearer other", `Bearer ${made}A`, "Basic eDp5", "Bearer "])
+    assert.equal(await ask({ authorization }), 403, authorization);
+  assert.equal(await ask({}), 403);
 });

@@ -4,7 +4,13 @@
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Settings } from "../../settings.ts";
-import { type Credential, type Refused, verifyHead } from "../../sigv4/index.ts";
+import {
+  BEARER_TOKEN_PREFIX,
+  type Credential,
+  type Refused,
+  verifyBearerToken,
+  verifyHead,
+} from "../../sigv4/index.ts";
 import { AwsError } from "../http/http-errors.ts";
 
 /** Names of the endpoints that may be invoked. "*" stands for all; that something is missing never does. */
@@ -45,12 +51,45 @@ export interface Keys {
 export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date): Authenticate {
   switch (settings.auth) {
     case "sigv4":
-      return (request) => bySignature(request, settings, keys, now());
+      return (request) =>
+        isTokenOfPair(request)
+          ? byToken(request, settings, keys, now())
+          : bySignature(request, settings, keys, now());
     case "bearer":
       return (request) => byApiKey(request, keys);
+    case "any":
+      return (request) => {
+        if (isTokenOfPair(request)) return byToken(request, settings, keys, now());
+        return bearerOf(request) === undefined
+          ? bySignature(request, settings, keys, now())
+          : byApiKey(request, keys);
+      };
     case "none":
       return () => () => ({ keyId: "", endpoints: "*" });
   }
+}
+
+/** What stands behind `Bearer`; undefined where the header has another form. */
+function bearerOf({ headers }: FastifyRequest): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? "")?.[1];
+}
+
+function isTokenOfPair(request: FastifyRequest): boolean {
+  return bearerOf(request)?.startsWith(BEARER_TOKEN_PREFIX) ?? false;
+}
+
+/** A token that a client made of a key pair: the form of the header tells it, whatever the route. */
+function byToken(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Identify {
+  const verdict = verifyBearerToken(bearerOf(request) ?? "", {
+    credentials: keyPair,
+    region: settings.region,
+    service: "sagemaker",
+    now,
+    clockSkewSeconds: settings.clockSkewSeconds,
+  });
+  if (!verdict.ok) throw refusal(verdict, settings);
+  const { accessKeyId, endpoints } = verdict.credential;
+  return () => ({ keyId: accessKeyId, endpoints });
 }
 
 function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Identify {
@@ -90,7 +129,7 @@ function byApiKey(request: FastifyRequest, { apiKey }: Keys): Identify {
   const header = request.headers.authorization;
   if (header === undefined)
     throw forbidden("MissingAuthenticationTokenException", "Missing Authentication Token");
-  const [, token = ""] = /^Bearer +(\S+) *$/i.exec(header) ?? [];
+  const token = bearerOf(request) ?? "";
   // The digest is looked up, not the key: how long that takes tells nothing about a key.
   const found = token === "" ? undefined : apiKey(createHash("sha256").update(token).digest("hex"));
   if (found !== undefined) return () => ({ keyId: found.id, endpoints: found.endpoints });

@@ -115,7 +115,8 @@ test("a pair of the environment counts beside a file's, until the file says some
   const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: "of the environment" };
   write({ keys: [OTHER] });
   const settings = { ...DEFAULT_SETTINGS, credentialsFile: path };
-  const { keys, file } = loadKeys(settings, env, () => {});
+  const { keys, files } = loadKeys(settings, env, () => {});
+  const [file] = files;
   assert.equal(keys.keyPair(accessKeyId)?.secretAccessKey, "of the environment");
   assert.equal(keys.keyPair("OTHER")?.secretAccessKey, secretAccessKey);
   assert.equal(keys.keyPair("NOBODY"), undefined);

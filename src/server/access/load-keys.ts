@@ -12,8 +12,8 @@ export interface LoadedKeys {
   readonly keys: Keys;
   /** The one key pair of the environment or of the user's cache; undefined: keys come from a file, or none are needed. */
   readonly own?: LoadedCredential;
-  /** The file that the keys come from, if they do. */
-  readonly file?: WatchedFile<unknown>;
+  /** The files that keys come from. */
+  readonly files: readonly WatchedFile<unknown>[];
 }
 
 const NO_KEYS: Keys = { keyPair: () => undefined, apiKey: () => undefined };
@@ -29,25 +29,40 @@ export function loadKeys(
 ): LoadedKeys {
   const { auth, credentialsFile, keyFileGraceMs } = settings;
   const options = { keyFileGraceMs, onProblem };
+  const pairs = (): LoadedKeys =>
+    credentialsFile === ""
+      ? onePair(loadCredential(env))
+      : filePairs(keyPairFile(credentialsFile, options), credentialFrom(env));
   switch (auth) {
     case "none":
       refusePublic(settings);
-      return { keys: NO_KEYS };
-    case "bearer": {
-      const file = apiKeyFile(requireApiKeys(settings), options);
-      return { keys: { ...NO_KEYS, apiKey: (sha256) => file.content.get(sha256) }, file };
-    }
-    case "sigv4": {
-      if (credentialsFile === "") return onePair(loadCredential(env));
-      const file = keyPairFile(credentialsFile, options);
-      return filePairs(file, credentialFrom(env));
+      return { keys: NO_KEYS, files: [] };
+    case "bearer":
+      return apiKeys(apiKeyFile(requireApiKeys(settings), options));
+    case "sigv4":
+      return pairs();
+    case "any": {
+      const [ofPairs, ofKeys] = [pairs(), apiKeys(apiKeyFile(requireApiKeys(settings), options))];
+      return {
+        ...ofPairs,
+        keys: { keyPair: ofPairs.keys.keyPair, apiKey: ofKeys.keys.apiKey },
+        files: [...ofPairs.files, ...ofKeys.files],
+      };
     }
   }
 }
 
+function apiKeys(file: ReturnType<typeof apiKeyFile>): LoadedKeys {
+  return { keys: { ...NO_KEYS, apiKey: (sha256) => file.content.get(sha256) }, files: [file] };
+}
+
 function onePair(own: LoadedCredential): LoadedKeys {
   const pair = { ...own.credential, endpoints: "*" } as const;
-  return { keys: { ...NO_KEYS, keyPair: (id) => (id === pair.accessKeyId ? pair : undefined) }, own };
+  return {
+    keys: { ...NO_KEYS, keyPair: (id) => (id === pair.accessKeyId ? pair : undefined) },
+    own,
+    files: [],
+  };
 }
 
 /**
@@ -56,7 +71,7 @@ function onePair(own: LoadedCredential): LoadedKeys {
  */
 function filePairs(file: ReturnType<typeof keyPairFile>, credential: Credential | undefined): LoadedKeys {
   if (credential === undefined) {
-    return { keys: { ...NO_KEYS, keyPair: (id) => file.content.get(id) }, file };
+    return { keys: { ...NO_KEYS, keyPair: (id) => file.content.get(id) }, files: [file] };
   }
   const pair = { ...credential, endpoints: "*" } as const;
   let stoodInFile = file.content.has(pair.accessKeyId);
@@ -65,13 +80,17 @@ function filePairs(file: ReturnType<typeof keyPairFile>, credential: Credential 
     stoodInFile ||= content.has(pair.accessKeyId);
     return id === pair.accessKeyId && !stoodInFile ? pair : content.get(id);
   };
-  return { keys: { ...NO_KEYS, keyPair }, own: { credential, place: { kind: "environment" } }, file };
+  return {
+    keys: { ...NO_KEYS, keyPair },
+    own: { credential, place: { kind: "environment" } },
+    files: [file],
+  };
 }
 
-function requireApiKeys({ apiKeysFile }: Settings): string {
+function requireApiKeys({ auth, apiKeysFile }: Settings): string {
   if (apiKeysFile !== "") return apiKeysFile;
-  const message =
-    "--auth bearer needs --api-keys-file; `gpt2-api api-key` makes a key and its entry in that file";
+  const how = "`gpt2-api api-key` makes a key and its entry in that file";
+  const message = `--auth ${auth} needs --api-keys-file; ${how}`;
   throw new GptError("invalid_config", message);
 }
 

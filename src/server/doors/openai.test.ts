@@ -8,6 +8,7 @@ import { loadGenerator } from "../../generator/load-generator.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
 import type { LogprobLists } from "../../request/logprob-lists.ts";
 import { DEFAULT_SETTINGS } from "../../settings.ts";
+import { makeBearerToken } from "../../sigv4/index.ts";
 import { createContainerApp } from "./container.ts";
 
 const generator = await loadGenerator({
@@ -316,6 +317,23 @@ test("callers are known by their signature, and see what their key allows", asyn
   assert.deepEqual([hidden.statusCode, hidden.json().error.code], [403, "access_denied"]);
   const nobody = await front.inject({ method: "POST", url: PATH, payload: "{}" });
   assert.deepEqual([nobody.statusCode, nobody.json().error.code], [401, null]);
+  const authorization = `Bearer ${makeBearerToken({ credential: CREDENTIAL, region: "us-east-1", now: NOW, expiresSeconds: 60 })}`;
+  const withToken = (model: string) =>
+    front.inject({
+      method: "POST",
+      url: PATH,
+      headers: { authorization },
+      payload: JSON.stringify({ model, prompt: "a" }),
+    });
+  assert.deepEqual(
+    [(await withToken("gpt-2")).statusCode, (await withToken("hidden")).statusCode],
+    [200, 403],
+  );
+  const ended = aFront({}, { generators, now: () => new Date(NOW.getTime() + 61_000) }).app;
+  assert.equal(
+    (await ended.inject({ url: "/v1/models", headers: { authorization } })).json().error.code,
+    "invalid_api_key",
+  );
   const wrong = await front.inject({ url: "/v1/models", headers: { authorization: "Bearer x" } });
   assert.deepEqual([wrong.statusCode, wrong.json().error.code], [401, "invalid_api_key"]);
 });

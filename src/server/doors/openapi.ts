@@ -25,7 +25,7 @@ export interface ServerFacts {
   readonly limits: ParameterLimits;
 }
 
-/** How callers show who they are, by the setting. */
+/** How callers show who they are. */
 const SECURITY_SCHEMES = {
   sigv4: {
     type: "apiKey",
@@ -33,12 +33,21 @@ const SECURITY_SCHEMES = {
     name: "Authorization",
     description: "AWS Signature Version 4 for the service `sagemaker`.",
   },
+  token: { type: "http", scheme: "bearer", description: "A token made of a key pair: `gpt2-api token`." },
   bearer: { type: "http", scheme: "bearer", description: "An API key of this server." },
-} as const satisfies Partial<Record<Settings["auth"], Json>>;
+} as const satisfies Record<string, Json>;
+
+/** Which of them do, by the setting. */
+const SCHEMES_OF: Readonly<Record<Settings["auth"], readonly (keyof typeof SECURITY_SCHEMES)[]>> = {
+  sigv4: ["sigv4", "token"],
+  bearer: ["bearer"],
+  any: ["sigv4", "token", "bearer"],
+  none: [],
+};
 
 /** Plain JSON. */
 export function openApi({ door, baseUrl, auth, limits }: ServerFacts): Json {
-  const scheme = door === "container" || auth === "none" ? undefined : auth;
+  const schemes = door === "container" ? [] : SCHEMES_OF[auth];
   const { $schema: _, ...request } = z.toJSONSchema(requestSchema(limits), { io: "input" });
   return {
     openapi: "3.1.0",
@@ -50,13 +59,13 @@ export function openApi({ door, baseUrl, auth, limits }: ServerFacts): Json {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: baseUrl === undefined ? [] : [{ url: baseUrl }],
-    security: scheme === undefined ? [] : [{ [scheme]: [] }],
+    security: schemes.map((scheme) => ({ [scheme]: [] })),
     paths: paths(door, limits),
     components: {
       schemas: { GenerationRequest: request, Texts: texts(), Error: error() },
       responses: { Error: errorResponse() },
       parameters: parameters(),
-      securitySchemes: scheme === undefined ? {} : { [scheme]: SECURITY_SCHEMES[scheme] },
+      securitySchemes: Object.fromEntries(schemes.map((scheme) => [scheme, SECURITY_SCHEMES[scheme]])),
     },
   };
 }

@@ -125,8 +125,12 @@ test("the description has the routes of its door, and what the server asks of it
   }
   for (const auth of ["sigv4", "bearer"] as const) {
     const { security, components, paths } = describe("runtime", auth);
-    assert.deepEqual(security, [{ [auth]: [] }]);
-    assert.deepEqual(Object.keys(components.securitySchemes), [auth]);
+    const schemes = auth === "sigv4" ? ["sigv4", "token"] : ["bearer"];
+    assert.deepEqual(
+      security,
+      schemes.map((scheme) => ({ [scheme]: [] })),
+    );
+    assert.deepEqual(Object.keys(components.securitySchemes), schemes);
     assert.deepEqual(paths["/ping"].get.security, []);
     assert.equal(paths["/endpoints/{EndpointName}/invocations"].post.security, undefined);
   }
