@@ -174,7 +174,10 @@ export class TextGenerator implements Generator {
 
   /** What the engine is asked: with the length of this prompt, and what it needs to find stop strings. */
   #resolved(params: GenerationParams, promptLength: number): DecodingParams {
-    const decoding = { ...params.decoding, maxLength: this.#maxLength(params, promptLength) };
+    const decoding = withMinLength(
+      { ...params.decoding, maxLength: this.#maxLength(params, promptLength) },
+      (params.minLength ?? 0) - promptLength,
+    );
     const { stopStrings = [] } = params;
     const biased = [...(decoding.penalties?.logitBias?.keys() ?? [])];
     this.#refuseOutside(biased, "logit_bias names", "logit_bias");
@@ -214,6 +217,13 @@ export class TextGenerator implements Generator {
     }
     return maxLength;
   }
+}
+
+/** So many new tokens at least, if that is more than is asked for anyway. */
+function withMinLength(decoding: DecodingParams, count: number): DecodingParams {
+  const { ending } = decoding;
+  if (count <= (ending?.minNewTokens ?? 0)) return decoding;
+  return { ...decoding, ending: { ...ending, minNewTokens: count } };
 }
 
 /** The `count` hypotheses with the highest mean log-probability of a new token, best first, the earlier one on a tie. */

@@ -14,6 +14,8 @@ export interface GenerationParams {
   readonly maxNewTokens?: number;
   /** Fewer new tokens are right where the model's context ends before. Default: such a request is refused. */
   readonly fitsContext?: boolean;
+  /** No end-of-text before a sequence has so many tokens, the prompt's included. Default: `decoding.ending` alone counts. */
+  readonly minLength?: number;
   /** Only the last so many tokens of the prompt are given to the model. Default: all. */
   readonly truncatePrompt?: number;
   /** Texts that end a sequence, at most 64 of at most 256 bytes; none is empty. */

@@ -7,6 +7,7 @@ import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/htt
 import { AwsError, toContainerError } from "../http/http-errors.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
 import { attributesHeader, parseEnvelope, RESPONSE_TYPES, type ResponseType } from "./envelope.ts";
+import { huggingFaceEvents } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
 import { OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { addRoutes, allowedMethods, EVERYBODY } from "./routes.ts";
@@ -61,11 +62,12 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
       type: envelope.accept,
       headers: attributesHeader(envelope),
       frames: envelope.accept === "application/json" ? undefined : chunksOfLines(onFailure),
+      growing: huggingFaceEvents(request),
       unreadBytesMax: settings.unreadBytesMax,
     });
   };
   const { CreateCompletion, ListModels } = new OpenAiRoutes({
-    endpoints: { allowed: () => [NAME], model: () => model, admit: () => model },
+    endpoints: { first: NAME, allowed: () => [NAME], model: () => model, admit: () => model },
     unreadBytesMax: settings.unreadBytesMax,
   }).handlers();
   const handlers = {

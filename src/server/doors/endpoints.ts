@@ -6,6 +6,8 @@ import type { ServedModel } from "./served-model.ts";
 export interface Endpoints {
   /** Names of those that the caller may invoke, in order. */
   allowed(request: FastifyRequest): readonly string[];
+  /** The name of the first. */
+  readonly first: string;
   /** Any endpoint's model, whoever asks. */
   model(name: string): ServedModel | undefined;
   /**

@@ -4,10 +4,13 @@ import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { GptError } from "../../errors.ts";
 import { answerOf } from "../../request/answer.ts";
+import { type Fields, readJsonBody } from "../../request/body.ts";
+import { invalidField } from "../../request/fields.ts";
 import type { GenerationParams, TokenForm } from "../../request/generation.ts";
-import { sendJson } from "../http/http-app.ts";
+import { bodyOf, sendJson } from "../http/http-app.ts";
 import { type AnswerFrames, pieceWriter, sendStream, writePieces } from "./answer-stream.ts";
 import type { ResponseType } from "./envelope.ts";
+import { answerHuggingFace } from "./huggingface.ts";
 import type { ServedModel } from "./served-model.ts";
 
 /** How an invocation is answered. */
@@ -17,6 +20,8 @@ export interface AnswerForm {
   readonly headers: OutgoingHttpHeaders;
   /** Sent while it grows, in these frames; undefined: sent whole, which only a JSON list is. */
   readonly frames: AnswerFrames | undefined;
+  /** The frames of an answer whose body asks for a stream where the operation does not. */
+  readonly growing: AnswerFrames;
   /** Bytes that may wait for a caller who reads more slowly than they come. */
   readonly unreadBytesMax: number;
 }
@@ -29,9 +34,16 @@ export async function answerInvocation(
   model: ServedModel,
   request: FastifyRequest,
   reply: FastifyReply,
-  { type, frames, unreadBytesMax, ...form }: AnswerForm,
+  { type, frames, growing, unreadBytesMax, ...form }: AnswerForm,
 ): Promise<FastifyReply | undefined> {
-  const params = await model.parse(request);
+  const fields = await readBody(request);
+  if (isHuggingFace(fields)) {
+    return answerHuggingFace(model, request, reply, {
+      ...{ fields, place: { echoes: true, ...(frames && { isStreamed: true }) } },
+      ...{ type, frames: frames ?? growing, headers: form.headers, unreadBytesMax },
+    });
+  }
+  const params = model.parse(fields);
   const tokenForm = (id: number): TokenForm => model.token(id);
   const headers = { ...form.headers, "x-gpt2-seed": String(params.decoding.seed) };
   if (frames !== undefined) refuseUnstreamed(params, type);
@@ -63,4 +75,32 @@ function refuseUnstreamed({ tellsLogprobs, keepBest }: GenerationParams, type: R
     const message = "best_of must equal num_return_sequences where an answer is sent while it grows";
     throw new GptError("invalid_field", message);
   }
+}
+
+/** The body that was received, which the request then holds no longer: it may be large. */
+function readBody(request: FastifyRequest): Promise<Fields> {
+  const bytes = bodyOf(request);
+  request.body = undefined;
+  return readJsonBody(bytes);
+}
+
+const INPUTS = ["input", "inputs", "prompt", "messages"];
+
+/** Whether a body is one of Hugging Face's. @throws GptError for a body that is of several kinds, or of another */
+function isHuggingFace(fields: Fields): boolean {
+  const named = INPUTS.filter((name) => Object.hasOwn(fields, name));
+  if (named.length > 1) {
+    throw invalidField(
+      named[1] as string,
+      `${named.join(" and ")} are of different dialects; send one of them`,
+    );
+  }
+  const [kind] = named;
+  if (kind === "prompt" || kind === "messages") {
+    throw invalidField(
+      kind,
+      `${kind} is OpenAI's: send it to /v1/completions as "prompt", or here as "input"`,
+    );
+  }
+  return kind === "inputs";
 }

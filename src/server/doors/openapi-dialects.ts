@@ -1,5 +1,6 @@
 // What the OpenAPI description says of the routes of other dialects. Their bodies are made from the same schemas that check them.
 import { z } from "zod";
+import { parametersSchema } from "../../dialects/huggingface/generation-request.ts";
 import { completionSchema } from "../../dialects/openai/completion-request.ts";
 import { PROMPTS_EXPECTED } from "../../dialects/openai/prompts.ts";
 
@@ -21,6 +22,28 @@ export function openAiOperations(limits: { maxNumReturnSequences: number; maxNum
       requestBody: body({ tokens: { type: "array", items: { type: "integer" } } }),
       responses: answers("A text."),
     },
+  } as const;
+}
+
+/** TGI's, by operation. */
+export function tgiOperations(limits: {
+  contextLength: number;
+  maxNumReturnSequences: number;
+  maxNumBeams: number;
+}) {
+  const { $schema: _, ...parameters } = z.toJSONSchema(parametersSchema(limits), { io: "input" });
+  const text = { type: "string" };
+  const inputs = { anyOf: [text, { type: "array", items: text }] };
+  const operation = (description: string): Json => ({
+    requestBody: body({ inputs, parameters, stream: { type: "boolean" } }),
+    responses: answers(description),
+  });
+  return {
+    TgiCompat: operation("A list of texts, or a stream."),
+    TgiGenerate: operation("A text."),
+    TgiGenerateStream: operation("A stream of tokens."),
+    TgiInfo: { responses: answers("Facts about the model.") },
+    TgiHealth: { responses: answers("Nothing: the model is ready.") },
   } as const;
 }
 

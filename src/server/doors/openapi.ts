@@ -5,7 +5,7 @@ import { type ParameterLimits, requestSchema } from "../../request/params.ts";
 import { DEFAULT_SETTINGS, ENDPOINT_NAME, ENDPOINT_NAME_MAX, type Settings } from "../../settings.ts";
 import { STATUS } from "../http/http-errors.ts";
 import { HEADER_LIMITS, RESPONSE_TYPES } from "./envelope.ts";
-import { openAiOperations } from "./openapi-dialects.ts";
+import { openAiOperations, tgiOperations } from "./openapi-dialects.ts";
 import { type OperationOf, routesOf } from "./routes.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -74,6 +74,7 @@ type Operations = { readonly [D in CallersDoor]: Readonly<Record<OperationOf<D>,
 
 /** What is said of an operation beside its route; undefined: it is not offered. */
 function operationsOf({
+  contextLength,
   maxNumReturnSequences = DEFAULT_SETTINGS.maxNumReturnSequences,
   maxNumBeams = DEFAULT_SETTINGS.maxNumBeams,
 }: ParameterLimits): Operations {
@@ -86,6 +87,7 @@ function operationsOf({
       InvokeEndpointAsync: undefined,
       Ping: ping(),
       ...openAi,
+      ...tgiOperations({ contextLength, maxNumReturnSequences, maxNumBeams }),
     },
     container: {
       CreateCompletion,

@@ -43,6 +43,9 @@ const PAYLOADS: Readonly<Record<string, string>> = {
   CreateCompletion: '{"prompt":"a"}',
   Tokenize: '{"prompt":"a"}',
   Detokenize: '{"tokens":[65]}',
+  TgiCompat: '{"inputs":"a"}',
+  TgiGenerate: '{"inputs":"a"}',
+  TgiGenerateStream: '{"inputs":"a"}',
 };
 const payloadOf = (operation: string): string => PAYLOADS[operation] ?? PAYLOAD;
 /** Refused by name. */

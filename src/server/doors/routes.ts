@@ -13,7 +13,7 @@ export interface Route {
   /** The same below an endpoint. */
   readonly alsoAt?: string | undefined;
   /** The body and errors that it knows. Default: SageMaker's. */
-  readonly dialect?: "openai";
+  readonly dialect?: "openai" | "tgi";
   /** What it does, for people. */
   readonly summary: string;
   /** Anybody may ask, whatever the server asks of its callers otherwise. */
@@ -80,6 +80,46 @@ const OPENAI = {
   },
 } as const satisfies Readonly<Record<string, Route>>;
 
+/** What the clients of Hugging Face's TGI use, at the root for the first endpoint, and below an endpoint. */
+const TGI = {
+  TgiCompat: {
+    method: "POST",
+    path: "/",
+    alsoAt: "/endpoints/{EndpointName}",
+    summary: "Completes a text, whole or while it grows, as TGI does.",
+    dialect: "tgi",
+  },
+  TgiGenerate: {
+    method: "POST",
+    path: "/generate",
+    alsoAt: "/endpoints/{EndpointName}/generate",
+    summary: "Completes a text, as TGI does.",
+    dialect: "tgi",
+  },
+  TgiGenerateStream: {
+    method: "POST",
+    path: "/generate_stream",
+    alsoAt: "/endpoints/{EndpointName}/generate_stream",
+    summary: "Completes a text and answers while it grows, as TGI does.",
+    dialect: "tgi",
+  },
+  TgiInfo: {
+    method: "GET",
+    path: "/info",
+    alsoAt: "/endpoints/{EndpointName}/info",
+    summary: "Tells about a model, as TGI does.",
+    dialect: "tgi",
+  },
+  TgiHealth: {
+    method: "GET",
+    path: "/health",
+    alsoAt: "/endpoints/{EndpointName}/health",
+    summary: "Tells whether a model is ready.",
+    dialect: "tgi",
+    isForEverybody: true,
+  },
+} as const satisfies Readonly<Record<string, Route>>;
+
 /** The routes of each door, by the name of the operation, which the log and the metrics tell too. */
 export const ROUTES = {
   /** What callers of the SageMaker Runtime use. */
@@ -106,6 +146,7 @@ export const ROUTES = {
       isForEverybody: true,
     },
     ...OPENAI,
+    ...TGI,
   },
   /** What SageMaker calls inside an image; the platform stands before it and asks who is calling. */
   container: {

@@ -223,7 +223,7 @@ test("a compressed body is refused", async () => {
 
 test("what is not there is a JSON error too", async () => {
   const { app } = aFront();
-  assertError(await send(app, { method: "GET", url: "/" }), 404, "UnknownOperationException");
+  assertError(await send(app, { method: "GET", url: "/nothing" }), 404, "UnknownOperationException");
   assertError(
     await send(app, { method: "POST", url: `${PATH}/`, payload: "{}" }),
     404,

@@ -36,6 +36,7 @@ import {
   VARIANT,
 } from "./envelope.ts";
 import { exceptionFrame, payloadPart } from "./event-stream.ts";
+import { HuggingFaceRoutes, huggingFaceEvents, isTgi, toTgiError } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
 import { fingerprintHeader, OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { addRoutes, allowedMethods, type CallerChecks, type RoutedRequest } from "./routes.ts";
@@ -70,7 +71,9 @@ export function createApp(options: AppOptions): FastifyInstance {
     toError: (error, request) =>
       isOpenAiPath(request.url)
         ? toOpenAiError(error, request, front.model(request.record.endpoint ?? ""))
-        : toAwsError(error, contextOf(request, settings)),
+        : isTgi(request)
+          ? toTgiError(error, request)
+          : toAwsError(error, contextOf(request, settings)),
   });
   const front = new RuntimeFront(options, app.log);
   const handlers = {
@@ -79,6 +82,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       front.invoke(request, reply, STREAMED),
     InvokeEndpointAsync: refuseAsync,
     Ping: (_request: RoutedRequest, reply: FastifyReply) => front.ping(reply),
+    ...new HuggingFaceRoutes({ endpoints: front, unreadBytesMax: settings.unreadBytesMax }).handlers(),
     ...new OpenAiRoutes({ endpoints: front, unreadBytesMax: settings.unreadBytesMax }).handlers(),
   };
   addRoutes(app, "runtime", handlers, front);
@@ -90,6 +94,10 @@ async function refuseAsync(): Promise<never> {
     "UnknownOperationException",
     "InvokeEndpointAsync is not offered by this server; use InvokeEndpoint",
   );
+}
+
+function isSigned({ headers }: FastifyRequest): boolean {
+  return headers.authorization?.startsWith("AWS4-") ?? false;
 }
 
 /** Paths on which OpenAI's clients are answered, whatever stands there. */
@@ -175,6 +183,8 @@ class RuntimeFront implements CallerChecks, Endpoints {
       type: envelope.accept,
       headers: { ...responseHeaders(envelope, operation), ...fingerprintHeader(model) },
       frames: operation.isStreamed ? this.#eventFrames(request) : undefined,
+      // Clients that sign decode the frames of AWS; the others know server-sent events.
+      growing: isSigned(request) ? this.#eventFrames(request) : huggingFaceEvents(request),
       unreadBytesMax: this.#settings.unreadBytesMax,
     });
   }
@@ -182,6 +192,10 @@ class RuntimeFront implements CallerChecks, Endpoints {
   allowed(request: FastifyRequest): readonly string[] {
     const { endpoints } = this.#callers.get(request) as Caller;
     return [...this.#models.keys()].filter((name) => endpoints === "*" || endpoints.has(name));
+  }
+
+  get first(): string {
+    return this.#models.keys().next().value ?? "";
   }
 
   model(name: string): ServedModel | undefined {

@@ -2,7 +2,7 @@
 // leaves. The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
 import { randomInt } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import { readJsonBody } from "../../request/body.ts";
+import type { Fields } from "../../request/body.ts";
 import type {
   GenerateOptions,
   Generation,
@@ -13,7 +13,6 @@ import type {
 } from "../../request/generation.ts";
 import { type ParseOptions, parseGenerationParams } from "../../request/params.ts";
 import type { Settings } from "../../settings.ts";
-import { bodyOf } from "../http/http-app.ts";
 
 const SEEDS = 2 ** 32;
 
@@ -85,10 +84,8 @@ export class ServedModel {
   }
 
   /** @throws GptError for a body that is refused. The model must be loaded. */
-  async parse(request: FastifyRequest): Promise<GenerationParams> {
-    const body = bodyOf(request);
-    request.body = undefined; // It may be large, and the request lives until it is answered.
-    return parseGenerationParams(await readJsonBody(body), this.#required.options);
+  parse(fields: Fields): GenerationParams {
+    return parseGenerationParams(fields, this.#required.options);
   }
 
   /** Generates for one request of the core; see `generateAll`. */

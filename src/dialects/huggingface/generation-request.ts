@@ -1,0 +1,319 @@
+// The body of Hugging Face's text generation, `{"inputs", "parameters"}`, as TGI, the pipeline of transformers and their clients
+// send it: checked, and turned into one request of the core for each input. How the answer looks is `generation-answer.ts`'s business.
+import { z } from "zod";
+import type { DecodingParams, Search } from "../../decoding/decoding-params.ts";
+import { GptError } from "../../errors.ts";
+import type { Fields } from "../../request/body.ts";
+import { invalidField, missingField, parseFields } from "../../request/fields.ts";
+import type { GenerationParams } from "../../request/generation.ts";
+import { LOGPROBS_MAX, SEARCH_FIELDS, STOPS_MAX, searchExtras } from "../../request/search-fields.ts";
+import { describeValue, nearest, quote } from "../../wording.ts";
+
+export interface HuggingFaceLimits {
+  readonly contextLength: number;
+  readonly maxNumReturnSequences: number;
+  readonly maxNumBeams: number;
+  /** An integer from 0 to 2^32 − 1; called when the request names no seed. */
+  readonly randomSeed: () => number;
+}
+
+/** What the place of a request decides. */
+export interface HuggingFacePlace {
+  /** Whether texts begin with the input unless the request says so: the pipeline does it, TGI's routes do not. */
+  readonly echoes: boolean;
+  /** Undefined: as the body says. */
+  readonly isStreamed?: boolean;
+  /** One text is answered, not a list. */
+  readonly isSingle?: boolean;
+}
+
+/** A request that was read. */
+export interface HuggingFaceRequest {
+  readonly requests: readonly GenerationParams[];
+  readonly seed: number;
+  /** A list of inputs is answered with a list of lists. */
+  readonly isList: boolean;
+  readonly isStreamed: boolean;
+  readonly isSampled: boolean;
+  readonly tellsDetails: boolean;
+  readonly tellsPrompt: boolean;
+  /** The most likely tokens that each token's place tells; undefined: none. */
+  readonly numTop: number | undefined;
+}
+
+const DEFAULT_NEW_TOKENS = 256;
+const INPUTS_MAX = 128;
+const SEEDS = 2 ** 32;
+
+const count = z.int().min(1);
+const text = SEARCH_FIELDS.stop;
+
+/** What ends a text and what the answer tells; their ranges depend on nothing. */
+const ENDINGS_AND_ANSWER = {
+  min_new_tokens: z.int().min(0).default(0).describe("No end-of-text before so many new tokens."),
+  min_length: z.int().min(0).default(0).describe("The same, the input's tokens included."),
+  stop: text,
+  stop_sequence: text,
+  stop_sequences: text,
+  stop_strings: text,
+  seed: z.int().min(Number.MIN_SAFE_INTEGER).optional().describe("Modulo 2^32; -1 takes a fresh one."),
+  return_full_text: z.boolean().optional().describe("The texts begin with the input."),
+  details: z.boolean().default(false).describe("Answers tell their tokens."),
+  decoder_input_details: z.boolean().default(false).describe("They tell the input's tokens too."),
+  top_n_tokens: z
+    .int()
+    .min(0)
+    .max(LOGPROBS_MAX)
+    .optional()
+    .describe("And the most likely ones at each place."),
+};
+
+/** The schema of `parameters`; exportable as JSON Schema. */
+export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) {
+  const { contextLength, maxNumReturnSequences, maxNumBeams } = limits;
+  const { repetition_penalty, frequency_penalty, min_p } = SEARCH_FIELDS;
+  return z.object({
+    max_new_tokens: count
+      .max(contextLength)
+      .optional()
+      .describe(`Largest number of new tokens; ${DEFAULT_NEW_TOKENS}, or what fits, unless sent.`),
+    max_length: count.max(contextLength).optional().describe("The same, the input's tokens included."),
+    do_sample: z.boolean().optional().describe("Draws tokens; unless sent, whether a filter was sent."),
+    temperature: z
+      .number()
+      .min(0)
+      .max(100)
+      .optional()
+      .describe("Divides the logits; 0 takes the likeliest token."),
+    top_k: z
+      .int()
+      .min(0)
+      .optional()
+      .describe("Keeps so many tokens; 50 where tokens are drawn. 0 keeps all."),
+    top_p: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe("Keeps the most likely tokens that hold so much probability."),
+    typical_p: z.literal(1).optional().meta({ "x-expected": "1" }).describe("Only 1, which has no effect."),
+    no_repeat_ngram_size: z.int().min(0).default(0).describe("No run of this many tokens occurs twice."),
+    num_beams: count.max(maxNumBeams).default(1).describe("Above 1: beam search with so many texts."),
+    length_penalty: z
+      .number()
+      .default(1)
+      .describe("Beam search: the power of its length that divides a score."),
+    early_stopping: z
+      .boolean()
+      .default(false)
+      .describe("Beam search: ends as soon as there are enough texts."),
+    num_return_sequences: count.max(maxNumReturnSequences).default(1).describe("Texts for each input."),
+    best_of: count
+      .max(maxNumReturnSequences)
+      .default(1)
+      .describe("So many texts are drawn, and the best is answered."),
+    truncate: count
+      .max(contextLength)
+      .optional()
+      .describe("Only the last so many tokens of the input are read."),
+    ...ENDINGS_AND_ANSWER,
+    ...{ repetition_penalty, frequency_penalty, min_p },
+  });
+}
+
+/** Other values than these are refused by name; clients send these. */
+const MUST_BE_OFF = ["watermark", "grammar", "adapter_id", "return_tensors", "tools"];
+/** LiteLLM puts the address that it was configured with among the parameters. */
+const WITHOUT_EFFECT = [
+  ...["return_text", "pad_token_id", "sagemaker_base_url", "model_id", "use_cache", "wait_for_model"],
+  ...["clean_up_tokenization_spaces", "eos_token_id"],
+];
+const TOP_LEVEL = ["inputs", "parameters", "stream", "options", "model", "id", "adapter_id"];
+
+type Values = z.output<ReturnType<typeof parametersSchema>>;
+
+/**
+ * Reads a body. Null stands for a field that is not there.
+ * @throws GptError `unknown_field` or `invalid_field`, with the field
+ */
+export function readHuggingFace(
+  body: Fields,
+  limits: HuggingFaceLimits,
+  place: HuggingFacePlace,
+): HuggingFaceRequest {
+  const { inputs, parameters = {}, stream = false } = withoutNull(body);
+  const surplus = Object.keys(body).find((name) => !TOP_LEVEL.includes(name));
+  if (surplus !== undefined) throw unknown(surplus, TOP_LEVEL);
+  if (typeof stream !== "boolean") {
+    throw invalidField("stream", `stream must be true or false, got ${describeValue(stream)}`);
+  }
+  if (typeof parameters !== "object" || Array.isArray(parameters)) {
+    throw invalidField("parameters", `parameters must be an object, got ${describeValue(parameters)}`);
+  }
+  const schema = parametersSchema(limits);
+  const given = known(withoutNull(parameters as Fields), Object.keys(schema.shape));
+  const values = parseFields(given, schema);
+  const isStreamed = place.isStreamed ?? stream;
+  const texts = inputsOf(inputs);
+  const isSampled = isSampling(values);
+  const isSingle = isStreamed || place.isSingle === true;
+  checkTogether(values, { isStreamed, isSingle, isSampled, isList: Array.isArray(inputs) });
+  const seed = values.seed === undefined || values.seed === -1 ? limits.randomSeed() : modulo(values.seed);
+  const tellsDetails = values.details || values.decoder_input_details || values.top_n_tokens !== undefined;
+  const needsLogprobs = tellsDetails || isStreamed;
+  return {
+    requests: texts.map((input, j) => ({
+      input,
+      ...coreRequest(values, values.return_full_text ?? place.echoes),
+      ...(needsLogprobs && { tellsLogprobs: true }),
+      decoding: decodingOf(values, (seed + j) % SEEDS, isSampled, needsLogprobs),
+    })),
+    seed,
+    isList: Array.isArray(inputs),
+    isStreamed,
+    isSampled,
+    tellsDetails,
+    tellsPrompt: values.decoder_input_details,
+    numTop: values.top_n_tokens,
+  };
+}
+
+function withoutNull(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}
+
+function known(given: Fields, names: readonly string[]): Fields {
+  const entries = Object.entries(given).filter(([name]) => !WITHOUT_EFFECT.includes(name));
+  for (const [name, value] of entries) {
+    if (names.includes(name)) continue;
+    if (!MUST_BE_OFF.includes(name)) throw unknown(name, names, "parameters.");
+    if (value !== false) {
+      throw invalidField(
+        `parameters.${name}`,
+        `parameters.${name} is not offered, got ${describeValue(value)}`,
+      );
+    }
+  }
+  return Object.fromEntries(entries.filter(([name]) => names.includes(name)));
+}
+
+function unknown(name: string, names: readonly string[], prefix = ""): GptError {
+  const meant = nearest(name, names);
+  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${names.join(", ")}`;
+  const field = `${prefix}${name}`;
+  return new GptError("unknown_field", `The field ${quote(field)} is unknown; ${hint}`, { field });
+}
+
+function inputsOf(inputs: unknown): readonly string[] {
+  if (inputs === undefined) throw missingField("inputs");
+  const list = Array.isArray(inputs) ? (inputs as unknown[]) : [inputs];
+  const wrong = list.find((one) => typeof one !== "string");
+  if (list.length >= 1 && list.length <= INPUTS_MAX && wrong === undefined) return list as string[];
+  const got = wrong === undefined ? `${list.length} inputs` : describeValue(wrong);
+  throw invalidField("inputs", `inputs must be a string or a list of 1 to ${INPUTS_MAX} strings, got ${got}`);
+}
+
+/** Whoever sends a filter means it, though transformers alone would ignore it; so TGI understands it too. */
+function isSampling({
+  do_sample: asked,
+  temperature,
+  top_k: k,
+  top_p: p,
+  min_p: minP,
+  ...others
+}: Values): boolean {
+  if (temperature === 0 || others.num_beams > 1) return false;
+  return asked ?? (temperature !== undefined || k !== undefined || p !== undefined || minP > 0);
+}
+
+interface Circumstances {
+  readonly isStreamed: boolean;
+  readonly isSingle: boolean;
+  readonly isSampled: boolean;
+  readonly isList: boolean;
+}
+
+function checkTogether(values: Values, { isStreamed, isSingle, isSampled, isList }: Circumstances): void {
+  const {
+    max_length,
+    max_new_tokens,
+    num_beams: numBeams,
+    num_return_sequences: numTexts,
+    best_of: bestOf,
+  } = values;
+  const refuse = (name: string, problem: string): GptError =>
+    invalidField(`parameters.${name}`, `parameters.${name} ${problem}`);
+  if (max_length !== undefined && max_new_tokens !== undefined) {
+    throw refuse("max_length", "and parameters.max_new_tokens exclude each other; send one of them");
+  }
+  if (numBeams > 1 && values.do_sample)
+    throw refuse("do_sample", "must be false beside num_beams: beams are not drawn");
+  if (numBeams > 1 && numTexts > numBeams) {
+    throw refuse("num_return_sequences", `must be at most num_beams (${numBeams}), got ${numTexts}`);
+  }
+  if (bestOf > 1 && !isSampled) throw refuse("best_of", "needs texts that are drawn: send do_sample");
+  if (bestOf > 1 && numTexts > 1) throw refuse("best_of", "and num_return_sequences exclude each other");
+  if (!isSingle) return;
+  const why = isStreamed ? "where the answer is sent while it grows" : "on this route";
+  if (isList) throw invalidField("inputs", `inputs must be a string ${why}`);
+  if (numTexts > 1) throw refuse("num_return_sequences", `must be 1 ${why}, got ${numTexts}`);
+  if (!isStreamed) return;
+  if (bestOf > 1) throw refuse("best_of", `must be 1 ${why}, got ${bestOf}`);
+  if (values.decoder_input_details) throw refuse("decoder_input_details", `must be false ${why}`);
+}
+
+function coreRequest(values: Values, echo: boolean): Omit<GenerationParams, "decoding"> {
+  const { max_new_tokens: maxNewTokens, max_length: maxLength, truncate, best_of: bestOf } = values;
+  const stops = [values.stop, values.stop_sequence, values.stop_sequences, values.stop_strings].flatMap(
+    (own) => own ?? [],
+  );
+  if (stops.length > STOPS_MAX) {
+    throw invalidField(
+      "parameters.stop",
+      `parameters.stop must have at most ${STOPS_MAX} strings, got ${stops.length}`,
+    );
+  }
+  return {
+    ...(maxLength === undefined && { maxNewTokens: maxNewTokens ?? DEFAULT_NEW_TOKENS }),
+    ...(maxLength === undefined && maxNewTokens === undefined && { fitsContext: true }),
+    ...(stops.length > 0 && { stopStrings: stops }),
+    includeStop: true,
+    ...(!echo && { echo: false }),
+    ...(truncate !== undefined && { truncatePrompt: truncate }),
+    ...(values.min_length > 0 && { minLength: values.min_length }),
+    ...(bestOf > 1 && { keepBest: 1 }),
+  };
+}
+
+function decodingOf(
+  values: Values,
+  seed: number,
+  isSampled: boolean,
+  needsLogprobs: boolean,
+): DecodingParams {
+  const { num_beams: numBeams, length_penalty: lengthPenalty, early_stopping: earlyStopping } = values;
+  const { best_of: bestOf, num_return_sequences: numTexts, min_new_tokens: minNewTokens } = values;
+  const drawn: Search = {
+    kind: "sample",
+    temperature: values.temperature ?? 1,
+    topK: values.top_k ?? 50,
+    topP: values.top_p ?? 1,
+    ...(values.min_p > 0 && { minP: values.min_p }),
+  };
+  const beam: Search = { kind: "beam", numBeams, lengthPenalty, earlyStopping };
+  const extras = { ...values, presence_penalty: 0, ignore_eos: false, stop: undefined };
+  return {
+    maxLength: values.max_length ?? 0,
+    numReturnSequences: bestOf > 1 ? bestOf : numTexts,
+    seed,
+    noRepeatNgramSize: values.no_repeat_ngram_size,
+    search: isSampled ? drawn : numBeams > 1 ? beam : { kind: "greedy" },
+    ...searchExtras(extras, minNewTokens),
+    ...(needsLogprobs ? { logprobs: values.top_n_tokens ?? 0 } : bestOf > 1 && { logprobs: 0 }),
+    ...(values.decoder_input_details && { promptLogprobs: true }),
+  };
+}
+
+function modulo(seed: number): number {
+  return ((seed % SEEDS) + SEEDS) % SEEDS;
+}
