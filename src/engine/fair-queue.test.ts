@@ -14,6 +14,20 @@ describe("a fair queue", () => {
     assert.equal(queue.shift(), undefined);
   });
 
+  it("gives no lead to who comes after an item was taken out of turn", () => {
+    const queue = new FairQueue<string>();
+    for (const item of ["a1", "a2", "a3"]) queue.push(1, item, 10);
+    for (const item of ["b1", "b2"]) queue.push(2, item, 12);
+    assert.equal(
+      queue.take((item) => item === "a2"),
+      "a2",
+    );
+    assert.equal(queue.shift(), "b1");
+    for (const item of ["c1", "c2"]) queue.push(3, item, 5);
+    const taken = Array.from({ length: 5 }, () => queue.shift());
+    assert.deepEqual(taken, ["a1", "c1", "b2", "c2", "a3"]);
+  });
+
   it("weighs turns by cost", () => {
     const queue = new FairQueue<string>();
     for (let i = 0; i < 3; i++) queue.push(1, `large${i}`, 100);
