@@ -106,4 +106,14 @@ describe("a bearer token of a key pair", () => {
     assert.equal(refusal(own, { credentials: () => ended }), "ExpiredTokenException");
     assert.equal(refusal(token, { region: "any" }), "accepted");
   });
+
+  it("has one form: letters behind its last whole byte are not passed over", () => {
+    const tokens = [9, 90, 900, 9000].map((expiresSeconds) => makeBearerToken({ ...made, expiresSeconds }));
+    const isWhole = (text: string) => !text.endsWith("=");
+    assert.ok(tokens.some(isWhole));
+    for (const each of tokens.filter(isWhole)) {
+      assert.equal(refusal(each), "accepted");
+      assert.equal(refusal(`${each}A`), "UnrecognizedClientException");
+    }
+  });
 });

@@ -163,7 +163,9 @@ function claimOf(token: string): TokenClaim | undefined {
 function decoded(token: string): string | undefined {
   const letters = token.slice(BEARER_TOKEN_PREFIX.length);
   const isForm = token.startsWith(BEARER_TOKEN_PREFIX) && /^[A-Za-z0-9+/_-]+={0,2}$/.test(letters);
-  if (!isForm || letters.length > TOKEN_BYTES_MAX) return undefined;
+  // Letters that stand for no whole byte would be passed over, and a token have several forms.
+  const isWhole = letters.replace(/=+$/, "").length % 4 !== 1;
+  if (!isForm || !isWhole || letters.length > TOKEN_BYTES_MAX) return undefined;
   const text = Buffer.from(letters, "base64").toString("latin1");
   return text.startsWith(BEGINNING) ? text.slice(BEGINNING.length) : undefined;
 }

@@ -40,8 +40,8 @@ test("a target in absolute form is the path, and its authority the host, for rou
   const other = await exchange(front, signedPost(front, `http://elsewhere${PATH}`, PATH));
   assertRawError(other, 403, "InvalidSignatureException");
   for (const [target, status] of [
-    ["http://x", 404],
-    ["http://x?a", 404],
+    ["http://x", 405],
+    ["http://x?a", 405],
     ["http://x/ping", 200],
     ["https://x/ping", 200],
   ] as const) {
