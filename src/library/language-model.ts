@@ -5,6 +5,7 @@ import type { TextGenerator } from "../generator/text-generator.ts";
 import { answerOf, type ScoredText } from "../request/answer.ts";
 import type { Generation, GenerationParams, ModelInfo } from "../request/generation.ts";
 import { type GenerationRequest, type ParseOptions, parseGenerationParams } from "../request/params.ts";
+import { SEEDS } from "../request/seeds.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Run } from "./run.ts";
 
@@ -66,7 +67,7 @@ export class LanguageModel implements AsyncDisposable {
   constructor(generator: TextGenerator) {
     this.#generator = generator;
     const { contextLength } = generator.model;
-    this.#options = { contextLength, randomSeed: () => randomInt(2 ** 32), allowTokenIds: true };
+    this.#options = { contextLength, randomSeed: () => randomInt(SEEDS), allowTokenIds: true };
   }
 
   /** Facts about the model: its name, precision, kernels, number of parameters, vocabulary and context. */

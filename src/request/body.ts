@@ -7,6 +7,11 @@ import { describeValue } from "../wording.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** The fields that are there, for dialects in which null stands for one that is not. */
+export function withoutNull(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}
+
 const OWN_EXAMPLE = '{"input": "Some text"}';
 
 /**

@@ -8,10 +8,30 @@ import type { Fields } from "./body.ts";
 /** Own keys only, `__proto__` among them: none but the known names goes further. */
 export function refuseUnknown(fields: Fields, known: readonly string[]): void {
   const unknown = Object.keys(fields).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  const meant = nearest(unknown, known);
+  if (unknown !== undefined) throw unknownField(unknown, known);
+}
+
+/** `prefix`: of the object that holds the fields, such as "parameters." */
+export function unknownField(name: string, known: readonly string[], prefix = ""): GptError {
+  const meant = nearest(name, known);
   const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
-  throw new GptError("unknown_field", `The field ${quote(unknown)} is unknown; ${hint}`, { field: unknown });
+  const field = `${prefix}${name}`;
+  return new GptError("unknown_field", `The field ${quote(field)} is unknown; ${hint}`, { field });
+}
+
+/**
+ * Makes a schema once for each object of limits, and not for each request: that would cost more than half a millisecond. Callers
+ * that answer many requests pass the same object.
+ */
+export function keptByLimits<Limits extends object, Schema extends z.ZodObject>(
+  make: (limits: Limits) => Schema,
+): (limits: Limits) => Schema {
+  const kept = new WeakMap<Limits, Schema>();
+  return (limits) => {
+    const schema = kept.get(limits) ?? make(limits);
+    kept.set(limits, schema);
+    return schema;
+  };
 }
 
 /** @throws GptError `invalid_field` */

@@ -7,15 +7,17 @@ import { GptError } from "../errors.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
 import { describeValue } from "../wording.ts";
 import { type Fields, requireObject } from "./body.ts";
-import { parseFields, refuseUnknown } from "./fields.ts";
+import { keptByLimits, parseFields, refuseUnknown } from "./fields.ts";
 import type { GenerationParams } from "./generation.ts";
 import {
+  BEAM_FIELDS,
   LOGPROBS_MAX,
   refuseStrangeBias,
   SEARCH_FIELDS,
   searchExtras,
   stopStringsOf,
 } from "./search-fields.ts";
+import { SEEDS } from "./seeds.ts";
 
 /** The parameters that shape a search, and the modes that read them. */
 export const MODES = {
@@ -47,7 +49,6 @@ type SearchParameter =
   | "length_penalty"
   | "early_stopping";
 
-const SEED_MAX = 2 ** 32 - 1;
 const DEFAULT_MAX_LENGTH = 100;
 
 /** The filters of the sampling modes; their ranges depend on no model and no setting. */
@@ -66,18 +67,6 @@ const FILTERS = {
     .describe("Divides the logits: below 1 likely tokens become likelier, above 1 less so."),
 };
 
-/** How a beam search weighs its texts, likewise. */
-const BEAM_FIELDS = {
-  length_penalty: z
-    .number()
-    .default(1)
-    .describe("The power of its length by which a text's score is divided; above 0 longer texts win."),
-  early_stopping: z
-    .boolean()
-    .default(false)
-    .describe("A beam search ends as soon as num_beams texts have ended."),
-};
-
 /** What every mode can use, likewise. */
 const COMMON = {
   no_repeat_ngram_size: z
@@ -88,7 +77,7 @@ const COMMON = {
   seed: z
     .int()
     .min(-1)
-    .max(SEED_MAX)
+    .max(SEEDS - 1)
     .nullable()
     .default(null)
     .describe("The same seed gives the same texts; -1 or null takes a fresh random one."),
@@ -203,14 +192,7 @@ export type GenerationRequest = Omit<z.input<RequestSchema>, "input"> &
 
 type Parameters = z.output<RequestSchema>;
 
-// Making a schema costs half a millisecond, so it is kept for as long as its limits are.
-const schemas = new WeakMap<ParameterLimits, RequestSchema>();
-
-function schemaFor(limits: ParameterLimits): RequestSchema {
-  const schema = schemas.get(limits) ?? requestSchema(limits);
-  schemas.set(limits, schema);
-  return schema;
-}
+const schemaFor = keptByLimits(requestSchema);
 
 /**
  * Checks a request body, completes it with defaults and keeps what its mode reads. Callers that answer many requests

@@ -68,6 +68,18 @@ export const SEARCH_FIELDS = {
     .describe("Tokens that end a sequence as an end-of-text token does."),
 };
 
+/** How a beam search weighs its texts. */
+export const BEAM_FIELDS = {
+  length_penalty: z
+    .number()
+    .default(1)
+    .describe("The power of its length by which a text's score is divided; above 0 longer texts win."),
+  early_stopping: z
+    .boolean()
+    .default(false)
+    .describe("A beam search ends as soon as num_beams texts have ended."),
+};
+
 /** Their checked values; the minimum of new tokens has another name in each dialect. */
 export interface SearchValues {
   readonly repetition_penalty: number;

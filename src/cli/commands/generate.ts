@@ -6,6 +6,7 @@ import { weightCacheOf } from "../../files/cache-folders.ts";
 import { loadGenerator } from "../../generator/load-generator.ts";
 import type { GenerationParams, Generator } from "../../request/generation.ts";
 import { type ParseOptions, parseGenerationParams, requestSchema } from "../../request/params.ts";
+import { SEEDS } from "../../request/seeds.ts";
 import type { ResolvedSettings, Settings } from "../../settings.ts";
 import { fieldsOf, type JsonSchema } from "../../wording.ts";
 import type { Command, Options } from "../command.ts";
@@ -109,7 +110,7 @@ export const generate: Command = {
         contextLength: generator.model.contextLength,
         maxNumReturnSequences: settings.maxNumReturnSequences,
         maxNumBeams: settings.maxNumBeams,
-        randomSeed: () => randomInt(2 ** 32),
+        randomSeed: () => randomInt(SEEDS),
         allowTokenIds: true,
       };
       if (prompt === undefined) {

@@ -2,12 +2,19 @@
 // send it: checked, and turned into one request of the core for each input. How the answer looks is `generation-answer.ts`'s business.
 import { z } from "zod";
 import type { DecodingParams, Search } from "../../decoding/decoding-params.ts";
-import { GptError } from "../../errors.ts";
-import type { Fields } from "../../request/body.ts";
-import { invalidField, missingField, parseFields } from "../../request/fields.ts";
+import type { GptError } from "../../errors.ts";
+import { type Fields, withoutNull } from "../../request/body.ts";
+import { invalidField, keptByLimits, missingField, parseFields, unknownField } from "../../request/fields.ts";
 import type { GenerationParams } from "../../request/generation.ts";
-import { LOGPROBS_MAX, SEARCH_FIELDS, STOPS_MAX, searchExtras } from "../../request/search-fields.ts";
-import { describeValue, nearest, quote } from "../../wording.ts";
+import {
+  BEAM_FIELDS,
+  LOGPROBS_MAX,
+  SEARCH_FIELDS,
+  STOPS_MAX,
+  searchExtras,
+} from "../../request/search-fields.ts";
+import { anySeed, seedOf, seedOfPrompt } from "../../request/seeds.ts";
+import { describeValue } from "../../wording.ts";
 
 export interface HuggingFaceLimits {
   readonly contextLength: number;
@@ -43,7 +50,6 @@ export interface HuggingFaceRequest {
 
 const DEFAULT_NEW_TOKENS = 256;
 const INPUTS_MAX = 128;
-const SEEDS = 2 ** 32;
 
 const count = z.int().min(1);
 const text = SEARCH_FIELDS.stop;
@@ -56,7 +62,7 @@ const ENDINGS_AND_ANSWER = {
   stop_sequence: text,
   stop_sequences: text,
   stop_strings: text,
-  seed: z.int().min(Number.MIN_SAFE_INTEGER).optional().describe("Modulo 2^32; -1 takes a fresh one."),
+  seed: anySeed,
   return_full_text: z.boolean().optional().describe("The texts begin with the input."),
   details: z.boolean().default(false).describe("Answers tell their tokens."),
   decoder_input_details: z.boolean().default(false).describe("They tell the input's tokens too."),
@@ -99,14 +105,7 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
     typical_p: z.literal(1).optional().meta({ "x-expected": "1" }).describe("Only 1, which has no effect."),
     no_repeat_ngram_size: z.int().min(0).default(0).describe("No run of this many tokens occurs twice."),
     num_beams: count.max(maxNumBeams).default(1).describe("Above 1: beam search with so many texts."),
-    length_penalty: z
-      .number()
-      .default(1)
-      .describe("Beam search: the power of its length that divides a score."),
-    early_stopping: z
-      .boolean()
-      .default(false)
-      .describe("Beam search: ends as soon as there are enough texts."),
+    ...BEAM_FIELDS,
     num_return_sequences: count.max(maxNumReturnSequences).default(1).describe("Texts for each input."),
     best_of: count
       .max(maxNumReturnSequences)
@@ -132,6 +131,8 @@ const TOP_LEVEL = ["inputs", "parameters", "stream", "options", "model", "id", "
 
 type Values = z.output<ReturnType<typeof parametersSchema>>;
 
+const schemaFor = keptByLimits(parametersSchema);
+
 /**
  * Reads a body. Null stands for a field that is not there.
  * @throws GptError `unknown_field` or `invalid_field`, with the field
@@ -143,14 +144,14 @@ export function readHuggingFace(
 ): HuggingFaceRequest {
   const { inputs, parameters = {}, stream = false } = withoutNull(body);
   const surplus = Object.keys(body).find((name) => !TOP_LEVEL.includes(name));
-  if (surplus !== undefined) throw unknown(surplus, TOP_LEVEL);
+  if (surplus !== undefined) throw unknownField(surplus, TOP_LEVEL);
   if (typeof stream !== "boolean") {
     throw invalidField("stream", `stream must be true or false, got ${describeValue(stream)}`);
   }
   if (typeof parameters !== "object" || Array.isArray(parameters)) {
     throw invalidField("parameters", `parameters must be an object, got ${describeValue(parameters)}`);
   }
-  const schema = parametersSchema(limits);
+  const schema = schemaFor(limits);
   const given = known(withoutNull(parameters as Fields), Object.keys(schema.shape));
   const values = parseFields(given, schema);
   const isStreamed = place.isStreamed ?? stream;
@@ -158,7 +159,7 @@ export function readHuggingFace(
   const isSampled = isSampling(values);
   const isSingle = isStreamed || place.isSingle === true;
   checkTogether(values, { isStreamed, isSingle, isSampled, isList: Array.isArray(inputs) });
-  const seed = values.seed === undefined || values.seed === -1 ? limits.randomSeed() : modulo(values.seed);
+  const seed = seedOf(values.seed, limits.randomSeed);
   const tellsDetails = values.details || values.decoder_input_details || values.top_n_tokens !== undefined;
   const needsLogprobs = tellsDetails || isStreamed;
   return {
@@ -166,7 +167,7 @@ export function readHuggingFace(
       input,
       ...coreRequest(values, values.return_full_text ?? place.echoes),
       ...(needsLogprobs && { tellsLogprobs: true }),
-      decoding: decodingOf(values, (seed + j) % SEEDS, isSampled, needsLogprobs),
+      decoding: decodingOf(values, seedOfPrompt(seed, j), isSampled, needsLogprobs),
     })),
     seed,
     isList: Array.isArray(inputs),
@@ -178,15 +179,11 @@ export function readHuggingFace(
   };
 }
 
-function withoutNull(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
-}
-
 function known(given: Fields, names: readonly string[]): Fields {
   const entries = Object.entries(given).filter(([name]) => !WITHOUT_EFFECT.includes(name));
   for (const [name, value] of entries) {
     if (names.includes(name)) continue;
-    if (!MUST_BE_OFF.includes(name)) throw unknown(name, names, "parameters.");
+    if (!MUST_BE_OFF.includes(name)) throw unknownField(name, names, "parameters.");
     if (value !== false) {
       throw invalidField(
         `parameters.${name}`,
@@ -195,13 +192,6 @@ function known(given: Fields, names: readonly string[]): Fields {
     }
   }
   return Object.fromEntries(entries.filter(([name]) => names.includes(name)));
-}
-
-function unknown(name: string, names: readonly string[], prefix = ""): GptError {
-  const meant = nearest(name, names);
-  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${names.join(", ")}`;
-  const field = `${prefix}${name}`;
-  return new GptError("unknown_field", `The field ${quote(field)} is unknown; ${hint}`, { field });
 }
 
 function inputsOf(inputs: unknown): readonly string[] {
@@ -312,8 +302,4 @@ function decodingOf(
     ...(needsLogprobs ? { logprobs: values.top_n_tokens ?? 0 } : bestOf > 1 && { logprobs: 0 }),
     ...(values.decoder_input_details && { promptLogprobs: true }),
   };
-}
-
-function modulo(seed: number): number {
-  return ((seed % SEEDS) + SEEDS) % SEEDS;
 }

@@ -3,16 +3,18 @@
 import { z } from "zod";
 import type { DecodingParams, Search } from "../../decoding/decoding-params.ts";
 import { GptError } from "../../errors.ts";
-import type { Fields } from "../../request/body.ts";
-import { invalidField, parseFields } from "../../request/fields.ts";
+import { type Fields, withoutNull } from "../../request/body.ts";
+import { invalidField, keptByLimits, parseFields } from "../../request/fields.ts";
 import type { GenerationParams } from "../../request/generation.ts";
 import {
+  BEAM_FIELDS,
   LOGPROBS_MAX,
   refuseStrangeBias,
   SEARCH_FIELDS,
   searchExtras,
   stopStringsOf,
 } from "../../request/search-fields.ts";
+import { anySeed, seedOf, seedOfPrompt } from "../../request/seeds.ts";
 import { nearest } from "../../wording.ts";
 import { readPrompts } from "./prompts.ts";
 
@@ -39,7 +41,6 @@ export interface CompletionRequest {
 }
 
 const DEFAULT_MAX_TOKENS = 16;
-const SEEDS = 2 ** 32;
 
 /** The schema of a request, without its prompt; exportable as JSON Schema. */
 export function completionSchema({
@@ -89,7 +90,7 @@ export function completionSchema({
       .optional()
       .describe("Tells how likely each token was, and so many of the most likely ones beside it."),
     echo: z.boolean().default(false).describe("The texts begin with the prompt."),
-    seed: z.int().min(Number.MIN_SAFE_INTEGER).optional().describe("Modulo 2^32; -1 takes a fresh one."),
+    seed: anySeed,
     suffix: z.literal("").optional().meta({ "x-expected": "empty" }).describe("Only the empty one."),
     user: z.string().optional().describe("Is not used."),
     no_repeat_ngram_size: z
@@ -104,14 +105,7 @@ export function completionSchema({
       .optional()
       .describe("Above 1: beam search with so many texts."),
     use_beam_search: z.boolean().default(false).describe("Beam search with num_beams, best_of or n texts."),
-    length_penalty: z
-      .number()
-      .default(1)
-      .describe("Beam search: the power of its length that divides a score."),
-    early_stopping: z
-      .boolean()
-      .default(false)
-      .describe("Beam search: ends as soon as there are enough texts."),
+    ...BEAM_FIELDS,
     min_tokens: z.int().min(0).default(0).describe("No end-of-text comes before so many new tokens."),
     include_stop_str_in_output: z.boolean().default(false).describe("What ended a text stays in it."),
     return_token_ids: z
@@ -139,15 +133,15 @@ const WITHOUT_EFFECT = [
 
 type Values = z.output<ReturnType<typeof completionSchema>>;
 
+const schemaFor = keptByLimits(completionSchema);
+
 /**
  * Reads a body. Null stands for a field that is not there, as most clients write it.
  * @throws GptError `unknown_field` or `invalid_field`, with the field
  */
 export function readCompletion(body: Fields, limits: CompletionLimits): CompletionRequest {
-  const { prompt, ...fields } = Object.fromEntries(
-    Object.entries(body).filter(([, value]) => value !== null),
-  );
-  const schema = completionSchema(limits);
+  const { prompt, ...fields } = withoutNull(body);
+  const schema = schemaFor(limits);
   const { skip_special_tokens: skipsSpecial, ...known } = withoutUnknown(fields, Object.keys(schema.shape));
   if (skipsSpecial !== undefined && skipsSpecial !== true) {
     throw invalidField(
@@ -157,7 +151,7 @@ export function readCompletion(body: Fields, limits: CompletionLimits): Completi
   }
   refuseStrangeBias(known);
   const values = parseFields(known, schema);
-  const seed = seedOf(values, limits.randomSeed);
+  const seed = seedOf(values.seed, limits.randomSeed);
   const prompts = readPrompts(prompt);
   const echo = values.return_full_text ?? values.echo;
   const search = searchOf(values);
@@ -166,7 +160,7 @@ export function readCompletion(body: Fields, limits: CompletionLimits): Completi
     requests: prompts.map((own, j) => ({
       ...own,
       ...coreRequest(values, search, echo),
-      decoding: decodingOf(values, search, (seed + j) % SEEDS, echo),
+      decoding: decodingOf(values, search, seedOfPrompt(seed, j), echo),
     })),
     seed,
     echo,
@@ -188,11 +182,6 @@ function withoutUnknown(fields: Fields, known: readonly string[]): Fields {
   const hint = meant ? `; did you mean ${meant}?` : "";
   const message = `Unrecognized request argument supplied: ${unknown.slice(0, 100)}${hint}`;
   throw new GptError("unknown_field", message, { field: unknown });
-}
-
-function seedOf({ seed }: Values, randomSeed: () => number): number {
-  if (seed === undefined || seed === -1) return randomSeed();
-  return ((seed % SEEDS) + SEEDS) % SEEDS;
 }
 
 /** The search, with so many beams where it is a beam search. */

@@ -12,9 +12,8 @@ import type {
   TokenForm,
 } from "../../request/generation.ts";
 import { type ParseOptions, parseGenerationParams } from "../../request/params.ts";
+import { SEEDS } from "../../request/seeds.ts";
 import type { Settings } from "../../settings.ts";
-
-const SEEDS = 2 ** 32;
 
 export type ModelSettings = Pick<Settings, "maxNumReturnSequences" | "maxNumBeams">;
 
@@ -34,10 +33,9 @@ export class ServedModel {
   #use(generator: Generator): void {
     const { maxNumReturnSequences, maxNumBeams } = this.#settings;
     const { contextLength } = generator.model;
-    const randomSeed = (): number => randomInt(SEEDS);
     this.#loaded = {
       generator,
-      options: { contextLength, maxNumReturnSequences, maxNumBeams, randomSeed },
+      options: { contextLength, maxNumReturnSequences, maxNumBeams, randomSeed: () => randomInt(SEEDS) },
     };
   }
 
