@@ -1,5 +1,5 @@
 // The forms in which `generate` prints an answer: texts for a person, at once or while they grow, and a line of JSON.
-import { answerOf, type ScoredText } from "../request/answer.ts";
+import { generatedTexts } from "../request/answer.ts";
 import type { Generation, GenerationParams, Generator } from "../request/generation.ts";
 import { jsonLine } from "../wording.ts";
 
@@ -29,19 +29,10 @@ export async function answerWhileItGrows(
 
 /** All that is known of an answer, as one line of JSON. */
 export function answerLine(generation: Generation, generator: Generator, params: GenerationParams): string {
-  const { sequences, seed } = generation;
   const { name, precision } = generator.model;
-  const scored = answerOf(params, generation, (id) => generator.token(id));
   return jsonLine({
-    sequences: sequences.map(({ text, tokenIds, finishReason, stop, score }, i) => ({
-      ...(params.tellsLogprobs ? (scored[i] as ScoredText) : {}),
-      text,
-      token_ids: tokenIds,
-      finish_reason: finishReason,
-      ...(stop !== undefined && { stop }),
-      ...(score !== undefined && { score }),
-    })),
-    seed,
+    sequences: generatedTexts(params, generation, (id) => generator.token(id)),
+    seed: generation.seed,
     model: name,
     precision,
   });

@@ -5,6 +5,7 @@ import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { AnswerToken } from "../request/generation.ts";
 import { Detokenizer } from "../tokenizer/detokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { textBytes } from "./vocabulary.ts";
 
 /** What became final. */
 export interface Part {
@@ -100,7 +101,7 @@ class HeldText implements AnswerText {
     this.#tokenizer = tokenizer;
     this.#stops = stops;
     this.promptText = promptTokenIds
-      .map((id) => this.#decoder.decode(visibleBytes(tokenizer, id), { stream: true }))
+      .map((id) => this.#decoder.decode(textBytes(tokenizer, id), { stream: true }))
       .join("");
   }
 
@@ -110,7 +111,7 @@ class HeldText implements AnswerText {
   }
 
   keep(tokenId: number, logprobs?: TokenLogprobs): void {
-    const bytes = visibleBytes(this.#tokenizer, tokenId);
+    const bytes = textBytes(this.#tokenizer, tokenId);
     this.#held.push({ tokenId, logprobs, bytes, numOut: 0, text: "" });
     this.#pending = joined(this.#pending, bytes);
   }
@@ -143,12 +144,6 @@ class HeldText implements AnswerText {
     this.#numOut += count;
     return part;
   }
-}
-
-/** None for special tokens, and for ids without a token. */
-function visibleBytes(tokenizer: Tokenizer, tokenId: number): Uint8Array {
-  const bytes = tokenizer.isSpecial(tokenId) ? undefined : tokenizer.tokenBytes(tokenId);
-  return bytes ?? new Uint8Array(0);
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {

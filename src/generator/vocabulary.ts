@@ -33,7 +33,8 @@ export function tokenForm(tokenizer: Tokenizer | undefined, id: number): TokenFo
   return { name: nameOf(own), bytes: textBytes(tokenizer, id), isSpecial: tokenizer.isSpecial(id) };
 }
 
-function textBytes(tokenizer: Tokenizer, id: number): Uint8Array {
+/** What a token adds to a text. None for special tokens, and for ids without a token. */
+export function textBytes(tokenizer: Tokenizer, id: number): Uint8Array {
   const bytes = tokenizer.isSpecial(id) ? undefined : tokenizer.tokenBytes(id);
   return bytes ?? new Uint8Array(0);
 }

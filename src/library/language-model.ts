@@ -2,26 +2,12 @@
 // names that requests and answers have over HTTP and on the command line.
 import { randomInt } from "node:crypto";
 import type { TextGenerator } from "../generator/text-generator.ts";
-import { answerOf, type ScoredText } from "../request/answer.ts";
+import { type GeneratedText, generatedTexts } from "../request/answer.ts";
 import type { Generation, GenerationParams, ModelInfo } from "../request/generation.ts";
 import { type GenerationRequest, type ParseOptions, parseGenerationParams } from "../request/params.ts";
 import { SEEDS } from "../request/seeds.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Run } from "./run.ts";
-
-/** A text of an answer. */
-export interface GeneratedText extends Partial<Omit<ScoredText, "text" | "token_ids" | "finish_reason">> {
-  /** It begins with the input unless `echo` is false. */
-  readonly text: string;
-  /** Of the input and of the new tokens, with the one that ended the text. */
-  readonly token_ids: readonly number[];
-  /** `stop`: an end-of-text token, a stop string or a stop token came; `length`: there was no more room. */
-  readonly finish_reason: "stop" | "length";
-  /** The stop string, or the stop token's id, that ended it. */
-  readonly stop?: string | number;
-  /** Beam search: its log-probability over its length to the power of `length_penalty`. */
-  readonly score?: number;
-}
 
 /** An answer. With `logprobs` its texts tell how likely their tokens were, in four lists side by side. */
 export interface GenerateResult {
@@ -124,17 +110,9 @@ export class LanguageModel implements AsyncDisposable {
 
   #resultOf(params: GenerationParams, generation: Generation): GenerateResult {
     const { sequences, seed, promptTokens, generatedTokens } = generation;
-    const scored = answerOf(params, generation, (id) => this.#generator.token(id));
     return {
       texts: sequences.map(({ text }) => text),
-      sequences: sequences.map(({ text, tokenIds, finishReason, stop, score }, i) => ({
-        ...(params.tellsLogprobs ? (scored[i] as ScoredText) : {}),
-        text,
-        token_ids: tokenIds,
-        finish_reason: finishReason,
-        ...(stop !== undefined && { stop }),
-        ...(score !== undefined && { score }),
-      })),
+      sequences: generatedTexts(params, generation, (id) => this.#generator.token(id)),
       seed,
       prompt_tokens: promptTokens,
       generated_tokens: generatedTokens,

@@ -13,53 +13,53 @@ export interface LogprobLists {
   readonly text_offset: number[];
 }
 
+interface ListedToken {
+  readonly tokenId: number;
+  readonly logprobs?: TokenLogprobs | undefined;
+}
+
 /** Makes the lists of one sequence, part by part. */
 export class LogprobLister {
   readonly #form: (tokenId: number) => TokenForm;
-  readonly #prompt: GeneratedPrompt;
-  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #decoder: ReturnType<typeof newDecoder>;
   #offset: number;
-  #isPromptPassed = false;
+  /** Tokens of the prompt that stand before the first new one. */
+  #before: readonly ListedToken[] = [];
 
-  constructor(prompt: GeneratedPrompt, form: (tokenId: number) => TokenForm) {
+  /** With `echo` the first lists begin with the prompt's tokens. */
+  constructor(prompt: GeneratedPrompt, form: (tokenId: number) => TokenForm, echo: boolean) {
     this.#form = form;
-    this.#prompt = prompt;
+    const { tokenIds, logprobs = [] } = prompt;
+    this.#decoder = newDecoder();
+    const numRead = tokenIds.reduce((sum, id) => sum + this.#numCompleted(form(id)), 0);
+    this.#offset = numCodePoints(prompt.text);
+    if (!echo) return;
     // Of a prompt whose beginning the model did not read, that counts too.
-    const read = new TextDecoder("utf-8", { ignoreBOM: true });
-    const numRead = prompt.tokenIds.reduce(
-      (sum, id) => sum + numCodePoints(read.decode(form(id).bytes, { stream: true })),
-      0,
-    );
-    this.#offset = numCodePoints(prompt.text) - numRead;
-  }
-
-  /** The lists of the prompt's tokens. To be asked for before those of new tokens, or not at all. */
-  prompt(): LogprobLists {
-    this.#isPromptPassed = true;
-    const { tokenIds, logprobs = [] } = this.#prompt;
-    return this.#lists(
-      tokenIds.map((tokenId, i) => ({ tokenId, logprobs: i > 0 ? logprobs[i - 1] : undefined })),
-    );
+    this.#offset -= numRead;
+    this.#decoder = newDecoder();
+    this.#before = tokenIds.map((tokenId, i) => ({ tokenId, logprobs: i > 0 ? logprobs[i - 1] : undefined }));
   }
 
   /** The lists of further new tokens. */
-  next(tokens: readonly AnswerToken[]): LogprobLists {
-    if (!this.#isPromptPassed) this.prompt();
-    return this.#lists(tokens);
-  }
-
-  #lists(tokens: readonly { tokenId: number; logprobs?: TokenLogprobs | undefined }[]): LogprobLists {
+  next(newTokens: readonly AnswerToken[]): LogprobLists {
+    const tokens = [...this.#before, ...newTokens];
+    this.#before = [];
     const forms = tokens.map(({ tokenId }) => this.#form(tokenId));
     return {
       tokens: forms.map(({ name }) => name),
       token_logprobs: tokens.map(({ logprobs }) => logprobs?.logprob ?? null),
       top_logprobs: tokens.map(({ tokenId, logprobs }) => (logprobs ? this.#top(tokenId, logprobs) : null)),
-      text_offset: forms.map(({ bytes }) => {
+      text_offset: forms.map((form) => {
         const begin = this.#offset;
-        this.#offset += numCodePoints(this.#decoder.decode(bytes, { stream: true }));
+        this.#offset += this.#numCompleted(form);
         return begin;
       }),
     };
+  }
+
+  /** Code points that become complete with a token. */
+  #numCompleted({ bytes }: TokenForm): number {
+    return numCodePoints(this.#decoder.decode(bytes, { stream: true }));
   }
 
   #top(tokenId: number, { logprob, top }: TokenLogprobs): Record<string, number> {
@@ -70,14 +70,8 @@ export class LogprobLister {
   }
 }
 
-/** The lists of one part behind those of another. */
-export function joinLists(a: LogprobLists, b: LogprobLists): LogprobLists {
-  return {
-    tokens: [...a.tokens, ...b.tokens],
-    token_logprobs: [...a.token_logprobs, ...b.token_logprobs],
-    top_logprobs: [...a.top_logprobs, ...b.top_logprobs],
-    text_offset: [...a.text_offset, ...b.text_offset],
-  };
+function newDecoder() {
+  return new TextDecoder("utf-8", { ignoreBOM: true });
 }
 
 function numCodePoints(text: string): number {

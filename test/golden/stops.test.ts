@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, it } from "node:test";
-import { loadGenerator } from "../../src/generator/load-generator.ts";
 import { packageRoot } from "../../src/generator/model-directory.ts";
 import { parseGenerationParams } from "../../src/request/params.ts";
+import { shippedGenerator } from "../support/shipped-generator.ts";
 
 interface Case {
   readonly input: string;
@@ -18,15 +18,7 @@ interface Case {
 
 const file = join(packageRoot(), "test/fixtures/generation/stops.json");
 const { cases } = JSON.parse(readFileSync(file, "utf8")) as { cases: readonly Case[] };
-const generator = await loadGenerator({
-  ...{
-    model: join(packageRoot(), "models/tiny"),
-    name: "tiny",
-    precision: "f32",
-    kvCacheMb: 64,
-    queueRequestsMax: 999,
-  },
-});
+const generator = await shippedGenerator();
 after(() => generator.close());
 
 it("stop strings end greedy and beam searches where transformers ends them", async () => {

@@ -8,7 +8,7 @@ import type {
   TextPiece,
   TokenForm,
 } from "../../request/generation.ts";
-import { joinLists, LogprobLister, type LogprobLists } from "../../request/logprob-lists.ts";
+import { LogprobLister, type LogprobLists } from "../../request/logprob-lists.ts";
 import type { CompletionRequest } from "./completion-request.ts";
 
 /** What an answer tells of its circumstances. */
@@ -36,7 +36,7 @@ export function completionOf(
       sequences.map((sequence, i) => ({
         index: j * sequences.length + i,
         text: sequence.text,
-        logprobs: request.tellsLogprobs ? allLists(request, prompt, sequence, facts) : null,
+        logprobs: request.tellsLogprobs ? lister(request, prompt, facts).next(sequence.tokens) : null,
         ...ending(sequence),
         ...(request.returnsTokenIds && {
           token_ids: sequence.tokenIds.slice(prompt.tokenIds.length),
@@ -111,12 +111,8 @@ export class CompletionChunks {
 
   #lists(j: number, index: number, tokens: readonly AnswerToken[]): LogprobLists | null {
     if (!this.#request.tellsLogprobs) return null;
-    const known = this.#listers[index];
-    if (known) return known.next(tokens);
-    const prompt = this.#prompts[j] as GeneratedPrompt;
-    const lister = new LogprobLister(prompt, formOf(this.#request, this.#facts));
-    this.#listers[index] = lister;
-    return this.#request.echo ? joinLists(lister.prompt(), lister.next(tokens)) : lister.next(tokens);
+    this.#listers[index] ??= lister(this.#request, this.#prompts[j] as GeneratedPrompt, this.#facts);
+    return this.#listers[index].next(tokens);
   }
 
   #tokenIds(j: number, index: number, tokenIds: readonly number[]): object {
@@ -136,18 +132,13 @@ function ending({ finishReason, stop }: GeneratedSequence): object {
   return { finish_reason: finishReason, stop_reason: stop ?? null };
 }
 
-function allLists(
-  request: CompletionRequest,
+function lister(
+  { echo, namesTokensById }: CompletionRequest,
   prompt: GeneratedPrompt,
-  { tokens }: GeneratedSequence,
-  facts: AnswerFacts,
-): LogprobLists {
-  const lister = new LogprobLister(prompt, formOf(request, facts));
-  return request.echo ? joinLists(lister.prompt(), lister.next(tokens)) : lister.next(tokens);
-}
-
-function formOf({ namesTokensById }: CompletionRequest, { form }: AnswerFacts): AnswerFacts["form"] {
-  return namesTokensById ? (id) => ({ ...form(id), name: `token_id:${id}` }) : form;
+  { form }: AnswerFacts,
+): LogprobLister {
+  const own: typeof form = namesTokensById ? (id) => ({ ...form(id), name: `token_id:${id}` }) : form;
+  return new LogprobLister(prompt, own, echo);
 }
 
 /** An end-of-text that ended a choice is not counted; tokens of a stop string are, and those of choices that were dropped. */

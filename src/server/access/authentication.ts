@@ -8,6 +8,7 @@ import {
   BEARER_TOKEN_PREFIX,
   type Credential,
   type Refused,
+  type VerifyOptions,
   verifyBearerToken,
   verifyHead,
 } from "../../sigv4/index.ts";
@@ -78,15 +79,17 @@ function isTokenOfPair(request: FastifyRequest): boolean {
   return bearerOf(request)?.startsWith(BEARER_TOKEN_PREFIX) ?? false;
 }
 
+function verifyOptions(
+  { region, clockSkewSeconds }: Settings,
+  credentials: Keys["keyPair"],
+  now: Date,
+): VerifyOptions<KeyPair> {
+  return { credentials, region, service: "sagemaker", now, clockSkewSeconds };
+}
+
 /** A token that a client made of a key pair: the form of the header tells it, whatever the route. */
 function byToken(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Identify {
-  const verdict = verifyBearerToken(bearerOf(request) ?? "", {
-    credentials: keyPair,
-    region: settings.region,
-    service: "sagemaker",
-    now,
-    clockSkewSeconds: settings.clockSkewSeconds,
-  });
+  const verdict = verifyBearerToken(bearerOf(request) ?? "", verifyOptions(settings, keyPair, now));
   if (!verdict.ok) throw refusal(verdict, settings);
   const { accessKeyId, endpoints } = verdict.credential;
   return () => ({ keyId: accessKeyId, endpoints });
@@ -96,14 +99,7 @@ function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: K
   const { method = "", url = "", rawHeaders } = request.raw;
   const head = verifyHead(
     { method, rawUrl: url, rawHeaders },
-    {
-      credentials: keyPair,
-      region: settings.region,
-      service: "sagemaker",
-      now,
-      clockSkewSeconds: settings.clockSkewSeconds,
-      hostAliases: settings.hostAlias,
-    },
+    { ...verifyOptions(settings, keyPair, now), hostAliases: settings.hostAlias },
   );
   if (!head.ok) throw refusal(head, settings);
   return (body) => {

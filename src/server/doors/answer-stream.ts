@@ -13,7 +13,7 @@ import type {
   TextPiece,
   TokenForm,
 } from "../../request/generation.ts";
-import { joinLists, LogprobLister } from "../../request/logprob-lists.ts";
+import { LogprobLister } from "../../request/logprob-lists.ts";
 import { jsonLine } from "../../wording.ts";
 import type { ResponseType } from "./envelope.ts";
 
@@ -49,11 +49,9 @@ function scoredLines(echo: boolean, form: (tokenId: number) => TokenForm): Piece
       prompt = told;
     },
     piece({ index, text, tokens }) {
-      const isFirst = listers[index] === undefined;
-      listers[index] ??= new LogprobLister(prompt as GeneratedPrompt, form);
-      const lister = listers[index];
-      const own = isFirst && echo ? joinLists(lister.prompt(), lister.next(tokens)) : lister.next(tokens);
-      return jsonLine({ index, text, token_ids: tokens.map(({ tokenId }) => tokenId), ...own });
+      listers[index] ??= new LogprobLister(prompt as GeneratedPrompt, form, echo);
+      const token_ids = tokens.map(({ tokenId }) => tokenId);
+      return jsonLine({ index, text, token_ids, ...listers[index].next(tokens) });
     },
     end: () => "",
   };

@@ -4,8 +4,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import type { Generator } from "../../request/generation.ts";
 import type { Settings } from "../../settings.ts";
 import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
-import { AwsError, toContainerError } from "../http/http-errors.ts";
+import { toContainerError } from "../http/http-errors.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
+import { notReady } from "./endpoints.ts";
 import { attributesHeader, parseEnvelope, RESPONSE_TYPES, type ResponseType } from "./envelope.ts";
 import { huggingFaceEvents } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
@@ -89,10 +90,6 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
 function responseTypes(defaultAccept: ResponseType = "application/json"): readonly ResponseType[] {
   const others = RESPONSE_TYPES.filter((type) => type !== defaultAccept);
   return [defaultAccept, ...others];
-}
-
-function notReady(): AwsError {
-  return new AwsError("ServiceUnavailable", "The model is not ready");
 }
 
 /** Chunks of JSON lines. One that cannot be finished is cut off: that is the only way to tell the platform. */

@@ -1,6 +1,7 @@
 // The endpoints of a door as the dialects beside SageMaker's see them: found by the names that their clients use, and given to a
 // caller who may use them.
 import type { FastifyRequest } from "fastify";
+import { AwsError } from "../http/http-errors.ts";
 import type { ServedModel } from "./served-model.ts";
 
 export interface Endpoints {
@@ -29,4 +30,14 @@ export function endpointOf(
   const last = asked.replace(/\/+$/, "").split("/").at(-1) ?? "";
   const exact = [asked, last].find((name) => names.includes(name));
   return exact ?? names.find((name) => last !== "" && modelName(name) === last);
+}
+
+/** @throws AwsError while a model is being loaded */
+export function requireLoaded({ isLoaded }: ServedModel): void {
+  if (!isLoaded) throw new AwsError("ModelNotReadyException", "The model is still being loaded");
+}
+
+/** The answer to those who ask after a model's health where it is not ready. */
+export function notReady(): AwsError {
+  return new AwsError("ServiceUnavailable", "The model is not ready");
 }

@@ -1,23 +1,13 @@
 // Hugging Face's bodies and TGI's routes over the runtime's front, on the shipped model.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { joinedParts } from "../../../test/support/event-stream.ts";
 import { aFront, PATH, post, STREAM_PATH } from "../../../test/support/front.ts";
-import { loadGenerator } from "../../generator/load-generator.ts";
-import { packageRoot } from "../../generator/model-directory.ts";
+import { shippedGenerator } from "../../../test/support/shipped-generator.ts";
 import { DEFAULT_SETTINGS } from "../../settings.ts";
 import { createContainerApp } from "./container.ts";
 
-const generator = await loadGenerator({
-  ...{
-    model: join(packageRoot(), "models/tiny"),
-    name: "tiny",
-    precision: "f32",
-    kvCacheMb: 64,
-    queueRequestsMax: 99,
-  },
-});
+const generator = await shippedGenerator();
 after(() => generator.close());
 const generators = new Map([["gpt-2", generator]]);
 const signed = aFront({}, { generators }).app;

@@ -7,10 +7,10 @@ import { type HuggingFacePlace, readHuggingFace } from "../../dialects/huggingfa
 import { GptError } from "../../errors.ts";
 import { type Fields, readJsonBody } from "../../request/body.ts";
 import { jsonLine } from "../../wording.ts";
-import { bodyOf, noteError, sendJson } from "../http/http-app.ts";
+import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import { type AnswerFrames, sendStream } from "./answer-stream.ts";
-import type { Endpoints } from "./endpoints.ts";
+import { type Endpoints, notReady, requireLoaded } from "./endpoints.ts";
 import type { ResponseType } from "./envelope.ts";
 import { fingerprintHeader } from "./openai.ts";
 import type { RoutedRequest } from "./routes.ts";
@@ -82,11 +82,6 @@ export function huggingFaceEvents(request: FastifyRequest): AnswerFrames {
   };
 }
 
-/** Whether a request met one of TGI's routes, whose clients read no other form of an error. */
-export function isTgi({ record }: FastifyRequest): boolean {
-  return record.operation?.startsWith("Tgi") ?? false;
-}
-
 /** What TGI calls an error, and its status, by the status that the runtime's front would have answered. */
 const TGI_ERRORS: Readonly<Record<number, readonly [status: number, type: string]>> = {
   400: [422, "validation"],
@@ -145,9 +140,7 @@ export class HuggingFaceRoutes {
 
   async #answer(request: RoutedRequest, reply: FastifyReply, place: HuggingFacePlace): Promise<unknown> {
     const model = this.#admit(request);
-    const bytes = bodyOf(request);
-    request.body = undefined; // It may be large, and the request lives until it is answered.
-    const fields = await readJsonBody(bytes, { example: EXAMPLE });
+    const fields = await readJsonBody(takeBody(request), { example: EXAMPLE });
     return answerHuggingFace(model, request, reply, {
       ...{ fields, place, type: "application/json", frames: huggingFaceEvents(request), headers: {} },
       unreadBytesMax: this.#options.unreadBytesMax,
@@ -169,13 +162,13 @@ export class HuggingFaceRoutes {
     const { endpoints } = this.#options;
     const name = request.params.EndpointName ?? endpoints.first;
     if (endpoints.model(name)?.isReady) return reply.send(Buffer.alloc(0));
-    throw new AwsError("ServiceUnavailable", "The model is not ready");
+    throw notReady();
   }
 
   #admit(request: RoutedRequest): ServedModel {
     const { endpoints } = this.#options;
     const model = endpoints.admit(request, request.params.EndpointName ?? endpoints.first);
-    if (!model.isLoaded) throw new AwsError("ModelNotReadyException", "The model is still being loaded");
+    requireLoaded(model);
     return model;
   }
 }

@@ -7,7 +7,7 @@ import { answerOf } from "../../request/answer.ts";
 import { type Fields, readJsonBody } from "../../request/body.ts";
 import { invalidField } from "../../request/fields.ts";
 import type { GenerationParams, TokenForm } from "../../request/generation.ts";
-import { bodyOf, sendJson } from "../http/http-app.ts";
+import { sendJson, takeBody } from "../http/http-app.ts";
 import { type AnswerFrames, pieceWriter, sendStream, writePieces } from "./answer-stream.ts";
 import type { ResponseType } from "./envelope.ts";
 import { answerHuggingFace } from "./huggingface.ts";
@@ -36,7 +36,7 @@ export async function answerInvocation(
   reply: FastifyReply,
   { type, frames, growing, unreadBytesMax, ...form }: AnswerForm,
 ): Promise<FastifyReply | undefined> {
-  const fields = await readBody(request);
+  const fields = await readJsonBody(takeBody(request));
   if (isHuggingFace(fields)) {
     return answerHuggingFace(model, request, reply, {
       ...{ fields, place: { echoes: true, ...(frames && { isStreamed: true }) } },
@@ -75,13 +75,6 @@ function refuseUnstreamed({ tellsLogprobs, keepBest }: GenerationParams, type: R
     const message = "best_of must equal num_return_sequences where an answer is sent while it grows";
     throw new GptError("invalid_field", message);
   }
-}
-
-/** The body that was received, which the request then holds no longer: it may be large. */
-function readBody(request: FastifyRequest): Promise<Fields> {
-  const bytes = bodyOf(request);
-  request.body = undefined;
-  return readJsonBody(bytes);
 }
 
 const INPUTS = ["input", "inputs", "prompt", "messages"];

@@ -1,22 +1,12 @@
 // Log-probabilities and stop strings through the runtime's front, on the shipped model: whole and streamed they are the same.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { joinedParts } from "../../../test/support/event-stream.ts";
 import { aFront, post, STREAM_PATH } from "../../../test/support/front.ts";
-import { loadGenerator } from "../../generator/load-generator.ts";
-import { packageRoot } from "../../generator/model-directory.ts";
+import { shippedGenerator } from "../../../test/support/shipped-generator.ts";
 import type { ScoredText } from "../../request/answer.ts";
 
-const generator = await loadGenerator({
-  ...{
-    model: join(packageRoot(), "models/tiny"),
-    name: "tiny",
-    precision: "f32",
-    kvCacheMb: 64,
-    queueRequestsMax: 9,
-  },
-});
+const generator = await shippedGenerator();
 after(() => generator.close());
 const { app } = aFront({}, { generators: new Map([["gpt-2", generator]]) });
 

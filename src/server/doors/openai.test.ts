@@ -1,25 +1,15 @@
 // OpenAI's routes over the runtime's front, on the shipped model: whole and streamed, alone and in lists, right and wrong.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import type { LightMyRequestResponse } from "fastify";
 import { aFront, CREDENTIAL, NOW, post, signedHeaders } from "../../../test/support/front.ts";
-import { loadGenerator } from "../../generator/load-generator.ts";
-import { packageRoot } from "../../generator/model-directory.ts";
+import { shippedGenerator } from "../../../test/support/shipped-generator.ts";
 import type { LogprobLists } from "../../request/logprob-lists.ts";
 import { DEFAULT_SETTINGS } from "../../settings.ts";
 import { makeBearerToken } from "../../sigv4/index.ts";
 import { createContainerApp } from "./container.ts";
 
-const generator = await loadGenerator({
-  ...{
-    model: join(packageRoot(), "models/tiny"),
-    name: "tiny",
-    precision: "f32",
-    kvCacheMb: 64,
-    queueRequestsMax: 99,
-  },
-});
+const generator = await shippedGenerator();
 after(() => generator.close());
 while (generator.fingerprint === undefined) await new Promise((resolve) => setImmediate(resolve));
 const generators = new Map([["gpt-2", generator]]);

@@ -5,13 +5,13 @@ import { type AnswerFacts, CompletionChunks, completionOf } from "../../dialects
 import { type CompletionRequest, readCompletion } from "../../dialects/openai/completion-request.ts";
 import { openAiErrorOf, openAiRefusal } from "../../dialects/openai/errors.ts";
 import { GptError } from "../../errors.ts";
-import { type Fields, readJsonBody } from "../../request/body.ts";
+import { type Fields, readJsonBody, withoutNull } from "../../request/body.ts";
 import { invalidField, missingField } from "../../request/fields.ts";
 import { describeValue } from "../../wording.ts";
-import { bodyOf, noteError, sendJson } from "../http/http-app.ts";
+import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import { type AnswerFrames, sendStream } from "./answer-stream.ts";
-import { type Endpoints, endpointOf } from "./endpoints.ts";
+import { type Endpoints, endpointOf, requireLoaded } from "./endpoints.ts";
 import type { RoutedRequest } from "./routes.ts";
 import type { ServedModel } from "./served-model.ts";
 import { EVENT_STREAM, event, ServerSentEvents } from "./server-sent-events.ts";
@@ -126,7 +126,7 @@ export class OpenAiRoutes {
   #admit(request: RoutedRequest, asked: unknown): { readonly name: string; readonly model: ServedModel } {
     const name = nameOf(request, asked, this.#endpoints);
     const model = this.#endpoints.admit(request, name);
-    if (!model.isLoaded) throw new AwsError("ModelNotReadyException", "The model is still being loaded");
+    requireLoaded(model);
     return { name, model };
   }
 
@@ -153,10 +153,7 @@ async function noChat(): Promise<never> {
 
 /** Nothing but `model` and `prompt` is looked at here; null stands for what is not there. */
 async function readBody(request: FastifyRequest): Promise<Fields> {
-  const bytes = bodyOf(request);
-  request.body = undefined; // It may be large, and the request lives until it is answered.
-  const fields = await readJsonBody(bytes, { valuesMax: VALUES_MAX, example: EXAMPLE });
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+  return withoutNull(await readJsonBody(takeBody(request), { valuesMax: VALUES_MAX, example: EXAMPLE }));
 }
 
 /** The endpoint that is meant: by the path, or by the field `model`. */

@@ -12,7 +12,7 @@ export interface Route {
   readonly path: string;
   /** The same below an endpoint. */
   readonly alsoAt?: string | undefined;
-  /** The body and errors that it knows. Default: SageMaker's. */
+  /** Of its bodies and errors: its clients read no other form. Default: SageMaker's. */
   readonly dialect?: "openai" | "tgi";
   /** What it does, for people. */
   readonly summary: string;
@@ -176,6 +176,12 @@ export const ROUTES = {
     openapi: { method: "GET", path: "/openapi.json", summary: "Describes the runtime front." },
   },
 } as const satisfies Record<string, Readonly<Record<string, Route>>>;
+
+/** The dialect of the runtime front's route that a request met. */
+export function dialectOf({ record }: FastifyRequest): Route["dialect"] {
+  const routes: Readonly<Record<string, Route>> = ROUTES.runtime;
+  return routes[record.operation ?? ""]?.dialect;
+}
 
 export type Door = keyof typeof ROUTES;
 export type OperationOf<D extends Door> = keyof (typeof ROUTES)[D] & string;

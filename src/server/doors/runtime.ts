@@ -24,7 +24,7 @@ import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
-import type { Endpoints } from "./endpoints.ts";
+import { type Endpoints, notReady, requireLoaded } from "./endpoints.ts";
 import {
   ACCOUNT,
   attributesHeader,
@@ -36,10 +36,10 @@ import {
   VARIANT,
 } from "./envelope.ts";
 import { exceptionFrame, payloadPart } from "./event-stream.ts";
-import { HuggingFaceRoutes, huggingFaceEvents, isTgi, toTgiError } from "./huggingface.ts";
+import { HuggingFaceRoutes, huggingFaceEvents, toTgiError } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
 import { fingerprintHeader, OpenAiRoutes, toOpenAiError } from "./openai.ts";
-import { addRoutes, allowedMethods, type CallerChecks, type RoutedRequest } from "./routes.ts";
+import { addRoutes, allowedMethods, type CallerChecks, dialectOf, type RoutedRequest } from "./routes.ts";
 import { ServedModel } from "./served-model.ts";
 
 /** A model by endpoint name; while it is a promise that is pending, `/ping` answers 503 and invocations 429. */
@@ -68,12 +68,17 @@ export function createApp(options: AppOptions): FastifyInstance {
     tls,
     onFinished,
     methods: allowedMethods("runtime"),
-    toError: (error, request) =>
-      isOpenAiPath(request.url)
-        ? toOpenAiError(error, request, front.model(request.record.endpoint ?? ""))
-        : isTgi(request)
-          ? toTgiError(error, request)
-          : toAwsError(error, contextOf(request, settings)),
+    toError: (error, request) => {
+      // OpenAI's clients are answered in their form whatever stands on their paths.
+      switch (isOpenAiPath(request.url) ? "openai" : dialectOf(request)) {
+        case "openai":
+          return toOpenAiError(error, request, front.model(request.record.endpoint ?? ""));
+        case "tgi":
+          return toTgiError(error, request);
+        default:
+          return toAwsError(error, contextOf(request, settings));
+      }
+    },
   });
   const front = new RuntimeFront(options, app.log);
   const handlers = {
@@ -168,7 +173,7 @@ class RuntimeFront implements CallerChecks, Endpoints {
   async ping(reply: FastifyReply): Promise<FastifyReply> {
     if ([...this.#models.values()].every(({ isReady }) => isReady))
       return sendJson(reply, { status: "ready" });
-    throw new AwsError("ServiceUnavailable", "The model is not ready");
+    throw notReady();
   }
 
   async invoke(request: RoutedRequest, reply: FastifyReply, operation: Operation): Promise<unknown> {
@@ -178,7 +183,7 @@ class RuntimeFront implements CallerChecks, Endpoints {
     const { headers, raw, record } = request;
     const envelope = parseEnvelope(headers, raw.rawHeaders, { ...operation, endpoint });
     if (envelope.inferenceId !== undefined) record.inferenceId = envelope.inferenceId;
-    if (!model.isLoaded) throw new AwsError("ModelNotReadyException", "The model is still being loaded");
+    requireLoaded(model);
     return answerInvocation(model, request, reply, {
       type: envelope.accept,
       headers: { ...responseHeaders(envelope, operation), ...fingerprintHeader(model) },
