@@ -133,6 +133,8 @@ test("TGI's routes answer one text, a stream, facts and health", async () => {
   assert.equal(eventsOf((await ask({ ...body, stream: true }, "/")).body).length, 12);
   const { max_total_tokens: total, max_input_tokens: input } = (await app.inject("/info")).json();
   assert.deepEqual([total, input], [256, 255]);
+  const limited = aFront({ auth: "none", maxNumReturnSequences: 8 }, { generators }).app;
+  assert.equal((await limited.inject("/info")).json().max_best_of, 8);
   const health = await signed.inject("/health");
   assert.deepEqual([health.statusCode, health.body], [200, ""]);
   assert.equal((await signed.inject("/info")).statusCode, 401);

@@ -6,6 +6,7 @@ import { generatedTexts, TokenEvents } from "../../dialects/huggingface/generati
 import { type HuggingFacePlace, readHuggingFace } from "../../dialects/huggingface/generation-request.ts";
 import { GptError } from "../../errors.ts";
 import { type Fields, readJsonBody } from "../../request/body.ts";
+import { STOPS_MAX } from "../../request/search-fields.ts";
 import { jsonLine } from "../../wording.ts";
 import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
@@ -148,13 +149,13 @@ export class HuggingFaceRoutes {
   }
 
   async #info(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const { info } = this.#admit(request);
+    const { info, limits } = this.#admit(request);
     return sendJson(reply, {
       model_id: info?.origin ?? info?.name,
       max_input_tokens: (info?.contextLength ?? 1) - 1,
       max_total_tokens: info?.contextLength,
-      max_stop_sequences: 64,
-      max_best_of: 64,
+      max_stop_sequences: STOPS_MAX,
+      max_best_of: limits.maxNumReturnSequences,
     });
   }
 
