@@ -3,12 +3,11 @@
 // @ts-check
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { invoke, postJson } from "../support/invoke.js";
-import { startServer } from "../support/server-under-test.js";
+import { freePort, startServer } from "../support/server-under-test.js";
 import { DEFAULT_REQUEST, jobBatches, llamaBatches } from "./batches.js";
 import {
   checkpoint,
@@ -64,14 +63,6 @@ const completion = (prompt, seed) => {
   const sampling = { n, top_k: topK, top_p: topP, temperature: 1, seed };
   return { prompt, max_tokens: maxLength - promptTokens, ...sampling };
 };
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  server.close();
-  return port;
-}
 
 /**
  * Starts a peer's HTTP server, and waits until its health page is well.

@@ -1,4 +1,4 @@
-// A server under test for the fuzzer and the soak: starts the built command on loopback, and reads its numbers.
+// A server under test for benchmarks and conformance: starts the built command on loopback, and reads its numbers.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -9,12 +9,28 @@ export const KEY = {
   secretAccessKey: "conformance/secret+0123456789abcdefghijk",
 };
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address();
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   server.close();
   return port;
+}
+
+/** Memory that a process holds. @param {number | undefined} pid */
+export function residentMbOf(pid) {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
+/**
+ * The sum of a metric over its labels.
+ * @param {string} text what /metrics answers
+ * @param {string} name
+ */
+export function sumOfMetric(text, name) {
+  const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))];
+  if (values.length === 0) throw new Error(`There is no metric ${name}.`);
+  return values.reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 /** `main`: the compiled src/cli/main.js. Resolves when the server is ready. */
@@ -51,13 +67,10 @@ export async function startServer(main, flags = []) {
     child,
     origin,
     port: Number(new URL(origin).port),
-    residentMb: () =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))[1]) / 1024,
+    residentMb: () => residentMbOf(child.pid),
     /** The sum of a metric over its labels. */
     async metric(name) {
-      const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
-      const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))];
-      return values.reduce((sum, [, value]) => sum + Number(value), 0);
+      return sumOfMetric(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text(), name);
     },
     /** Stops it as an operator does; the exit code must be 0. */
     async stop() {

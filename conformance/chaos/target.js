@@ -2,11 +2,11 @@
 // @ts-check
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { freePort, residentMbOf, sumOfMetric } from "../../bench/support/server-under-test.js";
 import { signRequest } from "../../dist/src/sigv4/index.js";
 
 export const ENDPOINT = "gpt-2";
@@ -77,15 +77,11 @@ export async function startTarget({ isTls, keyNames, flags }) {
     port,
     settings: settingsOf(argv),
     isRunning: () => child.exitCode === null && child.signalCode === null,
-    residentMb: () =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1024,
+    residentMb: () => residentMbOf(child.pid),
     sign: signerFor(isTls, port),
     /** The sum of a metric over its labels. @param {string} name */
     async metric(name) {
-      const text = await textOf(`http://127.0.0.1:${adminPort}/metrics`);
-      const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))];
-      if (values.length === 0) throw new Error(`There is no metric ${name}.`);
-      return values.reduce((sum, [, value]) => sum + Number(value), 0);
+      return sumOfMetric(await textOf(`http://127.0.0.1:${adminPort}/metrics`), name);
     },
     /** Whether it says that it is ready. */
     isReady: () =>
@@ -115,14 +111,6 @@ async function textOf(url) {
   const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
   if (!response.ok) throw new Error(`${url} answered ${response.status}.`);
   return response.text();
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  server.close();
-  return port;
 }
 
 /**

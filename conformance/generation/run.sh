@@ -4,14 +4,9 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 venv="$here/../.venv"
-if [ ! -x "$venv/bin/python" ] || ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
-  cp "$here/requirements.txt" "$venv/installed.txt"
-fi
-if [ -z "${GPT2_API:-}" ] && [ ! -f "$here/../../dist/src/cli/main.js" ]; then
-  (cd "$here/../.." && npm run build)
-fi
+. "$here/../support.sh"
+python_environment "$venv" "$here/requirements.txt"
+built_command "$here/../.."
 script=suite.py
 if [ "${1:-}" = fixtures ]; then
   script=make_fixtures.py
