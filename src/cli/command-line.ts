@@ -1,9 +1,7 @@
 // The command line's table of commands, its help, its exit codes: 0 for success, 1 for a failure, 2 for a command,
 // flag or setting that is wrong. The commands themselves stand in files of their own, and are loaded when they are named.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { GptError } from "../errors.ts";
-import { packageRoot } from "../generator/model-directory.ts";
+import { packageVersion } from "../generator/model-directory.ts";
 import { nearest, quote } from "../wording.ts";
 import type { Command } from "./command.ts";
 import { FIRST_STEPS, helpText, overviewText } from "./help.ts";
@@ -41,7 +39,7 @@ export async function runCommandLine([name, ...argv]: readonly string[]): Promis
   if (name === undefined) return print(FIRST_STEPS);
   if (name === "help") return runCommandLine(argv.length > 0 ? [...argv, "--help"] : ["--help"]);
   if (HELP_FLAGS.includes(name) || name === ALL_HELP) return print(overviewText(await loadAll()));
-  if (name === "--version") return print(`${version()}\n`);
+  if (name === "--version") return print(`${packageVersion()}\n`);
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {
     const meant = nearest(name, Object.keys(COMMANDS));
@@ -60,13 +58,6 @@ function helpAsked(argv: readonly string[]): "common" | "all" | undefined {
   const at = flags.findIndex((flag) => HELP_FLAGS.includes(flag));
   if (at < 0) return undefined;
   return flags[at + 1] === "all" ? "all" : "common";
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as {
-    version: string;
-  };
-  return version;
 }
 
 function print(text: string): number {

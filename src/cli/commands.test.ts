@@ -83,7 +83,7 @@ test("--print-config tells every setting, its value and its origin, and starts n
   assert.match(stdout, /^--endpoint +\["gpt-2"\] +default$/m);
   const container = run(["container", "--print-config"], { SAGEMAKER_BIND_TO_PORT: "9090" }).stdout;
   assert.match(container, /^--port +9090 +SAGEMAKER_BIND_TO_PORT$/m);
-  assert.match(container, /^--model +"\/opt\/ml\/model" +the container contract$/m);
+  assert.match(container, /^--host +"0.0.0.0" +the container contract$/m);
 });
 
 test("the container honours SageMaker's variables, and ours before them", () => {
@@ -99,8 +99,10 @@ test("the container honours SageMaker's variables, and ours before them", () => 
     [settings.host, settings.port, settings.bodyBytesMax, settings.requestDeadlineMs, settings.logLevel],
     ["127.0.0.1", 9090, 20 * 2 ** 20, 30_000, "error"],
   );
-  const bare = settingsOf({}, {}, containerPlatform({})).settings;
-  assert.deepEqual([bare.host, bare.port, bare.model], ["0.0.0.0", 8080, "/opt/ml/model"]);
+  const bare = (isMounted: boolean) => settingsOf({}, {}, containerPlatform({}, isMounted)).settings;
+  const { host, port, model } = bare(true);
+  assert.deepEqual([host, port, model], ["0.0.0.0", 8080, "/opt/ml/model"]);
+  assert.equal(bare(false).model, "tiny");
   assert.throws(() => containerPlatform({ SAGEMAKER_MAX_PAYLOAD_IN_MB: "many" }), {
     code: "invalid_config",
     message: 'SAGEMAKER_MAX_PAYLOAD_IN_MB must be a number, got "many"',

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../test/support/sockets.ts";
 import { resolveModelDirectory } from "../generator/model-directory.ts";
 
 const ENTRY = fileURLToPath(new URL("./container-main.js", import.meta.url));
@@ -41,6 +42,42 @@ test("`serve` serves a read-only model on the port of the platform, and SIGTERM 
   child.kill("SIGTERM");
   assert.deepEqual(await once(child, "exit"), [0, null]);
   assert.deepEqual(readdirSync(model), before);
+});
+
+test("the log tells once what is served, where and with which kernels, and nothing of a /ping that is answered", async (context) => {
+  const admin = await freePort();
+  const child = spawn(process.execPath, [ENTRY, "serve"], {
+    env: { GPT2_API_HOST: "127.0.0.1", GPT2_API_PORT: "0", GPT2_API_ADMIN_PORT: String(admin) },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  context.after(() => child.kill("SIGKILL"));
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    log += text;
+  });
+  const [line] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
+  const [, origin = ""] = /(http:\S+)\/invocations/.exec(line) ?? [];
+  assert.equal((await fetch(`${origin}/ping`)).status, 200);
+  assert.equal((await fetch(`${origin}/elsewhere`)).status, 404);
+  child.kill("SIGTERM");
+  await once(child, "close");
+  const lines = log
+    .trim()
+    .split("\n")
+    .map((text) => JSON.parse(text));
+  const requests = lines.filter(({ msg }) => msg === "request");
+  assert.deepEqual(
+    requests.map(({ path }) => path),
+    ["/elsewhere"],
+  );
+  const [listening, ...others] = lines.filter(({ msg }) => msg.startsWith("listening"));
+  assert.deepEqual([listening.msg, others], [`listening at ${origin}`, []]);
+  const { url, version, endpoints } = lines.find(({ msg }) => msg === "ready");
+  assert.equal(url, origin);
+  assert.match(version, /^\d+\.\d+\.\d+$/);
+  const [{ kernels, threads, ...served }, ...more] = endpoints;
+  assert.deepEqual([served, more], [{ endpoint: "container", model: "tiny", precision: "int8" }, []]);
+  assert.deepEqual([typeof kernels, typeof threads], ["string", "number"]);
 });
 
 test("any other argument, and a model that is not there, stop the start with a sentence", () => {

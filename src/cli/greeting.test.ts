@@ -12,6 +12,7 @@ const MODEL = {
   name: "tiny",
   precision: "int8",
   kernels: "avx2",
+  threads: 2,
   parameters: 16_100_000,
   vocabSize: 8192,
   contextLength: 256,

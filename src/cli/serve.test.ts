@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { on, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { joinedParts } from "../../test/support/event-stream.ts";
+import { freePort } from "../../test/support/sockets.ts";
 import { signRequest } from "../sigv4/index.ts";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
@@ -59,15 +59,6 @@ async function untilLogged(child: ChildProcess, sentence: RegExp): Promise<strin
     if (sentence.test(log)) return log;
   }
   assert.fail(`the process ended without ${sentence}: ${log}`);
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 async function invoke(

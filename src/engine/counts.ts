@@ -5,6 +5,10 @@
 export const COUNTERS = {
   steps: { metric: "passes_total", help: "Passes of the model." },
   tokensComputed: { metric: "computed_tokens_total", help: "Rows of all passes of the model." },
+  busySeconds: {
+    metric: "busy_seconds_total",
+    help: "Seconds spent in passes of the model; its rate is the part of the time in which the engine computes.",
+  },
   tokensGenerated: { metric: "generated_tokens_total", help: "New tokens, of every sequence or beam." },
   promptTokens: { metric: "prompt_tokens_total", help: "Tokens of prompts that were read." },
   prefixTokensQueried: {
@@ -23,12 +27,28 @@ export const GAUGES = {
   pagesInUse: { metric: "kv_pages_in_use", help: "Pages of keys and values in use." },
   pagesCached: { metric: "kv_pages_cached", help: "Idle pages that a prompt may find." },
   lastBatchRows: { metric: "batch_rows", help: "Rows of the last pass of the model." },
+  tokensPerSecond: {
+    metric: "tokens_per_second",
+    help: "Tokens that a second of passes computed, over the last ten seconds of passes or so; 0: none yet.",
+  },
 } as const;
 
 /** What is known outside the thread. */
 export const REQUEST_GAUGES = {
   requestsWaiting: { metric: "requests_waiting", help: "Requests in the queue." },
   requestsRunning: { metric: "requests_running", help: "Requests being computed." },
+  waitingTokens: {
+    metric: "waiting_tokens",
+    help: "Tokens, of prompts and the most that may come, of the requests in the queue.",
+  },
+  runningTokens: {
+    metric: "running_tokens",
+    help: "The same of the requests being computed, with what is computed already.",
+  },
+  waitingSeconds: {
+    metric: "waiting_seconds",
+    help: "Seconds of work in the queue: tokens that wait over tokens a second. What a fleet should grow by.",
+  },
 } as const;
 
 export const REQUEST_COUNTERS = {
@@ -51,6 +71,8 @@ export function addCounts(a: EngineCounts, b: EngineCounts): EngineCounts {
 
 export const NO_COUNTS = zeros(COUNTERS);
 export const NO_STATS: ThreadStats = { ...NO_COUNTS, ...zeros(GAUGES) };
+/** Of an engine that was asked nothing yet. */
+export const IDLE_STATS: EngineStats = { ...NO_STATS, ...zeros(REQUEST_GAUGES), ...zeros(REQUEST_COUNTERS) };
 
 function zeros<Table extends object>(table: Table): { readonly [name in keyof Table]: number } {
   return Object.fromEntries(Object.keys(table).map((name) => [name, 0])) as { [name in keyof Table]: number };

@@ -5,12 +5,14 @@ import { type EngineCounts, NO_COUNTS, type ThreadStats } from "./counts.ts";
 import type { PassResult } from "./pass-result.ts";
 import { type EngineOptions, Scheduler } from "./scheduler.ts";
 import type { GenerationRequest } from "./sequence.ts";
+import { WorkRate } from "./work-rate.ts";
 
 export class EngineCore {
   readonly scheduler: Scheduler;
   readonly #backend: Backend;
   readonly #eosTokenIds: ReadonlySet<number>;
   readonly #counts = { ...NO_COUNTS } as { -readonly [name in keyof EngineCounts]: number };
+  readonly #rate = new WorkRate();
   #lastBatchRows = 0;
 
   constructor(
@@ -39,6 +41,7 @@ export class EngineCore {
 
   /** One pass of the model over everything that is due. */
   step(): PassResult {
+    const beganMs = performance.now();
     const batch = this.scheduler.schedule();
     const logits = this.#backend.forward(batch);
     const result = this.scheduler.update(logits);
@@ -50,13 +53,17 @@ export class EngineCore {
     counts.prefixTokensQueried += result.queriedTokens;
     counts.prefixTokensHit += result.cachedTokens;
     this.#lastBatchRows = result.numTokens;
+    const seconds = (performance.now() - beganMs) / 1000;
+    counts.busySeconds += seconds;
+    this.#rate.passed(result.numTokens, seconds);
     return result;
   }
 
   stats(): ThreadStats {
     const { size, inUse, idle } = this.scheduler.pool;
     const pages = { pagesTotal: size, pagesInUse: inUse, pagesCached: idle };
-    return { ...pages, ...this.#counts, lastBatchRows: this.#lastBatchRows };
+    const { tokensPerSecond } = this.#rate;
+    return { ...pages, ...this.#counts, lastBatchRows: this.#lastBatchRows, tokensPerSecond };
   }
 
   close(): Promise<void> {

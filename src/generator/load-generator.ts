@@ -95,14 +95,14 @@ export async function loadGenerator(options: GeneratorOptions): Promise<TextGene
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
     const { engine, info } = await starting;
-    const { parameters, kernels: build } = info;
     const { vocabSize, contextLength, bosTokenId } = info.config;
     const facts = {
       name,
       ...(origin && { origin }),
       precision,
-      kernels: build,
-      parameters,
+      kernels: info.kernels,
+      threads: modelOptions.threads,
+      parameters: info.parameters,
       vocabSize,
       contextLength,
       ...(tokenizer?.endOfTextId !== undefined && { endOfText: tokenizer.decode([tokenizer.endOfTextId]) }),

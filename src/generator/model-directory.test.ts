@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, realpathSync } from "node:fs";
+import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -56,4 +56,16 @@ test("a snapshot in the hub's cache is called after its repository, and nothing 
   assert.equal(modelName(`/cache/models--gpt2/snapshots/${commit}/`), "gpt2");
   assert.equal(modelName(`/cache/elsewhere/snapshots/${commit}`), commit);
   assert.equal(modelName("/cache/models--gpt2/snapshots/mine"), "mine");
+});
+
+test("a checkpoint in the only folder that holds one is found, as an archive of a folder leaves it", (context) => {
+  const { path, remove } = temporaryDirectory();
+  context.after(() => remove());
+  const [inner, other] = ["my-gpt2", "logs"].map((name) => join(path, name)) as [string, string];
+  for (const folder of [inner, other]) mkdirSync(folder);
+  assert.deepEqual(placeOf(path), { directory: path });
+  writeFileSync(join(inner, "config.json"), "{}");
+  assert.deepEqual(placeOf(path), { directory: inner });
+  writeFileSync(join(other, "config.json"), "{}");
+  assert.deepEqual(placeOf(path), { directory: path }); // Which of the two is meant nobody knows.
 });

@@ -1,6 +1,6 @@
 // Where a model lies: a directory, the name of one that is shipped in `models/`, or a repository of a hub. Nothing is
 // fetched here; `find-model.ts` does.
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GptError, messageOf } from "../errors.ts";
@@ -17,6 +17,14 @@ export function packageRoot(): string {
     directory = parent;
   }
   return directory;
+}
+
+/** Of this software. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as {
+    version: string;
+  };
+  return version;
 }
 
 function isDirectory(path: string): boolean {
@@ -37,7 +45,7 @@ const PATH = /^[/.~]|^[A-Za-z]:|\/$|\\/;
 export function placeOf(nameOrPath: string): ModelPlace {
   const path = resolve(nameOrPath.replace(/^~(?=[\\/]|$)/, () => home(nameOrPath)));
   if (PATH.test(nameOrPath)) {
-    if (isDirectory(path)) return { directory: path };
+    if (isDirectory(path)) return { directory: checkpointIn(path) };
     throw new GptError(
       "invalid_checkpoint",
       `model ${JSON.stringify(nameOrPath)}: there is no such directory`,
@@ -46,7 +54,7 @@ export function placeOf(nameOrPath: string): ModelPlace {
   const models = join(packageRoot(), "models");
   const shipped = isDirectory(models) ? readdirSync(models) : [];
   if (shipped.includes(nameOrPath)) return { directory: join(models, nameOrPath) };
-  if (isDirectory(path)) return { directory: path };
+  if (isDirectory(path)) return { directory: checkpointIn(path) };
   try {
     return { repository: parseRepository(nameOrPath) };
   } catch (cause) {
@@ -57,6 +65,25 @@ export function placeOf(nameOrPath: string): ModelPlace {
         messageOf(cause),
       { cause },
     );
+  }
+}
+
+/** A directory, or the only one in it that holds a checkpoint: archives are often made of a folder, not of its files. */
+function checkpointIn(directory: string): string {
+  const holdsOne = (folder: string): boolean => existsSync(join(folder, "config.json"));
+  if (holdsOne(directory)) return directory;
+  const [inner, ...others] = folderNames(directory)
+    .map((name) => join(directory, name))
+    .filter(holdsOne);
+  return inner !== undefined && others.length === 0 ? inner : directory;
+}
+
+/** None of a directory that cannot be read; whoever opens it says so. */
+function folderNames(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
   }
 }
 

@@ -17,6 +17,7 @@ const facts = {
   name: "tiny",
   precision: "f32",
   kernels: "none",
+  threads: 1,
   parameters: 1,
   vocabSize: 50257,
   contextLength: 256,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { uniform } from "../decoding/random.ts";
 import { WasmExecutor } from "./host/executor.ts";
-import { compileKernels, preferredBuild } from "./host/kernel-build.ts";
+import { chooseBuild, compileKernels, preferredBuild } from "./host/kernel-build.ts";
 import { nativeSets } from "./host/native-binding.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
 import { ATTENTION_ROWS_MAX, BLOCK, BLOCK_BYTES, GROUP } from "./numbers.ts";
@@ -277,6 +277,19 @@ describe("the build of the kernels", () => {
     assert.equal(linux("model name\t: avx_vnni"), "plain");
     assert.equal(preferredBuild("", { platform: "darwin", arch: "arm64" }), "relaxed");
     assert.equal(preferredBuild("", { platform: "win32", arch: "x64" }), "plain");
+  });
+
+  it("is WebAssembly's where native kernels cannot be loaded, which is told", () => {
+    const told: string[] = [];
+    const build = chooseBuild("auto", (message) => told.push(message), {
+      isBuilt: true,
+      loadError: "invalid ELF header",
+    });
+    assert.equal(build, preferredBuild());
+    assert.match(told.join(), /^the native kernels cannot be loaded, .*: invalid ELF header$/);
+    const tellsNot = () => assert.fail("nobody asked for them");
+    assert.equal(chooseBuild("wasm", tellsNot), preferredBuild());
+    chooseBuild("auto", tellsNot, { isBuilt: false, loadError: "no such file" });
   });
 
   it("is the plain one where Node.js has no relaxed SIMD", () => {

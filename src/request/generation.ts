@@ -149,6 +149,8 @@ export interface ModelInfo {
   readonly precision: string;
   /** The instruction set of the native kernels, or the build of the WebAssembly ones. */
   readonly kernels: string;
+  /** That compute. */
+  readonly threads: number;
   readonly parameters: number;
   readonly vocabSize: number;
   /** The token that ends a text, as it is written in one. */

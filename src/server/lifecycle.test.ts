@@ -8,12 +8,21 @@ import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoi
 import type { FakeGenerator } from "../../test/support/fake-generator.ts";
 import { aFront, PATH, STREAM_PATH, signedHeaders } from "../../test/support/front.ts";
 import { someDecoding } from "../../test/support/inline-engine.ts";
-import { connected, deferred, listening, postHead, postRequest, until } from "../../test/support/sockets.ts";
+import {
+  connected,
+  deferred,
+  freePort,
+  listening,
+  postHead,
+  postRequest,
+  until,
+} from "../../test/support/sockets.ts";
 import { GptError } from "../errors.ts";
 import { findModel } from "../generator/find-model.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOnAll } from "./http/listen.ts";
+import { Metrics } from "./http/metrics.ts";
 import { drain, Models, type ModelsOptions, run, type ServerParts } from "./lifecycle.ts";
 
 test("a stop waits for open requests, and after its time cancels them and tells their callers", async (context) => {
@@ -131,6 +140,34 @@ test("a stop ends in time with everything open that can be, and while a model lo
   stop();
   assert.equal(await code, 0);
   await Promise.all(ends);
+});
+
+test("for --drain-delay-ms a stop is only announced: requests are taken, and the admin port tells of it", async () => {
+  const settings = { drainDelayMs: 600_000, adminPort: await freePort() };
+  const { generator, ...parts } = hungParts(settings);
+  const ready = { ...parts.models, ready: async () => {}, byEndpoint: () => new Map([["gpt-2", generator]]) };
+  const { promise: failed, release: fail } = deferred();
+  const fatalError = failed.then(() => new GptError("engine_failed", "some cause"));
+  const models = { ...ready, fatalError, close: async () => {} };
+  const { promise: stopped, release: stop } = deferred();
+  const { promise: listens, release: onReady } = deferred();
+  const metrics = new Metrics(() => new Map());
+  const code = run({ ...parts, models, metrics, stopped }, onReady);
+  await listens;
+  const { port } = parts.app.server.address() as AddressInfo;
+  const status = async (path: string, at = port) => (await fetch(`http://127.0.0.1:${at}${path}`)).status;
+  assert.deepEqual([await status("/ping"), await status("/readyz", settings.adminPort)], [200, 200]);
+  stop();
+  while (!parts.app.connections.isLeaving) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([await status("/ping"), await status("/readyz", settings.adminPort)], [503, 503]);
+  const body = '{"input":""}';
+  const origin = `http://127.0.0.1:${port}`;
+  const headers = signedHeaders(body, { origin });
+  const answer = await fetch(origin + PATH, { method: "POST", headers, body });
+  assert.deepEqual([answer.status, answer.headers.get("connection")], [200, "close"]);
+  // Whoever waits for a stop is not kept waiting by an engine beyond help.
+  fail();
+  assert.equal(await code, 0);
 });
 
 test("a start that fails ends too, while a model loads", async (context) => {

@@ -5,6 +5,7 @@ import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
 import type { WatchedFile } from "../files/watched-file.ts";
 import type { FoundModel } from "../generator/find-model.ts";
 import { loadGenerator } from "../generator/load-generator.ts";
+import { packageVersion } from "../generator/model-directory.ts";
 import { memoryLimit } from "../machine/memory.ts";
 import { MemoryBudget } from "../machine/memory-budget.ts";
 import type { Generator } from "../request/generation.ts";
@@ -162,8 +163,8 @@ export interface ServerParts {
 
 /**
  * Listens first, so that `/ping` tells of the loading; then serves until `stopped` resolves or an engine failed for good.
- * `onReady` is told the address when the models are ready. After a stop it resolves within `drainTimeoutMs` and a second,
- * whatever is open, loading or stuck; what still runs then has to be ended with the process.
+ * `onReady` is told the address when the models are ready. A stop is announced for `drainDelayMs`; after that it resolves
+ * within `drainTimeoutMs` and a second, whatever is open, loading or stuck; what still runs then has to be ended with the process.
  * @returns the exit code
  * @throws GptError when the start or an engine failed
  */
@@ -190,11 +191,35 @@ export async function run(
     await drain(apps, models, 0);
     throw error;
   }
-  onReady(baseUrl(app, settings));
+  const url = baseUrl(app, settings);
+  app.log.info({ url, ...served(models) }, "ready");
+  onReady(url);
   const reason = await Promise.race([stopped, models.fatalError]);
+  if (reason === "stopped") await leave(app, models.fatalError, settings.drainDelayMs);
   await drain(apps, models, settings.drainTimeoutMs);
   if (reason === "stopped") return 0;
   throw reason;
+}
+
+/** What a start is told of in the log: this software, and by endpoint what computes for it. */
+function served({ byEndpoint }: Pick<Models, "byEndpoint">) {
+  const endpoints = [...byEndpoint()].map(([endpoint, generator]) => {
+    const { name: model, precision, kernels, threads } = generator?.model ?? {};
+    return { endpoint, model, precision, kernels, threads };
+  });
+  return { version: packageVersion(), endpoints };
+}
+
+/** Announces the stop, and gives proxies time to hear of it; an engine beyond help is not waited for. */
+async function leave(app: App, fatalError: Promise<unknown>, delayMs: number): Promise<void> {
+  app.connections.leave();
+  if (delayMs === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const waited = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, delayMs);
+  });
+  await Promise.race([waited, fatalError]);
+  clearTimeout(timer);
 }
 
 /** Undefined without an admin port: nobody could read them. */
@@ -217,6 +242,7 @@ async function adminOf({
 }: Omit<ServerParts, "onReload">): Promise<App | undefined> {
   if (metrics === undefined) return undefined;
   metrics.watch(app.connections);
+  metrics.watchModels(models.byEndpoint, packageVersion());
   metrics.watchFiles(files);
   const { createAdminApp } = await import("./doors/admin.ts");
   return createAdminApp({
@@ -227,6 +253,7 @@ async function adminOf({
     generators: models.byEndpoint,
     stateOf: models.stateOf,
     files,
+    isLeaving: () => app.connections.isLeaving,
   });
 }
 
@@ -237,7 +264,8 @@ const CLOSE_MS = 250;
 
 /**
  * Accepts nothing more and waits for the open requests; those that are open after `timeoutMs` are cancelled, and their
- * callers told. Resolves within 750 ms more, whatever hangs.
+ * callers told. Resolves within 750 ms more, whatever hangs. The applications are closed one after the other: the admin
+ * port tells of a stop until it is over.
  */
 export async function drain(
   apps: readonly App[],
@@ -251,7 +279,11 @@ export async function drain(
   after(timeoutMs + FLUSH_MS, () => {
     for (const app of apps) app.connections.cut();
   });
-  const ended = Promise.all(apps.map((app) => app.close())).then(() => models.close());
+  const ended = closeInTurn(apps).then(() => models.close());
   await Promise.race([ended, tooLate]);
   for (const timer of timers) clearTimeout(timer);
+}
+
+async function closeInTurn(apps: readonly App[]): Promise<void> {
+  for (const app of apps) await app.close();
 }

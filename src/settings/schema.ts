@@ -248,6 +248,15 @@ const SERVER = {
     .max(65_536)
     .default(1024)
     .describe("Connections open at a time; further ones are closed at once."),
+  connectionRequestsMax: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(0)
+    .describe(
+      "Requests answered on one connection; the last answer says that the connection ends, so that a client's next one " +
+        "may reach another server; 0: any number.",
+    ),
   headerBytesMax: z
     .int()
     .min(4096)
@@ -300,6 +309,15 @@ const SERVER = {
     .default(75_000)
     .describe(
       "How long an idle connection is kept, in milliseconds; longer than clients and proxies keep it.",
+    ),
+  drainDelayMs: z
+    .int()
+    .min(0)
+    .max(10 * MINUTE_MS)
+    .default(0)
+    .describe(
+      "When the server stops: how long it still takes requests while /ping and /readyz tell proxies to send none, in " +
+        "milliseconds.",
     ),
   drainTimeoutMs: z
     .int()

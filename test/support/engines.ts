@@ -1,16 +1,10 @@
 // Engines for tests of what stands on an engine: the answer is any function, and nothing else happens.
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
-import { NO_STATS } from "../../src/engine/counts.ts";
+import { IDLE_STATS } from "../../src/engine/counts.ts";
 import type { Answer } from "../../src/engine/thread/open-requests.ts";
 import type { Engine } from "../../src/generator/text-generator.ts";
 
 const NO_TIMING = { queueMs: 0, firstTokenMs: 0, totalMs: 0 };
-const IDLE: ReturnType<Engine["stats"]> = {
-  ...NO_STATS,
-  requestsWaiting: 0,
-  requestsRunning: 0,
-  restarts: 0,
-};
 
 export function anEngine(
   answer: (
@@ -25,7 +19,7 @@ export function anEngine(
       return { hypotheses, cachedTokens: 0, timing: NO_TIMING, ...(promptLogprobs && { promptLogprobs }) };
     },
     health: "ready",
-    stats: () => IDLE,
+    stats: () => IDLE_STATS,
     close,
   };
 }

@@ -1,6 +1,6 @@
 // A generator that answers at once with its input, remembers what it was asked, and can be told to wait or to fail.
 
-import { NO_COUNTS } from "../../src/engine/counts.ts";
+import { IDLE_STATS } from "../../src/engine/counts.ts";
 import { GptError } from "../../src/errors.ts";
 import type {
   GenerateOptions,
@@ -19,6 +19,7 @@ export class FakeGenerator implements Generator {
     name: "fake",
     precision: "f32",
     kernels: "none",
+    threads: 1,
     parameters: 1_000_000,
     vocabSize: 100,
     contextLength: 256,
@@ -80,11 +81,7 @@ export class FakeGenerator implements Generator {
   }
 
   stats(): GeneratorStats {
-    return {
-      ...NO_COUNTS,
-      ...{ requestsWaiting: 0, requestsRunning: 0, pagesTotal: 8, pagesInUse: 0, pagesCached: 0 },
-      ...{ lastBatchRows: 0, restarts: 0 },
-    };
+    return { ...IDLE_STATS, pagesTotal: 8 };
   }
 
   #untilAborted(signal: AbortSignal | undefined): Promise<never> {

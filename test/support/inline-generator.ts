@@ -23,6 +23,14 @@ export function makeGenerator(
     () => backend.close(),
   );
   const { vocabSize, contextLength, bosTokenId } = config;
-  const model = { name: "rule", precision: "f32", kernels: "none", parameters: 0, vocabSize, contextLength };
+  const model = {
+    name: "rule",
+    precision: "f32",
+    kernels: "none",
+    threads: 1,
+    parameters: 0,
+    vocabSize,
+    contextLength,
+  };
   return new TextGenerator(engine, model, tokenizer, bosTokenId);
 }

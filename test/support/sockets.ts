@@ -1,6 +1,7 @@
 // Real connections to a front that listens: what a test writes is what stands on the wire.
 import assert from "node:assert/strict";
-import { type AddressInfo, connect, type Server, type Socket } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import type { FastifyInstance } from "fastify";
 import type { AppOptions } from "../../src/server/doors/runtime.ts";
@@ -22,6 +23,15 @@ export async function listening(
   context.after(() => front.app.close());
   const { port } = front.app.server.address() as AddressInfo;
   return { ...front, origin: `http://127.0.0.1:${port}` };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
 }
 
 export function connected(to: FastifyInstance | Server): Promise<Socket> {

@@ -2,6 +2,7 @@
 // runs when it is started with the argument `serve`. Settings come from the usual flags and variables, and from those
 // variables of SageMaker's own that mean something here.
 
+import { existsSync } from "node:fs";
 import { GptError } from "../../errors.ts";
 import type { Environment } from "../../server/access/own-key-pair.ts";
 import { createContainerApp } from "../../server/doors/container.ts";
@@ -18,6 +19,7 @@ import { EXIT, warn } from "../report.ts";
 import { serveForLife } from "../server-process.ts";
 
 const MODEL_DIRECTORY = "/opt/ml/model";
+const SHIPPED_MODEL = "tiny";
 
 /** Settings that mean something without keys and endpoint names. */
 const SETTING_NAMES = [
@@ -49,8 +51,10 @@ const SETTING_NAMES = [
   "keepAliveTimeoutMs",
   "engineStallTimeoutMs",
   "requestDeadlineMs",
+  "drainDelayMs",
   "drainTimeoutMs",
   "connectionsMax",
+  "connectionRequestsMax",
   "logLevel",
   "adminHost",
   "adminPort",
@@ -124,12 +128,19 @@ const PRESETS: SettingLayer = {
   weightCacheMb: { origin: CONTRACT, value: "0" },
 };
 
+const UNMOUNTED: SettingLayer = {
+  model: { origin: `the software, as ${MODEL_DIRECTORY} is not there`, value: SHIPPED_MODEL },
+};
+
 /**
  * What SageMaker brings: the defaults of its contract, and the variables of the platform and its toolkits. Those that mean
- * nothing here are ignored.
+ * nothing here are ignored. Where no model is mounted (`isMounted`) an image serves the one that it was made with.
  * @throws GptError `invalid_config` when a number is none.
  */
-export function containerPlatform(env: Environment): Platform {
+export function containerPlatform(
+  env: Environment,
+  isMounted: boolean = existsSync(MODEL_DIRECTORY),
+): Platform {
   const preset = (variable: string, convert: (text: string) => unknown) => {
     const text = env[variable] || undefined;
     return text === undefined ? undefined : { origin: variable, value: convert(text) };
@@ -148,7 +159,7 @@ export function containerPlatform(env: Environment): Platform {
     logLevel: preset("SAGEMAKER_CONTAINER_LOG_LEVEL", logLevel),
   };
   const set = Object.entries(found).filter(([, value]) => value !== undefined);
-  return { variables: Object.fromEntries(set), defaults: PRESETS };
+  return { variables: Object.fromEntries(set), defaults: isMounted ? PRESETS : { ...PRESETS, ...UNMOUNTED } };
 }
 
 /** The numbers of Python's logging module, or names. */

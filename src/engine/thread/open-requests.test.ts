@@ -47,8 +47,12 @@ describe("open requests", () => {
     add();
     const message = /wait may need 92 tokens, with the 10 of this one more than the 100/;
     assert.throws(() => add(), { code: "queue_full", message });
+    assert.deepEqual([open.waitingTokens, open.runningTokens], [92, 0]);
     open.report(pass({ started: [first.request.id] }));
     assert.deepEqual([open.numWaiting, open.numRunning], [1, 1]);
+    assert.deepEqual([open.waitingTokens, open.runningTokens], [10, 82]);
+    open.report(pass({ finished: [answerOf(first.request.id)] }));
+    assert.deepEqual([open.waitingTokens, open.runningTokens], [10, 0]);
     add();
     const huge = make({ tokensMax: 5 });
     huge.add(); // It waits alone.

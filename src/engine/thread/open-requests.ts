@@ -64,6 +64,8 @@ export class OpenRequests {
   /** By id, oldest first. */
   readonly #open = new Map<number, Open>();
   readonly #shares = new ClientShares();
+  /** Of all that are open. */
+  #numTokens = 0;
   #nextId = 1;
 
   /** `withdraw` is called with the id of a request that the engine need not answer any more. */
@@ -89,6 +91,15 @@ export class OpenRequests {
     return this.#open.size - this.#shares.numWaiting;
   }
 
+  /** Of prompts, and the most that may come. */
+  get waitingTokens(): number {
+    return this.#shares.waitingTokens;
+  }
+
+  get runningTokens(): number {
+    return this.#numTokens - this.#shares.waitingTokens;
+  }
+
   /** @throws GptError `queue_full`, or `cancelled` when the signal is aborted already. */
   add(
     promptTokenIds: readonly number[],
@@ -109,6 +120,7 @@ export class OpenRequests {
       stopDeadline();
       signal?.removeEventListener("abort", onAbort);
     };
+    this.#numTokens += numTokens;
     this.#open.set(id, {
       request,
       client,
@@ -213,6 +225,7 @@ export class OpenRequests {
     const open = this.#open.get(id);
     if (!open) return undefined;
     this.#open.delete(id);
+    this.#numTokens -= open.numTokens;
     this.#shares.remove(open.client, open.beganMs === undefined ? open.numTokens : undefined);
     open.release();
     return open;

@@ -192,10 +192,18 @@ describe("a request in the engine thread", () => {
     const { timing } = await engine.submit([1, 2, 3], short);
     assert.ok(timing.queueMs >= 0 && timing.firstTokenMs >= timing.queueMs);
     assert.ok(timing.totalMs >= timing.firstTokenMs);
-    const { steps, tokensComputed, lastBatchRows } = engine.stats();
+    const { steps, tokensComputed, lastBatchRows, busySeconds, tokensPerSecond } = engine.stats();
     assert.equal(steps - before.steps, 5); // The prompt's pass gives the first of five new tokens.
     assert.equal(tokensComputed - before.tokensComputed, 3 + 4);
     assert.equal(lastBatchRows, 1);
+    assert.ok(busySeconds > 0 && busySeconds * 1000 <= timing.totalMs);
+    assert.ok(tokensPerSecond > 0);
+    const waiting = engine.submit([1, 2, 3], short);
+    const { waitingTokens, waitingSeconds } = engine.stats();
+    assert.ok(waitingTokens > 3);
+    assert.equal(waitingSeconds, waitingTokens / tokensPerSecond);
+    await waiting;
+    assert.equal(engine.stats().waitingSeconds, 0);
     await engine.close();
   });
 

@@ -110,11 +110,16 @@ export class WorkerEngine {
 
   /** The requests as their callers see them, the rest as the thread last told. */
   stats(): EngineStats {
+    const { numWaiting, numRunning, waitingTokens, runningTokens } = this.#requests;
+    const { tokensPerSecond } = this.#stats;
     return {
       ...this.#stats,
       ...this.#counts(),
-      requestsWaiting: this.#requests.numWaiting,
-      requestsRunning: this.#requests.numRunning,
+      requestsWaiting: numWaiting,
+      requestsRunning: numRunning,
+      waitingTokens,
+      runningTokens,
+      waitingSeconds: tokensPerSecond === 0 ? 0 : waitingTokens / tokensPerSecond,
       restarts: this.#restarts,
     };
   }

@@ -3,7 +3,7 @@
 // where it does not.
 import { readFileSync } from "node:fs";
 import type { InstructionSet } from "../numbers.ts";
-import { bindNative, type NativeKernels, nativeMasks, nativeSets } from "./native-binding.ts";
+import { bindNative, type NativeKernels, nativeMasks, nativeSets, nativeState } from "./native-binding.ts";
 
 /** The instruction set of native kernels, or a WebAssembly build. */
 export type KernelBuild = InstructionSet | "plain" | "relaxed";
@@ -43,9 +43,20 @@ export function compileKernels(build: KernelBuild = chooseBuild("auto")): Compil
   return { build: build === "relaxed" ? "plain" : build, module };
 }
 
-export function chooseBuild(choice: KernelChoice): KernelBuild {
-  return (choice === "auto" ? nativeSets()[0] : undefined) ?? preferredBuild();
+/** `onProblem` is told of native kernels that were built and cannot be loaded: without them all is several times slower. */
+export function chooseBuild(
+  choice: KernelChoice,
+  onProblem: (message: string) => void = () => {},
+  { isBuilt, loadError } = choice === "auto" ? nativeState() : NOT_ASKED,
+): KernelBuild {
+  if (isBuilt && loadError !== undefined) {
+    onProblem(`the native kernels cannot be loaded, so WebAssembly computes, more slowly: ${loadError}`);
+  }
+  const canLoad = isBuilt && loadError === undefined;
+  return (canLoad ? nativeSets()[0] : undefined) ?? preferredBuild();
 }
+
+const NOT_ASKED: ReturnType<typeof nativeState> = { isBuilt: false, loadError: undefined };
 
 /** The exports of `wasm/index.ts` on the memory that all threads share. */
 export function instantiateKernels<Exports>(

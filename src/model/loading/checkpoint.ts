@@ -1,7 +1,7 @@
 // A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors, pytorch_model.bin
 // or the shards of either behind one `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without a prefix.
-import { existsSync, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { GptError } from "../../errors.ts";
 import { readJsonFile } from "../../files/json-file.ts";
@@ -173,7 +173,17 @@ function namesIn(indexFile: string): string[] {
 function readJson(file: string): unknown {
   const json = readJsonFile(file, { code: "invalid_checkpoint", bytesMax: JSON_BYTES_MAX });
   if (json !== undefined) return json;
-  throw new GptError("invalid_checkpoint", `${file}: is missing`);
+  throw new GptError("invalid_checkpoint", `${file}: is missing; the directory ${contentsOf(dirname(file))}`);
+}
+
+/** Of names in a message. */
+const NAMES_MAX = 8;
+
+function contentsOf(directory: string): string {
+  const names = readdirSync(directory).sort();
+  if (names.length === 0) return "is empty";
+  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : "";
+  return `holds ${names.slice(0, NAMES_MAX).join(", ")}${more}`;
 }
 
 /** An index of thousands of tensors takes a hundredth of it. */

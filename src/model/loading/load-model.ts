@@ -87,9 +87,9 @@ export function prepareModel(source: TensorSource, options: ModelOptions): Prepa
 }
 
 function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {
-  const { kernels = "auto", threads, lifelines } = options;
+  const { kernels = "auto", threads, lifelines, onProblem } = options;
   if (kernels === "reference") return new ReferenceExecutor(memory);
-  return WasmExecutor.start(memory, threads, lifelines, compileKernels(chooseBuild(kernels)));
+  return WasmExecutor.start(memory, threads, lifelines, compileKernels(chooseBuild(kernels, onProblem)));
 }
 
 interface Place {

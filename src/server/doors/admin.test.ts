@@ -22,6 +22,8 @@ function anAdmin(
   const generators = new Map<string, Generator | undefined>([["gpt-2", generator]]);
   const metrics = new Metrics(() => new Map([["gpt-2", generator]]));
   metrics.watchFiles(files);
+  metrics.watchModels(() => generators, "1.2.3");
+  const state = { isLeaving: false };
   const app = createAdminApp({
     settings: { ...DEFAULT_SETTINGS, ...settings },
     door,
@@ -30,8 +32,9 @@ function anAdmin(
     generators: () => generators,
     stateOf: (endpoint) => `downloading ${endpoint} 45 %`,
     files,
+    isLeaving: () => state.isLeaving,
   });
-  return { app, metrics, generator, generators };
+  return { app, metrics, generator, generators, state };
 }
 
 test("/readyz is for endpoints that answer, /healthz for those that may answer again", async () => {
@@ -53,6 +56,39 @@ test("/readyz is for endpoints that answer, /healthz for those that may answer a
     "gpt-2": "ready",
     other: "downloading other 45 %",
   });
+});
+
+test("a stop that is announced turns /readyz red, and leaves /healthz green", async () => {
+  const { app, state } = anAdmin();
+  state.isLeaving = true;
+  const readyz = await app.inject({ url: "/readyz" });
+  assert.deepEqual([readyz.statusCode, readyz.json().Message], [503, "The server is stopping"]);
+  assert.equal((await app.inject({ url: "/healthz" })).statusCode, 200);
+});
+
+test("/metrics tells of a model from before it is loaded, and what computes for it", async () => {
+  const { app, generator, generators } = anAdmin();
+  generators.set("other", undefined);
+  const lines = async () => (await app.inject({ url: "/metrics" })).body.match(/^gpt2_(ready|info).*$/gm);
+  const labels = 'endpoint="gpt-2",model="fake",precision="f32",kernels="none",threads="1"';
+  const info = `gpt2_info{${labels},fingerprint="${generator.fingerprint}",version="1.2.3"} 1`;
+  const ready = (other: number) => [
+    `gpt2_ready{endpoint="gpt-2"} ${1 - other}`,
+    `gpt2_ready{endpoint="other"} ${other}`,
+  ];
+  assert.deepEqual(await lines(), [...ready(0), info]);
+  generator.health = "restarting";
+  generators.set("other", new FakeGenerator());
+  assert.deepEqual(await lines(), [...ready(1), info, info.replace("gpt-2", "other")]);
+});
+
+test("a metric is a counter exactly where its name ends in _total", async () => {
+  const { app } = anAdmin();
+  const { body } = await app.inject({ url: "/metrics" });
+  const types = [...body.matchAll(/^# TYPE (\S+) (\w+)$/gm)];
+  assert.ok(types.length > 20);
+  for (const [line, name = "", type] of types)
+    assert.equal(name.endsWith("_total"), type === "counter", line);
 });
 
 test("a key file that cannot be used is told by /readyz, which is red, and by /metrics", async (context) => {

@@ -22,11 +22,13 @@ export interface AdminOptions {
   readonly stateOf: (endpoint: string) => string;
   /** Files that are read again when they change. */
   readonly files: readonly WatchedFile<unknown>[];
+  /** Whether the server's stop was announced. */
+  readonly isLeaving: () => boolean;
   readonly logger?: FastifyServerOptions["logger"];
 }
 
 export function createAdminApp(options: AdminOptions): FastifyInstance {
-  const { settings, door, baseUrl, metrics, generators, stateOf, files, logger } = options;
+  const { settings, door, baseUrl, metrics, generators, stateOf, files, isLeaving, logger } = options;
   const app = createHttpApp({
     settings,
     logger,
@@ -42,6 +44,7 @@ export function createAdminApp(options: AdminOptions): FastifyInstance {
       return answerStates(reply, states, !Object.values(states).includes("failed"));
     },
     readyz: async (_request, reply) => {
+      if (isLeaving()) throw new AwsError("ServiceUnavailable", "The server is stopping");
       const states = endpoints();
       const allReady = Object.values(states).every((state) => state === "ready");
       const fileStates = files.map(stateNow);

@@ -6,7 +6,7 @@ import type { Settings } from "../../settings.ts";
 import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { toContainerError } from "../http/http-errors.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
-import { notReady } from "./endpoints.ts";
+import { notReady, requireHealth } from "./endpoints.ts";
 import { attributesHeader, parseEnvelope, RESPONSE_TYPES, type ResponseType } from "./envelope.ts";
 import { huggingFaceEvents } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
@@ -75,8 +75,8 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     CreateCompletion,
     ListModels,
     invocations: invoke,
-    ping: async (_request: FastifyRequest, reply: FastifyReply) => {
-      if (!model.isReady) throw notReady();
+    ping: async (request: FastifyRequest, reply: FastifyReply) => {
+      requireHealth(request, [model]);
       return sendJson(reply, { status: "ready" });
     },
     "execution-parameters": async (_request: FastifyRequest, reply: FastifyReply) =>

@@ -41,3 +41,9 @@ export function requireLoaded({ isLoaded }: ServedModel): void {
 export function notReady(): AwsError {
   return new AwsError("ServiceUnavailable", "The model is not ready");
 }
+
+/** @throws AwsError where requests should go to another server: it will stop, or a model does not answer. */
+export function requireHealth({ server }: FastifyRequest, models: Iterable<ServedModel>): void {
+  if (server.connections.isLeaving) throw new AwsError("ServiceUnavailable", "The server is stopping");
+  for (const { isReady } of models) if (!isReady) throw notReady();
+}

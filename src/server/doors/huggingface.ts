@@ -11,7 +11,7 @@ import { jsonLine } from "../../wording.ts";
 import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import { type AnswerFrames, sendStream } from "./answer-stream.ts";
-import { type Endpoints, notReady, requireLoaded } from "./endpoints.ts";
+import { type Endpoints, notReady, requireHealth, requireLoaded } from "./endpoints.ts";
 import type { ResponseType } from "./envelope.ts";
 import { fingerprintHeader } from "./openai.ts";
 import type { RoutedRequest } from "./routes.ts";
@@ -162,8 +162,10 @@ export class HuggingFaceRoutes {
   async #health(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { endpoints } = this.#options;
     const name = request.params.EndpointName ?? endpoints.first;
-    if (endpoints.model(name)?.isReady) return reply.send(Buffer.alloc(0));
-    throw notReady();
+    const model = endpoints.model(name);
+    if (model === undefined) throw notReady();
+    requireHealth(request, [model]);
+    return reply.send(Buffer.alloc(0));
   }
 
   #admit(request: RoutedRequest): ServedModel {

@@ -32,6 +32,7 @@ function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
         generators: () => new Map([["gpt-2", generator]]),
         stateOf: () => "loading",
         files: [],
+        isLeaving: () => false,
       });
   }
 }

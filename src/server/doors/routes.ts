@@ -18,6 +18,8 @@ export interface Route {
   readonly summary: string;
   /** Anybody may ask, whatever the server asks of its callers otherwise. */
   readonly isForEverybody?: true;
+  /** Proxies and platforms ask it every second: an answer that all is well is no news for the log. */
+  readonly isProbe?: true;
 }
 
 /** What OpenAI's clients use, at the root and below an endpoint; the tokenizer's routes are vLLM's. */
@@ -117,6 +119,7 @@ const TGI = {
     summary: "Tells whether a model is ready.",
     dialect: "tgi",
     isForEverybody: true,
+    isProbe: true,
   },
 } as const satisfies Readonly<Record<string, Route>>;
 
@@ -144,6 +147,7 @@ export const ROUTES = {
       path: "/ping",
       summary: "Tells whether every model is ready.",
       isForEverybody: true,
+      isProbe: true,
     },
     ...OPENAI,
     ...TGI,
@@ -159,6 +163,7 @@ export const ROUTES = {
       method: "GET",
       path: "/ping",
       summary: "Tells whether the model is ready.",
+      isProbe: true,
     },
     "execution-parameters": {
       method: "GET",
@@ -218,6 +223,7 @@ export function addRoutes<D extends Door>(
       app.route<{ Params: Readonly<Record<string, string>> }>({
         method: route.method,
         url: path.replace(REST, "*").replace(PARAMETER, ":$1"),
+        config: { isProbe: route.isProbe === true },
         onRequest: async (request) => {
           request.record.operation = operation;
           checks.checkHead(request);

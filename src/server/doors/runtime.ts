@@ -24,7 +24,7 @@ import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
-import { type Endpoints, notReady, requireLoaded } from "./endpoints.ts";
+import { type Endpoints, requireHealth, requireLoaded } from "./endpoints.ts";
 import {
   ACCOUNT,
   attributesHeader,
@@ -86,7 +86,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     InvokeEndpointWithResponseStream: (request: RoutedRequest, reply: FastifyReply) =>
       front.invoke(request, reply, STREAMED),
     InvokeEndpointAsync: refuseAsync,
-    Ping: (_request: RoutedRequest, reply: FastifyReply) => front.ping(reply),
+    Ping: (request: RoutedRequest, reply: FastifyReply) => front.ping(request, reply),
     ...new HuggingFaceRoutes({ endpoints: front, unreadBytesMax: settings.unreadBytesMax }).handlers(),
     ...new OpenAiRoutes({ endpoints: front, unreadBytesMax: settings.unreadBytesMax }).handlers(),
   };
@@ -170,10 +170,9 @@ class RuntimeFront implements CallerChecks, Endpoints {
   }
 
   /** Tells no names: anybody may ask. */
-  async ping(reply: FastifyReply): Promise<FastifyReply> {
-    if ([...this.#models.values()].every(({ isReady }) => isReady))
-      return sendJson(reply, { status: "ready" });
-    throw notReady();
+  async ping(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    requireHealth(request, this.#models.values());
+    return sendJson(reply, { status: "ready" });
   }
 
   async invoke(request: RoutedRequest, reply: FastifyReply, operation: Operation): Promise<unknown> {

@@ -292,3 +292,19 @@ test("a place that is taken elsewhere is not free here", async (context) => {
   while (app.connections.stats.refused.full < 2) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(app.connections.stats.open, 2);
 });
+
+test("a connection ends with the last request that it may carry, which says so, also when it waited for its turn", async (context) => {
+  const { app, generator, origin } = await listening(context, { connectionRequestsMax: 3 });
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const socket = await connected(app);
+  const answers = received(socket);
+  const request = postRequest(origin, { input: "", num_return_sequences: 1 });
+  socket.write(request.repeat(4)); // The fourth came before its client could know; it is answered too.
+  while (app.connections.stats.requests < 4) await new Promise((resolve) => setImmediate(resolve));
+  release();
+  const text = await answers;
+  assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 4);
+  assert.equal(text.match(/connection: close/gi)?.length, 1);
+  assert.ok(text.search(/connection: close/i) > text.lastIndexOf("HTTP/1.1 200"));
+});

@@ -6,7 +6,10 @@ import { type Socket, Server as TcpServer } from "node:net";
 import type { Settings } from "../../settings.ts";
 import { Exchange } from "./exchange.ts";
 
-export type ConnectionSettings = Pick<Settings, "connectionsMax" | "answerTimeoutMs">;
+export type ConnectionSettings = Pick<
+  Settings,
+  "connectionsMax" | "connectionRequestsMax" | "answerTimeoutMs"
+>;
 
 /** In a stop: how long a request may still be under way on an idle connection. */
 const GRACE_MS = 500;
@@ -20,6 +23,8 @@ class Connection {
   readonly #socket: Socket;
   /** In the order in which they came. */
   readonly #open: Exchange[] = [];
+  /** Requests so far. */
+  #numBegun = 0;
   #isRefused = false;
   #hasEnded = false;
   /** What had been received when the last request was over. */
@@ -37,6 +42,10 @@ class Connection {
     return this.#open.length;
   }
 
+  get numBegun(): number {
+    return this.#numBegun;
+  }
+
   /** Nothing is open, and no request has begun to come in. */
   get isIdle(): boolean {
     return this.numOpen === 0 && this.#socket.bytesRead === this.#bytesBefore;
@@ -45,6 +54,7 @@ class Connection {
   /** Resolves when it is the request's turn, or the connection has ended; undefined: it is now. */
   begin(exchange: Exchange): Promise<void> | undefined {
     const before = this.#open.at(-1);
+    this.#numBegun++;
     this.#open.push(exchange);
     exchange.onOver(() => {
       this.#open.splice(this.#open.indexOf(exchange), 1);
@@ -93,6 +103,8 @@ class Connection {
 export class Connections {
   readonly #server: Server;
   readonly #max: number;
+  /** Requests of one connection. */
+  readonly #requestsMax: number;
   /** Of TCP, whatever is spoken on them. */
   readonly #sockets = new Set<Socket>();
   /** Those of TLS whose handshake is not over, by the address of the other side. */
@@ -102,12 +114,15 @@ export class Connections {
   readonly #onLastClosed: (() => void)[] = [];
   #numElsewhere = 0;
   readonly #refused = { full: 0, handshake: 0, malformed: 0 };
+  #isLeaving = false;
   #isStopping = false;
 
   /** `isTls`: HTTP is spoken after a handshake. */
-  constructor(server: Server, { connectionsMax, answerTimeoutMs }: ConnectionSettings, isTls: boolean) {
+  constructor(server: Server, settings: ConnectionSettings, isTls: boolean) {
+    const { connectionsMax, connectionRequestsMax, answerTimeoutMs } = settings;
     this.#server = server;
     this.#max = connectionsMax;
+    this.#requestsMax = connectionRequestsMax || Number.POSITIVE_INFINITY;
     server.maxConnections = connectionsMax;
     server.on("drop", () => this.#refused.full++);
     server.prependListener("connection", (socket: Socket) => {
@@ -135,6 +150,11 @@ export class Connections {
   get stats() {
     const requests = [...this.#connections.values()].reduce((sum, { numOpen }) => sum + numOpen, 0);
     return { open: this.#sockets.size, requests, refused: { ...this.#refused } };
+  }
+
+  /** A stop was announced: who asks after the server's health is to go elsewhere. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
   }
 
   get isStopping(): boolean {
@@ -170,11 +190,18 @@ export class Connections {
     const exchange = new Exchange(request, response);
     const connection = this.#connections.get(request.socket);
     const turn = connection?.begin(exchange);
-    if (this.#isStopping) connection?.announceEnd();
-    exchange.onOver(() => {
-      if (this.#isStopping && connection?.numOpen === 0) connection.end();
-    });
+    if (connection !== undefined) {
+      if (this.#isEnding(connection)) connection.announceEnd();
+      exchange.onOver(() => {
+        if (this.#isEnding(connection) && connection.numOpen === 0) connection.end();
+      });
+    }
     return { exchange, turn };
+  }
+
+  /** Whether a connection ends with its last open answer. */
+  #isEnding({ numBegun }: Connection): boolean {
+    return this.#isLeaving || numBegun >= this.#requestsMax;
   }
 
   /** Sends a last answer on a connection; without one, or where no HTTP is spoken yet, it is only closed. */
@@ -185,13 +212,19 @@ export class Connections {
     else if (connection.refuse(answer)) this.#refused.malformed++;
   }
 
+  /** Announces a stop: from now on every connection ends with its answer. Further ones are still taken. */
+  leave(): void {
+    this.#isLeaving = true;
+    for (const connection of this.#connections.values()) connection.announceEnd();
+  }
+
   /**
    * Takes no further connection, answers what is open or still comes, and ends each connection after its last answer.
    * Resolves when all are closed, however long that takes.
    */
   async stop(): Promise<void> {
+    this.leave();
     this.#isStopping = true;
-    for (const connection of this.#connections.values()) connection.announceEnd();
     // That of node:http would destroy idle connections, and take no notice of requests any more that do not arrive.
     TcpServer.prototype.close.call(this.#server);
     for (const server of this.#others) server.close();

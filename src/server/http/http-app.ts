@@ -52,6 +52,10 @@ declare module "fastify" {
   interface FastifyInstance {
     connections: Connections;
   }
+  interface FastifyContextConfig {
+    /** See `Route.isProbe`. */
+    isProbe?: boolean;
+  }
 }
 
 interface Arrival {
@@ -288,7 +292,8 @@ function finish(
   const { method, url, ip, record } = request;
   const ms = Math.round(performance.now() - elapsedMs);
   if (status === "aborted" && record.endpoint !== undefined) record.totalMs ??= ms;
-  request.log.info({ method, path: pathOf(url), status, ip, ms, ...record }, "request");
+  const level = request.routeOptions.config?.isProbe && status === 200 ? "debug" : "info";
+  request.log[level]({ method, path: pathOf(url), status, ip, ms, ...record }, "request");
   if (method === "POST") {
     const { operation: name = method, ...facts } = record;
     traceRequest({ name, method, path: pathOf(url), status, requestId: request.id, startedMs, facts }, trace);

@@ -18,7 +18,7 @@ export async function listenOn(app: App, host: string, port: number): Promise<vo
 
 export async function listenOnAll(app: App, addresses: readonly string[], port: number): Promise<void> {
   const [first = "", ...others] = addresses;
-  await app.listen({ host: first, port, listenTextResolver: () => "listening" });
+  await app.listen({ host: first, port, listenTextResolver: (url) => `listening at ${url}` });
   const { port: taken } = app.server.address() as AddressInfo;
   for (const host of others) {
     const server = createServer((socket) => app.connections.accept(socket));

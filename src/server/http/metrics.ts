@@ -12,6 +12,9 @@ import type { RequestRecord } from "./http-app.ts";
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120];
 const TOKEN_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1];
 
+/** Gauges among the defaults whose names say that they were counters; others tell the same. */
+const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
+
 /** Part of the engine's table of numbers; see `engine/counts.ts`. */
 type StatTable = Readonly<Record<string, { readonly metric: string; readonly help: string }>>;
 
@@ -59,6 +62,7 @@ export class Metrics {
     expose({ ...REQUEST_GAUGES, ...GAUGES }, false);
     expose({ ...COUNTERS, ...REQUEST_COUNTERS }, true);
     collectDefaultMetrics({ register: this.#registry });
+    for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
   }
 
   #expose(
@@ -68,6 +72,32 @@ export class Metrics {
   ): void {
     this.#read({ name, help, labelNames: ["endpoint"] }, grows, (set) => {
       for (const [endpoint, generator] of generators()) set({ endpoint }, generator.stats()[field]);
+    });
+  }
+
+  /** Also tells of every endpoint's model, from before it is loaded; `version`: of this software. */
+  watchModels(byEndpoint: () => ReadonlyMap<string, Generator | undefined>, version: string): void {
+    const ready = {
+      name: "ready",
+      help: "Whether an endpoint answers: 1, or 0 while its model is loaded or its engine is down.",
+      labelNames: ["endpoint"],
+    };
+    this.#read(ready, false, (set) => {
+      for (const [endpoint, generator] of byEndpoint())
+        set({ endpoint }, generator?.health === "ready" ? 1 : 0);
+    });
+    const info = {
+      name: "info",
+      help: "1 for each endpoint whose model is loaded, with what computes for it. Replicas have equal fingerprints.",
+      labelNames: ["endpoint", "model", "precision", "kernels", "threads", "fingerprint", "version"],
+    };
+    this.#read(info, false, (set) => {
+      for (const [endpoint, generator] of byEndpoint()) {
+        if (generator === undefined) continue;
+        const { name: model, precision, kernels, threads } = generator.model;
+        const { fingerprint = "" } = generator;
+        set({ endpoint, model, precision, kernels, threads: String(threads), fingerprint, version }, 1);
+      }
     });
   }
 

@@ -60,7 +60,7 @@ test("a request that was under way to an idle connection is answered, and others
   await Promise.all([until(quiet, /\}/), until(busy, /\}/)]);
   const { closed } = await stopping(app);
   busy.write(PING);
-  assert.deepEqual(statuses(await used), [200, 200]);
+  assert.deepEqual(statuses(await used), [200, 503]);
   assert.match(await used, /connection: close/i);
   assert.deepEqual(statuses(await idle), [200]);
   assert.doesNotMatch(await idle, /connection: close/i);
@@ -79,8 +79,30 @@ test("a request of which a part was there when the stop began is answered when t
   const { closed } = await stopping(app);
   await ended; // By now idle connections are ended.
   half.write(PING.slice(20));
-  assert.deepEqual(statuses(await sent), [200, 200]);
+  assert.deepEqual(statuses(await sent), [200, 503]);
   await closed;
+});
+
+test("a stop that is announced is told by /ping and by every answer, while connections and requests are taken", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const [open, idle] = await Promise.all([connected(app), connected(app)]);
+  const answers = [open, idle].map(received);
+  open.write(postRequest(origin, ONE));
+  idle.write(PING);
+  await Promise.all([generator.wasAsked, until(idle, /\}/)]);
+  app.connections.leave();
+  const late = await connected(app);
+  const answer = received(late);
+  late.write(postRequest(origin, ONE));
+  idle.write(PING);
+  assert.deepEqual(statuses(await (answers[1] as Promise<string>)), [200, 503]);
+  release();
+  for (const text of [await answers[0], await answer]) {
+    assert.match(text ?? "", /^HTTP\/1\.1 200 OK\r\n(.*\r\n)*connection: close\r\n/i);
+  }
+  assert.equal(app.connections.isStopping, false);
 });
 
 test("a stream that began before the stop is followed by the end of its connection, while others are open", async (context) => {
@@ -123,9 +145,9 @@ test("requests that wait for their turn are answered in a stop, and the last ans
   while (app.connections.stats.requests < 3) await new Promise((resolve) => setImmediate(resolve));
   release();
   const text = await answers;
-  assert.deepEqual(statuses(text), [200, 200, 200]);
+  assert.deepEqual(statuses(text), [200, 200, 503]);
   assert.equal(text.match(/connection: close/gi)?.length, 1);
-  assert.ok(text.search(/connection: close/i) > text.lastIndexOf("HTTP/1.1 200"));
+  assert.ok(text.search(/connection: close/i) > text.lastIndexOf("HTTP/1.1 503"));
   await closed;
 });
 
