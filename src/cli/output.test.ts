@@ -93,7 +93,7 @@ test("--config and its variable name a file of settings; flags and variables go 
   const container = shown(["container", "--config", file], { SAGEMAKER_BIND_TO_PORT: "3" }).stdout;
   assert.match(container, /^--port +3 +SAGEMAKER_BIND_TO_PORT$/m);
   assert.match(container, /^--host +"h" /m);
-  assert.match(container, /^--model +"\/opt\/ml\/model" +the container contract$/m);
+  assert.match(container, /^--weight-cache-mb +0 +the container contract$/m);
   writeFileSync(file, "{");
   for (const name of [file, join(folder, "none.json")]) {
     const { status, stderr } = shown(["serve", "--config", name]);
