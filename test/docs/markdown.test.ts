@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { anchorsOf, commandsOf, linksOf, shellLinesOf, spansOf } from "./markdown.ts";
+import { anchorsOf, commandsOf, linksOf, shellBlocksOf, shellLinesOf, spansOf } from "./markdown.ts";
 
 const PAGE = [
   "# One `code`, and more!",
@@ -55,4 +55,29 @@ test("a command line is taken apart as a shell does it", () => {
   assert.deepEqual(commandsOf('$ x "a \\" b" c\\ d e#f <in; y'), [["x", 'a " b', "c d", "e#f"], ["y"]]);
   assert.deepEqual(commandsOf("# nothing"), []);
   assert.deepEqual(commandsOf("A=1"), []);
+});
+
+test("blocks for a shell are told with the reason why they are not run, if one stands above", () => {
+  const page = [
+    ...["```sh", "one", "", "two", "```", "```sh", "three", "```", "<!-- not run: no hub -->", ""],
+    ...[
+      "```sh",
+      "four",
+      "```",
+      "<!-- not run: of another -->",
+      "Text.",
+      "```sh",
+      "five",
+      "```",
+      "```js",
+      "six",
+      "```",
+    ],
+  ].join("\n");
+  assert.deepEqual(shellBlocksOf(page), [
+    { text: "one\n\ntwo", line: 2, reason: undefined },
+    { text: "three", line: 7, reason: undefined },
+    { text: "four", line: 12, reason: "no hub" },
+    { text: "five", line: 17, reason: undefined },
+  ]);
 });

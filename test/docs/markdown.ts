@@ -97,6 +97,35 @@ export function shellLinesOf(markdown: string): Code[] {
   return found;
 }
 
+export interface ShellBlock extends Code {
+  /** Why it is not run, from a comment above it: `<!-- not run: … -->`. */
+  readonly reason: string | undefined;
+}
+
+/** The fenced blocks for a shell, whole. */
+export function shellBlocksOf(markdown: string): ShellBlock[] {
+  const blocks: ShellBlock[] = [];
+  let [reason, last]: [reason: string | undefined, last: number] = [undefined, 0];
+  for (const { text, number, fence } of linesOf(markdown)) {
+    if (fence === undefined) {
+      const told = /^<!-- not run: (.+) -->$/.exec(text)?.[1];
+      if (told !== undefined || text.trim() !== "") reason = told;
+      continue;
+    }
+    if (!SHELLS.includes(fence)) continue;
+    const block = blocks.at(-1);
+    // Two blocks are apart by their fences, at least.
+    if (block !== undefined && number === last + 1) {
+      blocks[blocks.length - 1] = { ...block, text: `${block.text}\n${text}` };
+    } else {
+      blocks.push({ text, line: number, reason });
+      reason = undefined;
+    }
+    last = number;
+  }
+  return blocks;
+}
+
 /**
  * The simple commands of a command line, each as its words: quotes taken away, variables before a command and
  * redirections left out. Here-documents and substitutions are not looked into.

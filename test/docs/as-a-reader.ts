@@ -1,0 +1,26 @@
+// The command as a page of the documentation names it, for a test that follows the page: a server is stopped as soon as it is
+// ready, and takes any free port, for a reader would do so with Ctrl-C. Everything else is run as it is.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { packageRoot } from "../../src/generator/model-directory.ts";
+
+/** What a server's standard output says when it is ready. */
+const READY = /stops the server|is served at \S+\/invocations/;
+
+const argv = process.argv.slice(2);
+const main = join(packageRoot(), "dist/src/cli/main.js");
+const isServer =
+  ["serve", "container"].includes(argv[0] ?? "") &&
+  !argv.some((word) => ["--help", "--print-config"].includes(word));
+if (isServer) argv.push("--port", "0", "--host", "127.0.0.1");
+const child = spawn(process.execPath, [main, ...argv], {
+  stdio: ["inherit", isServer ? "pipe" : "inherit", "inherit"],
+});
+let told = "";
+child.stdout?.setEncoding("utf8").on("data", (text) => {
+  told += text;
+  if (READY.test(told)) child.kill("SIGTERM");
+});
+const [code] = await once(child, "exit");
+process.exit(code ?? 1);

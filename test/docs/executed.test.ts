@@ -1,0 +1,132 @@
+// The commands of the documentation are run as they stand, in a folder with the files that they name and beside a server; where
+// one cannot be, a comment above its block says why.
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { packageRoot } from "../../src/generator/model-directory.ts";
+import { freePort } from "../support/sockets.ts";
+import { shellBlocksOf } from "./markdown.ts";
+
+const ROOT = packageRoot();
+const AS_A_READER = fileURLToPath(new URL("./as-a-reader.js", import.meta.url));
+const PAGES = [
+  "README.md",
+  ...["docs", "docs/guides"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `${folder}/${name}`),
+  ),
+];
+const BLOCKS = PAGES.flatMap((page) =>
+  shellBlocksOf(readFileSync(join(ROOT, page), "utf8")).map((block) => ({ page, ...block })),
+);
+const KEYS = {
+  AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
+  AWS_SECRET_ACCESS_KEY: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+};
+
+const hasCurl = /--aws-sigv4/.test(spawnSync("curl", ["--help", "all"], { encoding: "utf8" }).stdout ?? "");
+const hasBash = spawnSync("bash", ["--version"]).status === 0;
+/** Programs beside our own that this machine may lack. */
+const canRun = (text: string): boolean => hasBash && (hasCurl || !/\bcurl\b/.test(text));
+
+interface Place {
+  readonly folder: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly server: ChildProcess;
+  /** In the place of the addresses that the pages name. */
+  readonly addresses: ReadonlyMap<string, string>;
+}
+
+/** What a reader has before him: the files that the pages name, the command on the path, and a server. */
+async function aPlace(): Promise<Place> {
+  const folder = mkdtempSync(join(tmpdir(), "gpt2-api-docs-"));
+  const program = join(folder, "dist/src/cli");
+  const bin = join(folder, ".bin");
+  for (const each of [program, bin]) mkdirSync(each, { recursive: true });
+  writeFileSync(join(program, "main.js"), `import(${JSON.stringify(`file://${AS_A_READER}`)});\n`);
+  writeFileSync(join(bin, "gpt2-api"), `#!/bin/sh\nexec "${process.execPath}" "${AS_A_READER}" "$@"\n`);
+  chmodSync(join(bin, "gpt2-api"), 0o755);
+  cpSync(join(ROOT, "models/tiny"), join(folder, "my-gpt2"), { recursive: true });
+  writeFileSync(join(folder, "requests.jsonl"), '{"input": "The", "max_length": 8, "seed": 1}\n');
+  writeFileSync(join(folder, "texts.jsonl"), '{"text": "The old man looked at the sea."}\n');
+  const kept = Object.entries(process.env).filter(([name]) => !/^(AWS_|GPT2_API_|HF_)/.test(name));
+  const env = {
+    ...Object.fromEntries(kept),
+    ...KEYS,
+    PATH: `${bin}:${process.env.PATH}`,
+    HOME: folder,
+    XDG_CACHE_HOME: join(folder, ".cache"),
+    HF_HUB_OFFLINE: "1",
+  };
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const addresses = new Map([
+    ["127.0.0.1:8080", `127.0.0.1:${port}`],
+    ["127.0.0.1:9090", `127.0.0.1:${adminPort}`],
+  ]);
+  const argv = ["serve", "--auth", "any", "--port", String(port), "--admin-port", String(adminPort)];
+  const keys = join(folder, "api-keys.json");
+  writeFileSync(keys, '{"keys": []}', { mode: 0o600 });
+  const flags = ["--api-keys-file", keys, "--log-level", "error"];
+  const server = spawn(process.execPath, [join(ROOT, "dist/src/cli/main.js"), ...argv, ...flags], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  assert.ok(server.stdout);
+  await once(server.stdout, "data");
+  return { folder, env, server, addresses };
+}
+
+describe("commands of the documentation", () => {
+  let place: Place | undefined;
+  before(async () => {
+    place = await aPlace();
+  });
+  after(async () => {
+    if (place === undefined) return;
+    const ended = once(place.server, "exit");
+    place.server.kill("SIGTERM");
+    await ended;
+    rmSync(place.folder, { recursive: true, force: true });
+  });
+
+  it("are found", () => {
+    const numRun = BLOCKS.filter(({ reason }) => reason === undefined).length;
+    assert.ok(numRun >= 10, `${numRun} of ${BLOCKS.length} blocks are run`);
+  });
+
+  for (const { page, line, text, reason } of BLOCKS) {
+    if (reason !== undefined) continue;
+    it(`${page}:${line}`, { timeout: 120_000 }, async () => {
+      assert.ok(place);
+      if (!canRun(text)) return;
+      let script = text;
+      for (const [from, to] of place.addresses) script = script.replaceAll(from, to);
+      const { folder, env } = place;
+      const argv = ["-euo", "pipefail", "-c", script.replace(/\bcurl /g, "curl -fsS ")];
+      const child = spawn("bash", argv, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+      let told = "";
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding("utf8").on("data", (chunk) => {
+          told += chunk;
+        });
+      }
+      const [code] = await once(child, "close");
+      assert.equal(code, 0, `${page}:${line}\n${script}\n${told.slice(-2000)}`);
+    });
+  }
+});
