@@ -88,6 +88,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "settings",
     "files",
     "machine",
+    "engine/counts",
+    "model/loading/checkpoint-state",
     "request/generation",
     "generator",
     "server/access",

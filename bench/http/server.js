@@ -17,8 +17,7 @@ const directory = resolveModelDirectory("tiny"); // Only its tokenizer is read.
 const { engine } = await WorkerEngine.start({
   spawn: () =>
     spawnEngineThread(
-      directory,
-      { precision: "f32", kvCacheMb: 1, threads: 1, prefixCache: true },
+      { directory, options: { precision: "f32", kvCacheMb: 1, threads: 1, prefixCache: true } },
       new URL("./free-engine.js", import.meta.url),
     ),
   queueRequestsMax: 1024,

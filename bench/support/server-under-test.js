@@ -67,6 +67,7 @@ export async function startServer(main, flags = []) {
     child,
     origin,
     port: Number(new URL(origin).port),
+    adminOrigin: `http://127.0.0.1:${adminPort}`,
     residentMb: () => residentMbOf(child.pid),
     /** The sum of a metric over its labels. */
     async metric(name) {

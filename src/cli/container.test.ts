@@ -25,12 +25,16 @@ test("`serve` serves a read-only model on the port of the platform, and SIGTERM 
     env: {
       GPT2_API_HOST: "127.0.0.1",
       GPT2_API_MODEL: model,
-      GPT2_API_LOG_LEVEL: "error",
+      GPT2_API_LOG_LEVEL: "info",
       SAGEMAKER_BIND_TO_PORT: "0",
     },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   context.after(() => child.kill("SIGKILL"));
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    log += text;
+  });
   const [line] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
   const [, origin = ""] = /(http:\S+)\/invocations/.exec(line) ?? [];
   assert.equal((await fetch(`${origin}/ping`)).status, 200);
@@ -39,6 +43,8 @@ test("`serve` serves a read-only model on the port of the platform, and SIGTERM 
   const texts = (await answer.json()) as string[];
   assert.equal(texts.length, 2);
   for (const text of texts) assert.ok(text.startsWith("Once upon a time"), text);
+  child.kill("SIGHUP");
+  while (!log.includes("its files are those that are loaded")) await once(child.stderr, "data");
   child.kill("SIGTERM");
   assert.deepEqual(await once(child, "exit"), [0, null]);
   assert.deepEqual(readdirSync(model), before);

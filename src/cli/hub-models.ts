@@ -43,7 +43,7 @@ export function modelFinder(
   env: Environment,
   line: (text: string) => void,
 ): FindModel {
-  return (model, signal, onFetched) => {
+  return (model, signal, onFetched, freshness) => {
     let report: DownloadReport | undefined;
     const hub = (): HubOptions => {
       const options = hubOptionsFor(resolved, env);
@@ -56,6 +56,6 @@ export function modelFinder(
       };
       return { ...options, onEvent, signal };
     };
-    return findModel(model, hub).finally(() => report?.clear());
+    return findModel(model, hub, freshness).finally(() => report?.clear());
   };
 }

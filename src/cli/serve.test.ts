@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { on, once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
 import { joinedParts } from "../../test/support/event-stream.ts";
 import { freePort } from "../../test/support/sockets.ts";
 import { signRequest } from "../sigv4/index.ts";
@@ -155,6 +156,30 @@ test("SIGHUP cuts no request and says what was read again; a second signal ends 
   assert.equal(code, null);
   assert.ok(["SIGTERM", "SIGINT"].includes(signal), signal);
   await cut;
+});
+
+test("SIGHUP loads what the model's path stands for now, and SIGTERM in the middle of it ends in time", async (context) => {
+  const temporary = temporaryDirectory();
+  context.after(() => temporary.remove());
+  const link = join(temporary.path, "current");
+  const point = (seed: number): void => {
+    symlinkSync(writeCheckpoint(join(temporary.path, String(seed)), { seed }), `${link}.new`);
+    renameSync(`${link}.new`, link);
+  };
+  point(1);
+  const flags = ["--log-level", "info", "--model", link, "--auth", "none"];
+  const { process: child, url } = await started(context, {}, flags);
+  point(2);
+  child.kill("SIGHUP");
+  await untilLogged(child, /"reload: .*current: current serves now"/);
+  const body = JSON.stringify({ prompt: [1, 2, 3], max_tokens: 4 });
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${new URL(url).origin}/v1/completions`, { method: "POST", headers, body });
+  assert.equal(answer.status, 200);
+  point(3);
+  child.kill("SIGHUP");
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
 test("a log that cannot be written does not stop the service", async (context) => {

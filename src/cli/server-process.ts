@@ -1,5 +1,5 @@
 // A server as a process: it hears signals, outlives its output, and ends in time whatever hangs.
-import { run, type ServerParts } from "../server/lifecycle.ts";
+import { reload, run, type ServerParts } from "../server/lifecycle.ts";
 import { outliveOutput, report } from "./report.ts";
 import { signals } from "./signals.ts";
 
@@ -9,7 +9,7 @@ import { signals } from "./signals.ts";
  */
 export async function serveForLife(parts: ServerParts, onReady: (baseUrl: string) => void): Promise<number> {
   outliveOutput();
-  signals.onReload(() => parts.onReload());
+  signals.onReload(() => reload(parts));
   const code = await run({ ...parts, stopped: signals.stopped() }, onReady).catch(report);
   await signals.end(code);
   return code;

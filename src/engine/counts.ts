@@ -69,6 +69,13 @@ export function addCounts(a: EngineCounts, b: EngineCounts): EngineCounts {
   return Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as EngineCounts;
 }
 
+/** Two engines of one model as one: counts and requests are added, what a thread is at is that of `present`. */
+export function addStats(present: EngineStats, other: EngineStats): EngineStats {
+  const names = Object.keys({ ...COUNTERS, ...REQUEST_GAUGES, ...REQUEST_COUNTERS }) as (keyof EngineStats)[];
+  const sums = Object.fromEntries(names.map((name) => [name, present[name] + other[name]]));
+  return { ...present, ...sums };
+}
+
 export const NO_COUNTS = zeros(COUNTERS);
 export const NO_STATS: ThreadStats = { ...NO_COUNTS, ...zeros(GAUGES) };
 /** Of an engine that was asked nothing yet. */

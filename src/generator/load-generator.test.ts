@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { temporaryDirectory } from "../../test/support/checkpoints.ts";
+import type { Worker } from "node:worker_threads";
+import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
 import { someDecoding } from "../../test/support/inline-engine.ts";
+import { deferred } from "../../test/support/sockets.ts";
 import { usableCpus } from "../machine/cpus.ts";
 import { MemoryBudget } from "../machine/memory-budget.ts";
 import { loadGenerator } from "./load-generator.ts";
@@ -46,6 +48,29 @@ test("too many threads and too little memory for full load are told; a model tha
   assert.match(problems[0] ?? "", /^--threads \d+ is more than/);
   assert.match(problems[1] ?? "", /^tiny may need 2\d\d MiB under load/);
   assert.equal(problems.length, 2);
+});
+
+test("an engine is not restarted on files that are not those of its tokenizer", async () => {
+  const model = writeCheckpoint(join(temporary.path, "changing"), { seed: 3 });
+  const workers: Worker[] = [];
+  const remember = (worker: Worker): void => void workers.push(worker);
+  process.on("worker", remember);
+  const deaths: string[] = [];
+  const { promise: ended, release } = deferred();
+  const generator = await loadGenerator({
+    ...{ ...TINY, model, name: "changing", threads: 1 },
+    onDeath: ({ message }, isFatal) => {
+      deaths.push(message);
+      if (isFatal) release();
+    },
+  });
+  writeCheckpoint(model, { seed: 4 });
+  await workers[0]?.terminate();
+  await ended;
+  process.off("worker", remember);
+  assert.equal(deaths.length, 2);
+  assert.match(deaths[1] ?? "", /changing: its files are not those that were loaded first$/);
+  await generator.close();
 });
 
 test("packed weights outlive the engine, and damage to them is told", async () => {

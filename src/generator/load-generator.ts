@@ -2,10 +2,13 @@
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { EngineInfo, EngineThreadData } from "../engine/thread/entry.ts";
 import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/thread/worker-engine.ts";
+import { GptError } from "../errors.ts";
 import type { KernelChoice } from "../kernels/host/kernel-build.ts";
 import { threadsFor } from "../machine/cpus.ts";
 import { memoryLimit } from "../machine/memory.ts";
-import { MemoryBudget } from "../machine/memory-budget.ts";
+import { MemoryBudget, type MemoryNeed } from "../machine/memory-budget.ts";
+import { Checkpoint } from "../model/loading/checkpoint.ts";
+import { checkpointState } from "../model/loading/checkpoint-state.ts";
 import { memoryNeed } from "../model/loading/footprint.ts";
 import type { WeightCacheSettings } from "../model/loading/weight-cache.ts";
 import type { Precision } from "../model/weights.ts";
@@ -13,7 +16,7 @@ import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.t
 import { fingerprintOf } from "./fingerprint.ts";
 import { TextGenerator } from "./text-generator.ts";
 
-export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
+export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn" | "onClosed"> {
   /** Directory of the checkpoint. */
   readonly model: string;
   readonly name: string;
@@ -27,8 +30,8 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn"> {
   readonly passTokensMax?: number;
   readonly passRowsMax?: number;
   /**
-   * Memory that several models share; the model is counted in under its directory, and whoever closes the generator
-   * counts it out. Default: all that this process may have.
+   * Memory that several models share; the model is counted in until the generator is closed. Default: all that this
+   * process may have.
    */
   readonly memory?: MemoryBudget;
   /** Default: auto. */
@@ -43,58 +46,77 @@ const ENGINE_THREAD = new URL("../engine/thread/entry.js", import.meta.url);
 
 /** Starts an engine thread; `entry` is its file. */
 export function spawnEngineThread(
-  directory: string,
-  options: EngineThreadData["options"],
+  { directory, options, state }: Omit<EngineThreadData, "lifelines">,
   entry = ENGINE_THREAD,
 ): EngineThread {
   const channels = Array.from({ length: options.threads - 1 }, () => new MessageChannel());
   const theirs = channels.map(({ port2 }) => port2);
-  const workerData: EngineThreadData = { directory, options, lifelines: theirs };
+  const workerData: EngineThreadData = { directory, options, lifelines: theirs, ...(state && { state }) };
   const worker = new Worker(entry, { workerData, transferList: theirs });
   return { worker, lifelines: channels.map(({ port1 }) => port1) };
 }
 
-/** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config`. */
-export async function loadGenerator(options: GeneratorOptions): Promise<TextGenerator> {
-  const {
-    model: directory,
+/** What the model would take, before it is loaded. @throws GptError `invalid_checkpoint` */
+export function memoryNeedOf(options: GeneratorOptions): MemoryNeed {
+  const { model: directory, name } = options;
+  return {
+    ...memoryNeed(
+      directory,
+      modelOptionsOf(options, () => {}),
+    ),
     name,
-    origin,
-    precision,
-    kvCacheMb,
-    threads: askedThreads = 0,
-    passTokensMax,
-    passRowsMax,
-    memory = new MemoryBudget(memoryLimit()),
-    kernels = "auto",
-    prefixCache = true,
-    weightCache,
-    ...others
-  } = options;
-  const { onProblem = () => {} } = options;
-  const modelOptions = {
-    precision,
-    kvCacheMb,
-    threads: threadsFor(askedThreads, onProblem),
-    kernels,
-    prefixCache,
+  };
+}
+
+/**
+ * Looks at what can be looked at without taking memory: the tables of the weights, the configuration, the tokenizer.
+ * @throws GptError `invalid_checkpoint` or `invalid_tokenizer`
+ */
+export async function checkLoadable(directory: string): Promise<void> {
+  Checkpoint.open(directory).close();
+  if (hasTokenizerFiles(directory)) await loadTokenizer(directory);
+}
+
+function modelOptionsOf(options: GeneratorOptions, onProblem: (message: string) => void) {
+  const { precision, kvCacheMb, threads = 0, kernels = "auto", prefixCache = true } = options;
+  const { passTokensMax, passRowsMax, weightCache } = options;
+  return {
+    ...{ precision, kvCacheMb, kernels, prefixCache },
+    threads: threadsFor(threads, onProblem),
     ...(passTokensMax && { passTokensMax }),
     ...(passRowsMax && { passRowsMax }),
     ...(weightCache && { weightCache }),
   };
-  const warning = memory.claim(memoryNeed(directory, modelOptions));
+}
+
+/** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config`. */
+export async function loadGenerator(options: GeneratorOptions): Promise<TextGenerator> {
+  const { model: directory, name, origin, precision, memory = new MemoryBudget(memoryLimit()) } = options;
+  const { onProblem = () => {} } = options;
+  const modelOptions = modelOptionsOf(options, onProblem);
+  const need = { ...memoryNeed(directory, modelOptions), name };
+  const state = await checkpointState(directory);
+  const isUnchanged = async (): Promise<boolean> => state === (await checkpointState(directory));
+  const warning = memory.claim(need);
   if (warning !== undefined) onProblem(warning);
   const starting = WorkerEngine.start<EngineInfo>({
-    spawn: () => spawnEngineThread(directory, modelOptions),
-    ...others,
+    ...options,
+    spawn: () => spawnEngineThread({ directory, options: modelOptions, state }),
+    onClosed: () => memory.release(need),
   });
   starting.catch(() => {}); // It may fail while nobody waits for it yet.
-  const fingerprint = fingerprintOf(directory, precision);
+  const fingerprint = fingerprintOf(directory, precision).then(async (print) => {
+    if (await isUnchanged()) return print;
+    throw new Error("it may be that of the files which took the place of these");
+  });
   fingerprint.catch(() => {});
   try {
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
     const { engine, info } = await starting;
+    if (!(await isUnchanged())) {
+      throw new GptError("invalid_checkpoint", `${directory}: its files changed while they were read`);
+    }
     const { vocabSize, contextLength, bosTokenId } = info.config;
     const facts = {
       name,
@@ -111,7 +133,7 @@ export async function loadGenerator(options: GeneratorOptions): Promise<TextGene
   } catch (error) {
     // One error is reported: the first.
     await starting.then(({ engine }) => engine.close()).catch(() => {});
-    memory.release(directory);
+    memory.release(need);
     throw error;
   }
 }

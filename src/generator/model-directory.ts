@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { GptError, messageOf } from "../errors.ts";
 import { homeFolder } from "../files/home-folder.ts";
 import { repositoryOf } from "../hub/cached-repository.ts";
-import { isCommit, parseRepository, type Repository, shortName } from "../hub/repository.ts";
+import { canonicalId, isCommit, parseRepository, type Repository, shortName } from "../hub/repository.ts";
 
 /** The root of the package: the nearest directory above this file that holds package.json. */
 export function packageRoot(): string {
@@ -85,6 +85,14 @@ function folderNames(directory: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** Equal for names of the same place. */
+export function placeKey(nameOrPath: string): string {
+  const place = placeOf(nameOrPath);
+  if ("directory" in place) return place.directory;
+  const { id, revision } = place.repository;
+  return `${canonicalId(id)}@${revision}`;
 }
 
 /**

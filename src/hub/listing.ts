@@ -62,6 +62,19 @@ function askedFor({ id, revision }: Repository): Asked {
   return { id, revision, what: `the list of ${id}` };
 }
 
+/**
+ * Which commit a revision stands at; undefined: the server cannot tell, and has to be asked for files.
+ * @throws GptError `hub_refused` or `hub_unreachable`
+ */
+export async function newestCommit(client: HubClient, repository: Repository): Promise<string | undefined> {
+  try {
+    return (await commitOf(client, repository)).sha;
+  } catch (error) {
+    if (!isRouteMissing(error)) throw error;
+    return undefined;
+  }
+}
+
 async function commitOf(client: HubClient, repository: Repository): Promise<{ id: string; sha: string }> {
   const { id, revision } = repository;
   if (isCommit(revision)) return { id, sha: revision };

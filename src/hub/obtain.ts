@@ -4,6 +4,7 @@ import { GptError, messageOf } from "../errors.ts";
 import { HubClient } from "./hub-client.ts";
 import type { HubEnvironment } from "./hub-environment.ts";
 import type { HubEvent } from "./hub-event.ts";
+import { newestCommit } from "./listing.ts";
 import { TOKENIZER_FILE } from "./model-files.ts";
 import { type PulledModel, pullModel } from "./pull.ts";
 import { label, type Repository, shortName } from "./repository.ts";
@@ -58,7 +59,29 @@ export async function pull(repository: Repository, options: HubOptions): Promise
   return offlineModel(repository, found, environment.offline, options);
 }
 
+/**
+ * The newest state of the model's revision, for who asks again and again: where there is no news, that is one small request,
+ * and what is here already is not hashed.
+ * @throws GptError as `pull` does, and `model_not_cached` where nothing may be asked and nothing is here
+ */
+export async function renew(repository: Repository, options: HubOptions): Promise<HubModel> {
+  const { environment } = options;
+  const found = await findSnapshot(environment.cache, repository);
+  if (environment.offline !== undefined) return offlineModel(repository, found, environment.offline, options);
+  if (found !== undefined && isComplete(found)) {
+    const newest = await withClient(options, (client) => newestCommit(client, repository));
+    if (newest === found.commit) return cachedModel(found);
+  }
+  return fetchModel(repository, options, false);
+}
+
 async function fetchModel(repository: Repository, options: HubOptions, verify: boolean): Promise<HubModel> {
+  const { onEvent = () => {} } = options;
+  const pulled = await withClient(options, (client) => pullModel({ client, repository, verify, onEvent }));
+  return { directory: pulled.directory, name: shortName(repository.id), label: labelOf(pulled) };
+}
+
+async function withClient<T>(options: HubOptions, use: (client: HubClient) => Promise<T>): Promise<T> {
   const { environment, onEvent = () => {}, signal, world = WORLD } = options;
   const transport = await Transport.open(environment);
   const onNotice = (text: string): void => onEvent({ kind: "notice", text });
@@ -66,10 +89,8 @@ async function fetchModel(repository: Repository, options: HubOptions, verify: b
     const { host } = new URL(environment.endpoint);
     onNotice(`HF_ENDPOINT is http: the token is not sent to ${host}; use https`);
   }
-  const client = new HubClient(environment, { world, signal, onNotice }, transport);
   try {
-    const pulled = await pullModel({ client, repository, verify, onEvent });
-    return { directory: pulled.directory, name: shortName(repository.id), label: labelOf(pulled) };
+    return await use(new HubClient(environment, { world, signal, onNotice }, transport));
   } finally {
     await transport.close();
   }

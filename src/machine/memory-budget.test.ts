@@ -6,12 +6,12 @@ const MIB = 2 ** 20;
 const { least: idle, busy } = PROCESS_BYTES;
 
 function need(
-  model: string,
+  name: string,
   leastMib: number,
   fullMib: number,
   precision: "int8" | "f32" = "int8",
 ): MemoryNeed {
-  return { model, name: model, precision, least: leastMib * MIB, full: fullMib * MIB };
+  return { name, precision, least: leastMib * MIB, full: fullMib * MIB };
 }
 
 const budget = (bytes: number) => new MemoryBudget({ bytes, file: "/memory.max" });
@@ -53,14 +53,30 @@ test("one that cannot fit is refused with both numbers, and not counted", () => 
 
 test("models share the memory until they are released, one claim at a time", () => {
   const shared = budget(idle + 250 * MIB);
-  shared.claim(need("a", 100, 100));
+  const first = need("a", 100, 100);
+  shared.claim(first);
   shared.claim(need("a", 100, 100));
   assert.throws(() => shared.claim(need("b", 100, 100)), { message: /^a and a and b cannot run in/ });
-  shared.release("a");
+  shared.release(first);
   assert.match(shared.claim(need("b", 100, 100)) ?? "", /^a and b may need/);
   assert.throws(() => shared.claim(need("c", 100, 100)), { code: "invalid_config" });
-  shared.release("nobody");
+  shared.release(first);
   assert.throws(() => shared.claim(need("c", 100, 100)), { code: "invalid_config" });
+});
+
+test("a model has room beside others when all of them have it at their fullest, to the byte", () => {
+  const shared = budget(busy + 500 * MIB - 1);
+  const old = need("old", 100, 300);
+  assert.equal(shared.refusalBeside(need("new", 100, 400)), undefined);
+  shared.claim(old);
+  assert.equal(
+    shared.refusalBeside(need("new", 100, 200)),
+    "new has no room beside old: together they may need 628 MiB, and there is the container's memory limit of 628 MiB " +
+      "(/memory.max)",
+  );
+  assert.equal(shared.refusalBeside(need("new", 100, 199)), undefined);
+  shared.release(old);
+  assert.equal(shared.refusalBeside(need("new", 100, 200)), undefined);
 });
 
 test("without a container the sentence speaks of the machine", () => {

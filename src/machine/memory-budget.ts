@@ -11,10 +11,8 @@ const MIB = 2 ** 20;
  */
 export const PROCESS_BYTES = { least: 56 * MIB, busy: 128 * MIB } as const;
 
-/** What one model takes, in bytes. */
+/** What one model takes, in bytes. The object itself stands for the model in `release`. */
 export interface MemoryNeed {
-  /** Its directory: the word for it in `release`. */
-  readonly model: string;
   /** Its name in sentences. */
   readonly name: string;
   readonly precision: "int8" | "f32";
@@ -63,10 +61,22 @@ export class MemoryBudget {
     );
   }
 
-  /** Counts a model out that is closed. */
-  release(model: string): void {
-    const at = this.#needs.findIndex((need) => need.model === model);
-    this.#needs = this.#needs.filter((_, i) => i !== at);
+  /**
+   * Why a model has no room beside those that are counted already and are being used; undefined: it has. All are taken at
+   * their fullest: who is ended by the kernel in the middle of a reload has lost more than a reload.
+   */
+  refusalBeside(need: MemoryNeed): string | undefined {
+    const busy = PROCESS_BYTES.busy + sum([...this.#needs, need].map((each) => each.full));
+    if (busy <= this.#limit.bytes) return undefined;
+    return (
+      `${need.name} has no room beside ${inWords(this.#needs)}: together they may need ${mib(busy)} MiB, and there is ` +
+      limitInWords(this.#limit)
+    );
+  }
+
+  /** Counts a model out that is closed, or that came to nothing. */
+  release(need: MemoryNeed): void {
+    this.#needs = this.#needs.filter((each) => each !== need);
   }
 }
 

@@ -6,3 +6,4 @@ export { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 export type { KeyPair, Keys } from "./access/authentication.ts";
 export { type ContainerOptions, createContainerApp } from "./doors/container.ts";
 export { type AppOptions, createApp } from "./doors/runtime.ts";
+export type { HeldGenerator, ModelSource } from "./doors/served-model.ts";

@@ -2,12 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
-import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
 import type { FakeGenerator } from "../../test/support/fake-generator.ts";
 import { aFront, PATH, STREAM_PATH, signedHeaders } from "../../test/support/front.ts";
-import { someDecoding } from "../../test/support/inline-engine.ts";
 import {
   connected,
   deferred,
@@ -18,12 +15,11 @@ import {
   until,
 } from "../../test/support/sockets.ts";
 import { GptError } from "../errors.ts";
-import { findModel } from "../generator/find-model.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOnAll } from "./http/listen.ts";
 import { Metrics } from "./http/metrics.ts";
-import { drain, Models, type ModelsOptions, run, type ServerParts } from "./lifecycle.ts";
+import { drain, run, type ServerParts, watch } from "./lifecycle.ts";
 
 test("a stop waits for open requests, and after its time cancels them and tells their callers", async (context) => {
   const { app, generator } = aFront();
@@ -38,6 +34,7 @@ test("a stop waits for open requests, and after its time cancels them and tells 
   context.mock.timers.enable({ apis: ["setTimeout"] });
   let closings = 0;
   const models = {
+    stopReloads() {},
     async close() {
       closings++;
       generator.cancel();
@@ -61,6 +58,7 @@ test("a stop ends three quarters of a second after its time at the latest, whate
   const told: string[] = [];
   const app = { close: never, connections: { cut: () => told.push("cut") } } as unknown as App;
   const models = {
+    stopReloads: () => told.push("no reloads"),
     close() {
       told.push("cancelled");
       return never();
@@ -68,12 +66,12 @@ test("a stop ends three quarters of a second after its time at the latest, whate
   };
   const drained = drain([app], models, 5000).then(() => told.push("over"));
   const steps: [ms: number, told: string[]][] = [
-    [4999, []],
-    [1, ["cancelled"]],
-    [499, ["cancelled"]],
-    [1, ["cancelled", "cut"]],
-    [249, ["cancelled", "cut"]],
-    [1, ["cancelled", "cut", "over"]],
+    [4999, ["no reloads"]],
+    [1, ["no reloads", "cancelled"]],
+    [499, ["no reloads", "cancelled"]],
+    [1, ["no reloads", "cancelled", "cut"]],
+    [249, ["no reloads", "cancelled", "cut"]],
+    [1, ["no reloads", "cancelled", "cut", "over"]],
   ];
   for (const [ms, expected] of steps) {
     context.mock.timers.tick(ms);
@@ -84,13 +82,6 @@ test("a stop ends three quarters of a second after its time at the latest, whate
   await drained;
 });
 
-/** For models that are on this machine. */
-const HERE: ModelsOptions = {
-  env: {},
-  findModel: (model) => findModel(model, () => assert.fail("no hub is asked")),
-  onProblem: assert.fail,
-};
-
 /** Parts of a server whose model loads for ever and whose engines cannot be closed. */
 function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly generator: FakeGenerator } {
   const all = { ...DEFAULT_SETTINGS, port: 0, ...settings };
@@ -99,6 +90,10 @@ function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly g
   const models = {
     ready: never,
     byEndpoint: () => new Map(),
+    byFirstEndpoint: () => new Map(),
+    reload: never,
+    look: never,
+    stopReloads: () => {},
     stateOf: () => "loading",
     fatalError: never(),
     close: never,
@@ -209,6 +204,7 @@ test("a stop that is over leaves no timer behind", async (context) => {
   let closings = 0;
   const app = { close: async () => {}, connections: { cut: assert.fail } } as unknown as App;
   const models = {
+    stopReloads: () => {},
     close: async () => {
       closings++;
     },
@@ -248,62 +244,33 @@ function hasLoopback6(): boolean {
   return Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === "::1"));
 }
 
-test("--prefix-cache says whether a prompt is found that was there before", async (context) => {
-  const directory = temporaryDirectory();
-  context.after(() => directory.remove());
-  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
-  const promptTokenIds = Array.from({ length: 40 }, (_, i) => i);
-  for (const [prefixCache, found] of [
-    ["on", 32],
-    ["off", 0],
-  ] as const) {
-    const settings = { ...DEFAULT_SETTINGS, prefixCache, threads: 1, kvCacheMb: 1 };
-    const models = new Models(settings, [{ name: "a", model }], HERE);
-    const generator = await models.loading.get("a");
-    const decoding = someDecoding({ maxLength: 41 });
-    const first = await generator?.generate({ promptTokenIds, decoding });
-    const again = await generator?.generate({ promptTokenIds, decoding });
-    assert.deepEqual([first?.cachedTokens, again?.cachedTokens], [0, found]);
-    assert.deepEqual(again?.sequences, first?.sequences);
-    await models.close();
-  }
-});
-
-test("--request-deadline-ms is the time in which a model answers", async (context) => {
-  const directory = temporaryDirectory();
-  context.after(() => directory.remove());
-  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
-  const settings = { ...DEFAULT_SETTINGS, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
-  const models = new Models(settings, [{ name: "a", model }], HERE);
-  context.after(() => models.close());
-  const generator = await models.loading.get("a");
-  assert.ok(generator);
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  const late = generator.generate({ promptTokenIds: [1], decoding: someDecoding({ maxLength: 64 }) });
-  while (generator.stats().requestsWaiting + generator.stats().requestsRunning === 0) await null;
-  context.mock.timers.tick(1234);
-  context.mock.timers.reset();
-  await assert.rejects(late, { code: "timed_out", message: /within 1234 milliseconds/ });
-});
-
-test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (context) => {
-  const directory = temporaryDirectory();
-  context.after(() => directory.remove());
-  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 256 });
-  const promptTokenIds = Array.from({ length: 200 }, (_, i) => i % 61);
-  for (const [passTokensMax, passes] of [
-    [128, 2],
-    [256, 1],
-  ] as const) {
-    const settings = { ...DEFAULT_SETTINGS, passTokensMax, passRowsMax: 2, threads: 1, kvCacheMb: 4 };
-    const models = new Models(settings, [{ name: "a", model }], HERE);
-    context.after(() => models.close());
-    const generator = await models.loading.get("a");
-    assert.ok(generator);
-    await generator.generate({ promptTokenIds, decoding: someDecoding({ maxLength: 201 }) });
-    assert.equal(generator.stats().steps, passes);
-    const search = { kind: "beam", numBeams: 3, lengthPenalty: 1, earlyStopping: false } as const;
-    const wide = { promptTokenIds: [1], decoding: someDecoding({ maxLength: 3, search }) };
-    await assert.rejects(generator.generate(wide), { code: "request_too_large", message: /at most 2 fit/ });
-  }
+test("--watch-model looks every ten seconds, one look at a time, and asks the hub more rarely", async (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const looks: boolean[] = [];
+  let { promise: looked, release } = deferred();
+  const models = {
+    look: (asksHub: boolean) => {
+      looks.push(asksHub);
+      return looked;
+    },
+  };
+  const stop = watch(models, { watchHubIntervalMs: 30_000 });
+  const pass = async (ms: number): Promise<void> => {
+    context.mock.timers.tick(ms);
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  await pass(9999);
+  assert.deepEqual(looks, []);
+  await pass(1);
+  await pass(10_000);
+  assert.deepEqual(looks, [false], "the first is not over");
+  release();
+  ({ promise: looked, release } = deferred());
+  release();
+  await pass(0);
+  for (let i = 0; i < 4; i++) await pass(10_000);
+  assert.deepEqual(looks, [false, true, false, false, true]);
+  stop();
+  await pass(100_000);
+  assert.equal(looks.length, 5);
 });

@@ -1,125 +1,14 @@
-// What `serve` and `container` have in common: loading models, listening, the admin port, and the orderly stop.
+// What `serve` and `container` have in common: listening, the admin port, and the orderly stop.
 import type { AddressInfo } from "node:net";
 import { GptError, messageOf } from "../errors.ts";
-import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
 import type { WatchedFile } from "../files/watched-file.ts";
-import type { FoundModel } from "../generator/find-model.ts";
-import { loadGenerator } from "../generator/load-generator.ts";
 import { packageVersion } from "../generator/model-directory.ts";
-import { memoryLimit } from "../machine/memory.ts";
-import { MemoryBudget } from "../machine/memory-budget.ts";
-import type { Generator } from "../request/generation.ts";
-import type { EndpointSetting, Settings } from "../settings.ts";
+import type { Settings } from "../settings.ts";
 import type { CallersDoor } from "./doors/openapi.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOn } from "./http/listen.ts";
 import type { Metrics } from "./http/metrics.ts";
-import { type FindModel, ModelSearch } from "./model-search.ts";
-
-export interface ModelsOptions {
-  readonly env: Environment;
-  readonly findModel: FindModel;
-  /** Is told what the operator should know. */
-  readonly onProblem: (message: string) => void;
-  /** Is told of a model which part of its weights is read, from 0 to 1. */
-  readonly onLoading?: (name: string, part: number) => void;
-}
-
-/** Models by endpoint name, each loaded once however many endpoints serve it. */
-export class Models {
-  readonly loading: ReadonlyMap<string, Promise<Generator>>;
-  /** Resolves when an engine failed for good. */
-  readonly fatalError: Promise<GptError>;
-  readonly #loaded = new Map<string, Generator>();
-  readonly #search: ModelSearch;
-  readonly #modelOf: ReadonlyMap<string, string>;
-
-  /**
-   * `options.onProblem` is told of an engine that died and is restarted.
-   * @throws GptError `invalid_checkpoint` when a model is nowhere to be found.
-   */
-  constructor(settings: Settings, endpoints: readonly EndpointSetting[], options: ModelsOptions) {
-    const { onProblem } = options;
-    let fail: (error: GptError) => void = () => {};
-    this.fatalError = new Promise((resolve) => {
-      fail = resolve;
-    });
-    const onDeath = (name: string, error: GptError, isFatal: boolean): void => {
-      if (isFatal)
-        fail(new GptError("engine_failed", `The engine of ${name} failed twice: ${error.message}`));
-      else onProblem(`The engine of ${name} failed and is restarted: ${error.message}`);
-    };
-    this.#search = new ModelSearch(
-      endpoints.map(({ model }) => model),
-      options.findModel,
-    );
-    const memory = new MemoryBudget(memoryLimit());
-    const byDirectory = new Map<string, Promise<Generator>>();
-    const start = (model: FoundModel): Promise<Generator> => {
-      const started = byDirectory.get(model.directory) ?? load(settings, model, memory, options, onDeath);
-      byDirectory.set(model.directory, started);
-      return started;
-    };
-    this.loading = new Map(
-      endpoints.map(({ name, model }) => {
-        const loading = this.#search.of(model).then(start);
-        loading.then((generator) => this.#loaded.set(name, generator)).catch(() => {});
-        return [name, loading];
-      }),
-    );
-    this.#modelOf = new Map(endpoints.map(({ name, model }) => [name, model]));
-  }
-
-  /** What is being done about the model of an endpoint that cannot answer yet. */
-  readonly stateOf = (endpoint: string): string => this.#search.stateOf(this.#modelOf.get(endpoint) ?? "");
-
-  /** The generator of every endpoint; undefined while it is being loaded. */
-  readonly byEndpoint = (): ReadonlyMap<string, Generator | undefined> =>
-    new Map([...this.loading.keys()].map((name) => [name, this.#loaded.get(name)]));
-
-  /** Every loaded generator once, under the first endpoint that it serves. */
-  readonly loadedOnce = (): ReadonlyMap<string, Generator> => {
-    const first = new Map([...this.#loaded].reverse().map(([name, generator]) => [generator, name]));
-    return new Map([...first].map(([generator, name]) => [name, generator]));
-  };
-
-  /** @throws GptError with the first reason why one cannot be loaded. */
-  async ready(): Promise<void> {
-    await Promise.all(this.loading.values());
-  }
-
-  /** Cancels what is running or fetched. Models that are still being loaded are closed later, and not waited for. */
-  async close(): Promise<void> {
-    const stopped = this.#search.close();
-    for (const each of new Set(this.loading.values())) each.then((model) => model.close()).catch(() => {});
-    await Promise.all([stopped, ...[...new Set(this.#loaded.values())].map((model) => model.close())]);
-  }
-}
-
-function load(
-  settings: Settings,
-  { directory, name, origin }: FoundModel,
-  memory: MemoryBudget,
-  { env, onProblem, onLoading }: ModelsOptions,
-  onDeath: (name: string, error: GptError, isFatal: boolean) => void,
-): Promise<Generator> {
-  const weightCache = weightCacheOf(settings, env, onProblem);
-  const { precision, kvCacheMb, prefixCache, kernels, threads, passTokensMax, passRowsMax } = settings;
-  const { queueRequestsMax, queueTokensMax, requestDeadlineMs, engineStallTimeoutMs } = settings;
-  return loadGenerator({
-    ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
-    ...{ threads, passTokensMax, passRowsMax, memory },
-    queueRequestsMax,
-    requestDeadlineMs,
-    stallTimeoutMs: engineStallTimeoutMs,
-    onProblem,
-    ...(origin && { origin }),
-    ...(weightCache && { weightCache }),
-    ...(onLoading && { onLoading: (part) => onLoading(name, part) }),
-    onDeath: (error, isFatal) => onDeath(name, error, isFatal),
-    ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
-  });
-}
+import type { Models } from "./models.ts";
 
 /** @throws GptError `cannot_listen` */
 export async function listen(app: App, host: string, port: number, flag = "--port"): Promise<void> {
@@ -146,19 +35,39 @@ export function baseUrl(app: App, settings: Pick<Settings, "host" | "tlsCert">):
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
+/** What is needed of `Models`. */
+export type ServedModels = Pick<
+  Models,
+  | "ready"
+  | "byEndpoint"
+  | "byFirstEndpoint"
+  | "stateOf"
+  | "reload"
+  | "look"
+  | "stopReloads"
+  | "fatalError"
+  | "close"
+>;
+
 export interface ServerParts {
   readonly door: CallersDoor;
   readonly app: App;
-  readonly models: Pick<Models, "ready" | "byEndpoint" | "stateOf" | "fatalError" | "close">;
+  readonly models: ServedModels;
   readonly metrics: Metrics | undefined;
   /** Files that are read again when they change. */
   readonly files: readonly WatchedFile<unknown>[];
   readonly settings: Settings;
   /**
    * Is called for SIGHUP, which never ends a request: reads again what can be read again without a stop, and says so in
-   * the log.
+   * the log. The models are then reloaded.
    */
   readonly onReload: () => void;
+}
+
+/** SIGHUP. */
+export function reload({ models, onReload }: Pick<ServerParts, "models" | "onReload">): void {
+  onReload();
+  void models.reload();
 }
 
 /**
@@ -194,7 +103,10 @@ export async function run(
   const url = baseUrl(app, settings);
   app.log.info({ url, ...served(models) }, "ready");
   onReady(url);
+  const stopWatching = settings.watchModel ? watch(models, settings) : () => {};
   const reason = await Promise.race([stopped, models.fatalError]);
+  stopWatching();
+  models.stopReloads();
   if (reason === "stopped") await leave(app, models.fatalError, settings.drainDelayMs);
   await drain(apps, models, settings.drainTimeoutMs);
   if (reason === "stopped") return 0;
@@ -222,6 +134,29 @@ async function leave(app: App, fatalError: Promise<unknown>, delayMs: number): P
   clearTimeout(timer);
 }
 
+/** How often --watch-model looks at files; a change is seen at the second look after its last write. */
+const LOOK_MS = 10_000;
+
+/** Looks at the models' files now and then, and asks the hub more rarely; the returned function ends it. */
+export function watch(
+  models: Pick<Models, "look">,
+  { watchHubIntervalMs }: Pick<Settings, "watchHubIntervalMs">,
+): () => void {
+  let sinceHubMs = 0;
+  let isLooking = false;
+  const look = async (): Promise<void> => {
+    sinceHubMs += LOOK_MS;
+    if (isLooking) return; // A disk or a hub is slow, or a model is being loaded.
+    isLooking = true;
+    const asksHub = sinceHubMs >= watchHubIntervalMs;
+    if (asksHub) sinceHubMs = 0;
+    await models.look(asksHub);
+    isLooking = false;
+  };
+  const timer = setInterval(() => void look(), LOOK_MS).unref();
+  return () => clearInterval(timer);
+}
+
 /** Undefined without an admin port: nobody could read them. */
 export async function metricsOf(
   settings: Pick<Settings, "adminPort">,
@@ -244,6 +179,7 @@ async function adminOf({
   metrics.watch(app.connections);
   metrics.watchModels(models.byEndpoint, packageVersion());
   metrics.watchFiles(files);
+  metrics.watchReloads(models.byFirstEndpoint);
   const { createAdminApp } = await import("./doors/admin.ts");
   return createAdminApp({
     settings,
@@ -252,6 +188,8 @@ async function adminOf({
     metrics,
     generators: models.byEndpoint,
     stateOf: models.stateOf,
+    reloads: models.byFirstEndpoint,
+    reload: (endpoint) => models.reload(endpoint),
     files,
     isLeaving: () => app.connections.isLeaving,
   });
@@ -269,9 +207,10 @@ const CLOSE_MS = 250;
  */
 export async function drain(
   apps: readonly App[],
-  models: Pick<Models, "close">,
+  models: Pick<Models, "close" | "stopReloads">,
   timeoutMs: number,
 ): Promise<void> {
+  models.stopReloads();
   const timers: NodeJS.Timeout[] = [];
   const after = (ms: number, action: () => void): void => void timers.push(setTimeout(action, ms));
   const tooLate = new Promise<void>((resolve) => after(timeoutMs + FLUSH_MS + CLOSE_MS, resolve));

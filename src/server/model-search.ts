@@ -1,21 +1,27 @@
 // Finds the models of all endpoints, each once, and knows how far those are that have to be fetched first.
-import type { FoundModel } from "../generator/find-model.ts";
+import type { FoundModel, Freshness } from "../generator/find-model.ts";
 import { placeOf } from "../generator/model-directory.ts";
 
-/** Finds a model, and fetches it if need be; `onFetched` is told which part of it is here, from 0 to 1. */
+/**
+ * Finds a model, and fetches it if need be; `onFetched` is told which part of it is here, from 0 to 1. Default freshness:
+ * complete.
+ */
 export type FindModel = (
   model: string,
   signal: AbortSignal,
   onFetched: (part: number) => void,
+  freshness?: Freshness,
 ) => Promise<FoundModel>;
 
 export class ModelSearch {
+  readonly #find: FindModel;
   readonly #found = new Map<string, Promise<FoundModel>>();
   readonly #fetched = new Map<string, number>();
   readonly #stop = new AbortController();
 
   /** @throws GptError `invalid_checkpoint` when a model is no directory, and can be nothing else. */
   constructor(models: readonly string[], find: FindModel) {
+    this.#find = find;
     const names = [...new Set(models)];
     const places = names.map((model) => ({ model, isHere: "directory" in placeOf(model) }));
     // Those of a hub one after the other: one connection fills most lines.
@@ -32,6 +38,11 @@ export class ModelSearch {
 
   of(model: string): Promise<FoundModel> {
     return this.#found.get(model) as Promise<FoundModel>;
+  }
+
+  /** Finds it anew: what its name stands for may have changed. */
+  again(model: string, freshness: Freshness): Promise<FoundModel> {
+    return this.#find(model, this.#stop.signal, () => {}, freshness);
   }
 
   /** What is being done about a model that cannot answer yet. */

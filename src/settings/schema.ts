@@ -69,6 +69,35 @@ const MODEL = {
       "Disk space in MiB for quantised weights, which are kept in the user's cache folder so that the next start is " +
         "quicker; 0: none are kept.",
     ),
+  reloadInPlace: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Where memory does not allow a new checkpoint beside the old one, a reload ends the old one first, and nobody is " +
+        "answered meanwhile; without it such a reload is refused.",
+    ),
+  reloadLingerMs: z
+    .int()
+    .min(0)
+    .max(60 * MINUTE_MS)
+    .default(MINUTE_MS)
+    .describe(
+      "Time in which the old model of a reload finishes its requests, in milliseconds; those that are open then are given up.",
+    ),
+  watchModel: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Reloads a model when its files have changed, or when its revision on the hub has moved, without being told to.",
+    ),
+  watchHubIntervalMs: z
+    .int()
+    .min(MINUTE_MS)
+    .max(7 * 24 * 60 * MINUTE_MS)
+    .default(15 * MINUTE_MS)
+    .describe(
+      "How often --watch-model asks the hub whether a revision has moved, in milliseconds; never while offline.",
+    ),
   passTokensMax: z
     .int()
     .min(128)

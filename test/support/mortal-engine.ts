@@ -30,7 +30,7 @@ export async function startMortalEngine(directory: string, options: MortalEngine
   const { engine } = await WorkerEngine.start<EngineInfo>({
     spawn: () => {
       const entry = threads.length < stillbornFrom ? ENTRY : STILLBORN;
-      const thread = spawnEngineThread(model, OPTIONS, entry);
+      const thread = spawnEngineThread({ directory: model, options: OPTIONS }, entry);
       threads.push(thread);
       return thread;
     },

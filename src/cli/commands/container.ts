@@ -7,7 +7,8 @@ import { GptError } from "../../errors.ts";
 import type { Environment } from "../../server/access/own-key-pair.ts";
 import { createContainerApp } from "../../server/doors/container.ts";
 import type { ResponseType } from "../../server/doors/envelope.ts";
-import { Models, metricsOf } from "../../server/lifecycle.ts";
+import { metricsOf } from "../../server/lifecycle.ts";
+import { Models } from "../../server/models.ts";
 import type { SettingLayer } from "../../settings.ts";
 import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
@@ -53,6 +54,10 @@ const SETTING_NAMES = [
   "requestDeadlineMs",
   "drainDelayMs",
   "drainTimeoutMs",
+  "reloadInPlace",
+  "reloadLingerMs",
+  "watchModel",
+  "watchHubIntervalMs",
   "connectionsMax",
   "connectionRequestsMax",
   "logLevel",
@@ -88,17 +93,17 @@ export const container: Command = {
     }
     const { settings } = resolved;
     const defaultAccept = acceptFrom(process.env);
-    let onProblem = warn;
-    const report = (message: string): void => onProblem(message);
+    const told = { problem: warn, news: tell };
+    const tellNews = (text: string): void => told.news(text);
     const endpoints = [{ name: "container", model: settings.model }];
-    let tellOfDownload: (text: string) => void = tell;
     const models = new Models(settings, endpoints, {
       env: process.env,
-      findModel: modelFinder(resolved, process.env, (text) => tellOfDownload(text)),
-      onProblem: report,
+      findModel: modelFinder(resolved, process.env, tellNews),
+      onProblem: (message) => told.problem(message),
+      onReloaded: tellNews,
     });
     const metrics = await metricsOf(settings, models);
-    const [generator] = models.loading.values();
+    const [generator] = models.sources.values();
     const app = createContainerApp({
       generator: generator as NonNullable<typeof generator>,
       settings,
@@ -106,9 +111,9 @@ export const container: Command = {
       logger: { level: settings.logLevel, stream: process.stderr },
       onFinished: (record, status) => metrics?.finished(record, status),
     });
-    onProblem = (message) => app.log.error(message);
-    tellOfDownload = (text) => app.log.info(text);
-    const onReload = () => app.log.info("SIGHUP: there is nothing to read again");
+    told.problem = (message) => app.log.error(message);
+    told.news = (text) => app.log.info(text);
+    const onReload = () => app.log.info("SIGHUP: the model's files are looked at again");
     return serveForLife(
       { door: "container", app, models, metrics, files: [], settings, onReload },
       (baseUrl) => {

@@ -5,7 +5,8 @@ import type { WatchedFile } from "../../files/watched-file.ts";
 import { loadKeys } from "../../server/access/load-keys.ts";
 import { notKept } from "../../server/access/own-key-pair.ts";
 import { TlsFiles } from "../../server/http/tls.ts";
-import { Models, metricsOf } from "../../server/lifecycle.ts";
+import { metricsOf } from "../../server/lifecycle.ts";
+import { Models } from "../../server/models.ts";
 import { endpointsOf, type ResolvedSettings, type Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
@@ -65,9 +66,10 @@ export const serve: Command = {
 async function startServer(resolved: ResolvedSettings, allClients: boolean): Promise<number> {
   const { settings } = resolved;
   let progress: Progress | undefined = new Progress();
-  let onProblem = warn;
-  const report = (message: string): void => onProblem(message);
-  let tellOfDownload: (text: string) => void = tell;
+  // A person is told until there is a log.
+  const told = { problem: warn, news: tell };
+  const report = (message: string): void => told.problem(message);
+  const tellNews = (text: string): void => told.news(text);
   const endpoints = endpointsOf(settings);
   const { keys, own, files: keyFiles } = loadKeys(settings, process.env, report);
   const isTerminal = process.stdout.isTTY === true;
@@ -78,24 +80,25 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
   // The models are loaded in threads of their own, and the server's modules meanwhile.
   const models = new Models(settings, endpoints, {
     env: process.env,
-    findModel: modelFinder(resolved, process.env, (text) => tellOfDownload(text)),
+    findModel: modelFinder(resolved, process.env, tellNews),
     onProblem: report,
     onLoading: (name, part) => progress?.show(loadingText(name, part)),
+    onReloaded: tellNews,
   });
   const [{ createApp }, metrics] = await Promise.all([
     import("../../server/doors/runtime.ts"),
     metricsOf(settings, models),
   ]);
   const app = createApp({
-    generators: models.loading,
+    generators: models.sources,
     settings,
     keys,
     tls,
     logger: { level: settings.logLevel, stream: process.stderr },
     onFinished: (record, status) => metrics?.finished(record, status),
   });
-  onProblem = (message) => app.log.error(message);
-  tellOfDownload = (text) => app.log.info(text);
+  told.problem = (message) => app.log.error(message);
+  told.news = (text) => app.log.info(text);
   const onReload = (): void => {
     checkAll(files);
     app.log.info("SIGHUP: key files and certificate were read again");

@@ -3,6 +3,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { GptError, messageOf } from "../../errors.ts";
 import { countParameters, type Gpt2Config } from "../../model/gpt2-config.ts";
 import { Checkpoint } from "../../model/loading/checkpoint.ts";
+import { checkpointState } from "../../model/loading/checkpoint-state.ts";
 import { type ModelOptions, prepareModel } from "../../model/loading/load-model.ts";
 import { EngineCore } from "../engine-core.ts";
 import type { EngineOptions } from "../scheduler.ts";
@@ -13,6 +14,11 @@ import { runEngineLoop } from "./worker-loop.ts";
 export interface EngineThreadData {
   readonly directory: string;
   readonly options: ModelOptions & EngineOptions;
+  /**
+   * What `checkpointState` said when the tokenizer was read: another model's weights would answer in the place of its own,
+   * were they loaded at a restart. Undefined: any state will do.
+   */
+  readonly state?: string;
   /** One for each helper thread. */
   readonly lifelines: readonly MessagePort[];
 }
@@ -31,7 +37,11 @@ const post = (message: FromEngine<EngineInfo>): void => port.postMessage(message
 giveWay();
 
 try {
-  const { directory, options, lifelines } = workerData as EngineThreadData;
+  const { directory, options, state, lifelines } = workerData as EngineThreadData;
+  if (state !== undefined && state !== (await checkpointState(directory))) {
+    const message = `${directory}: its files are not those that were loaded first`;
+    throw new GptError("invalid_checkpoint", message);
+  }
   const onProblem = (message: string): void => post({ type: "problem", message });
   const onLoading = (part: number): void => post({ type: "loading", part });
   const checkpoint = Checkpoint.open(directory);

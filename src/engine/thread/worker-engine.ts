@@ -38,6 +38,8 @@ export interface WorkerEngineOptions {
   readonly onLoading?: (part: number) => void;
   /** Called when the thread dies after its start; `isFatal`: it is not replaced any more. */
   readonly onDeath?: (error: GptError, isFatal: boolean) => void;
+  /** Called when `close` has ended the thread, as far as that can be done. */
+  readonly onClosed?: () => void;
   readonly clock?: Clock;
 }
 
@@ -141,6 +143,7 @@ export class WorkerEngine {
     await untilOrAfter(this.#exited, this.#clock, timeoutMs);
     // Even that cannot end a thread that waits inside a call of the system, such as reading a disk that does not answer.
     if (this.#worker) await untilOrAfter(this.#worker.terminate(), this.#clock, TERMINATE_TIMEOUT_MS);
+    this.#options.onClosed?.();
   }
 
   /** Starts a thread and hands it what is open; resolves when its model is loaded. */

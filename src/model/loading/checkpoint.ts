@@ -139,6 +139,14 @@ function sameNumbers(a: Tensor, b: Tensor, [rows, width]: readonly [number, numb
   return true;
 }
 
+/**
+ * The files of a checkpoint's weights, which may not be there.
+ * @throws GptError `invalid_checkpoint`
+ */
+export function weightFileNames(directory: string): readonly string[] {
+  return weightFiles(directory).names;
+}
+
 interface WeightFiles {
   readonly names: readonly string[];
   readonly open: (path: string) => TensorFile;

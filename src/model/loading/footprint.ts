@@ -72,7 +72,6 @@ export function memoryNeed(directory: string, options: CapacityOptions): MemoryN
   const bytes = (kvCacheMb: number): number =>
     footprintOf(config, capacityFor(config, { ...options, kvCacheMb })).total;
   return {
-    model: directory,
     name: basename(directory),
     precision: options.precision,
     least: bytes(0),

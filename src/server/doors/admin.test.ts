@@ -9,9 +9,15 @@ import { WatchedFile } from "../../files/watched-file.ts";
 import type { Generator } from "../../request/generation.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../settings.ts";
 import { keyPairFile } from "../access/key-files.ts";
-import { Metrics } from "../http/metrics.ts";
-import { createAdminApp } from "./admin.ts";
+import { Metrics, type Reloads } from "../http/metrics.ts";
+import { createAdminApp, type ReloadAnswer, type ReloadNews } from "./admin.ts";
 import type { CallersDoor } from "./openapi.ts";
+
+const NO_NEWS = {
+  news: undefined,
+  problem: undefined,
+  outcomes: { replaced: 0, unchanged: 0, refused: 0, failed: 0 },
+};
 
 function anAdmin(
   settings: Partial<Settings> = {},
@@ -24,6 +30,10 @@ function anAdmin(
   metrics.watchFiles(files);
   metrics.watchModels(() => generators, "1.2.3");
   const state = { isLeaving: false };
+  const reloads = new Map<string, ReloadNews & Reloads>([["gpt-2", { ...NO_NEWS }]]);
+  metrics.watchReloads(() => reloads);
+  const asked: (string | undefined)[] = [];
+  const outcomes: ReloadAnswer[] = [];
   const app = createAdminApp({
     settings: { ...DEFAULT_SETTINGS, ...settings },
     door,
@@ -33,8 +43,13 @@ function anAdmin(
     stateOf: (endpoint) => `downloading ${endpoint} 45 %`,
     files,
     isLeaving: () => state.isLeaving,
+    reloads: () => reloads,
+    reload: async (endpoint) => {
+      asked.push(endpoint);
+      return outcomes;
+    },
   });
-  return { app, metrics, generator, generators, state };
+  return { app, metrics, generator, generators, reloads, asked, outcomes, state };
 }
 
 test("/readyz is for endpoints that answer, /healthz for those that may answer again", async () => {
@@ -139,6 +154,54 @@ test("a key file that cannot be used is told by /readyz, which is red, and by /m
     200,
     JSON.stringify({ "gpt-2": "ready", [flag]: "ready", [other]: "it is not there" }),
   ]);
+});
+
+test("a reload that failed is told by /readyz, which stays green, and by /metrics", async () => {
+  const { app, reloads } = anAdmin();
+  const ready = async () => {
+    const { statusCode, body } = await app.inject({ url: "/readyz" });
+    return [statusCode, JSON.parse(body)];
+  };
+  const lines = async () =>
+    (await app.inject({ url: "/metrics" })).body.match(/^gpt2_(model_current|reloads_total)\{.*$/gm);
+  assert.deepEqual(await ready(), [200, { "gpt-2": "ready" }]);
+  assert.equal((await lines())?.[0], 'gpt2_model_current{endpoint="gpt-2"} 1');
+  reloads.set("gpt-2", {
+    news: "broken; the old one serves on",
+    problem: "broken; the old one serves on",
+    outcomes: { ...NO_NEWS.outcomes, replaced: 2, failed: 1 },
+  });
+  assert.deepEqual(await ready(), [
+    200,
+    { "gpt-2": "ready", "reload of gpt-2": "broken; the old one serves on" },
+  ]);
+  assert.deepEqual(await lines(), [
+    'gpt2_model_current{endpoint="gpt-2"} 0',
+    'gpt2_reloads_total{endpoint="gpt-2",result="replaced"} 2',
+    'gpt2_reloads_total{endpoint="gpt-2",result="unchanged"} 0',
+    'gpt2_reloads_total{endpoint="gpt-2",result="refused"} 0',
+    'gpt2_reloads_total{endpoint="gpt-2",result="failed"} 1',
+  ]);
+});
+
+test("POST /reload reloads all models or one endpoint's, tells what came of it, and takes no orders of a web page", async () => {
+  const { app, asked, outcomes } = anAdmin();
+  const reload = async (url: string, headers = {}) => {
+    const { statusCode, body } = await app.inject({ method: "POST", url, headers });
+    return [statusCode, JSON.parse(body)] as const;
+  };
+  const well = { endpoints: ["gpt-2"], model: "tiny", result: "replaced", message: "done" } as const;
+  outcomes.push(well);
+  assert.deepEqual(await reload("/reload"), [200, { models: [well] }]);
+  assert.deepEqual(await reload("/reload/gpt-2"), [200, { models: [well] }]);
+  assert.deepEqual(asked, [undefined, "gpt-2"]);
+  const [status, unknown] = await reload("/reload/nowhere");
+  assert.deepEqual([status, unknown.Message], [400, 'There is no endpoint "nowhere", only gpt-2']);
+  assert.equal((await reload("/reload", { origin: "http://evil.example" }))[0], 403);
+  assert.equal((await app.inject({ url: "/reload" })).statusCode, 405);
+  assert.equal(asked.length, 2);
+  outcomes.push({ ...well, result: "failed" });
+  assert.equal((await reload("/reload"))[0], 500);
 });
 
 test("/metrics counts requests by code, their times and tokens, and shows the engine's own numbers", async () => {

@@ -1,21 +1,20 @@
 // The inference-container contract of SageMaker: /ping, /invocations and /execution-parameters for one model, without
 // authentication, since the platform stands before it. Errors are plain 4xx and 5xx, which the platform wraps.
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from "fastify";
-import type { Generator } from "../../request/generation.ts";
 import type { Settings } from "../../settings.ts";
 import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { toContainerError } from "../http/http-errors.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
-import { notReady, requireHealth } from "./endpoints.ts";
+import { type Endpoints, notReady, requireHealth } from "./endpoints.ts";
 import { attributesHeader, parseEnvelope, RESPONSE_TYPES, type ResponseType } from "./envelope.ts";
 import { huggingFaceEvents } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
 import { OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { addRoutes, allowedMethods, EVERYBODY } from "./routes.ts";
-import { ServedModel } from "./served-model.ts";
+import { type Servable, ServedModel } from "./served-model.ts";
 
 export interface ContainerOptions {
-  readonly generator: Generator | Promise<Generator>;
+  readonly generator: Servable;
   readonly settings: Settings;
   /** Type of the answer to a request that names none. Default: application/json. */
   readonly defaultAccept?: ResponseType | undefined;
@@ -43,10 +42,10 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     methods: allowedMethods("container"),
     toError: (error, request) =>
       request.url.startsWith("/v1/")
-        ? toOpenAiError(error, request, model)
+        ? toOpenAiError(error, request, served)
         : toContainerError(error, context(request)),
   });
-  const model = new ServedModel(options.generator, settings);
+  const served = new ServedModel(options.generator, settings);
   const types = responseTypes(options.defaultAccept);
   const invoke = async (request: FastifyRequest, reply: FastifyReply) => {
     const { raw, headers, record } = request;
@@ -56,6 +55,7 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
       types,
     });
     if (envelope.inferenceId !== undefined) record.inferenceId = envelope.inferenceId;
+    const model = served.begin(request);
     if (!model.isLoaded) throw notReady();
     const onFailure = (error: unknown): void =>
       noteError(request, error, toContainerError(error, context(request)));
@@ -67,8 +67,9 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
       unreadBytesMax: settings.unreadBytesMax,
     });
   };
+  const endpoints = onlyEndpoint(served);
   const { CreateCompletion, ListModels } = new OpenAiRoutes({
-    endpoints: { first: NAME, allowed: () => [NAME], model: () => model, admit: () => model },
+    endpoints,
     unreadBytesMax: settings.unreadBytesMax,
   }).handlers();
   const handlers = {
@@ -76,7 +77,7 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     ListModels,
     invocations: invoke,
     ping: async (request: FastifyRequest, reply: FastifyReply) => {
-      requireHealth(request, [model]);
+      requireHealth(request, [served]);
       return sendJson(reply, { status: "ready" });
     },
     "execution-parameters": async (_request: FastifyRequest, reply: FastifyReply) =>
@@ -84,6 +85,15 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
   };
   addRoutes(app, "container", handlers, EVERYBODY);
   return app;
+}
+
+function onlyEndpoint(served: ServedModel): Endpoints {
+  return {
+    first: NAME,
+    allowed: () => [NAME],
+    model: () => served,
+    admit: (request) => served.begin(request),
+  };
 }
 
 /** What can be answered, the default first. */

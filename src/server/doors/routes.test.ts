@@ -33,6 +33,8 @@ function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
         stateOf: () => "loading",
         files: [],
         isLeaving: () => false,
+        reloads: () => new Map(),
+        reload: async () => [],
       });
   }
 }

@@ -179,6 +179,12 @@ export const ROUTES = {
     readyz: { method: "GET", path: "/readyz", summary: "Tells whether every endpoint answers." },
     metrics: { method: "GET", path: "/metrics", summary: "Tells the server's numbers to Prometheus." },
     openapi: { method: "GET", path: "/openapi.json", summary: "Describes the runtime front." },
+    reload: {
+      method: "POST",
+      path: "/reload",
+      alsoAt: "/reload/{EndpointName}",
+      summary: "Loads what the models' names stand for now, and tells what came of it.",
+    },
   },
 } as const satisfies Record<string, Readonly<Record<string, Route>>>;
 

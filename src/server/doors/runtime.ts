@@ -8,7 +8,6 @@ import type {
   FastifyRequest,
   FastifyServerOptions,
 } from "fastify";
-import type { Generator } from "../../request/generation.ts";
 import type { Settings } from "../../settings.ts";
 import {
   type Authenticate,
@@ -40,10 +39,10 @@ import { HuggingFaceRoutes, huggingFaceEvents, toTgiError } from "./huggingface.
 import { answerInvocation } from "./invocations.ts";
 import { fingerprintHeader, OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { addRoutes, allowedMethods, type CallerChecks, dialectOf, type RoutedRequest } from "./routes.ts";
-import { ServedModel } from "./served-model.ts";
+import { type Servable, ServedModel } from "./served-model.ts";
 
-/** A model by endpoint name; while it is a promise that is pending, `/ping` answers 503 and invocations 429. */
-export type Generators = ReadonlyMap<string, Generator | Promise<Generator>>;
+/** A model by endpoint name; while it is not loaded, `/ping` answers 503 and invocations 429. */
+export type Generators = ReadonlyMap<string, Servable>;
 
 export interface AppOptions {
   readonly generators: Generators;
@@ -72,7 +71,7 @@ export function createApp(options: AppOptions): FastifyInstance {
       // OpenAI's clients are answered in their form whatever stands on their paths.
       switch (isOpenAiPath(request.url) ? "openai" : dialectOf(request)) {
         case "openai":
-          return toOpenAiError(error, request, front.model(request.record.endpoint ?? ""));
+          return toOpenAiError(error, request, front.modelOf(request));
         case "tgi":
           return toTgiError(error, request);
         default:
@@ -135,6 +134,8 @@ class RuntimeFront implements CallerChecks, Endpoints {
   readonly #authenticate: Authenticate;
   readonly #limits: KeyLimits;
   readonly #clock: ClockWatch;
+  /** The model that a request began with. */
+  readonly #begun = new WeakMap<FastifyRequest, ServedModel>();
   /** Requests whose head was in order. */
   readonly #identify = new WeakMap<FastifyRequest, Identify>();
   readonly #callers = new WeakMap<FastifyRequest, Caller>();
@@ -215,7 +216,14 @@ class RuntimeFront implements CallerChecks, Endpoints {
     }
     request.record.endpoint = name;
     request.exchange.onOver(this.#limits.enter(caller.keyId));
-    return model;
+    const begun = model.begin(request);
+    this.#begun.set(request, begun);
+    return begun;
+  }
+
+  /** Of a request that was admitted. */
+  modelOf(request: FastifyRequest): ServedModel | undefined {
+    return this.#begun.get(request);
   }
 
   /** Frames of an event stream; one that cannot be finished ends with an exception. */

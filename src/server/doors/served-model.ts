@@ -19,71 +19,100 @@ export type ModelSettings = Pick<Settings, "maxNumReturnSequences" | "maxNumBeam
 
 export type ModelLimits = Required<Omit<ParseOptions, "allowTokenIds">>;
 
+/** A model whose generator may be replaced while it serves. */
+export interface ModelSource {
+  /** For requests that begin now; undefined while there is none. */
+  readonly present: Generator | undefined;
+  /** The same, which goes on answering until `release` is called. */
+  hold(): HeldGenerator | undefined;
+}
+
+export interface HeldGenerator {
+  readonly generator: Generator;
+  release(): void;
+}
+
+/** What serves one model: itself, itself once it is loaded, or whatever takes its place. */
+export type Servable = Generator | Promise<Generator> | ModelSource;
+
 export class ServedModel {
   readonly #settings: ModelSettings;
-  #loaded: { readonly generator: Generator; readonly options: ModelLimits } | undefined;
+  readonly #source: ModelSource;
+  /** One object for each generator: the schemas of requests are kept for as long as it is. */
+  readonly #limits: WeakMap<Generator, ModelLimits>;
 
   /** Whoever loads the model learns why it failed; here it just never becomes ready. */
-  constructor(generator: Generator | Promise<Generator>, settings: ModelSettings) {
+  constructor(
+    model: Servable,
+    settings: ModelSettings,
+    limits: WeakMap<Generator, ModelLimits> = new WeakMap(),
+  ) {
     this.#settings = settings;
-    if (generator instanceof Promise) generator.then((loaded) => this.#use(loaded)).catch(() => {});
-    else this.#use(generator);
+    this.#source = sourceOf(model);
+    this.#limits = limits;
   }
 
-  #use(generator: Generator): void {
-    const { maxNumReturnSequences, maxNumBeams } = this.#settings;
-    const { contextLength } = generator.model;
-    this.#loaded = {
-      generator,
-      options: { contextLength, maxNumReturnSequences, maxNumBeams, randomSeed: () => randomInt(SEEDS) },
-    };
+  /** The model for one request: that of its beginning until the request is over, whatever takes its place meanwhile. */
+  begin({ exchange }: FastifyRequest): ServedModel {
+    const held = this.#source.hold();
+    if (held !== undefined) exchange.onOver(() => held.release());
+    return new ServedModel(fixedSource(held?.generator), this.#settings, this.#limits);
   }
 
   /** A token for people. The model must be loaded. */
   token(id: number): TokenForm {
-    return this.#required.generator.token(id);
+    return this.#required.token(id);
   }
 
   get isLoaded(): boolean {
-    return this.#loaded !== undefined;
+    return this.#source.present !== undefined;
   }
 
   get isReady(): boolean {
-    return this.#loaded?.generator.health === "ready";
+    return this.#source.present?.health === "ready";
   }
 
   /** What the model is called, and n_positions; undefined while it is loading. */
   get info(): ModelInfo | undefined {
-    return this.#loaded?.generator.model;
+    return this.#source.present?.model;
   }
 
   get fingerprint(): string | undefined {
-    return this.#loaded?.generator.fingerprint;
+    return this.#source.present?.fingerprint;
   }
 
   /** The token that ends a text, as it is written; null where the model has none that is written. */
   get endOfText(): string | null {
-    return this.#required.generator.model.endOfText ?? null;
+    return this.#required.model.endOfText ?? null;
   }
 
   /** @throws GptError as the generator does. The model must be loaded. */
   tokenize(text: string): Promise<readonly number[]> {
-    return this.#required.generator.tokenize(text);
+    return this.#required.tokenize(text);
   }
 
   /** @throws GptError as the generator does. The model must be loaded. */
   detokenize(tokenIds: readonly number[]): string {
-    return this.#required.generator.detokenize(tokenIds);
+    return this.#required.detokenize(tokenIds);
   }
 
   /** What a request may ask for, and where seeds come from. The model must be loaded. */
   get limits(): ModelLimits {
-    return this.#required.options;
+    const generator = this.#required;
+    const { maxNumReturnSequences, maxNumBeams } = this.#settings;
+    const { contextLength } = generator.model;
+    const known = this.#limits.get(generator);
+    const limits = known ?? {
+      ...{ contextLength, maxNumReturnSequences, maxNumBeams },
+      randomSeed: () => randomInt(SEEDS),
+    };
+    this.#limits.set(generator, limits);
+    return limits;
   }
 
   /** @throws GptError for a body that is refused. The model must be loaded. */
   parse(fields: Fields): GenerationParams {
-    return parseGenerationParams(fields, this.#required.options);
+    return parseGenerationParams(fields, this.limits);
   }
 
   /** Generates for one request of the core; see `generateAll`. */
@@ -106,7 +135,7 @@ export class ServedModel {
     { record, exchange }: FastifyRequest,
     optionsOf: (index: number) => GenerateOptions = () => ({}),
   ): Promise<Generation[]> {
-    const { generator } = this.#required;
+    const generator = this.#required;
     const startMs = performance.now();
     const failed = new AbortController();
     const answers = requests.map((params, i) => {
@@ -130,10 +159,29 @@ export class ServedModel {
     }
   }
 
-  get #required() {
-    if (this.#loaded === undefined) throw new Error("the model is still being loaded");
-    return this.#loaded;
+  get #required(): Generator {
+    const { present } = this.#source;
+    if (present === undefined) throw new Error("the model is still being loaded");
+    return present;
   }
+}
+
+function sourceOf(model: Servable): ModelSource {
+  if ("present" in model) return model;
+  if (!(model instanceof Promise)) return fixedSource(model);
+  let source = fixedSource(undefined);
+  model.then((loaded) => (source = fixedSource(loaded))).catch(() => {});
+  return {
+    get present() {
+      return source.present;
+    },
+    hold: () => source.hold(),
+  };
+}
+
+/** One that is never replaced. */
+function fixedSource(generator: Generator | undefined): ModelSource {
+  return { present: generator, hold: () => generator && { generator, release() {} } };
 }
 
 /** What requests that were answered together cost: tokens in all; of times the shortest wait and the longest work. */

@@ -19,7 +19,15 @@ const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_acti
 type StatTable = Readonly<Record<string, { readonly metric: string; readonly help: string }>>;
 
 /** Generators that are loaded, by the name of an endpoint that they serve. */
-export type LoadedGenerators = () => ReadonlyMap<string, Generator>;
+export type LoadedGenerators = () => ReadonlyMap<string, Pick<Generator, "stats">>;
+
+/** What is told of a model's reloads. */
+export interface Reloads {
+  /** How many came to what. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Why the last one left the old model; undefined: it did not. */
+  readonly problem: string | undefined;
+}
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -128,6 +136,28 @@ export class Metrics {
         const { flag, problem } = file.state;
         set({ flag }, problem === undefined ? 1 : 0);
       }
+    });
+  }
+
+  /** Also tells of models that are put in the place of others, by the name of an endpoint that they serve. */
+  watchReloads(models: () => ReadonlyMap<string, Reloads>): void {
+    const labelNames = ["endpoint"];
+    const current = {
+      name: "model_current",
+      help: "Whether the last reload of a model brought what it should: 1, or 0 while the old one serves in its place.",
+      labelNames,
+    };
+    this.#read(current, false, (set) => {
+      for (const [endpoint, { problem }] of models()) set({ endpoint }, problem === undefined ? 1 : 0);
+    });
+    const reloads = {
+      name: "reloads_total",
+      help: "Reloads of a model by what came of them: replaced, unchanged, refused (no memory), failed.",
+      labelNames: [...labelNames, "result"],
+    };
+    this.#read(reloads, true, (set) => {
+      for (const [endpoint, { outcomes }] of models())
+        for (const [result, count] of Object.entries(outcomes)) set({ endpoint, result }, count);
     });
   }
 

@@ -1,0 +1,80 @@
+// Models on disk, loaded as a server loads them: what the settings say about them, and what becomes of them when their files
+// change while they serve.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
+import { someDecoding } from "../../test/support/inline-engine.ts";
+import { findModel } from "../generator/find-model.ts";
+import { DEFAULT_SETTINGS } from "../settings.ts";
+import { Models, type ModelsOptions } from "./models.ts";
+
+/** For models that are on this machine. */
+const HERE: ModelsOptions = {
+  env: {},
+  findModel: (model) => findModel(model, () => assert.fail("no hub is asked")),
+  onProblem: assert.fail,
+};
+
+test("--prefix-cache says whether a prompt is found that was there before", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
+  const promptTokenIds = Array.from({ length: 40 }, (_, i) => i);
+  for (const [prefixCache, found] of [
+    ["on", 32],
+    ["off", 0],
+  ] as const) {
+    const settings = { ...DEFAULT_SETTINGS, prefixCache, threads: 1, kvCacheMb: 1 };
+    const models = new Models(settings, [{ name: "a", model }], HERE);
+    await models.ready();
+    const generator = models.byEndpoint().get("a");
+    const decoding = someDecoding({ maxLength: 41 });
+    const first = await generator?.generate({ promptTokenIds, decoding });
+    const again = await generator?.generate({ promptTokenIds, decoding });
+    assert.deepEqual([first?.cachedTokens, again?.cachedTokens], [0, found]);
+    assert.deepEqual(again?.sequences, first?.sequences);
+    await models.close();
+  }
+});
+
+test("--request-deadline-ms is the time in which a model answers", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
+  const settings = { ...DEFAULT_SETTINGS, requestDeadlineMs: 1234, threads: 1, kvCacheMb: 1 };
+  const models = new Models(settings, [{ name: "a", model }], HERE);
+  context.after(() => models.close());
+  await models.ready();
+  const generator = models.byEndpoint().get("a");
+  assert.ok(generator);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const late = generator.generate({ promptTokenIds: [1], decoding: someDecoding({ maxLength: 64 }) });
+  while (generator.stats().requestsWaiting + generator.stats().requestsRunning === 0) await null;
+  context.mock.timers.tick(1234);
+  context.mock.timers.reset();
+  await assert.rejects(late, { code: "timed_out", message: /within 1234 milliseconds/ });
+});
+
+test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 256 });
+  const promptTokenIds = Array.from({ length: 200 }, (_, i) => i % 61);
+  for (const [passTokensMax, passes] of [
+    [128, 2],
+    [256, 1],
+  ] as const) {
+    const settings = { ...DEFAULT_SETTINGS, passTokensMax, passRowsMax: 2, threads: 1, kvCacheMb: 4 };
+    const models = new Models(settings, [{ name: "a", model }], HERE);
+    context.after(() => models.close());
+    await models.ready();
+    const generator = models.byEndpoint().get("a");
+    assert.ok(generator);
+    await generator.generate({ promptTokenIds, decoding: someDecoding({ maxLength: 201 }) });
+    assert.equal(generator.stats().steps, passes);
+    const search = { kind: "beam", numBeams: 3, lengthPenalty: 1, earlyStopping: false } as const;
+    const wide = { promptTokenIds: [1], decoding: someDecoding({ maxLength: 3, search }) };
+    await assert.rejects(generator.generate(wide), { code: "request_too_large", message: /at most 2 fit/ });
+  }
+});

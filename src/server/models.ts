@@ -1,0 +1,226 @@
+// The models of all endpoints: each is found and loaded once, however many endpoints serve it, and put anew on demand or
+// when its files change. Reloads are done one after the other, so that never more than one new model needs memory.
+import { GptError, messageOf } from "../errors.ts";
+import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
+import type { FoundModel } from "../generator/find-model.ts";
+import {
+  checkLoadable,
+  type GeneratorOptions,
+  loadGenerator,
+  memoryNeedOf,
+} from "../generator/load-generator.ts";
+import { placeKey } from "../generator/model-directory.ts";
+import { memoryLimit } from "../machine/memory.ts";
+import { MemoryBudget } from "../machine/memory-budget.ts";
+import type { Generator } from "../request/generation.ts";
+import type { EndpointSetting, Settings } from "../settings.ts";
+import { LiveModel, type OnDeath, type ReloadOutcome, stopped } from "./live-model.ts";
+import { type FindModel, ModelSearch } from "./model-search.ts";
+import { Turns } from "./turns.ts";
+
+export interface ModelsOptions {
+  readonly env: Environment;
+  readonly findModel: FindModel;
+  /** Is told what the operator should know. */
+  readonly onProblem: (message: string) => void;
+  /** Is told of a model which part of its weights is read, from 0 to 1. */
+  readonly onLoading?: (name: string, part: number) => void;
+  /** Is told what came of a reload that left nothing to be done. */
+  readonly onReloaded?: (message: string) => void;
+  /** Default: all that this process may have. */
+  readonly memory?: MemoryBudget;
+}
+
+interface Served {
+  readonly live: LiveModel;
+  readonly endpoints: string[];
+  /** Its first loading. */
+  readonly started: Promise<Generator>;
+  /** A reload that has not begun: it will see all that is there by now. */
+  waiting: Promise<ReloadOutcome> | undefined;
+}
+
+/** What came of the reload of one model. */
+export interface EndpointsReload extends ReloadOutcome {
+  readonly endpoints: readonly string[];
+}
+
+export class Models {
+  /** Resolves when an engine that serves failed for good. */
+  readonly fatalError: Promise<GptError>;
+  readonly #options: ModelsOptions;
+  readonly #settings: Settings;
+  readonly #search: ModelSearch;
+  readonly #memory: MemoryBudget;
+  readonly #weightCache: GeneratorOptions["weightCache"];
+  readonly #served: readonly Served[];
+  readonly #modelOf: ReadonlyMap<string, Served>;
+  readonly #turns = new Turns();
+  /** What was told last of one that cannot be looked at. */
+  readonly #told = new Map<LiveModel, string>();
+  readonly #stop = new AbortController();
+  readonly #stopped: Promise<never>;
+  #fail: (error: GptError) => void = () => {};
+
+  /** @throws GptError `invalid_checkpoint` when a model is nowhere to be found. */
+  constructor(settings: Settings, endpoints: readonly EndpointSetting[], options: ModelsOptions) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#memory = options.memory ?? new MemoryBudget(memoryLimit());
+    this.#weightCache = weightCacheOf(settings, options.env, options.onProblem);
+    this.fatalError = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
+    this.#stopped = new Promise((_resolve, reject) => {
+      this.#stop.signal.addEventListener("abort", () => reject(stopped()));
+    });
+    this.#stopped.catch(() => {});
+    this.#search = new ModelSearch(
+      endpoints.map(({ model }) => model),
+      options.findModel,
+    );
+    const byPlace = new Map<string, Served>();
+    for (const { name, model } of endpoints) {
+      const key = placeKey(model);
+      const served = byPlace.get(key) ?? this.#serve(model);
+      served.endpoints.push(name);
+      byPlace.set(key, served);
+    }
+    this.#served = [...byPlace.values()];
+    this.#modelOf = new Map(
+      endpoints.map(({ name, model }) => [name, byPlace.get(placeKey(model)) as Served]),
+    );
+  }
+
+  /** By endpoint, for the doors. */
+  get sources(): ReadonlyMap<string, LiveModel> {
+    return new Map([...this.#modelOf].map(([name, { live }]) => [name, live]));
+  }
+
+  /** What is being done about the model of an endpoint that cannot answer yet. */
+  readonly stateOf = (endpoint: string): string => {
+    const live = this.#modelOf.get(endpoint)?.live;
+    return live?.news ?? this.#search.stateOf(live?.model ?? "");
+  };
+
+  /** The generator of every endpoint for requests that begin now; undefined while there is none. */
+  readonly byEndpoint = (): ReadonlyMap<string, Generator | undefined> =>
+    new Map([...this.#modelOf].map(([name, { live }]) => [name, live.present]));
+
+  /** Every model once, under the first endpoint that it serves. */
+  readonly byFirstEndpoint = (): ReadonlyMap<string, LiveModel> =>
+    new Map(this.#served.map(({ endpoints, live }) => [endpoints[0] ?? "", live]));
+
+  /** Those of them that are loaded. */
+  readonly loadedOnce = (): ReadonlyMap<string, LiveModel> =>
+    new Map([...this.byFirstEndpoint()].filter(([, { present }]) => present !== undefined));
+
+  /** @throws GptError with the first reason why one cannot be loaded. */
+  async ready(): Promise<void> {
+    await Promise.all(this.#served.map(({ started }) => started));
+  }
+
+  /**
+   * Puts what the models' names stand for now in the place of what serves, where it is something else; without `endpoint`
+   * all models'. A reload that is ordered while one runs begins after it, once for all who ordered it.
+   */
+  async reload(endpoint?: string): Promise<readonly EndpointsReload[]> {
+    const wanted = endpoint === undefined ? this.#served : [this.#modelOf.get(endpoint)];
+    const some = wanted.filter((each) => each !== undefined);
+    return Promise.all(
+      some.map(async (served) => ({ endpoints: served.endpoints, ...(await this.#reload(served)) })),
+    );
+  }
+
+  /** Looks whether files or the commits of revisions have changed; reloads the models of which they have. Never rejects. */
+  async look(asksHub: boolean): Promise<void> {
+    for (const served of this.#served) {
+      const { live } = served;
+      if (live.present === undefined && live.problem === undefined) continue; // It is loaded for the first time.
+      try {
+        if (await live.isOutdated(asksHub ? "newest" : "here")) await this.#reload(served);
+        this.#told.delete(live);
+      } catch (error) {
+        this.#tellOnce(live, `--watch-model cannot look at ${live.model}: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  /** Reloads that run or wait come to nothing, at once. */
+  stopReloads(): void {
+    this.#stop.abort();
+  }
+
+  /** Cancels what is running or fetched. Models that are still being loaded are closed later, and not waited for. */
+  async close(): Promise<void> {
+    this.stopReloads();
+    const searched = this.#search.close();
+    await Promise.all([searched, ...this.#served.map(({ live }) => live.close())]);
+  }
+
+  #tellOnce(live: LiveModel, message: string): void {
+    if (this.#told.get(live) === message || this.#stop.signal.aborted) return;
+    this.#told.set(live, message);
+    this.#options.onProblem(message);
+  }
+
+  #reload(served: Served): Promise<ReloadOutcome> {
+    served.waiting ??= this.#turns.next(async () => {
+      served.waiting = undefined;
+      const { live, started } = served;
+      const { model } = live;
+      const outcome = started.then(() => (this.#stop.signal.aborted ? this.#stopped : live.reload()));
+      const told = await Promise.race([outcome, this.#stopped]).catch(
+        (error: unknown): ReloadOutcome => ({
+          model,
+          result: "failed",
+          message: `${model}: ${messageOf(error)}`,
+        }),
+      );
+      const isWell = told.result === "replaced" || told.result === "unchanged";
+      if (isWell) this.#options.onReloaded?.(`reload: ${told.message}`);
+      else if (!this.#stop.signal.aborted) this.#options.onProblem(`reload ${told.result}: ${told.message}`);
+      return told;
+    });
+    return served.waiting;
+  }
+
+  #serve(model: string): Served {
+    const live = new LiveModel({
+      model,
+      find: (freshness) => this.#search.again(model, freshness),
+      load: (found, onDeath) => loadGenerator(this.#optionsFor(found, onDeath)),
+      check: ({ directory }) => checkLoadable(directory),
+      refusal: (found) => this.#memory.refusalBeside(memoryNeedOf(this.#optionsFor(found))),
+      isInPlace: this.#settings.reloadInPlace,
+      lingerMs: this.#settings.reloadLingerMs,
+      onDeath: (name, error, isFatal) => this.#onDeath(name, error, isFatal),
+    });
+    const started = this.#search.of(model).then((found) => live.start(found));
+    started.catch(() => {});
+    return { live, endpoints: [], started, waiting: undefined };
+  }
+
+  #onDeath(name: string, { message }: GptError, isFatal: boolean): void {
+    if (isFatal) this.#fail(new GptError("engine_failed", `The engine of ${name} failed twice: ${message}`));
+    else this.#options.onProblem(`The engine of ${name} failed and is restarted: ${message}`);
+  }
+
+  #optionsFor({ directory, name, origin }: FoundModel, onDeath: OnDeath = () => {}): GeneratorOptions {
+    const { onProblem, onLoading } = this.#options;
+    const settings = this.#settings;
+    const weightCache = this.#weightCache;
+    const { precision, kvCacheMb, prefixCache, kernels, threads, passTokensMax, passRowsMax } = settings;
+    const { queueRequestsMax, queueTokensMax, requestDeadlineMs, engineStallTimeoutMs } = settings;
+    return {
+      ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
+      ...{ threads, passTokensMax, passRowsMax, memory: this.#memory },
+      ...{ queueRequestsMax, requestDeadlineMs, stallTimeoutMs: engineStallTimeoutMs },
+      ...{ onProblem, onDeath },
+      ...(origin && { origin }),
+      ...(weightCache && { weightCache }),
+      ...(onLoading && { onLoading: (part) => onLoading(name, part) }),
+      ...(queueTokensMax === 0 ? {} : { queueTokensMax }),
+    };
+  }
+}
