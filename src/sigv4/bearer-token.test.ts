@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
+import { numConstantTimeComparisons } from "../../test/support/constant-time.ts";
 import { BEARER_TOKEN_PREFIX, makeBearerToken, verifyBearerToken } from "./bearer-token.ts";
 
 const credential = {
@@ -44,6 +45,14 @@ describe("a bearer token of a key pair", () => {
     assert.equal(refusal(token, at(-301)), "InvalidSignatureException");
     assert.equal(refusal(token, at(3601)), "ExpiredTokenException");
     assert.equal(refusal(token, { ...at(-11), clockSkewSeconds: 10 }), "InvalidSignatureException");
+  });
+
+  it("has its signature compared in constant time, a right and a wrong one alike", (context: TestContext) => {
+    const count = numConstantTimeComparisons(context);
+    assert.equal(refusal(token), "accepted");
+    assert.equal(count(), 1);
+    assert.notEqual(refusal(changed(/(?<=X-Amz-Signature=)[0-9a-f]{64}/, "0".repeat(64))), "accepted");
+    assert.equal(count(), 2);
   });
 
   it("answers the key pair as it was looked up, once", () => {

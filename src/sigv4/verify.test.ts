@@ -2,6 +2,7 @@
 // clock window, tokens, payload hashes, limits and host aliases.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { numConstantTimeComparisons } from "../../test/support/constant-time.ts";
 import {
   BODY,
   KEY,
@@ -218,6 +219,23 @@ test("row 14: another signature, of whatever length or alphabet", () => {
   const authorization = signed().rawHeaders.at(-1) as string;
   const upper = authorization.replace(/[0-9a-f]{64}$/, (hex) => hex.toUpperCase());
   refuses(signed({}, { authorization: upper }), "InvalidSignatureException", MISMATCH);
+});
+
+test("signatures and session tokens are compared in constant time, right and wrong ones alike", (context) => {
+  const count = numConstantTimeComparisons(context);
+  const temporary = { ...KEY, sessionToken: "token" };
+  const verify = (request: RawRequest, credential: typeof KEY = KEY) => {
+    const before = count();
+    const { ok } = verifySigV4(request, options({ credential }));
+    return [ok, count() - before];
+  };
+  assert.deepEqual(verify(signed()), [true, 1]);
+  assert.deepEqual(verify(withAuthorization({ Signature: "0".repeat(64) })), [false, 1]);
+  assert.deepEqual(verify(signed({ credential: temporary }), temporary), [true, 2]);
+  const wrongToken = { ...KEY, sessionToken: "tokem" };
+  const [isAccepted, numComparisons] = verify(signed({ credential: wrongToken }), temporary);
+  assert.equal(isAccepted, false);
+  assert.ok(Number(numComparisons) >= 1);
 });
 
 test("the rows are checked in AWS's order", () => {
