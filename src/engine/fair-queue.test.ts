@@ -49,6 +49,16 @@ describe("a fair queue", () => {
     }
   });
 
+  it("remembers nothing of a client that waits for nothing and is not ahead of the others", () => {
+    const queue = new FairQueue<string>();
+    for (const item of ["a1", "a2", "a3"]) queue.push(1, item, 1);
+    queue.push(2, "b1", 1);
+    assert.deepEqual([queue.shift(), queue.shift()], ["a1", "b1"]);
+    assert.equal(queue.numRemembered, 2);
+    assert.equal(queue.shift(), "a2"); // At the time at which the second client's turn ended.
+    assert.equal(queue.numRemembered, 1);
+  });
+
   it("takes what fits from behind the head, in turn", () => {
     const queue = new FairQueue<string>();
     for (const item of ["a1", "a2", "b1"]) queue.push(item.charCodeAt(0), item, 1);

@@ -89,6 +89,16 @@ describe("open requests", () => {
     assert.equal(open.requests.length, 4);
   });
 
+  it("give up the newest that waits, and not a newer one that runs", async () => {
+    const { open, add, withdrawn } = make({ requestsMax: 4 });
+    const [waits] = Array.from({ length: 3 }, () => add({ client: "a" }));
+    open.report(pass({ started: [2, 3] })); // They fitted, and overtook the first.
+    add({ client: "b" });
+    add({ client: "c" });
+    assert.deepEqual(withdrawn, [1]);
+    await assert.rejects(waits?.answer as Promise<unknown>, { code: "queue_full" });
+  });
+
   it("share the tokens that may wait in the same way", async () => {
     const { add } = make({ tokensMax: 60 });
     const greedy = Array.from({ length: 6 }, () => add({ client: "greedy" })); // 10 tokens each

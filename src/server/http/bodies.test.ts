@@ -158,11 +158,14 @@ test("a body whose caller has left already is given up at once", async () => {
 
 test("a body without a length ends at the limit, and one more byte is refused", async () => {
   const bodies = new Bodies(LIMITS);
-  const [whole, longer] = [aRequest(), aRequest()];
-  const promises = [bodies.receive(whole), bodies.receive(longer)];
+  const requests = [aRequest(), aRequest(), aRequest()] as const;
+  const promises = requests.map((request) => bodies.receive(request));
+  const [whole, longer, inPieces] = requests;
   whole.end("x".repeat(6000));
   longer.end("x".repeat(6001));
-  assert.deepEqual(await Promise.all(promises.map(settled)), ["6000 bytes", "413"]);
+  inPieces.write("x".repeat(6000));
+  inPieces.end("x");
+  assert.deepEqual(await Promise.all(promises.map(settled)), ["6000 bytes", "413", "413"]);
 });
 
 test("a client that waits for leave to upload gets it only when its body is wanted", async (context) => {
