@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import fs, { mkdirSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import fs, { mkdirSync, renameSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -68,6 +68,8 @@ test("a file that cannot be used from the start is refused by flag and path", (c
   assert.throws(open, refused("it is not there"));
   write("bad");
   assert.throws(open, refused("it is bad"));
+  truncateSync(path, 2 ** 24 + 1);
+  assert.throws(open, refused("it has 16777217 bytes, and may have 16777216"));
   remove();
   mkdirSync(path);
   assert.throws(open, refused("it is not a regular file"));

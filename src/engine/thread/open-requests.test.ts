@@ -119,6 +119,8 @@ describe("open requests", () => {
     assert.deepEqual([a2, b2], [a, b]);
     assert.equal(new Set([a, b, nobody]).size, 3);
     assert.equal(open.requests.length, 5);
+    open.rejectAll(new GptError("cancelled", "all are"));
+    assert.notEqual(add({ client: "a" }).request.client, a, "nothing is kept of who holds nothing");
   });
 
   it("are given up at their deadline or when aborted, once", async () => {

@@ -83,6 +83,14 @@ describe("a wrong checkpoint gets one clear sentence", () => {
       (p) => truncateSync(join(p, "model.safetensors"), 100),
       /truncated or not a safetensors file/,
     ],
+    [
+      "a header that lacks its last bytes",
+      (p) => {
+        const file = join(p, "model.safetensors");
+        truncateSync(file, 7 + Number(readFileSync(file).readBigUInt64LE()));
+      },
+      /truncated or not a safetensors file/,
+    ],
     ["an empty file", (p) => truncateSync(join(p, "model.safetensors"), 0), /is 0 bytes long, too short/],
     [
       "not safetensors",
@@ -148,6 +156,14 @@ describe("a wrong checkpoint gets one clear sentence", () => {
       "offsets beyond what counts exactly",
       moved(LAST, ([a]) => [a, 2 ** 60]),
       /entry for "ln_f\.bias" is malformed/,
+    ],
+    [
+      "a gap before the last tensor",
+      (p) => {
+        moved(LAST, ([a, b]) => [a + 4, b + 4])(p);
+        appendFileSync(join(p, "model.safetensors"), "1234");
+      },
+      /"ln_f\.bias" begins .* and leaves a gap before it/,
     ],
     [
       "a gap",

@@ -101,6 +101,18 @@ test("an API key is known by its hash alone", async (context) => {
   ]);
 });
 
+test("no token is no API key, though its hash stands in the file", async () => {
+  const sha256 = createHash("sha256").update("").digest("hex");
+  const entry = { id: "nobody", sha256, endpoints: "*" } as const;
+  const apiKey = (digest: string) => (digest === sha256 ? entry : undefined);
+  const { app } = aFront({ auth: "bearer" }, { keys: { keyPair: () => undefined, apiKey } });
+  for (const authorization of ["Bearer", "Bearer ", "Basic x"]) {
+    const headers = { authorization };
+    const response = await send(app, { method: "POST", url: PATH, headers, payload: '{"input":""}' });
+    assert.equal(response.statusCode, 403, authorization);
+  }
+});
+
 test("without authentication nothing is asked for", async () => {
   const { app } = aFront({ auth: "none" });
   const response = await send(app, { method: "POST", url: PATH, payload: '{"input":""}' });
