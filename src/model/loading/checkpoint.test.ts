@@ -203,6 +203,15 @@ function withCopy(path: string, from: string, to: string): void {
   appendFileSync(file, bytes.subarray(start + data_offsets[0], start + data_offsets[1]));
 }
 
+it("takes an empty tensor that begins where another does, wherever it stands in the header", () => {
+  const path = writeCheckpoint(join(directory.path, "empty-tensor"), { seed: 7 });
+  const empty = { dtype: "F32", shape: [0], data_offsets: [0, 0] };
+  editHeader(path, (header) => ({ ...header, empty }));
+  const file = SafetensorsFile.open(join(path, "model.safetensors"));
+  assert.deepEqual(file.tensors.get("empty")?.shape, [0]);
+  file.close();
+});
+
 describe("half precision numbers", () => {
   it("are read exactly: zeros, subnormals, the largest", () => {
     const file = join(directory.path, "halves.safetensors");
