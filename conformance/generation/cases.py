@@ -13,7 +13,10 @@ SHAPES = [
 ]
 VOCABULARIES = [13, 61, 257, 29, 1003, 17, 97, 500, 37, 128, 5000, 23]
 LARGE_VOCABULARIES = [32000, 50257]
-ACTIVATIONS = ["gelu_new", "gelu", "relu", "gelu_pytorch_tanh"]
+ACTIVATIONS = [
+    *("gelu_new", "gelu", "relu", "gelu_pytorch_tanh", "silu", "tanh", "quick_gelu", "gelu_fast", "gelu_10"),
+    *("relu2", "relu6", "leaky_relu", "linear", "sigmoid", "hardswish", "mish", "laplace"),
+]
 SHARE_OF_EXTRAS = 0.6
 EOS = ["last", "inside", "list", "outside", "long list", "mixed list", "none"]
 
@@ -39,7 +42,7 @@ def random_checkpoint(number: int, seed: int) -> Checkpoint:
     C, H = SHAPES[(number + seed) % len(SHAPES)]
     V = LARGE_VOCABULARIES[number // 8 % 2] if large else VOCABULARIES[(number - number // 8) % len(VOCABULARIES)]
     config = {
-        "activation_function": ACTIVATIONS[number % 4],
+        "activation_function": ACTIVATIONS[number % len(ACTIVATIONS)],
         "scale_attn_weights": number % 5 != 1,
         "scale_attn_by_inverse_layer_idx": number % 3 == 1,
         "layer_norm_epsilon": rng.choice([1e-5, 1e-5, 1e-6, 1e-3]),

@@ -105,6 +105,14 @@ export const EPILOGUE = {
   silu: 5,
   tanh: 6,
   quickGelu: 7,
+  gelu10: 8,
+  reluSquared: 9,
+  relu6: 10,
+  leakyRelu: 11,
+  sigmoid: 12,
+  hardSwish: 13,
+  mish: 14,
+  laplace: 15,
 } as const;
 
 /** Rows of activations begin at multiples of so many floats, so that kernels may read and write whole vectors. */

@@ -42,6 +42,15 @@ export const ACTIVATIONS = {
   swish: EPILOGUE.silu,
   tanh: EPILOGUE.tanh,
   quick_gelu: EPILOGUE.quickGelu,
+  gelu_10: EPILOGUE.gelu10,
+  relu2: EPILOGUE.reluSquared,
+  relu6: EPILOGUE.relu6,
+  leaky_relu: EPILOGUE.leakyRelu,
+  linear: EPILOGUE.store,
+  sigmoid: EPILOGUE.sigmoid,
+  hardswish: EPILOGUE.hardSwish,
+  mish: EPILOGUE.mish,
+  laplace: EPILOGUE.laplace,
 } as const;
 
 export type Activation = keyof typeof ACTIVATIONS;

@@ -107,11 +107,17 @@ const SYNONYMS: Readonly<Record<string, Activation>> = {
   gelu_python: "gelu",
 };
 
+/** Known to transformers, and no functions of one number. */
+const LEARNED = ["prelu", "xielu"];
+
 function activationOf(name: string, file: string): Activation {
   const known = Object.hasOwn(SYNONYMS, name) ? (SYNONYMS[name] as string) : name;
   if (Object.hasOwn(ACTIVATIONS, known)) return known as Activation;
+  const isLearned = LEARNED.includes(name)
+    ? "has numbers of its own in every layer, which are not read; "
+    : "";
   const names = [...Object.keys(ACTIVATIONS), ...Object.keys(SYNONYMS)].join(", ");
-  throw invalid(file, `activation_function is ${quote(name)}, known are ${names}`);
+  throw invalid(file, `activation_function is ${quote(name)}: ${isLearned}known are ${names}`);
 }
 
 function parse<T extends z.ZodType>(type: T, json: unknown, file: string): z.output<T> {

@@ -107,6 +107,42 @@ describe("logits", () => {
     ["default", {}, [0.07035, 0.33995, -1.3735, -0.26876, -1.57065, 6.23355]],
     ["gelu", { activation_function: "gelu" }, [0.07028, 0.33996, -1.37363, -0.26847, -1.57083, 6.23352]],
     ["relu", { activation_function: "relu" }, [-0.05511, 0.63777, -1.40718, -0.37988, -1.34151, 6.29196]],
+    ["silu", { activation_function: "silu" }, [0.0457, -0.14859, -1.11676, -0.28808, -1.87687, 6.34222]],
+    ["tanh", { activation_function: "tanh" }, [-0.59291, -3.34584, 0.80246, 1.0604, -5.38782, 5.69953]],
+    [
+      "quick_gelu",
+      { activation_function: "quick_gelu" },
+      [0.06457, 0.31357, -1.36324, -0.26757, -1.58254, 6.24807],
+    ],
+    [
+      "gelu_10",
+      { activation_function: "gelu_10" },
+      [0.07028, 0.33996, -1.37363, -0.26847, -1.57083, 6.23353],
+    ],
+    ["relu2", { activation_function: "relu2" }, [0.07977, 1.51664, -1.71593, -0.2297, -0.63544, 5.75122]],
+    ["relu6", { activation_function: "relu6" }, [-0.05511, 0.63777, -1.40718, -0.37988, -1.34151, 6.29196]],
+    [
+      "leaky_relu",
+      { activation_function: "leaky_relu" },
+      [-0.05889, 0.62475, -1.39741, -0.38387, -1.35311, 6.29958],
+    ],
+    ["linear", { activation_function: "linear" }, [-0.86772, -0.40731, 0.37327, -0.88405, -2.63286, 6.6437]],
+    [
+      "sigmoid",
+      { activation_function: "sigmoid" },
+      [-1.02464, 0.43977, -0.30331, -0.82349, -1.29839, 6.0318],
+    ],
+    [
+      "hardswish",
+      { activation_function: "hardswish" },
+      [0.05085, -0.34745, -0.94034, -0.36705, -1.95062, 6.45338],
+    ],
+    ["mish", { activation_function: "mish" }, [-0.00525, 0.22519, -1.12419, -0.42377, -1.68233, 6.39299]],
+    [
+      "laplace",
+      { activation_function: "laplace" },
+      [-0.59406, 0.34608, -1.20528, -0.06528, -1.18145, 5.90639],
+    ],
     [
       "scale_attn_by_inverse_layer_idx",
       { scale_attn_by_inverse_layer_idx: true },

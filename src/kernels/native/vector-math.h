@@ -51,6 +51,10 @@ INLINE vf erf_of(vf value) {
 /** x times the logistic function of s. */
 INLINE vf times_sigmoid(vf x, vf s) { return x / (splat(1.0f) + exp_of(-s)); }
 
+INLINE vf gelu_erf(vf x) { return (x * splat(0.5f)) * (splat(1.0f) + erf_of(x * splat(0.7071067811865476f))); }
+
+INLINE vf clamp(vf x, float least, float most) { return min_or_b(splat(most), max_of(x, splat(least))); }
+
 /** `epilogue`: one of the activations. */
 static vf activate(int epilogue, vf x) {
   switch (epilogue) {
@@ -59,15 +63,34 @@ static vf activate(int epilogue, vf x) {
       return times_sigmoid(x, splat(1.5957691216057308f) * inner);
     }
     case EPILOGUE_GELU_ERF:
-      return (x * splat(0.5f)) * (splat(1.0f) + erf_of(x * splat(0.7071067811865476f)));
+      return gelu_erf(x);
     case EPILOGUE_RELU:
       return max_of(x, splat(0.0f));
     case EPILOGUE_SILU:
       return times_sigmoid(x, x);
     case EPILOGUE_QUICK_GELU:
       return times_sigmoid(x, splat(1.702f) * x);
-    default:
+    case EPILOGUE_TANH:
       return splat(2.0f) / (splat(1.0f) + exp_of(splat(-2.0f) * x)) - splat(1.0f);
+    case EPILOGUE_GELU10:
+      return clamp(gelu_erf(x), -10.0f, 10.0f);
+    case EPILOGUE_RELU_SQUARED:
+      return max_of(x, splat(0.0f)) * max_of(x, splat(0.0f));
+    case EPILOGUE_RELU6:
+      return clamp(x, 0.0f, 6.0f);
+    case EPILOGUE_LEAKY_RELU:
+      return max_of(x, splat(0.01f) * x);
+    case EPILOGUE_SIGMOID:
+      return times_sigmoid(splat(1.0f), x);
+    case EPILOGUE_HARD_SWISH:
+      return x * (clamp(x + splat(3.0f), 0.0f, 6.0f) * splat(0.16666666666666666f));
+    case EPILOGUE_MISH: {
+      const vf e = exp_of(min_or_b(splat(20.0f), x));
+      const vf n = e * (e + splat(2.0f));
+      return x * (n / (n + splat(2.0f)));
+    }
+    default: // EPILOGUE_LAPLACE
+      return (splat(1.0f) + erf_of((x - splat(0.707107f)) * splat(2.5066264f))) * splat(0.5f);
   }
 }
 

@@ -77,16 +77,50 @@ function tanh(x: number): number {
   return f(f(2 / f(1 + exp(f(-2 * x)))) - 1);
 }
 
+function geluErf(x: number): number {
+  return f(f(x * 0.5) * f(1 + erf(f(x * f(Math.SQRT1_2)))));
+}
+
+function clamp(x: number, least: number, most: number): number {
+  return Math.min(Math.max(x, least), most);
+}
+
+/** x · tanh(ln(1 + e^x)) = x · n / (n + 2), n = e^x (e^x + 2); from 20 on the quotient is 1. */
+function mish(x: number): number {
+  const e = exp(Math.min(x, 20));
+  const n = f(e * f(e + 2));
+  return f(x * f(n / f(n + 2)));
+}
+
+/** The distribution function of a normal variable with mean 0.707107 and deviation 0.282095. */
+function laplace(x: number): number {
+  return f(f(1 + erf(f(f(x - f(LAPLACE_MEAN)) * f(LAPLACE_SCALE)))) * 0.5);
+}
+
+// biome-ignore lint/suspicious/noApproximativeNumericConstant: the paper rounds √½ here, and so does everybody.
+const LAPLACE_MEAN = 0.707107;
+/** 1 / (0.282095 · √2) */
+const LAPLACE_SCALE = 2.5066264;
+
 export const ACTIVATE: Record<Activation, (x: number) => number> = {
   gelu_new: geluTanh,
   gelu_pytorch_tanh: geluTanh,
   gelu_fast: geluTanh,
-  gelu: (x) => f(f(x * 0.5) * f(1 + erf(f(x * f(Math.SQRT1_2))))),
+  gelu: geluErf,
   relu: (x) => Math.max(x, 0),
   silu: (x) => timesSigmoid(x, x),
   swish: (x) => timesSigmoid(x, x),
   tanh,
   quick_gelu: (x) => timesSigmoid(x, f(f(1.702) * x)),
+  gelu_10: (x) => clamp(geluErf(x), -10, 10),
+  relu2: (x) => f(Math.max(x, 0) * Math.max(x, 0)),
+  relu6: (x) => clamp(x, 0, 6),
+  leaky_relu: (x) => Math.max(x, f(f(0.01) * x)),
+  linear: (x) => x,
+  sigmoid: (x) => timesSigmoid(1, x),
+  hardswish: (x) => f(x * f(clamp(f(x + 3), 0, 6) * f(1 / 6))),
+  mish,
+  laplace,
 };
 
 /** What a matmul does with a finished sum and the number that stood in its place, by the epilogue's number. */

@@ -1,7 +1,9 @@
 // The exponential, the error function and the activations on four lanes, and the tree in which partial sums are added. These
 // are the operations of `../reference/math.ts` in the same order, none of them fused, so that the bits are the same.
 import {
-  EPILOGUE_GELU_ERF, EPILOGUE_GELU_TANH, EPILOGUE_QUICK_GELU, EPILOGUE_RELU, EPILOGUE_SILU,
+  EPILOGUE_GELU10, EPILOGUE_GELU_ERF, EPILOGUE_GELU_TANH, EPILOGUE_HARD_SWISH,
+  EPILOGUE_LEAKY_RELU, EPILOGUE_MISH, EPILOGUE_QUICK_GELU, EPILOGUE_RELU, EPILOGUE_RELU6,
+  EPILOGUE_RELU_SQUARED, EPILOGUE_SIGMOID, EPILOGUE_SILU, EPILOGUE_TANH,
 } from "./numbers.generated";
 
 /** Adds 16 partial sums (index mod 16, four lanes each) in one fixed tree: 16 → 8 → 4 → 2 → 1. */
@@ -68,6 +70,19 @@ function timesSigmoid(x: v128, s: v128): v128 {
   return f32x4.div(x, f32x4.add(f32x4.splat(1.0), exp(f32x4.neg(s))));
 }
 
+// @ts-ignore: decorator
+@inline
+function geluErf(x: v128): v128 {
+  const e = erf(f32x4.mul(x, f32x4.splat(0.7071067811865476)));
+  return f32x4.mul(f32x4.mul(x, f32x4.splat(0.5)), f32x4.add(f32x4.splat(1.0), e));
+}
+
+// @ts-ignore: decorator
+@inline
+function clamp(x: v128, least: f32, most: f32): v128 {
+  return f32x4.min(f32x4.max(x, f32x4.splat(least)), f32x4.splat(most));
+}
+
 /** `epilogue`: one of the activations. */
 export function activate(epilogue: i32, x: v128): v128 {
   if (epilogue == EPILOGUE_GELU_TANH) {
@@ -76,15 +91,38 @@ export function activate(epilogue: i32, x: v128): v128 {
     const inner = f32x4.add(x, f32x4.mul(f32x4.splat(0.044715), cube));
     return timesSigmoid(x, f32x4.mul(f32x4.splat(1.5957691216057308), inner));
   }
-  if (epilogue == EPILOGUE_GELU_ERF) {
-    const half = f32x4.mul(x, f32x4.splat(0.5));
-    const e = erf(f32x4.mul(x, f32x4.splat(0.7071067811865476)));
-    return f32x4.mul(half, f32x4.add(f32x4.splat(1.0), e));
-  }
+  if (epilogue == EPILOGUE_GELU_ERF) return geluErf(x);
   if (epilogue == EPILOGUE_RELU) return f32x4.max(x, f32x4.splat(0.0));
   if (epilogue == EPILOGUE_SILU) return timesSigmoid(x, x);
   if (epilogue == EPILOGUE_QUICK_GELU) return timesSigmoid(x, f32x4.mul(f32x4.splat(1.702), x));
-  // tanh x = 2 / (1 + e^(−2x)) − 1.
-  const e = exp(f32x4.mul(f32x4.splat(-2.0), x));
-  return f32x4.sub(f32x4.div(f32x4.splat(2.0), f32x4.add(f32x4.splat(1.0), e)), f32x4.splat(1.0));
+  if (epilogue == EPILOGUE_TANH) {
+    // tanh x = 2 / (1 + e^(−2x)) − 1.
+    const e = exp(f32x4.mul(f32x4.splat(-2.0), x));
+    return f32x4.sub(f32x4.div(f32x4.splat(2.0), f32x4.add(f32x4.splat(1.0), e)), f32x4.splat(1.0));
+  }
+  return activateRarely(epilogue, x);
+}
+
+/** Those that few checkpoints have. */
+function activateRarely(epilogue: i32, x: v128): v128 {
+  if (epilogue == EPILOGUE_GELU10) return clamp(geluErf(x), -10.0, 10.0);
+  if (epilogue == EPILOGUE_RELU_SQUARED) {
+    const positive = f32x4.max(x, f32x4.splat(0.0));
+    return f32x4.mul(positive, positive);
+  }
+  if (epilogue == EPILOGUE_RELU6) return clamp(x, 0.0, 6.0);
+  if (epilogue == EPILOGUE_LEAKY_RELU) return f32x4.max(x, f32x4.mul(f32x4.splat(0.01), x));
+  if (epilogue == EPILOGUE_SIGMOID) return timesSigmoid(f32x4.splat(1.0), x);
+  if (epilogue == EPILOGUE_HARD_SWISH) {
+    const part = clamp(f32x4.add(x, f32x4.splat(3.0)), 0.0, 6.0);
+    return f32x4.mul(x, f32x4.mul(part, f32x4.splat(0.16666666666666666)));
+  }
+  if (epilogue == EPILOGUE_MISH) {
+    const e = exp(f32x4.min(x, f32x4.splat(20.0)));
+    const n = f32x4.mul(e, f32x4.add(e, f32x4.splat(2.0)));
+    return f32x4.mul(x, f32x4.div(n, f32x4.add(n, f32x4.splat(2.0))));
+  }
+  // EPILOGUE_LAPLACE
+  const e = erf(f32x4.mul(f32x4.sub(x, f32x4.splat(0.707107)), f32x4.splat(2.5066264)));
+  return f32x4.mul(f32x4.add(f32x4.splat(1.0), e), f32x4.splat(0.5));
 }

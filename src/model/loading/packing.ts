@@ -95,7 +95,7 @@ export class Packer {
     read(first, place);
     const wrong = firstNotFinite(place, dtype);
     if (wrong !== undefined) {
-      const problem = `${label} holds a number that is not finite, its ${first + wrong}th (NaN or infinity)`;
+      const problem = `${label} holds a number that is not finite at index ${first + wrong} (NaN or infinity)`;
       throw new GptError(
         "invalid_checkpoint",
         `${problem}: the checkpoint is damaged, or its training diverged`,

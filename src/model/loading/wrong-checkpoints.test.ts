@@ -51,8 +51,13 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     ["cross-attention", patch({ add_cross_attention: true }), /add_cross_attention is true/],
     [
       "unknown activation",
-      patch({ activation_function: "mish" }),
-      /activation_function is "mish", known are gelu_new/,
+      patch({ activation_function: "sqrtsoftplus" }),
+      /activation_function is "sqrtsoftplus": known are gelu_new/,
+    ],
+    [
+      "an activation that learns",
+      patch({ activation_function: "xielu" }),
+      /activation_function is "xielu": has numbers of its own in every layer, which are not read; known are/,
     ],
     ["heads", patch({ n_head: 3 }), /n_embd 16 is not a multiple of n_head 3/],
     [
@@ -222,7 +227,7 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     [
       "NaN in a matrix",
       poked("h.1.mlp.c_fc.weight", Number.NaN),
-      /tensor h\.1\.mlp\.c_fc\.weight holds a number that is not finite, its 7th/,
+      /tensor h\.1\.mlp\.c_fc\.weight holds a number that is not finite at index 7/,
     ],
     [
       "infinity in a vector",
