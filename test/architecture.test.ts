@@ -60,6 +60,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   library: ["settings", "hub", "request", "generator", "tokenizer"],
   offline: [
     "errors",
+    "hub",
     "files/private-folder",
     "machine",
     "decoding",

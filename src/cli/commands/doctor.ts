@@ -6,13 +6,13 @@ import { GptError, messageOf } from "../../errors.ts";
 import { cachePath, partPath } from "../../files/cache-folders.ts";
 import { findModel } from "../../generator/find-model.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
-import { hubEnvironment } from "../../hub/hub-environment.ts";
+import { type HubEnvironment, hubEnvironment } from "../../hub/hub-environment.ts";
 import { threadsFor, usableCpus } from "../../machine/cpus.ts";
 import { processLimit } from "../../machine/kernel-files.ts";
 import { memoryAvailable, memoryLimit } from "../../machine/memory.ts";
 import { MemoryBudget, PROCESS_BYTES } from "../../machine/memory-budget.ts";
 import { memoryNeed } from "../../model/loading/footprint.ts";
-import type { Finding, Status } from "../../offline/doctor/finding.ts";
+import { type Finding, problem, type Status } from "../../offline/doctor/finding.ts";
 import {
   addressSpaceCheck,
   bandwidthCheck,
@@ -34,11 +34,12 @@ import { inspectModel, type ModelFacts } from "../../offline/doctor/model-facts.
 import {
   clockCheck,
   folderCheck,
+  hubCacheCheck,
   hubCheck,
   noFolderCheck,
   portCheck,
 } from "../../offline/doctor/place-checks.ts";
-import { folderFacts, hubFacts, tryToListen } from "../../offline/doctor/place-facts.ts";
+import { folderFacts, hubFacts, sharedFolderFacts, tryToListen } from "../../offline/doctor/place-facts.ts";
 import { measureBandwidth, weightBytes } from "../../offline/measure.ts";
 import type { Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
@@ -139,9 +140,24 @@ async function* examinePlace(settings: Settings): AsyncGenerator<Finding> {
     const error = await tryToListen(place.host, place.port);
     yield portCheck(`${place.host} port ${place.port}`, error, place.flag);
   }
-  const { there, ...hub } = await hubFacts(process.env);
+  const environment = hubEnvironmentOr(process.env);
+  if (environment instanceof GptError) {
+    yield problem("hub", environment.message, "Correct or unset the variable");
+    return;
+  }
+  yield hubCacheCheck(environment.cache, sharedFolderFacts(environment.cache));
+  const { there, ...hub } = await hubFacts(environment);
   yield hubCheck(hub);
   if (there !== undefined) yield clockCheck({ here: Date.now(), there, skewSecondsMax: clockSkewSeconds });
+}
+
+function hubEnvironmentOr(env: NodeJS.ProcessEnv): HubEnvironment | GptError {
+  try {
+    return hubEnvironment(env);
+  } catch (error) {
+    if (error instanceof GptError) return error;
+    throw error;
+  }
 }
 
 function* examineFolders(): Generator<Finding> {

@@ -18,9 +18,11 @@ import {
   clockCheck,
   type FolderFacts,
   folderCheck,
+  hubCacheCheck,
   hubCheck,
   noFolderCheck,
   portCheck,
+  type SharedFolderFacts,
 } from "./place-checks.ts";
 
 const GIB = 2 ** 30;
@@ -160,6 +162,17 @@ test("folders: in nobody else's hands", () => {
   found(noFolderCheck(none), "warning", /^Nothing is kept between starts: no home$/);
 });
 
+test("the cache of the hub: nobody else's to change", () => {
+  const check = (found: Partial<SharedFolderFacts>) =>
+    hubCacheCheck("/hub", { isFolder: true, isOthers: false, othersWrite: false, canWrite: true, ...found });
+  found(check({}), "ok", /^\/hub \(models of the hub\)$/);
+  found(hubCacheCheck("/hub", undefined), "ok", /is made when it is needed$/);
+  found(check({ isFolder: false }), "problem", /is no folder$/);
+  found(check({ isOthers: true }), "warning", /belongs to another user, who can change the models/);
+  found(check({ othersWrite: true }), "warning", /can be written by others, who can change the models/);
+  found(check({ canWrite: false }), "warning", /models in it are served, and none is fetched$/);
+});
+
 test("ports: free, in use, or not for this user", () => {
   found(portCheck("h port 1", undefined, "--port"), "ok", /^h port 1 is free$/);
   found(portCheck("h port 1", "EADDRINUSE", "--port"), "problem", /^h port 1 is in use$/);
@@ -171,7 +184,7 @@ test("ports: free, in use, or not for this user", () => {
 test("hub: reached, not reached, not asked", () => {
   const facts = { endpoint: "http://hub", offlineBy: undefined, error: undefined };
   found(hubCheck(facts), "ok", /^http:\/\/hub answers$/);
-  found(hubCheck({ ...facts, error: "ENOTFOUND" }), "warning", /cannot be reached \(ENOTFOUND\)/);
+  found(hubCheck({ ...facts, error: "ENOTFOUND" }), "warning", /does not answer \(ENOTFOUND\)/);
   found(
     hubCheck({ ...facts, offlineBy: "HF_HUB_OFFLINE" }),
     "ok",

@@ -2,16 +2,17 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { temporaryDirectory, writeCheckpoint } from "../../../test/support/checkpoints.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
+import { hubEnvironment } from "../../hub/hub-environment.ts";
 import type { TensorSource } from "../../model/loading/tensor-source.ts";
 import { compareHashes, inspectModel, scanned } from "./model-facts.ts";
-import { folderFacts, hubFacts, tryToListen } from "./place-facts.ts";
+import { folderFacts, hubFacts, sharedFolderFacts, tryToListen } from "./place-facts.ts";
 
 const temporary = temporaryDirectory();
 after(() => temporary.remove());
@@ -104,6 +105,19 @@ test("folders are looked at without following links", () => {
   assert.match(folderFacts(`${path}-link`, "keys").found?.unfit?.reason ?? "", /is a symbolic link$/);
 });
 
+test("a shared folder: whose it is, who may write, what is no folder", () => {
+  const path = join(temporary.path, "hub");
+  assert.equal(sharedFolderFacts(path), undefined);
+  mkdirSync(path);
+  const well = { isFolder: true, isOthers: false, othersWrite: false, canWrite: true };
+  chmodSync(path, 0o755);
+  assert.deepEqual(sharedFolderFacts(path), well);
+  chmodSync(path, 0o775);
+  assert.deepEqual(sharedFolderFacts(path), { ...well, othersWrite: process.platform !== "win32" });
+  writeFileSync(join(temporary.path, "file"), "");
+  assert.equal(sharedFolderFacts(join(temporary.path, "file"))?.isFolder, false);
+});
+
 test("a port is tried and given back", async (context) => {
   const server = createTcpServer().listen(0, "127.0.0.1");
   context.after(() => server.close());
@@ -118,7 +132,8 @@ test("a port is tried and given back", async (context) => {
 
 test("the hub is asked at its endpoint for an answer and its time, unless a variable forbids it", async (context) => {
   const asked: string[] = [];
-  const hub = createServer(({ method, url }, response) => {
+  const hub = createServer(({ method, url, headers }, response) => {
+    assert.equal(headers.authorization, undefined);
     asked.push(`${method} ${url}`);
     response.writeHead(asked.length === 1 ? 200 : 404, { date: "Tue, 01 Dec 2026 00:00:00 GMT" }).end();
   }).listen(0, "127.0.0.1");
@@ -127,17 +142,20 @@ test("the hub is asked at its endpoint for an answer and its time, unless a vari
   const endpoint = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`;
   const there = Date.UTC(2026, 11, 1);
   const answered = { endpoint, offlineBy: undefined, error: undefined, there };
-  assert.deepEqual(await hubFacts({ HF_ENDPOINT: `${endpoint}/` }), answered);
+  const ask = (env: Record<string, string>) => hubFacts(hubEnvironment({ HF_HOME: temporary.path, ...env }));
+  assert.deepEqual(await ask({ HF_ENDPOINT: `${endpoint}/`, HF_TOKEN: "hf_secret" }), answered);
   // Any answer is one.
-  assert.deepEqual(await hubFacts({ HF_ENDPOINT: endpoint, HF_HUB_OFFLINE: "0" }), answered);
+  assert.deepEqual(await ask({ HF_ENDPOINT: endpoint, HF_HUB_OFFLINE: "0" }), answered);
   assert.deepEqual(asked, ["HEAD /", "HEAD /"]);
   for (const name of ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]) {
-    const { offlineBy, error } = await hubFacts({ HF_ENDPOINT: endpoint, [name]: "On" });
+    const { offlineBy, error } = await ask({ HF_ENDPOINT: endpoint, [name]: "On" });
     assert.deepEqual([offlineBy, error, asked.length], [name, undefined, 2]);
   }
   hub.closeAllConnections();
   hub.close();
   await once(hub, "close");
-  const gone = await hubFacts({ HF_ENDPOINT: endpoint });
-  assert.deepEqual([gone.error, gone.there], ["ECONNREFUSED", undefined]);
+  const gone = await ask({ HF_ENDPOINT: endpoint });
+  assert.match(gone.error ?? "", /^cannot reach 127\.0\.0\.1:\d+: the connection is refused$/);
+  const proxied = await ask({ HF_ENDPOINT: "http://hub.example", HTTP_PROXY: endpoint });
+  assert.match(proxied.error ?? "", /; through the proxy 127\.0\.0\.1:\d+$/);
 });

@@ -27,6 +27,36 @@ export function folderCheck({ path, holds, found }: FolderFacts): Finding {
   return ok(what, says);
 }
 
+/** What is known of a folder that other programs of the user share. */
+export interface SharedFolderFacts {
+  readonly isFolder: boolean;
+  /** It belongs to another user, who is not root. */
+  readonly isOthers: boolean;
+  /** Its mode lets others than its owner write. */
+  readonly othersWrite: boolean;
+  readonly canWrite: boolean;
+}
+
+/** The cache of models that Python shares: whoever can write there can change answers. */
+export function hubCacheCheck(path: string, found: SharedFolderFacts | undefined): Finding {
+  const what = "folder";
+  const says = `${path} (models of the hub)`;
+  if (found === undefined) return ok(what, `${says} is made when it is needed`);
+  const another = "name another in HF_HUB_CACHE";
+  if (!found.isFolder) return problem(what, `${says} is no folder`, `Remove it, or ${another}`);
+  if (found.isOthers || found.othersWrite) {
+    const who = found.isOthers ? "belongs to another user" : "can be written by others";
+    const remedy = found.isOthers ? `Trust that user, or ${another}` : `Run: chmod go-w ${path}`;
+    return warning(what, `${says} ${who}, who can change the models in it`, remedy);
+  }
+  if (found.canWrite) return ok(what, says);
+  return warning(
+    what,
+    `${says} cannot be written: models in it are served, and none is fetched`,
+    `Run: chmod u+w ${path}, or ${another}`,
+  );
+}
+
 /** Where there is no home folder and none was named. */
 export function noFolderCheck({ reason, remedy }: Unfit): Finding {
   return warning("folder", `Nothing is kept between starts: ${reason}`, remedy);
@@ -64,7 +94,7 @@ export function hubCheck({ endpoint, offlineBy, error }: HubFacts): Finding {
   if (error === undefined) return ok(what, `${endpoint} answers`);
   return warning(
     what,
-    `${endpoint} cannot be reached (${error}): only models that are on this machine can be served`,
+    `${endpoint} does not answer (${error}): only models that are on this machine can be served`,
     "Check network and proxy, name a mirror in HF_ENDPOINT, or set HF_HUB_OFFLINE=1",
   );
 }

@@ -1,9 +1,11 @@
 // What there is around the software to judge: folders, ports, the hub. It judges nothing; `place-checks.ts` does.
-import { accessSync, constants, lstatSync } from "node:fs";
+import { accessSync, constants, lstatSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { messageOf } from "../../errors.ts";
 import { inspectPrivateFolder } from "../../files/private-folder.ts";
-import type { FolderFacts, HubFacts } from "./place-checks.ts";
+import type { HubEnvironment } from "../../hub/hub-environment.ts";
+import { Transport } from "../../hub/transport.ts";
+import type { FolderFacts, HubFacts, SharedFolderFacts } from "./place-checks.ts";
 
 export function folderFacts(path: string, holds: string): FolderFacts {
   const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -29,30 +31,41 @@ export function tryToListen(host: string, port: number): Promise<string | undefi
   });
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Without a variable that names another. */
-const DEFAULT_ENDPOINT = "https://huggingface.co";
-const OFFLINE_VARIABLES = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 const ANSWER_MS = 3000;
 
-/** Asks the hub for its front page, unless a variable forbids it. `there`: its time, in milliseconds, if it told one. */
-export async function hubFacts(env: Environment): Promise<HubFacts & { readonly there: number | undefined }> {
-  const endpoint = (env.HF_ENDPOINT || DEFAULT_ENDPOINT).replace(/\/+$/, "");
-  const offlineBy = OFFLINE_VARIABLES.find((name) => /^(1|on|yes|true)$/i.test(env[name] ?? ""));
-  if (offlineBy !== undefined) return { endpoint, offlineBy, error: undefined, there: undefined };
+/**
+ * Asks the hub for its front page on the way that a fetch takes, proxies and certificates and all, unless a variable forbids
+ * it. No token is sent. `there`: its time, in milliseconds, if it told one.
+ */
+export async function hubFacts(
+  environment: HubEnvironment,
+): Promise<HubFacts & { readonly there: number | undefined }> {
+  const { endpoint, offline: offlineBy, connectTimeoutMs, headersTimeoutMs } = environment;
+  const facts = { endpoint, offlineBy, error: undefined, there: undefined };
+  if (offlineBy !== undefined) return facts;
+  const transport = await Transport.open({
+    ...environment,
+    token: () => undefined,
+    connectTimeoutMs: Math.min(ANSWER_MS, connectTimeoutMs),
+    headersTimeoutMs: Math.min(ANSWER_MS, headersTimeoutMs),
+  });
   try {
-    const answer = await fetch(endpoint, { method: "HEAD", signal: AbortSignal.timeout(ANSWER_MS) });
-    const date = Date.parse(answer.headers.get("date") ?? "");
-    return { endpoint, offlineBy, error: undefined, there: Number.isNaN(date) ? undefined : date };
+    const answer = await transport.send(endpoint, { method: "HEAD" });
+    await answer.body.drop();
+    const date = Date.parse(answer.header("date") ?? "");
+    return { ...facts, there: Number.isNaN(date) ? undefined : date };
   } catch (error) {
-    return { endpoint, offlineBy, error: reasonOf(error), there: undefined };
+    return { ...facts, error: messageOf(error) };
+  } finally {
+    await transport.close();
   }
 }
 
-/** What `fetch` says itself is "fetch failed"; the reason stands behind it. */
-function reasonOf(error: unknown): string {
-  const { cause } = error as { cause?: unknown };
-  const code = (cause as { code?: unknown } | undefined)?.code;
-  return typeof code === "string" ? code : messageOf(cause ?? error);
+/** A folder that other programs of this user share; undefined: it is not there. */
+export function sharedFolderFacts(path: string): SharedFolderFacts | undefined {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  if (facts === undefined) return undefined;
+  const isOthers = process.getuid !== undefined && ![process.getuid(), 0].includes(facts.uid);
+  const othersWrite = process.platform !== "win32" && (facts.mode & 0o022) !== 0;
+  return { isFolder: facts.isDirectory(), isOthers, othersWrite, canWrite: canWrite(path) };
 }
