@@ -6,7 +6,11 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { temporaryDirectory, writeCheckpoint } from "../../test/support/checkpoints.ts";
+import {
+  type CheckpointOptions,
+  temporaryDirectory,
+  writeCheckpoint,
+} from "../../test/support/checkpoints.ts";
 import { FakeHub } from "../../test/support/fake-hub.ts";
 import {
   addCommit,
@@ -21,9 +25,9 @@ import { packageRoot } from "../generator/model-directory.ts";
 const SIZE = 3_000_000;
 
 /** A GPT-2 that can be loaded, with a tokenizer. */
-function loadable(): Record<string, Buffer> {
+function loadable(format: CheckpointOptions["format"] = "safetensors"): Record<string, Buffer> {
   const directory = temporaryDirectory();
-  writeCheckpoint(directory.path, { seed: 1, V: 512, P: 64 });
+  writeCheckpoint(directory.path, { seed: 1, V: 512, P: 64, format });
   const contents = directoryContents(directory.path);
   directory.remove();
   const tokenizer = join(packageRoot(), "test", "fixtures", "tokenizer", "small", "tokenizer.json");
@@ -160,6 +164,38 @@ test("generate fetches a model and completes with it, and needs no hub the secon
   const second = await at.run(argv, { HF_HUB_OFFLINE: "1" });
   assert.deepEqual(second, { ...first, stderr: "" });
   assert.deepEqual(hub.log, []);
+});
+
+test("a repository that has nothing but pytorch_model.bin is pulled, served offline, and answers as safetensors do", async (context) => {
+  const answers: unknown[] = [];
+  for (const format of ["safetensors", "zip", "legacy"] as const) {
+    const { at } = await scene(context, loadable(format));
+    const pulled = await at.run(["pull", "gpt2"]);
+    assert.equal(pulled.status, 0, pulled.stderr);
+    const bin = existsSync(join(pulled.stdout.trim(), "pytorch_model.bin"));
+    assert.equal(bin, format !== "safetensors");
+    const flags = [
+      "--port",
+      "0",
+      "--admin-port",
+      "0",
+      "--model",
+      "gpt2",
+      "--auth",
+      "none",
+      "--precision",
+      "f32",
+    ];
+    const server = at.start(["serve", ...flags], { HF_HUB_OFFLINE: "1" });
+    const origin = await server.says(/^# (http:\S+?)\/endpoints/m);
+    const body = JSON.stringify({ input: "a b", max_length: 12, mode: "greedy" });
+    const answer = await fetch(`${origin}/endpoints/gpt-2/invocations`, { method: "POST", body });
+    answers.push([answer.status, await answer.json()]);
+    server.child.kill("SIGTERM");
+    assert.equal((await server.ended).status, 0);
+  }
+  assert.deepEqual(answers, [answers[0], answers[0], answers[0]]);
+  assert.equal((answers[0] as unknown[])[0], 200);
 });
 
 test("serve listens while it fetches, says how far it is, and then answers", async (context) => {

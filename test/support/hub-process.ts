@@ -19,8 +19,10 @@ export interface Ended {
 export interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** Resolves once standard output or error holds the sentence; rejects when the process ends without. */
-  readonly says: (sentence: RegExp) => Promise<void>;
+  /**
+   * Resolves once standard output or error holds the sentence, with its first group; rejects when the process ends without.
+   */
+  readonly says: (sentence: RegExp) => Promise<string | undefined>;
 }
 
 export class HubProcess {
@@ -57,8 +59,10 @@ export class HubProcess {
       });
     }
     const ended = once(child, "close").then(([status, signal]) => ({ status, signal, ...texts }));
-    const says = async (sentence: RegExp): Promise<void> => {
-      while (!sentence.test(texts.stdout) && !sentence.test(texts.stderr)) {
+    const says = async (sentence: RegExp): Promise<string | undefined> => {
+      for (;;) {
+        const found = sentence.exec(texts.stdout) ?? sentence.exec(texts.stderr);
+        if (found) return found[1];
         const more = [once(child.stdout, "data"), once(child.stderr, "data")];
         const end = await Promise.race([...more, ended]);
         if (!Array.isArray(end)) throw new Error(`ended without ${sentence}: ${end.stdout}${end.stderr}`);
