@@ -225,6 +225,16 @@ test("files count as changed when they stay so for a look, and those that could 
   assert.deepEqual(await looks(2), [false, true]);
   await live.reload();
   assert.deepEqual(await looks(2), [false, false]);
+  failure = new Error("broken");
+  put("three");
+  assert.deepEqual(await looks(2), [false, true]);
+  await live.reload();
+  // What serves is there again.
+  rmSync(join(path, "current"));
+  symlinkSync(join(path, "two"), join(path, "current"));
+  assert.deepEqual(await looks(2), [false, true]);
+  assert.equal((await live.reload()).result, "unchanged");
+  assert.equal(live.problem, undefined);
 });
 
 test("the death of an engine that serves is told; one that only lingers ends with its requests", async (context) => {

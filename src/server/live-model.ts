@@ -104,15 +104,16 @@ export class LiveModel implements ModelSource {
   }
 
   /**
-   * Whether the files are others than those that serve, the same ones as at the last look (nobody writes them any more), and
-   * not the ones that could not be loaded.
+   * Whether there is something to reload: files that are others than those that serve, or those again after others could not be
+   * loaded; the same ones as at the last look (nobody writes them any more), and not the ones that could not be loaded.
    */
   async isOutdated(freshness: Freshness): Promise<boolean> {
     const { directory } = await this.#options.find(freshness);
     const state = await checkpointState(directory);
     const isSettled = state === this.#seen;
     this.#seen = state;
-    return isSettled && state !== this.#tried && state !== this.#present?.state;
+    const isNews = state !== this.#present?.state || this.#problem !== undefined;
+    return isSettled && isNews && state !== this.#tried;
   }
 
   /** Over all that served so far; of pages only those of the present one. */
