@@ -95,8 +95,8 @@ export async function loadGenerator(options: GeneratorOptions): Promise<TextGene
   const { onProblem = () => {} } = options;
   const modelOptions = modelOptionsOf(options, onProblem);
   const need = { ...memoryNeed(directory, modelOptions), name };
-  const state = await checkpointState(directory);
-  const isUnchanged = async (): Promise<boolean> => state === (await checkpointState(directory));
+  const state = checkpointState(directory);
+  const isUnchanged = (): boolean => state === checkpointState(directory);
   const warning = memory.claim(need);
   if (warning !== undefined) onProblem(warning);
   const starting = WorkerEngine.start<EngineInfo>({
@@ -105,8 +105,8 @@ export async function loadGenerator(options: GeneratorOptions): Promise<TextGene
     onClosed: () => memory.release(need),
   });
   starting.catch(() => {}); // It may fail while nobody waits for it yet.
-  const fingerprint = fingerprintOf(directory, precision).then(async (print) => {
-    if (await isUnchanged()) return print;
+  const fingerprint = fingerprintOf(directory, precision).then((print) => {
+    if (isUnchanged()) return print;
     throw new Error("it may be that of the files which took the place of these");
   });
   fingerprint.catch(() => {});
@@ -114,7 +114,7 @@ export async function loadGenerator(options: GeneratorOptions): Promise<TextGene
     // The tokenizer is read here while the thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
     const { engine, info } = await starting;
-    if (!(await isUnchanged())) {
+    if (!isUnchanged()) {
       throw new GptError("invalid_checkpoint", `${directory}: its files changed while they were read`);
     }
     const { vocabSize, contextLength, bosTokenId } = info.config;

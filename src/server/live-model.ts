@@ -1,7 +1,7 @@
 // One model whose checkpoint can be replaced while it serves. A new checkpoint is loaded beside the old one; requests that
 // begin then go to it, those that have begun finish where they began, and when the last has, the old one is closed. At most
 // two are in memory at a time. When and how often is not decided here: see `models.ts`.
-import { realpath } from "node:fs/promises";
+import { realpathSync } from "node:fs";
 import { addStats, IDLE_STATS } from "../engine/counts.ts";
 import { GptError, messageOf } from "../errors.ts";
 import type { FoundModel, Freshness } from "../generator/find-model.ts";
@@ -87,7 +87,7 @@ export class LiveModel implements ModelSource {
 
   /** Loads it for the first time. To be called once. @throws GptError */
   async start(found: FoundModel): Promise<Generator> {
-    const instance = await this.#load(await resolved(found));
+    const instance = await this.#load(resolved(found));
     this.#present = instance;
     return instance.generator;
   }
@@ -109,7 +109,7 @@ export class LiveModel implements ModelSource {
    */
   async isOutdated(freshness: Freshness): Promise<boolean> {
     const { directory } = await this.#options.find(freshness);
-    const state = await checkpointState(directory);
+    const state = checkpointState(directory);
     const isSettled = state === this.#seen;
     this.#seen = state;
     const isNews = state !== this.#present?.state || this.#problem !== undefined;
@@ -133,8 +133,8 @@ export class LiveModel implements ModelSource {
   async #replace(): Promise<ReloadOutcome> {
     await this.#retirement;
     const { model, find } = this.#options;
-    const found = await resolved(await find("complete"));
-    const state = await checkpointState(found.directory);
+    const found = resolved(await find("complete"));
+    const state = checkpointState(found.directory);
     if (state === this.#present?.state) {
       return { model, result: "unchanged", message: `${model}: its files are those that are loaded` };
     }
@@ -155,8 +155,7 @@ export class LiveModel implements ModelSource {
     try {
       this.#succeed(await this.#load(found));
     } catch (error) {
-      if (this.#isClosed || old.state !== (await checkpointState(old.found.directory).catch(() => "")))
-        throw error;
+      if (this.#isClosed || !isStillThere(old)) throw error;
       this.#succeed(await this.#load(old.found));
       throw error;
     }
@@ -164,7 +163,7 @@ export class LiveModel implements ModelSource {
 
   async #load(found: FoundModel): Promise<Instance> {
     this.#assertOpen();
-    const state = await checkpointState(found.directory);
+    const state = checkpointState(found.directory);
     let instance: Instance | undefined;
     const generator = await this.#options.load(found, (error, isFatal) => {
       if (instance === undefined || !instance.isRetired) this.#options.onDeath(found.name, error, isFatal);
@@ -211,8 +210,16 @@ export function stopped(): GptError {
 }
 
 /** A link may point to another directory by the time that its files are opened. */
-async function resolved(found: FoundModel): Promise<FoundModel> {
-  return { ...found, directory: await realpath(found.directory) };
+function resolved(found: FoundModel): FoundModel {
+  return { ...found, directory: realpathSync(found.directory) };
+}
+
+function isStillThere({ found, state }: Instance): boolean {
+  try {
+    return checkpointState(found.directory) === state;
+  } catch {
+    return false;
+  }
 }
 
 function inWords({ name, origin }: FoundModel): string {

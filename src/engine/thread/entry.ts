@@ -38,7 +38,7 @@ giveWay();
 
 try {
   const { directory, options, state, lifelines } = workerData as EngineThreadData;
-  if (state !== undefined && state !== (await checkpointState(directory))) {
+  if (state !== undefined && state !== checkpointState(directory)) {
     const message = `${directory}: its files are not those that were loaded first`;
     throw new GptError("invalid_checkpoint", message);
   }
