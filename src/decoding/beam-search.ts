@@ -2,9 +2,10 @@
 // scores are sums of f32 log-probabilities, a finished hypothesis keeps its end-of-text token, and its value is the
 // sum over the number of new tokens to the power of the length penalty.
 import { descending, type LogitsRow, type ScoredToken } from "../kernels/logits-row.ts";
+import { type BeamStepTrace, bannedTokens } from "./beam-trace.ts";
 import type { DecodingParams, Search } from "./decoding-params.ts";
 import type { Endings } from "./endings.ts";
-import type { LogitsProcessor } from "./logits-processors.ts";
+import type { ProcessorChain } from "./processor-chain.ts";
 import {
   type Continuation,
   type DecodingStrategy,
@@ -14,7 +15,7 @@ import {
   type LiveSequence,
   type SettledTokens,
 } from "./strategy.ts";
-import { readLogprobs, type TokenLogprobs } from "./token-logprobs.ts";
+import { logprobOptions, readLogprobs, type TokenLogprobs } from "./token-logprobs.ts";
 
 type BeamParams = DecodingParams & { readonly search: Extract<Search, { kind: "beam" }> };
 
@@ -28,11 +29,17 @@ interface Candidate extends Omit<Continuation, "index"> {
   readonly end: End | undefined;
 }
 
+/** A candidate that ended, and the hypothesis that it became. */
+interface Ended {
+  readonly candidate: Candidate;
+  readonly hypothesis: Hypothesis & { readonly score: number };
+}
+
 export class BeamSearch implements DecodingStrategy {
   readonly width: number;
   readonly together = true;
   readonly #params: BeamParams;
-  readonly #processors: readonly LogitsProcessor[];
+  readonly #processors: ProcessorChain;
   readonly #endings: Endings;
   /** Summed log-probability of each beam. At first all beams are the prompt, and only the first of them counts. */
   #scores: number[];
@@ -40,8 +47,11 @@ export class BeamSearch implements DecodingStrategy {
   #finished: (Hypothesis & { readonly score: number })[] = [];
   /** Beams of which every continuation was banned. They stand as they are, after all hypotheses. */
   readonly #deadEnds: Hypothesis[] = [];
+  /** Steps that nobody has taken yet, and what was banned in the present one; both stay empty without a trace. */
+  #steps: BeamStepTrace[] = [];
+  #banned: BeamStepTrace["banned"][number][] = [];
 
-  constructor(params: BeamParams, processors: readonly LogitsProcessor[], endings: Endings) {
+  constructor(params: BeamParams, processors: ProcessorChain, endings: Endings) {
     this.width = params.search.numBeams;
     this.#scores = Array.from({ length: this.width }, (_, beam) => (beam === 0 ? 0 : NEVER));
     this.#params = params;
@@ -52,9 +62,10 @@ export class BeamSearch implements DecodingStrategy {
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
     const length = (sequences[0] as LiveSequence).tokenIds.length + 1; // with the token of this step
     const candidates = this.#candidates(sequences, rows);
-    this.#finish(sequences, candidates, length);
+    const ended = this.#finish(sequences, candidates, length);
     const running = candidates.filter((c) => !c.end).slice(0, this.width);
     this.#scores = running.map((c) => c.score);
+    if (this.#params.trace) this.#record(candidates, running, ended);
     if (running.length === 0 || this.#isDone(length)) return [];
     return running.map(({ parent, tokenId, logprobs }, index) => {
       return { parent, index, tokenId, ...(logprobs && { logprobs }) };
@@ -79,16 +90,41 @@ export class BeamSearch implements DecodingStrategy {
     return [...this.#finished, ...this.#deadEnds].slice(0, this.#params.numReturnSequences);
   }
 
+  takeTrace(): BeamStepTrace[] {
+    const steps = this.#steps;
+    this.#steps = [];
+    return steps;
+  }
+
+  /** Of a candidate that ended it keeps what became of it; all others went on or were dropped. */
+  #record(candidates: readonly Candidate[], running: readonly Candidate[], ended: readonly Ended[]): void {
+    const facts = ({ parent, tokenId, score }: Candidate) => ({ parent, tokenId, score });
+    const known = new Set([...running, ...ended.map(({ candidate }) => candidate)]);
+    this.#steps.push({
+      beams: running.map(facts),
+      ended: ended.map(({ candidate, hypothesis }) => ({
+        ...facts(candidate),
+        normalised: hypothesis.score,
+        isKept: this.#finished.includes(hypothesis),
+      })),
+      dropped: candidates.filter((candidate) => !known.has(candidate)).map(facts),
+      banned: this.#banned,
+    });
+    this.#banned = [];
+  }
+
   /** The best candidates over all beams, enough that `width` of them go on even if every end-of-text is among them. */
   #candidates(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Candidate[] {
-    const { logprobs: numTop } = this.#params;
+    const options = logprobOptions(this.#params);
     const count = Math.max(2, 1 + this.#endings.tokenIds.size) * this.width;
     const readers: ((tokenId: number) => TokenLogprobs)[] = [];
     const best = sequences.map((sequence, parent) => {
       const row = rows[parent] as LogitsRow;
-      if (numTop !== undefined) readers[parent] = readLogprobs(row, numTop);
+      if (options) readers[parent] = readLogprobs(row, options);
       row.logSoftmax();
-      for (const process of this.#processors) process(row, sequence.tokenIds);
+      const before = this.#params.trace && row.values.slice();
+      this.#processors.apply(row, sequence.tokenIds);
+      if (before) this.#banned.push({ beam: parent, tokens: bannedTokens(before, row.values) });
       return row.topK(count).filter(({ value }) => value > Number.NEGATIVE_INFINITY);
     });
     const candidates = this.#scores.flatMap((score, beam) => {
@@ -111,17 +147,20 @@ export class BeamSearch implements DecodingStrategy {
   }
 
   /** Of the first `width` candidates, those that end become hypotheses and compete with the older ones. */
-  #finish(sequences: readonly LiveSequence[], candidates: readonly Candidate[], length: number): void {
-    for (const candidate of candidates.slice(0, this.width)) {
-      if (!candidate.end) continue;
-      this.#finished.push({
+  #finish(sequences: readonly LiveSequence[], candidates: readonly Candidate[], length: number): Ended[] {
+    const ended = candidates.slice(0, this.width).flatMap((candidate): Ended[] => {
+      if (!candidate.end) return [];
+      const hypothesis = {
         ...extended(sequences[candidate.parent] as LiveSequence, candidate),
         ...candidate.end,
         score: this.#normalise(candidate.score, length),
-      });
-    }
+      };
+      return [{ candidate, hypothesis }];
+    });
+    this.#finished.push(...ended.map(({ hypothesis }) => hypothesis));
     this.#finished.sort((a, b) => descending(a.score, b.score));
     this.#finished.length = Math.min(this.#finished.length, this.width);
+    return ended;
   }
 
   /** True when no live beam can still enter the list, as far as its present value tells. */

@@ -35,6 +35,10 @@ export interface DecodingParams {
   readonly logprobs?: number;
   /** Tell the same of the prompt's tokens. Needs `logprobs`. */
   readonly promptLogprobs?: boolean;
+  /** Tell also how each token was chosen, and the steps of a beam search. Needs `logprobs`. */
+  readonly trace?: true;
+  /** Tell the logits behind the prompt. Only for requests that want no new tokens. */
+  readonly tellsNext?: true;
 }
 
 /** What makes tokens more or less likely, in every mode. An absent one has no effect. */

@@ -1,8 +1,9 @@
 // Greedy search: the sequence goes on with its most likely token.
 import type { LogitsRow } from "../kernels/logits-row.ts";
+import { withTrace } from "./choice-trace.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import type { Endings } from "./endings.ts";
-import type { LogitsProcessor } from "./logits-processors.ts";
+import type { ProcessorChain } from "./processor-chain.ts";
 import {
   type Continuation,
   type DecodingStrategy,
@@ -11,18 +12,18 @@ import {
   type LiveSequence,
   type SettledTokens,
 } from "./strategy.ts";
-import { readLogprobs } from "./token-logprobs.ts";
+import { logprobOptions, readLogprobs } from "./token-logprobs.ts";
 
 /** One deterministic sequence, computed once and returned as often as asked for. */
 export class GreedySearch implements DecodingStrategy {
   readonly width = 1;
   readonly together = true;
   readonly #params: DecodingParams;
-  readonly #processors: readonly LogitsProcessor[];
+  readonly #processors: ProcessorChain;
   readonly #endings: Endings;
   #result: Hypothesis | undefined;
 
-  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], endings: Endings) {
+  constructor(params: DecodingParams, processors: ProcessorChain, endings: Endings) {
     this.#params = params;
     this.#processors = processors;
     this.#endings = endings;
@@ -31,11 +32,14 @@ export class GreedySearch implements DecodingStrategy {
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
     const sequence = sequences[0] as LiveSequence;
     const row = rows[0] as LogitsRow;
-    const { logprobs: numTop } = this.#params;
-    const logprobsOf = numTop === undefined ? undefined : readLogprobs(row, numTop);
-    for (const process of this.#processors) process(row, sequence.tokenIds);
+    const options = logprobOptions(this.#params);
+    const logprobsOf = options && readLogprobs(row, options);
+    const filters = this.#params.trace && this.#processors.applyTraced(row, sequence.tokenIds);
+    if (!filters) this.#processors.apply(row, sequence.tokenIds);
     const tokenId = row.argmax();
-    const next = { parent: 0, index: 0, tokenId, ...(logprobsOf && { logprobs: logprobsOf(tokenId) }) };
+    const own = logprobsOf?.(tokenId);
+    const logprobs = own && filters ? withTrace(own, tokenId, row.distribution(), filters) : own;
+    const next = { parent: 0, index: 0, tokenId, ...(logprobs && { logprobs }) };
     const end = this.#endings.endWith(sequence.tokenIds, tokenId);
     if (!end) return [next];
     this.#result = { ...extended(sequence, next), ...end };

@@ -4,7 +4,6 @@ import type { DecodingParams } from "./decoding-params.ts";
 import { Endings } from "./endings.ts";
 import { GreedySearch } from "./greedy.ts";
 import {
-  type LogitsProcessor,
   logitBias,
   minNewTokens,
   minP,
@@ -15,6 +14,7 @@ import {
   topK,
   topP,
 } from "./logits-processors.ts";
+import { ProcessorChain } from "./processor-chain.ts";
 import { PromptOnly } from "./prompt-only.ts";
 import { MultinomialSampling } from "./sampling.ts";
 import type { DecodingStrategy, SearchContext } from "./strategy.ts";
@@ -22,17 +22,17 @@ import type { DecodingStrategy, SearchContext } from "./strategy.ts";
 /** Turns parameters into parts, once; nothing in the loop looks at the mode. */
 export function makeStrategy(params: DecodingParams, context: SearchContext): DecodingStrategy {
   const { search } = params;
-  if (params.maxLength <= context.promptLength) return new PromptOnly(params);
   const endings = new Endings(params, context);
   const processors = commonProcessors(params, endings);
+  if (params.maxLength <= context.promptLength) return new PromptOnly(params, processors);
   if (search.kind === "greedy" || (search.kind === "beam" && search.numBeams === 1)) {
     return new GreedySearch(params, processors, endings);
   }
   if (search.kind === "beam") return new BeamSearch({ ...params, search }, processors, endings);
-  if (search.temperature !== 1) processors.push(temperature(search.temperature));
-  if (search.topK > 0) processors.push(topK(search.topK));
-  if (search.topP < 1) processors.push(topP(search.topP));
-  if (search.minP) processors.push(minP(search.minP));
+  if (search.temperature !== 1) processors.add("temperature", temperature(search.temperature));
+  if (search.topK > 0) processors.add("top_k", topK(search.topK));
+  if (search.topP < 1) processors.add("top_p", topP(search.topP));
+  if (search.minP) processors.add("min_p", minP(search.minP));
   return new MultinomialSampling(params, processors, endings);
 }
 
@@ -40,16 +40,19 @@ export function makeStrategy(params: DecodingParams, context: SearchContext): De
 function commonProcessors(
   params: DecodingParams,
   { promptLength, tokenIds: endIds }: Endings,
-): LogitsProcessor[] {
+): ProcessorChain {
   const { noRepeatNgramSize, penalties = {}, ending = {} } = params;
   const { logitBias: bias, repetition = 1, frequency = 0, presence = 0 } = penalties;
-  const processors: LogitsProcessor[] = [];
-  if (bias && bias.size > 0) processors.push(logitBias(bias));
-  if (repetition !== 1) processors.push(repetitionPenalty(repetition));
+  const processors = new ProcessorChain();
+  if (bias && bias.size > 0) processors.add("logit_bias", logitBias(bias));
+  if (repetition !== 1) processors.add("repetition_penalty", repetitionPenalty(repetition));
   if (frequency !== 0 || presence !== 0) {
-    processors.push(occurrencePenalty(frequency, presence, promptLength));
+    const parameter = frequency === 0 ? "presence_penalty" : "frequency_penalty";
+    processors.add(parameter, occurrencePenalty(frequency, presence, promptLength));
   }
-  if (noRepeatNgramSize > 0) processors.push(noRepeatNgram(noRepeatNgramSize));
-  if (ending.minNewTokens) processors.push(minNewTokens(ending.minNewTokens, promptLength, endIds));
+  if (noRepeatNgramSize > 0) processors.add("no_repeat_ngram_size", noRepeatNgram(noRepeatNgramSize));
+  if (ending.minNewTokens) {
+    processors.add("min_new_tokens", minNewTokens(ending.minNewTokens, promptLength, endIds));
+  }
   return processors;
 }

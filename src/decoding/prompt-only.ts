@@ -1,20 +1,44 @@
 // No search: the request wants no new tokens, so that it is done when its prompt is read.
+import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { DecodingParams } from "./decoding-params.ts";
-import type { Continuation, DecodingStrategy, Hypothesis, LiveSequence, SettledTokens } from "./strategy.ts";
+import type { ProcessorChain } from "./processor-chain.ts";
+import type {
+  Continuation,
+  DecodingStrategy,
+  Hypothesis,
+  LiveSequence,
+  NextLogits,
+  SettledTokens,
+} from "./strategy.ts";
 
 export class PromptOnly implements DecodingStrategy {
   readonly width = 1;
   readonly together = true;
   readonly #params: DecodingParams;
+  readonly #processors: ProcessorChain;
   #tokenIds: readonly number[] = [];
+  #next: NextLogits | undefined;
 
-  constructor(params: DecodingParams) {
+  /** The processors show what they would do to the next token's logits. */
+  constructor(params: DecodingParams, processors: ProcessorChain) {
     this.#params = params;
+    this.#processors = processors;
   }
 
-  advance(sequences: readonly LiveSequence[]): Continuation[] {
-    this.#tokenIds = (sequences[0] as LiveSequence).tokenIds;
+  advance([sequence]: readonly LiveSequence[], [row]: readonly LogitsRow[]): Continuation[] {
+    this.#tokenIds = (sequence as LiveSequence).tokenIds;
+    if (this.#params.tellsNext) this.#next = this.#read(row as LogitsRow);
     return [];
+  }
+
+  #read(row: LogitsRow): NextLogits {
+    const logits = row.values.slice();
+    this.#processors.apply(row, this.#tokenIds);
+    const changed: [number, number][] = [];
+    for (const [id, value] of row.values.entries()) {
+      if (!Object.is(value, logits[id])) changed.push([id, value]);
+    }
+    return { logits, changed };
   }
 
   settled(): SettledTokens[] {
@@ -24,7 +48,8 @@ export class PromptOnly implements DecodingStrategy {
   results(): Hypothesis[] {
     const { numReturnSequences, logprobs } = this.#params;
     const none = logprobs === undefined ? {} : { logprobs: [] };
-    const result: Hypothesis = { tokenIds: this.#tokenIds, finishReason: "length", ...none };
+    const next = this.#next && { next: this.#next };
+    const result: Hypothesis = { tokenIds: this.#tokenIds, finishReason: "length", ...none, ...next };
     return Array.from({ length: numReturnSequences }, () => result);
   }
 }

@@ -1,8 +1,9 @@
 // Sampling: each sequence goes on with a token that is drawn from its filtered distribution.
 import type { Distribution, LogitsRow } from "../kernels/logits-row.ts";
+import { withTrace } from "./choice-trace.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import type { Endings } from "./endings.ts";
-import type { LogitsProcessor } from "./logits-processors.ts";
+import type { ProcessorChain } from "./processor-chain.ts";
 import { uniform } from "./random.ts";
 import {
   type Continuation,
@@ -12,19 +13,19 @@ import {
   type LiveSequence,
   type SettledTokens,
 } from "./strategy.ts";
-import { readLogprobs } from "./token-logprobs.ts";
+import { logprobOptions, readLogprobs } from "./token-logprobs.ts";
 
 /** `numReturnSequences` sequences, drawn independently of each other. */
 export class MultinomialSampling implements DecodingStrategy {
   readonly width: number;
   readonly together = false;
   readonly #params: DecodingParams;
-  readonly #processors: readonly LogitsProcessor[];
+  readonly #processors: ProcessorChain;
   readonly #endings: Endings;
   readonly #results: Hypothesis[] = [];
   #started = false;
 
-  constructor(params: DecodingParams, processors: readonly LogitsProcessor[], endings: Endings) {
+  constructor(params: DecodingParams, processors: ProcessorChain, endings: Endings) {
     this.width = params.numReturnSequences;
     this.#params = params;
     this.#processors = processors;
@@ -32,20 +33,25 @@ export class MultinomialSampling implements DecodingStrategy {
   }
 
   advance(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Continuation[] {
-    const { seed, logprobs: numTop } = this.#params;
+    const { seed, trace } = this.#params;
+    const options = logprobOptions(this.#params);
     const continuations: Continuation[] = [];
     for (const [parent, sequence] of sequences.entries()) {
       const row = rows[parent] as LogitsRow;
-      const logprobsOf = numTop === undefined ? undefined : readLogprobs(row, numTop);
-      for (const process of this.#processors) process(row, sequence.tokenIds);
+      const logprobsOf = options && readLogprobs(row, options);
+      const filters = trace && this.#processors.applyTraced(row, sequence.tokenIds);
+      if (!filters) this.#processors.apply(row, sequence.tokenIds);
       // The first step draws every sequence from the prompt's one row.
       const distribution = row.distribution();
       const indexes = this.#started
         ? [sequence.index]
         : Array.from({ length: this.width }, (_, index) => index);
       for (const index of indexes) {
-        const tokenId = draw(distribution, uniform(seed, index, sequence.tokenIds.length));
-        const next = { parent, index, tokenId, ...(logprobsOf && { logprobs: logprobsOf(tokenId) }) };
+        const u = uniform(seed, index, sequence.tokenIds.length);
+        const tokenId = draw(distribution, u);
+        const own = logprobsOf?.(tokenId);
+        const logprobs = own && filters ? withTrace(own, tokenId, distribution, filters, u) : own;
+        const next = { parent, index, tokenId, ...(logprobs && { logprobs }) };
         const end = this.#endings.endWith(sequence.tokenIds, tokenId);
         if (end) this.#results[index] = { ...extended(sequence, next), ...end };
         else continuations.push(next);

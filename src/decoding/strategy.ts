@@ -2,6 +2,7 @@
 // sequence continues itself, the first step of n samples continues parent 0 n times, beams come from any parent. The
 // scheduler and the KV cache never learn which strategy runs.
 import type { LogitsRow } from "../kernels/logits-row.ts";
+import type { BeamStepTrace } from "./beam-trace.ts";
 import type { FinishReason } from "./decoding-params.ts";
 import type { TokenLogprobs } from "./token-logprobs.ts";
 
@@ -51,6 +52,15 @@ export interface Hypothesis extends End {
   readonly logprobs?: readonly TokenLogprobs[];
   /** Beam search only. */
   readonly score?: number;
+  /** Where it is asked for: the logits behind the prompt. */
+  readonly next?: NextLogits;
+}
+
+export interface NextLogits {
+  /** As the model gave them, [vocab]. */
+  readonly logits: Float32Array;
+  /** What the processors make of some of them. */
+  readonly changed: readonly (readonly [tokenId: number, logit: number])[];
 }
 
 export interface DecodingStrategy {
@@ -70,6 +80,8 @@ export interface DecodingStrategy {
   settled(sequences: readonly LiveSequence[]): SettledTokens[];
   /** The hypotheses in answer order, once the request is done. */
   results(): Hypothesis[];
+  /** Beam search with a trace: the steps since the last call. */
+  takeTrace?(): BeamStepTrace[];
 }
 
 /** What a search needs to know of the checkpoint and the prompt. */

@@ -1,4 +1,5 @@
 // What a pass did: for the requests in it, and for those who count.
+import type { BeamStepTrace } from "../decoding/beam-trace.ts";
 import type { Hypothesis, SettledTokens } from "../decoding/strategy.ts";
 import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { GenerationRequest } from "./sequence.ts";
@@ -10,6 +11,8 @@ export interface FinishedRequest {
   readonly cachedTokens: number;
   /** Where they are asked for: entry i is of token i + 1 of the prompt; its first token has nothing before it. */
   readonly promptLogprobs?: readonly TokenLogprobs[];
+  /** Beam search with a trace: the steps that no progress has told. */
+  readonly steps?: readonly BeamStepTrace[];
 }
 
 /** A request that the engine gives up, because the model answered it with what are no numbers. */
@@ -25,6 +28,8 @@ export interface Progress {
   readonly sequences: readonly SettledTokens[];
   /** With the first progress of a request that asks for them: see `FinishedRequest`. */
   readonly promptLogprobs?: readonly TokenLogprobs[];
+  /** Beam search with a trace: the steps since the last progress. */
+  readonly steps?: readonly BeamStepTrace[];
 }
 
 /** What a pass did. */

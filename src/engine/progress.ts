@@ -1,7 +1,7 @@
 // What the caller of a request learns from a pass before the request is done: settled tokens, and how likely the tokens of its
 // prompt were.
-import type { SettledTokens } from "../decoding/strategy.ts";
-import { logprobsOf } from "../decoding/token-logprobs.ts";
+import type { DecodingStrategy, SettledTokens } from "../decoding/strategy.ts";
+import { logprobOptions, logprobsOf } from "../decoding/token-logprobs.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { Progress } from "./pass-result.ts";
 import type { Sequence, SequenceGroup } from "./sequence.ts";
@@ -15,7 +15,13 @@ export function takeSettled({ request, strategy, live, numReported }: SequenceGr
     const own = logprobs?.slice(reported - promptLength);
     return { tokenIds: tokenIds.slice(reported), ...(own && { logprobs: own }) };
   });
-  return { id: request.id, sequences };
+  return { id: request.id, sequences, ...takeSteps(strategy) };
+}
+
+/** The steps of a beam search that were not reported yet, where they are asked for. */
+export function takeSteps(strategy: DecodingStrategy): Pick<Progress, "steps"> {
+  const steps = strategy.takeTrace?.() ?? [];
+  return steps.length > 0 ? { steps } : {};
 }
 
 /**
@@ -27,11 +33,12 @@ export function takePromptLogprobs(
   rows: readonly LogitsRow[],
 ): boolean {
   const { promptTokenIds, decoding } = request;
+  const options = logprobOptions(decoding) ?? { numTop: 0, hasRank: false };
   const begin = (live[0] as Sequence).numComputed - rows.length;
   for (const [i, row] of rows.entries()) {
     const next = promptTokenIds[begin + i + 1];
     if (next === undefined) continue;
-    const own = logprobsOf(row, next, decoding.logprobs ?? 0);
+    const own = logprobsOf(row, next, options);
     // A logit of −∞ is a number like any other.
     if (Number.isNaN(own.logprob)) return false;
     promptLogprobs.push(own);

@@ -9,7 +9,7 @@ import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
 import { type Demand, planPass, rowsMax } from "./pass-plan.ts";
 import type { FailedRequest, FinishedRequest, PassResult, Progress } from "./pass-result.ts";
-import { takePromptLogprobs, takeSettled } from "./progress.ts";
+import { takePromptLogprobs, takeSettled, takeSteps } from "./progress.ts";
 import {
   type GenerationRequest,
   isPrompt,
@@ -174,12 +174,13 @@ export class Scheduler {
     this.#branch(group, sequences, continuations);
     const prompt = wantsAllRows(group) ? { promptLogprobs: group.promptLogprobs } : {};
     if (group.live.length === 0) {
-      news.finished.push({ request, hypotheses: strategy.results(), cachedTokens, ...prompt });
+      const hypotheses = strategy.results();
+      news.finished.push({ request, hypotheses, cachedTokens, ...prompt, ...takeSteps(strategy) });
       this.#retire(group);
     } else if (request.streams) {
       const progress = { ...takeSettled(group), ...(isFirst && prompt) };
-      const isNews =
-        progress.promptLogprobs || progress.sequences.some(({ tokenIds }) => tokenIds.length > 0);
+      const { promptLogprobs, steps, sequences: settled } = progress;
+      const isNews = promptLogprobs || steps || settled.some(({ tokenIds }) => tokenIds.length > 0);
       if (isNews) news.progress.push(progress);
     }
   }

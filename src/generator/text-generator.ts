@@ -54,7 +54,7 @@ export class TextGenerator implements Generator {
   }
 
   async generate(params: GenerationParams, options: GenerateOptions = {}): Promise<Generation> {
-    const { onPiece, onPrompt, ...others } = options;
+    const { onPiece, onPrompt, onSteps, ...others } = options;
     const whole = await this.encodePrompt(params);
     const promptTokenIds = whole.slice(-(params.truncatePrompt ?? whole.length));
     const isCut = promptTokenIds.length < whole.length;
@@ -77,6 +77,7 @@ export class TextGenerator implements Generator {
     };
     const onTokens = (progress: Omit<Progress, "id">): void => {
       tellPrompt(progress.promptLogprobs);
+      if (progress.steps) onSteps?.(progress.steps);
       stream.push(progress.sequences);
     };
     const answer = await this.#engine.submit(promptTokenIds, decoding, {
@@ -84,6 +85,7 @@ export class TextGenerator implements Generator {
       ...(onPiece && this.#tokenizer ? { onTokens } : {}),
     });
     tellPrompt(answer.promptLogprobs);
+    if (answer.steps) onSteps?.(answer.steps);
     const hypotheses = best(answer.hypotheses, params.keepBest);
     const numNew = (some: readonly Hypothesis[]): number =>
       some.reduce((sum, { tokenIds }) => sum + tokenIds.length - promptTokenIds.length, 0);
@@ -93,6 +95,7 @@ export class TextGenerator implements Generator {
       seed: decoding.seed,
       prompt: { ...prompt, ...(answer.promptLogprobs && { logprobs: answer.promptLogprobs }) },
       promptTokens: promptTokenIds.length,
+      ...(answer.hypotheses[0]?.next && { next: answer.hypotheses[0].next }),
       cachedTokens: answer.cachedTokens,
       // Equal sequences of greedy search are one, computed once.
       generatedTokens: numNew([...new Set(answer.hypotheses)]),

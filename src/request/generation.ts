@@ -1,5 +1,7 @@
 // The types at the border between the service and its callers (server and CLI): text in, texts out.
+import type { BeamStepTrace } from "../decoding/beam-trace.ts";
 import type { DecodingParams, FinishReason } from "../decoding/decoding-params.ts";
+import type { NextLogits } from "../decoding/strategy.ts";
 import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { EngineStats } from "../engine/counts.ts";
 import type { Timing } from "../engine/thread/open-requests.ts";
@@ -72,6 +74,8 @@ export interface Generation {
   readonly sequences: readonly GeneratedSequence[];
   readonly seed: number;
   readonly prompt: GeneratedPrompt;
+  /** With `decoding.tellsNext`: the logits behind the prompt. */
+  readonly next?: NextLogits;
   readonly promptTokens: number;
   /** Those of them that an earlier request had computed. */
   readonly cachedTokens: number;
@@ -113,6 +117,8 @@ export interface GenerateOptions {
   readonly onPiece?: (piece: TextPiece) => void;
   /** Called before the first piece. */
   readonly onPrompt?: (prompt: GeneratedPrompt) => void;
+  /** Called with the steps of a beam search, if `decoding.trace` asks for them. */
+  readonly onSteps?: (steps: readonly BeamStepTrace[]) => void;
 }
 
 export type GeneratorHealth = EngineHealth;

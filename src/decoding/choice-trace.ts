@@ -1,0 +1,50 @@
+// How a token was chosen, for people who want to see it: what the processors left, the probabilities after them, and where the
+// random number fell. It reads a row after the processors and changes nothing.
+import type { Distribution } from "../kernels/logits-row.ts";
+import type { FilterTrace } from "./processor-chain.ts";
+import type { TokenLogprobs } from "./token-logprobs.ts";
+
+export interface ChoiceTrace {
+  readonly filters: readonly FilterTrace[];
+  /** Of the chosen token, after all processors. */
+  readonly probability: number;
+  /** Of each token of `TokenLogprobs.top`, likewise; 0: it was cut. */
+  readonly topProbabilities: readonly number[];
+  /** The random number, and the share of the chosen token, [low, high), when all shares lie side by side in id order. */
+  readonly draw?: { readonly u: number; readonly low: number; readonly high: number };
+}
+
+/** The log-probabilities of a chosen token, with the trace of the choice. `u`: the random number, if one was drawn. */
+export function withTrace(
+  logprobs: TokenLogprobs,
+  tokenId: number,
+  distribution: Distribution,
+  filters: readonly FilterTrace[],
+  u?: number,
+): TokenLogprobs {
+  const own = shareOf(distribution, tokenId);
+  const topProbabilities = logprobs.top.map((other) => {
+    const { low, high } = shareOf(distribution, other.tokenId);
+    return high - low;
+  });
+  const choice: ChoiceTrace = {
+    filters,
+    probability: own.high - own.low,
+    topProbabilities,
+    ...(u !== undefined && { draw: { u, ...own } }),
+  };
+  return { ...logprobs, choice };
+}
+
+/** A token's share of [0, 1); empty for a token that is out. */
+function shareOf({ tokenIds, cumulative }: Distribution, tokenId: number): { low: number; high: number } {
+  let [low, high] = [0, tokenIds.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((tokenIds[middle] as number) < tokenId) low = middle + 1;
+    else high = middle;
+  }
+  if (tokenIds[low] !== tokenId) return { low: 0, high: 0 };
+  const total = cumulative.at(-1) as number;
+  return { low: (cumulative[low - 1] ?? 0) / total, high: (cumulative[low] as number) / total };
+}
