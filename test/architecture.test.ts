@@ -141,7 +141,12 @@ const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; rea
     places: /^(cli|server|sigv4)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
     what: "the clock",
   },
-  { pattern: /console\.|process\.std(out|err)/, places: /^cli\//, what: "the terminal" },
+  // The playground shows a program that writes to its own terminal.
+  {
+    pattern: /console\.|process\.std(out|err)/,
+    places: /^cli\/|^dialects\/playground\/clients/,
+    what: "the terminal",
+  },
 ];
 
 function sourceFiles(folder: string, endings: RegExp): string[] {

@@ -38,6 +38,7 @@ function greeted(
     own: undefined,
     isTerminal: true,
     allClients,
+    playground: undefined,
     ...facts,
   });
 }
@@ -108,4 +109,14 @@ test("the secret goes to nothing but a terminal, and what is told instead finds 
   const exports = text.split("\n").filter((line) => line.startsWith("export"));
   const script = [...exports, 'printf "%s %s" "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY"'].join("\n");
   assert.equal(execFileSync("sh", ["-c", script], { encoding: "utf8" }), "GPT2ID the-secret");
+});
+
+test("the playground's link is told on a terminal, and nowhere else: it is as good as a key", () => {
+  const playground = "http://127.0.0.1:1/?token=l1nk";
+  assert.match(
+    greeted({}, false, undefined, { playground }),
+    /\n# {3}http:\/\/127\.0\.0\.1:1\/\?token=l1nk\n/,
+  );
+  assert.doesNotMatch(greeted({}, false, undefined, { playground, isTerminal: false }), /l1nk/);
+  assert.doesNotMatch(greeted(), /browser/);
 });

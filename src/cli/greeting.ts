@@ -1,9 +1,10 @@
 // What `serve` prints once it is ready. All but the commands is comment, so the whole can be pasted into a shell.
+
+import { type ExampleTarget, examples, invocationUrl } from "../request/client-examples.ts";
 import type { ModelInfo } from "../request/generation.ts";
 import type { LoadedCredential, PairPlace } from "../server/access/own-key-pair.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { Credential } from "../sigv4/index.ts";
-import { type ExampleTarget, examples, invocationUrl } from "./examples.ts";
 
 export interface Served {
   /** Of the endpoint. */
@@ -21,6 +22,8 @@ export interface Greeting {
   readonly isTerminal: boolean;
   /** True: the commands of all clients, not of curl alone. */
   readonly allClients: boolean;
+  /** The link that opens the playground in one browser; undefined: there is none. */
+  readonly playground: string | undefined;
 }
 
 /** Address and model, how to sign, one command, where the rest is. */
@@ -38,12 +41,25 @@ export function greeting(facts: Greeting): string {
     ...modelHint(settings),
     "",
     ...keyLines(facts),
+    ...playgroundLines(facts),
     ...shown.flatMap(({ client, command }) => ["", `# ${client}`, command]),
     "",
     ...(others.length > 0 ? [`# Started with --examples it tells the same for ${others.join(", ")}.`] : []),
     "# Ctrl-C stops the server.",
     "",
   ].join("\n");
+}
+
+/** The link is as good as a key: what goes to no terminal does not hold it. */
+function playgroundLines({ playground, isTerminal }: Greeting): string[] {
+  if (playground === undefined) return [];
+  if (!isTerminal) return ["", "# The playground's link is shown on a terminal only; serve --open opens it."];
+  return ["", "# See what the model sees, in the browser that opens this link first:", `#   ${playground}`];
+}
+
+/** What is told when the link was used. */
+export function nextLink(playground: string): string {
+  return `# The playground was opened. The link for another browser:\n#   ${playground}\n`;
 }
 
 /** Who named no model should know what answers. */

@@ -2,7 +2,6 @@
 // random number fell. It reads a row after the processors and changes nothing.
 import type { Distribution } from "../kernels/logits-row.ts";
 import type { FilterTrace } from "./processor-chain.ts";
-import type { TokenLogprobs } from "./token-logprobs.ts";
 
 export interface ChoiceTrace {
   readonly filters: readonly FilterTrace[];
@@ -14,26 +13,25 @@ export interface ChoiceTrace {
   readonly draw?: { readonly u: number; readonly low: number; readonly high: number };
 }
 
-/** The log-probabilities of a chosen token, with the trace of the choice. `u`: the random number, if one was drawn. */
-export function withTrace(
-  logprobs: TokenLogprobs,
+/** `top`: the most likely tokens of the row; `u`: the random number, if one was drawn. */
+export function traceChoice(
   tokenId: number,
+  top: readonly { readonly tokenId: number }[],
   distribution: Distribution,
   filters: readonly FilterTrace[],
   u?: number,
-): TokenLogprobs {
+): ChoiceTrace {
   const own = shareOf(distribution, tokenId);
-  const topProbabilities = logprobs.top.map((other) => {
+  const topProbabilities = top.map((other) => {
     const { low, high } = shareOf(distribution, other.tokenId);
     return high - low;
   });
-  const choice: ChoiceTrace = {
+  return {
     filters,
     probability: own.high - own.low,
     topProbabilities,
     ...(u !== undefined && { draw: { u, ...own } }),
   };
-  return { ...logprobs, choice };
 }
 
 /** A token's share of [0, 1); empty for a token that is out. */

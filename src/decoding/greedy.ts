@@ -1,6 +1,6 @@
 // Greedy search: the sequence goes on with its most likely token.
 import type { LogitsRow } from "../kernels/logits-row.ts";
-import { withTrace } from "./choice-trace.ts";
+import { traceChoice } from "./choice-trace.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import type { Endings } from "./endings.ts";
 import type { ProcessorChain } from "./processor-chain.ts";
@@ -38,8 +38,9 @@ export class GreedySearch implements DecodingStrategy {
     if (!filters) this.#processors.apply(row, sequence.tokenIds);
     const tokenId = row.argmax();
     const own = logprobsOf?.(tokenId);
-    const logprobs = own && filters ? withTrace(own, tokenId, row.distribution(), filters) : own;
-    const next = { parent: 0, index: 0, tokenId, ...(logprobs && { logprobs }) };
+    const choice = own && filters && traceChoice(tokenId, own.top, row.distribution(), filters);
+    const logprobs = own && { logprobs: { ...own, ...(choice && { choice }) } };
+    const next = { parent: 0, index: 0, tokenId, ...logprobs };
     const end = this.#endings.endWith(sequence.tokenIds, tokenId);
     if (!end) return [next];
     this.#result = { ...extended(sequence, next), ...end };

@@ -1,6 +1,6 @@
 // Sampling: each sequence goes on with a token that is drawn from its filtered distribution.
 import type { Distribution, LogitsRow } from "../kernels/logits-row.ts";
-import { withTrace } from "./choice-trace.ts";
+import { traceChoice } from "./choice-trace.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import type { Endings } from "./endings.ts";
 import type { ProcessorChain } from "./processor-chain.ts";
@@ -50,8 +50,9 @@ export class MultinomialSampling implements DecodingStrategy {
         const u = uniform(seed, index, sequence.tokenIds.length);
         const tokenId = draw(distribution, u);
         const own = logprobsOf?.(tokenId);
-        const logprobs = own && filters ? withTrace(own, tokenId, distribution, filters, u) : own;
-        const next = { parent, index, tokenId, ...(logprobs && { logprobs }) };
+        const choice = own && filters && traceChoice(tokenId, own.top, distribution, filters, u);
+        const logprobs = own && { logprobs: { ...own, ...(choice && { choice }) } };
+        const next = { parent, index, tokenId, ...logprobs };
         const end = this.#endings.endWith(sequence.tokenIds, tokenId);
         if (end) this.#results[index] = { ...extended(sequence, next), ...end };
         else continuations.push(next);

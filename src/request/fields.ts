@@ -20,17 +20,17 @@ export function unknownField(name: string, known: readonly string[], prefix = ""
 }
 
 /**
- * Makes a schema once for each object of limits, and not for each request: that would cost more than half a millisecond. Callers
- * that answer many requests pass the same object.
+ * Makes something, such as a schema, once for each object of limits, and not for each request: a schema would cost more than
+ * half a millisecond. Callers that answer many requests pass the same object.
  */
-export function keptByLimits<Limits extends object, Schema extends z.ZodObject>(
-  make: (limits: Limits) => Schema,
-): (limits: Limits) => Schema {
-  const kept = new WeakMap<Limits, Schema>();
+export function keptByLimits<Limits extends object, Made>(
+  make: (limits: Limits) => Made,
+): (limits: Limits) => Made {
+  const kept = new WeakMap<Limits, Made>();
   return (limits) => {
-    const schema = kept.get(limits) ?? make(limits);
-    kept.set(limits, schema);
-    return schema;
+    const made = kept.get(limits) ?? make(limits);
+    kept.set(limits, made);
+    return made;
   };
 }
 

@@ -2,6 +2,7 @@
 // and variable are made from its name, and all of its texts from its schema; see `settings.ts`.
 import { z } from "zod";
 import { DEFAULT_PASS } from "../model/backend.ts";
+import { PLAYGROUND } from "./playground.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -370,6 +371,7 @@ export const SETTING_GROUPS = {
   "Who may call": ACCESS,
   "Limits of a request": REQUEST,
   "Limits of the server": SERVER,
+  "The playground": PLAYGROUND,
   "The log": LOG,
 } as const;
 
@@ -379,5 +381,6 @@ export const settingsSchema = z.strictObject({
   ...ACCESS,
   ...REQUEST,
   ...SERVER,
+  ...PLAYGROUND,
   ...LOG,
 });

@@ -2,18 +2,19 @@
 
 import { GptError } from "../../errors.ts";
 import type { WatchedFile } from "../../files/watched-file.ts";
+import type { ExampleTarget } from "../../request/client-examples.ts";
 import { loadKeys } from "../../server/access/load-keys.ts";
-import { notKept } from "../../server/access/own-key-pair.ts";
+import { type LoadedCredential, notKept } from "../../server/access/own-key-pair.ts";
 import { TlsFiles } from "../../server/http/tls.ts";
 import { metricsOf } from "../../server/lifecycle.ts";
 import { Models } from "../../server/models.ts";
 import { endpointsOf, type ResolvedSettings, type Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
-import type { ExampleTarget } from "../examples.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { greeting } from "../greeting.ts";
 import { modelFinder, tell } from "../hub-models.ts";
+import { playgroundLinks } from "../playground-links.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
 import { EXIT, warn } from "../report.ts";
 import { serveForLife } from "../server-process.ts";
@@ -51,6 +52,11 @@ export const serve: Command = {
       common: true,
       help: "Prints commands for all clients when the server is ready, not for curl alone.",
     },
+    open: {
+      type: "boolean",
+      common: true,
+      help: "Opens the playground in the browser when the server is ready.",
+    },
   },
   async run(argv) {
     const flags = parseFlags(argv, serve).values;
@@ -59,11 +65,16 @@ export const serve: Command = {
       process.stdout.write(settingsText(resolved));
       return EXIT.success;
     }
-    return startServer(resolved, flags.examples === true);
+    return startServer(resolved, { allClients: flags.examples === true, opens: flags.open === true });
   },
 };
 
-async function startServer(resolved: ResolvedSettings, allClients: boolean): Promise<number> {
+interface StartOptions {
+  readonly allClients: boolean;
+  readonly opens: boolean;
+}
+
+async function startServer(resolved: ResolvedSettings, { allClients, opens }: StartOptions): Promise<number> {
   const { settings } = resolved;
   let progress: Progress | undefined = new Progress();
   // A person is told until there is a log.
@@ -73,6 +84,7 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
   const endpoints = endpointsOf(settings);
   const { keys, own, files: keyFiles } = loadKeys(settings, process.env, report);
   const isTerminal = process.stdout.isTTY === true;
+  const playground = playgroundLinks(settings, opens, isTerminal);
   // Nobody could learn such a pair where the greeting must not tell it.
   if (own?.place.kind === "nowhere" && !isTerminal) throw notKept(own.place.reason);
   const tls = tlsOf(settings, report);
@@ -90,6 +102,7 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
     metricsOf(settings, models),
   ]);
   const app = createApp({
+    playground: playground?.parts,
     generators: models.sources,
     settings,
     keys,
@@ -105,20 +118,27 @@ async function startServer(resolved: ResolvedSettings, allClients: boolean): Pro
   };
   setInterval(() => checkAll(files), CHECK_MS).unref();
   return serveForLife({ door: "runtime", app, models, metrics, files, settings, onReload }, (baseUrl) => {
-    const target: ExampleTarget = {
-      baseUrl,
-      auth: settings.auth,
-      endpoint: endpoints[0]?.name ?? "",
-      region: settings.region === "any" ? "us-east-1" : settings.region,
-      hasSessionToken: own?.credential.sessionToken !== undefined,
-    };
     const served = [...models.byEndpoint()].flatMap(([name, each]) =>
       each ? [{ name, model: each.model }] : [],
     );
     progress?.clear();
     progress = undefined; // A restart is told in the log.
-    process.stdout.write(greeting({ served, target, settings, own, allClients, isTerminal }));
+    const target = targetOf(baseUrl, settings, own);
+    const facts = { served, target, settings, own, allClients, isTerminal };
+    process.stdout.write(greeting({ ...facts, playground: playground?.at(baseUrl) }));
+    if (opens) void playground?.open(report);
   });
+}
+
+/** The first endpoint, as the commands of the greeting reach it. */
+function targetOf(baseUrl: string, settings: Settings, own: LoadedCredential | undefined): ExampleTarget {
+  return {
+    baseUrl,
+    auth: settings.auth,
+    endpoint: endpointsOf(settings)[0]?.name ?? "",
+    region: settings.region === "any" ? "us-east-1" : settings.region,
+    hasSessionToken: own?.credential.sessionToken !== undefined,
+  };
 }
 
 /** How often files are looked at that nobody asks for meanwhile: their trouble is told before a caller meets it. */

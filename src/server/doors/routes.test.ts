@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { FastifyInstance } from "fastify";
 import { FakeGenerator } from "../../../test/support/fake-generator.ts";
 import { aFront } from "../../../test/support/front.ts";
+import { aPlayground, cookieOf, PLACE } from "../../../test/support/playground.ts";
 import { DEFAULT_SETTINGS } from "../../settings.ts";
 import type { OnFinished } from "../http/http-app.ts";
 import { Metrics } from "../http/metrics.ts";
@@ -21,6 +22,8 @@ function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
   switch (door) {
     case "runtime":
       return aFront({ auth: "none" }, { onFinished }).app;
+    case "playground":
+      return playgroundApp(onFinished);
     case "container":
       return createContainerApp({ generator, settings, onFinished });
     case "admin":
@@ -39,7 +42,22 @@ function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
   }
 }
 
+/** The playground with a session open, whose cookie every request gets. */
+function playgroundApp(onFinished: OnFinished): FastifyInstance {
+  const front = aPlayground({ auth: "none" }, { onFinished });
+  const cookie = cookieOf(front);
+  front.app.addHook("onRequest", async ({ headers }) => {
+    if (headers[WITH_SESSION] !== undefined) headers.cookie = await cookie;
+  });
+  return front.app;
+}
+
+const WITH_SESSION = "x-with-session";
+const HEADERS = { ...PLACE, [WITH_SESSION]: "1" };
+
 const urlOf = (path: string): string => path.replace("{EndpointName}", "gpt-2").replace("{+Model}", "gpt-2");
+/** The doors whose routes answer at one address. */
+const beside = (door: Door): readonly Door[] => (door === "playground" ? ["runtime", door] : [door]);
 /** A body that every route that takes one answers. */
 const PAYLOAD = '{"input":""}';
 const PAYLOADS: Readonly<Record<string, string>> = {
@@ -65,11 +83,13 @@ test("every route answers to its methods, and to others with 405 and the list of
   for (const door of DOORS) {
     const app = appOf(door);
     for (const [operation, { method, path }] of placesOf(door)) {
-      const own = placesOf(door).flatMap(([, route]) => (route.path === path ? [route.method] : []));
+      const places = beside(door).flatMap((each) => placesOf(each));
+      const own = places.flatMap(([, route]) => (route.path === path ? [route.method] : []));
       const allowed = own.flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]));
       for (const asked of METHODS) {
         const payload = asked === "POST" ? { payload: payloadOf(operation) } : {};
-        const { statusCode, headers } = await app.inject({ method: asked, url: urlOf(path), ...payload });
+        const request = { method: asked, url: urlOf(path), headers: HEADERS, ...payload };
+        const { statusCode, headers } = await app.inject(request);
         const isAllowed = (allowed as readonly string[]).includes(asked);
         assert.equal(statusCode === 405, !isAllowed, `${operation}: ${asked} ${path}`);
         assert.equal(headers.allow, isAllowed ? undefined : allowed.join(", "));
@@ -77,6 +97,7 @@ test("every route answers to its methods, and to others with 405 and the list of
       const { statusCode } = await app.inject({
         method,
         url: urlOf(path),
+        headers: HEADERS,
         ...(method === "POST" && { payload: payloadOf(operation) }),
       });
       assert.equal(statusCode, REFUSED.includes(operation) ? 404 : 200, operation);

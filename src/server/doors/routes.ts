@@ -13,7 +13,7 @@ export interface Route {
   /** The same below an endpoint. */
   readonly alsoAt?: string | undefined;
   /** Of its bodies and errors: its clients read no other form. Default: SageMaker's. */
-  readonly dialect?: "openai" | "tgi";
+  readonly dialect?: "openai" | "tgi" | "playground";
   /** What it does, for people. */
   readonly summary: string;
   /** Anybody may ask, whatever the server asks of its callers otherwise. */
@@ -123,6 +123,71 @@ const TGI = {
   },
 } as const satisfies Readonly<Record<string, Route>>;
 
+/** What the playground's page uses. It is no contract: page and server come from the same release. */
+const PLAYGROUND = {
+  PlaygroundPage: {
+    method: "GET",
+    path: "/",
+    summary: "Shows the playground to a browser that was opened by a link.",
+    dialect: "playground",
+    isForEverybody: true,
+  },
+  PlaygroundFacts: {
+    method: "GET",
+    path: "/playground/facts",
+    summary: "Tells the endpoints and the parameters.",
+    dialect: "playground",
+  },
+  PlaygroundGenerate: {
+    method: "POST",
+    path: "/playground/generate",
+    summary: "Completes a text and tells how each token was chosen.",
+    dialect: "playground",
+  },
+  PlaygroundNext: {
+    method: "POST",
+    path: "/playground/next",
+    summary: "Tells the logits of the token behind a text.",
+    dialect: "playground",
+  },
+  PlaygroundScore: {
+    method: "POST",
+    path: "/playground/score",
+    summary: "Tells how likely a text is, token by token.",
+    dialect: "playground",
+  },
+  PlaygroundTokenize: {
+    method: "POST",
+    path: "/playground/tokenize",
+    summary: "Turns a text into tokens.",
+    dialect: "playground",
+  },
+  PlaygroundClients: {
+    method: "POST",
+    path: "/playground/clients",
+    summary: "Writes a request as the commands and programs of its clients.",
+    dialect: "playground",
+  },
+  PlaygroundScript: {
+    method: "GET",
+    path: "/playground/app.js",
+    summary: "Sends the page's script.",
+    dialect: "playground",
+  },
+  PlaygroundStyle: {
+    method: "GET",
+    path: "/playground/app.css",
+    summary: "Sends the page's style.",
+    dialect: "playground",
+  },
+  PlaygroundIcon: {
+    method: "GET",
+    path: "/playground/icon.svg",
+    summary: "Sends the page's icon.",
+    dialect: "playground",
+  },
+} as const satisfies Readonly<Record<string, Route>>;
+
 /** The routes of each door, by the name of the operation, which the log and the metrics tell too. */
 export const ROUTES = {
   /** What callers of the SageMaker Runtime use. */
@@ -173,6 +238,7 @@ export const ROUTES = {
     CreateCompletion: { ...OPENAI.CreateCompletion, alsoAt: undefined },
     ListModels: { ...OPENAI.ListModels, alsoAt: undefined },
   },
+  playground: PLAYGROUND,
   /** What the operator looks at. */
   admin: {
     healthz: { method: "GET", path: "/healthz", summary: "Tells whether an engine is beyond help." },
@@ -188,9 +254,9 @@ export const ROUTES = {
   },
 } as const satisfies Record<string, Readonly<Record<string, Route>>>;
 
-/** The dialect of the runtime front's route that a request met. */
+/** The dialect of the route that a request to the runtime front or the playground met. */
 export function dialectOf({ record }: FastifyRequest): Route["dialect"] {
-  const routes: Readonly<Record<string, Route>> = ROUTES.runtime;
+  const routes: Readonly<Record<string, Route>> = { ...ROUTES.runtime, ...ROUTES.playground };
   return routes[record.operation ?? ""]?.dialect;
 }
 
@@ -264,10 +330,10 @@ export interface AllowedMethods {
   readonly allow: string;
 }
 
-/** What a door's paths answer to, for 405. */
-export function allowedMethods(door: Door): readonly AllowedMethods[] {
+/** What the paths of doors that share an address answer to, for 405. */
+export function allowedMethods(...doors: readonly Door[]): readonly AllowedMethods[] {
   const methods = new Map<string, string[]>();
-  for (const [, route] of routesOf(door)) {
+  for (const [, route] of doors.flatMap((door) => routesOf(door))) {
     // Whoever answers GET answers HEAD too.
     const own = route.method === "GET" ? ["GET", "HEAD"] : [route.method];
     for (const path of pathsOf(route)) methods.set(path, [...(methods.get(path) ?? []), ...own]);

@@ -19,6 +19,7 @@ import {
 } from "../access/authentication.ts";
 import { ClockWatch } from "../access/clock-watch.ts";
 import { KeyLimits } from "../access/key-limits.ts";
+import type { PlaygroundSessions } from "../access/playground-sessions.ts";
 import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
@@ -38,6 +39,7 @@ import { exceptionFrame, payloadPart } from "./event-stream.ts";
 import { HuggingFaceRoutes, huggingFaceEvents, toTgiError } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
 import { fingerprintHeader, OpenAiRoutes, toOpenAiError } from "./openai.ts";
+import { type PlaygroundOptions, PlaygroundRoutes, toPlaygroundError } from "./playground.ts";
 import { addRoutes, allowedMethods, type CallerChecks, dialectOf, type RoutedRequest } from "./routes.ts";
 import { type Servable, ServedModel } from "./served-model.ts";
 
@@ -56,20 +58,27 @@ export interface AppOptions {
   /** Milliseconds of a clock that never goes back, for rates. */
   readonly elapsed?: () => number;
   readonly onFinished?: OnFinished;
+  /** Default: there is none. */
+  readonly playground?: Playground | undefined;
 }
+
+/** The page, and whom it is shown to. */
+export type Playground = Pick<PlaygroundOptions, "sessions" | "release" | "files">;
 
 /** Builds the application; the caller listens, and closes app and generators. */
 export function createApp(options: AppOptions): FastifyInstance {
-  const { settings, logger, tls, onFinished } = options;
+  const { settings, logger, tls, onFinished, playground } = options;
   const app = createHttpApp({
     settings,
     logger,
     tls,
     onFinished,
-    methods: allowedMethods("runtime"),
+    methods: playground ? allowedMethods("runtime", "playground") : allowedMethods("runtime"),
     toError: (error, request) => {
       // OpenAI's clients are answered in their form whatever stands on their paths.
       switch (isOpenAiPath(request.url) ? "openai" : dialectOf(request)) {
+        case "playground":
+          return toPlaygroundError(error, request);
         case "openai":
           return toOpenAiError(error, request, front.modelOf(request));
         case "tgi":
@@ -90,7 +99,18 @@ export function createApp(options: AppOptions): FastifyInstance {
     ...new OpenAiRoutes({ endpoints: front, unreadBytesMax: settings.unreadBytesMax }).handlers(),
   };
   addRoutes(app, "runtime", handlers, front);
+  if (playground) addPlayground(app, front, playground, settings);
   return app;
+}
+
+function addPlayground(
+  app: FastifyInstance,
+  front: RuntimeFront,
+  playground: Playground,
+  settings: Settings,
+): void {
+  const routes = new PlaygroundRoutes({ ...playground, endpoints: front, settings });
+  addRoutes(app, "playground", routes.handlers(), front.checksOf(playground.sessions));
 }
 
 async function refuseAsync(): Promise<never> {
@@ -168,6 +188,18 @@ class RuntimeFront implements CallerChecks, Endpoints {
     const caller = (this.#identify.get(request) as Identify)(bodyOf(request));
     request.record.keyId = caller.keyId;
     this.#callers.set(request, caller);
+  }
+
+  /** The checks of requests that come from a session of the playground: all that counts is in their head. */
+  checksOf(sessions: PlaygroundSessions): CallerChecks {
+    return {
+      checkHead: (request) => {
+        const caller = sessions.check(request);
+        request.record.keyId = caller.keyId;
+        this.#callers.set(request, caller);
+      },
+      identify() {},
+    };
   }
 
   /** Tells no names: anybody may ask. */

@@ -77,6 +77,12 @@ export class ServedModel {
     return this.#source.present?.model;
   }
 
+  /** Requests that wait and that run. The model must be loaded. */
+  get load(): { readonly waiting: number; readonly running: number } {
+    const { requestsWaiting: waiting, requestsRunning: running } = this.#required.stats();
+    return { waiting, running };
+  }
+
   get fingerprint(): string | undefined {
     return this.#source.present?.fingerprint;
   }
@@ -139,12 +145,13 @@ export class ServedModel {
     const startMs = performance.now();
     const failed = new AbortController();
     const answers = requests.map((params, i) => {
-      const { signal = exchange.gone, onPiece, onPrompt } = optionsOf(i);
+      const { signal = exchange.gone, onPiece, onPrompt, onSteps } = optionsOf(i);
       return generator.generate(params, {
         signal: requests.length > 1 ? AbortSignal.any([signal, failed.signal]) : signal,
         client: record.keyId ?? "",
         ...(onPiece && { onPiece }),
         ...(onPrompt && { onPrompt }),
+        ...(onSteps && { onSteps }),
       });
     });
     try {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { examples } from "./examples.ts";
+import { examples } from "./client-examples.ts";
 
 const TARGET = {
   baseUrl: "http://127.0.0.1:4321",

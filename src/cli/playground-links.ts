@@ -1,0 +1,63 @@
+// The links that open the playground: told when the server is ready, opened in a browser where that is asked for, and told anew
+// when one was used.
+import { GptError, messageOf } from "../errors.ts";
+import { packageVersion } from "../generator/model-directory.ts";
+import { isLoopback } from "../server/access/load-keys.ts";
+import { PlaygroundSessions } from "../server/access/playground-sessions.ts";
+import { readPageFiles } from "../server/doors/page-files.ts";
+import type { Playground } from "../server/doors/runtime.ts";
+import type { Settings } from "../settings.ts";
+import { nextLink } from "./greeting.ts";
+
+export class PlaygroundLinks {
+  /** What the server needs. */
+  readonly parts: Playground;
+  #baseUrl = "";
+
+  constructor(settings: Settings, isTerminal: boolean) {
+    const tellNext = (): void => {
+      if (isTerminal) process.stdout.write(nextLink(this.#link));
+    };
+    const sessions = new PlaygroundSessions(settings, () => performance.now(), tellNext);
+    this.parts = { sessions, release: packageVersion(), files: readPageFiles() };
+  }
+
+  get #link(): string {
+    return `${this.#baseUrl}/?token=${this.parts.sessions.token}`;
+  }
+
+  /** The first link, once the address is known. */
+  at(baseUrl: string): string {
+    this.#baseUrl = baseUrl;
+    return this.#link;
+  }
+
+  /** A machine without a browser is told so; the server goes on. */
+  async open(onProblem: (message: string) => void): Promise<void> {
+    try {
+      const { default: open } = await import("open");
+      const browser = await open(this.#link);
+      browser.on("error", () => onProblem("--open: no browser was found; open the link by hand"));
+    } catch (error) {
+      onProblem(`--open: the browser could not be opened: ${messageOf(error)}`);
+    }
+  }
+}
+
+/**
+ * Undefined where there is no playground: it shows what prompts and answers say, so it is for this machine unless it is asked for.
+ * @throws GptError `invalid_config` when it shall be opened and there is none
+ */
+export function playgroundLinks(
+  settings: Settings,
+  opens: boolean,
+  isTerminal: boolean,
+): PlaygroundLinks | undefined {
+  const { playground, host } = settings;
+  if (playground === "on" || (playground === "auto" && isLoopback(host))) {
+    return new PlaygroundLinks(settings, isTerminal);
+  }
+  if (!opens) return undefined;
+  const why = playground === "off" ? "--playground is off" : `--host is ${host}, and --playground is not on`;
+  throw new GptError("invalid_config", `--open needs the playground, and there is none: ${why}`);
+}

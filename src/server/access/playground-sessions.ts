@@ -1,0 +1,119 @@
+// Who may use the playground: a browser that was opened by a one-time link, as long as its session lasts. No key is ever in the
+// browser. Against other web pages in the same browser stand the cookie (HttpOnly, SameSite=Strict), and the checks of Host and
+// Origin; a name that another machine resolves to this address is no name of this server (DNS rebinding).
+import { createHash, randomBytes } from "node:crypto";
+import type { FastifyRequest } from "fastify";
+import type { Settings } from "../../settings.ts";
+import { AwsError } from "../http/http-errors.ts";
+import type { Caller } from "./authentication.ts";
+
+export type PlaygroundSettings = Pick<
+  Settings,
+  "host" | "hostAlias" | "playgroundSessionsMax" | "playgroundSessionHours"
+>;
+
+const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
+
+export class PlaygroundSessions {
+  readonly #settings: PlaygroundSettings;
+  readonly #now: () => number;
+  /** Called with the next token when one was used, so that a further browser can be let in. */
+  readonly #onUsed: (token: string) => void;
+  #token = secret();
+  /** SHA-256 of a session's secret → when it ends, oldest first. What is looked up by its hash leaks nothing by its time. */
+  readonly #sessions = new Map<string, number>();
+
+  /** `now`: milliseconds of a clock that never goes back. */
+  constructor(settings: PlaygroundSettings, now: () => number, onUsed: (token: string) => void) {
+    this.#settings = settings;
+    this.#now = now;
+    this.#onUsed = onUsed;
+  }
+
+  /** What the next link must hold. */
+  get token(): string {
+    return this.#token;
+  }
+
+  /** The cookie of a new session, in exchange for the token of a link; undefined for any other text. */
+  open(token: string, request: FastifyRequest): string | undefined {
+    if (digest(token) !== digest(this.#token)) return undefined;
+    this.#token = secret();
+    const { playgroundSessionHours: hours, playgroundSessionsMax } = this.#settings;
+    const session = secret();
+    this.#sessions.set(digest(session), this.#now() + hours * HOUR_MS);
+    for (const oldest of this.#sessions.keys()) {
+      if (this.#sessions.size <= playgroundSessionsMax) break;
+      this.#sessions.delete(oldest);
+    }
+    this.#onUsed(this.#token);
+    const secure = "encrypted" in request.raw.socket ? "; Secure" : "";
+    return `${cookieName(request)}=${session}; Path=/; Max-Age=${hours * 3600}; HttpOnly; SameSite=Strict${secure}`;
+  }
+
+  /** Whether a request belongs to a session. */
+  knows(request: FastifyRequest): boolean {
+    const now = this.#now();
+    for (const [key, endMs] of this.#sessions) if (endMs <= now) this.#sessions.delete(key);
+    const session = cookieOf(request);
+    return session !== undefined && this.#sessions.has(digest(session));
+  }
+
+  /** @throws AwsError for a Host or an Origin that is not this server's */
+  checkPlace({ headers }: FastifyRequest): void {
+    const host = (headers.host ?? "").toLowerCase();
+    const { host: own, hostAlias } = this.#settings;
+    const name = host.replace(/:\d*$/, "");
+    const isOwn = [...LOOPBACK_NAMES, own.toLowerCase(), `[${own.toLowerCase()}]`].includes(name);
+    if (!isOwn && !hostAlias.some((alias) => alias.toLowerCase() === host)) {
+      throw forbidden(
+        `The playground is not at ${JSON.stringify(host)}; names of a proxy belong into --host-alias`,
+      );
+    }
+    const { origin } = headers;
+    if (origin !== undefined && !["http", "https"].some((scheme) => origin === `${scheme}://${host}`)) {
+      throw forbidden(
+        `The playground answers its own page only, not one of ${JSON.stringify(origin.slice(0, 100))}`,
+      );
+    }
+  }
+
+  /** @throws AwsError unless the request comes from the page of an open session */
+  check(request: FastifyRequest): Caller {
+    this.checkPlace(request);
+    if (this.knows(request)) return { keyId: "playground", endpoints: "*" };
+    throw new AwsError(
+      { type: "PlaygroundSessionEnded", status: 401 },
+      "This session has ended or never was; open the link that the server prints",
+    );
+  }
+}
+
+const HOUR_MS = 3_600_000;
+
+/** 32 random bytes, which nobody guesses. */
+function secret(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** Browsers share cookies between the ports of a host: each server has its own. */
+function cookieName({ raw }: FastifyRequest): string {
+  return `gpt2-playground-${raw.socket.localPort ?? 0}`;
+}
+
+function cookieOf(request: FastifyRequest): string | undefined {
+  const name = cookieName(request);
+  for (const part of (request.headers.cookie ?? "").split(";")) {
+    const [key, value] = part.trim().split("=", 2);
+    if (key === name) return value;
+  }
+  return undefined;
+}
+
+function forbidden(message: string): AwsError {
+  return new AwsError({ type: "PlaygroundForbidden", status: 403 }, message);
+}
