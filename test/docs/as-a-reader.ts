@@ -18,9 +18,13 @@ const child = spawn(process.execPath, [main, ...argv], {
   stdio: ["inherit", isServer ? "pipe" : "inherit", "inherit"],
 });
 let told = "";
+let isStopped = false;
 child.stdout?.setEncoding("utf8").on("data", (text) => {
   told += text;
-  if (READY.test(told)) child.kill("SIGTERM");
+  // A second signal would end the server at once, with another exit code.
+  if (isStopped || !READY.test(told)) return;
+  isStopped = true;
+  child.kill("SIGTERM");
 });
 const [code] = await once(child, "exit");
 process.exit(code ?? 1);
