@@ -26,6 +26,8 @@ const TESTS = {
   envoy: { command: node("proxies.js", "envoy") },
   sagemaker: { command: python("sagemaker") },
   image: { command: () => ["bash", [join(DEPLOY, "test/image.sh")]] },
+  compose: { command: () => ["bash", [join(DEPLOY, "test/compose.sh")]] },
+  "systemd-run": { command: () => ["bash", [join(DEPLOY, "test/systemd-run.sh")]] },
 };
 
 const argv = process.argv.slice(2);

@@ -1,5 +1,6 @@
 // The command as a page of the documentation names it, for a test that follows the page: a server is stopped as soon as it is
-// ready, and takes any free port, for a reader would do so with Ctrl-C. Everything else is run as it is.
+// ready, as a reader would with Ctrl-C. It takes any free port, and `doctor` looks at none: the usual one may be in use here.
+// Everything else is run as it is.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -13,7 +14,7 @@ const main = join(packageRoot(), "dist/src/cli/main.js");
 const isServer =
   ["serve", "container"].includes(argv[0] ?? "") &&
   !argv.some((word) => ["--help", "--print-config"].includes(word));
-if (isServer) argv.push("--port", "0", "--host", "127.0.0.1");
+if (isServer || argv[0] === "doctor") argv.push("--port", "0", "--host", "127.0.0.1");
 const child = spawn(process.execPath, [main, ...argv], {
   stdio: ["inherit", isServer ? "pipe" : "inherit", "inherit"],
 });

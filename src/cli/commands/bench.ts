@@ -1,11 +1,14 @@
 // `gpt2-api bench`: how fast this machine runs a model, beside how fast it could.
 import { cpus } from "node:os";
 import { threadsFor } from "../../machine/cpus.ts";
+import { PROCESS_BYTES } from "../../machine/memory-budget.ts";
 import type { Gpt2 } from "../../model/gpt2.ts";
 import { pageBytes } from "../../model/gpt2.ts";
 import type { Gpt2Config } from "../../model/gpt2-config.ts";
+import { type CapacityOptions, capacityFor, footprintOf } from "../../model/loading/footprint.ts";
 import { buildModel, loadModel } from "../../model/loading/load-model.ts";
 import type { Precision } from "../../model/weights.ts";
+import { type Plan, passTimes, planFleet } from "../../offline/fleet/plan.ts";
 import {
   type Machine,
   type Measurement,
@@ -16,10 +19,12 @@ import {
   type Shape,
 } from "../../offline/measure.ts";
 import { randomTensors, SHAPE_NAMES, shapeConfig } from "../../offline/random-model.ts";
+import type { Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { findModelOf } from "../hub-models.ts";
+import { PLAN_OPTIONS, planText, type Wish, wishOf } from "../plan-report.ts";
 import { warn } from "../report.ts";
 import { Progress } from "../terminal.ts";
 
@@ -32,27 +37,33 @@ export const bench: Command = {
   examples: [
     ["The small model that comes with the software", "gpt2-api bench"],
     ["GPT-2's shape, without a checkpoint", "gpt2-api bench --shape gpt2 --threads 2"],
+    [
+      "How many such servers eight requests a second need",
+      "gpt2-api bench --shape gpt2 --plan --rate 8 --p95 2",
+    ],
   ],
   options: {
-    ...settingOptions(["model", "offline", "precision", "kernels", "threads"]),
+    ...settingOptions(["model", "offline", "precision", "kernels", "threads", "kvCacheMb"]),
     ...CONFIG_OPTION,
     shape: {
       type: "string",
       value: SHAPE_NAMES.join("|"),
       help: "Random weights of this shape in place of a model.",
     },
+    ...PLAN_OPTIONS,
     json: { type: "boolean", help: "Prints JSON in place of a table." },
   },
   async run(argv) {
     const { values } = parseFlags(argv, bench);
     const resolved = settingsOf(values, process.env);
     const { settings } = resolved;
-    const { model, precision, kernels } = settings;
+    const { model, precision, kernels, kvCacheMb } = settings;
+    const wish = wishOf(values);
     const threads = threadsFor(settings.threads, warn);
     const name = typeof values.shape === "string" ? values.shape : model;
     const directory =
       typeof values.shape === "string" ? undefined : (await findModelOf(resolved, process.env)).directory;
-    const loaded = load(name, directory, { precision, kernels, threads });
+    const loaded = load(name, directory, { precision, kernels, threads }, kvCacheMb);
     const progress = new Progress();
     const machine = await measureMachine({ precision, kernels, threads });
     const rows = measure(loaded, machine, precision, progress.show);
@@ -66,12 +77,29 @@ export const bench: Command = {
       cpu: cpus()[0]?.model ?? "unknown",
       node: process.version,
     };
+    const planned = values.plan ? planFor(wish, rows, settings) : undefined;
+    const memory = mebibytes(loaded.config, { precision, threads, kvCacheMb });
     process.stdout.write(
-      values.json ? `${JSON.stringify({ ...facts, ...machine, rows })}\n` : table(facts, machine, rows),
+      values.json
+        ? `${JSON.stringify({ ...facts, ...machine, rows, ...(planned && { memoryMib: memory, plan: planned }) })}\n`
+        : table(facts, machine, rows) + (planned ? `\n${planText(planned, wish, memory)}` : ""),
     );
     return 0;
   },
 };
+
+function planFor(
+  { traffic, p95Ms }: Wish,
+  rows: readonly Measurement[],
+  { passRowsMax, passTokensMax }: Settings,
+): Plan {
+  return planFleet(passTimes(rows, traffic), { traffic, p95Ms, passRowsMax, passTokensMax });
+}
+
+/** What a server of the model may take when all its memory is used. */
+function mebibytes(config: Gpt2Config, options: CapacityOptions): number {
+  return (footprintOf(config, capacityFor(config, options)).total + PROCESS_BYTES.busy) / 2 ** 20;
+}
 
 interface Loaded {
   readonly backend: Gpt2;
@@ -79,8 +107,10 @@ interface Loaded {
 }
 
 /** With pages for the most rows at the longest context. */
-function load(name: string, directory: string | undefined, setting: Setting): Loaded {
-  if (directory !== undefined) return loadModel(directory, { ...setting, kvCacheMb: 256, onProblem: warn });
+function load(name: string, directory: string | undefined, setting: Setting, askedKvCacheMb: number): Loaded {
+  if (directory !== undefined) {
+    return loadModel(directory, { ...setting, kvCacheMb: askedKvCacheMb, onProblem: warn });
+  }
   const config = shapeConfig(name);
   const pages = 64 * Math.ceil((Math.max(...CONTEXTS) + 1) / 16);
   const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config)) / 2 ** 20));
