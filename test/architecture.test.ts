@@ -56,6 +56,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "model/weights",
     "model/loading",
   ],
+  "playground/logic": [
+    "decoding/logits-processors",
+    "dialects/playground/events",
+    "kernels/reference/plain-logits-row",
+  ],
+  "playground/views": ["dialects/playground/events", "playground/logic"],
   index: ["errors", "library", "request", "tokenizer"],
   library: ["settings", "hub", "request", "generator", "tokenizer"],
   offline: [
@@ -138,7 +144,7 @@ const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; rea
   },
   {
     pattern: /Date\.now|new Date\(\)/,
-    places: /^(cli|server|sigv4)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
+    places: /^(cli|server|sigv4|playground\/views)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
     what: "the clock",
   },
   // The playground shows a program that writes to its own terminal.
@@ -156,7 +162,7 @@ function sourceFiles(folder: string, endings: RegExp): string[] {
     .sort();
 }
 
-const sources = sourceFiles("src", /\.ts$/).filter(
+const sources = sourceFiles("src", /\.tsx?$/).filter(
   (file) => !file.startsWith("kernels/wasm/") && !file.endsWith(".d.ts"),
 );
 /** Without the tests. */
@@ -176,9 +182,12 @@ function roomOf(path: string): string {
 function imports(file: string): string[] {
   const folder = file.includes("/") ? file.slice(0, file.lastIndexOf("/") + 1) : "";
   return [...text(file).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, path]) =>
-    new URL(path as string, `file:///${folder}`).pathname.slice(1).replace(/\.(ts|js)$/, ""),
+    new URL(path as string, `file:///${folder}`).pathname.slice(1).replace(/\.(tsx?|js)$/, ""),
   );
 }
+
+/** A path that a file imports, with its ending. */
+const fileOf = (path: string): string => (sources.includes(`${path}.ts`) ? `${path}.ts` : `${path}.tsx`);
 
 describe("architecture", () => {
   it("knows every room", () => {
@@ -211,7 +220,7 @@ describe("architecture", () => {
     const visit = (file: string, path: readonly string[]): void => {
       assert.ok(!path.includes(file), `a circle of imports: ${[...path, file].join(" → ")}`);
       if (done.has(file)) return;
-      for (const next of imports(file)) visit(`${next}.ts`, [...path, file]);
+      for (const next of imports(file)) visit(fileOf(next), [...path, file]);
       done.add(file);
     };
     for (const file of code) visit(file, []);
@@ -241,7 +250,7 @@ describe("architecture", () => {
 
   it("files and functions stay small", () => {
     const all = [
-      ...sourceFiles("src", /\.ts$/).map((file) => join("src", file)),
+      ...sourceFiles("src", /\.(tsx?|css)$/).map((file) => join("src", file)),
       ...sourceFiles("test", /\.ts$/).map((file) => join("test", file)),
       ...sourceFiles("tools", /\.js$/).map((file) => join("tools", file)),
     ];

@@ -1,0 +1,121 @@
+// The server under test, and the browsers that look at it. The server runs as people run it: `serve` on a terminal, which prints the
+// link that opens the page; `script` of Debian's bsdutils is that terminal. Browsers are Debian's.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import puppeteer from "puppeteer-core";
+
+const COMMAND = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+const START_MS_MAX = 60_000;
+const BROWSERS = {
+  chrome: { path: "/usr/bin/chromium", packageName: "chromium" },
+  firefox: { path: "/usr/bin/firefox-esr", packageName: "firefox-esr" },
+};
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A server that is ready. `link` gives a link that was not used; `stop` ends it, `restart` starts it anew on the same port. */
+export async function startServer(options = []) {
+  const home = mkdtempSync(join(tmpdir(), "playground-"));
+  const port = await freePort();
+  let terminal = await onTerminal(home, port, options);
+  return {
+    port,
+    origin: `http://127.0.0.1:${port}`,
+    link: () => terminal.link(),
+    stop: () => terminal.stop(),
+    async restart() {
+      await terminal.stop();
+      terminal = await onTerminal(home, port, options);
+    },
+    async end() {
+      await terminal.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function onTerminal(home, port, options) {
+  const command = [process.execPath, COMMAND, "serve", "--port", port, "--log-level", "silent", ...options];
+  const line = command.map((word) => `'${String(word).replaceAll("'", "'\\''")}'`).join(" ");
+  const child = spawn("script", ["-qfec", `exec ${line}`, "/dev/null"], {
+    env: { ...process.env, HOME: home, XDG_CACHE_HOME: join(home, ".cache"), SHELL: "/bin/sh" },
+    stdio: ["pipe", "pipe", "inherit"],
+    detached: true,
+  });
+  let printed = "";
+  const listeners = new Set();
+  child.stdout.on("data", (bytes) => {
+    printed += bytes;
+    for (const listener of listeners) listener();
+  });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const links = () => [...printed.matchAll(/http:\/\/\S+token=[\w-]+/g)].map(([link]) => link);
+  let taken = 0;
+  const link = () =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no link was printed:\n${printed}`)), START_MS_MAX);
+      const look = () => {
+        const found = links()[taken];
+        if (found === undefined) return;
+        taken++;
+        clearTimeout(timer);
+        listeners.delete(look);
+        resolve(found);
+      };
+      listeners.add(look);
+      look();
+    });
+  const stop = async () => {
+    // Ctrl-C on the terminal, as people stop it.
+    child.stdin.write("\u0003");
+    await ended;
+  };
+  await Promise.race([
+    new Promise((resolve) => {
+      const look = () => {
+        if (links().length === 0) return;
+        listeners.delete(look);
+        resolve();
+      };
+      listeners.add(look);
+    }),
+    ended.then((status) => Promise.reject(new Error(`the server ended with ${status}:\n${printed}`))),
+  ]);
+  return { link, stop };
+}
+
+/** Installs what is missing where that is allowed, and says so. False: there is no such browser here. */
+export function provide(name, extra = []) {
+  const { path, packageName } = BROWSERS[name];
+  if (existsSync(path)) return true;
+  if (process.getuid() !== 0) {
+    process.stdout.write(`${packageName} is missing: apt-get install ${packageName}\n`);
+    return false;
+  }
+  process.stdout.write(`${packageName} is missing; installing it with apt-get\n`);
+  const apt = (...words) =>
+    spawnSync("apt-get", words, { stdio: ["ignore", "ignore", "inherit"] }).status === 0;
+  const install = () => apt("install", "-y", "--no-install-recommends", packageName, ...extra);
+  return install() || (apt("update") && install());
+}
+
+export function launch(name, options = {}) {
+  const args = name === "chrome" ? ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] : [];
+  return puppeteer.launch({
+    browser: name,
+    executablePath: BROWSERS[name].path,
+    headless: true,
+    args,
+    ...options,
+  });
+}

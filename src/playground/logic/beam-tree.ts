@@ -1,0 +1,78 @@
+// The steps of a beam search as a tree to be drawn: a column for each step, a row for each candidate. Where the search kept, ended
+// and dropped what, and which nodes the answers came through. Places are in columns and rows, not in pixels.
+import type { Alternative, BeamStep, Token } from "../../dialects/playground/events.ts";
+
+export type NodeKind = "beam" | "ended" | "dropped";
+
+export interface TreeNode {
+  readonly key: string;
+  readonly kind: NodeKind;
+  readonly column: number;
+  readonly row: number;
+  /** Undefined: the prompt. */
+  readonly parent: TreeNode | undefined;
+  readonly token: Token;
+  readonly score: number;
+  /** Of an ended one: its score over its length, and whether it was among the best at that time. */
+  readonly normalised?: number;
+  readonly isKept?: boolean;
+  /** Tokens that could not follow it. */
+  readonly banned: readonly Alternative[];
+  /** The best text, or one that is still among the beams, came through it. */
+  isOnPath: boolean;
+}
+
+export interface BeamTree {
+  readonly nodes: readonly TreeNode[];
+  readonly numColumns: number;
+  readonly numRows: number;
+  /** What the prompt could not be followed by. */
+  readonly bannedFirst: readonly Alternative[];
+}
+
+export function beamTree(steps: readonly BeamStep[], showsDropped: boolean): BeamTree {
+  const nodes: TreeNode[] = [];
+  let beams: TreeNode[] = [];
+  let numRows = 0;
+  for (const [column, step] of steps.entries()) {
+    const candidates = [
+      ...step.beams.map((candidate) => ({ ...candidate, kind: "beam" as const })),
+      ...step.ended.map((candidate) => ({ ...candidate, kind: "ended" as const })),
+      ...(showsDropped ? step.dropped.map((candidate) => ({ ...candidate, kind: "dropped" as const })) : []),
+    ];
+    const next = steps[column + 1];
+    const placed = candidates.map(({ parent, ...candidate }, row): TreeNode => {
+      const banned =
+        candidate.kind === "beam" ? next?.banned.find(({ beam }) => beam === row)?.tokens : undefined;
+      return {
+        key: `${column}.${row}`,
+        column,
+        row,
+        parent: beams[parent],
+        banned: banned ?? [],
+        isOnPath: false,
+        ...candidate,
+      };
+    });
+    nodes.push(...placed);
+    numRows = Math.max(numRows, placed.length);
+    beams = placed.filter(({ kind }) => kind === "beam");
+  }
+  markPaths(nodes, beams);
+  return {
+    nodes,
+    numColumns: steps.length,
+    numRows,
+    bannedFirst: steps[0]?.banned.flatMap(({ tokens }) => tokens) ?? [],
+  };
+}
+
+/** From the best ended text, or from the living beams where none has ended, back to the prompt. */
+function markPaths(nodes: readonly TreeNode[], beams: readonly TreeNode[]): void {
+  const value = ({ normalised }: TreeNode): number => normalised ?? Number.NEGATIVE_INFINITY;
+  const ended = nodes.filter(({ kind, isKept }) => kind === "ended" && isKept);
+  const best = ended.toSorted((a, b) => value(b) - value(a)).slice(0, 1);
+  for (const leaf of best.length > 0 ? best : beams.slice(0, 1)) {
+    for (let node: TreeNode | undefined = leaf; node; node = node.parent) node.isOnPath = true;
+  }
+}

@@ -1,0 +1,53 @@
+// What temperature, top-k, top-p and min-p leave of the next token's distribution, computed in the page from the row of logits. It runs
+// the same operations that define a request's, so that it leaves over what a request would, to the token.
+import { minP, temperature, topK, topP } from "../../decoding/logits-processors.ts";
+import type { NextToken } from "../../dialects/playground/events.ts";
+import { PlainLogitsRow } from "../../kernels/reference/plain-logits-row.ts";
+
+export interface Filters {
+  readonly temperature: number;
+  /** 0 keeps all. */
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+}
+
+/** No effect at all. */
+export const NO_FILTERS: Filters = { temperature: 1, topK: 0, topP: 1, minP: 0 };
+
+export interface Filtered {
+  /** Token id → probability among what is left; a token that is out is not in it. */
+  readonly probabilities: ReadonlyMap<number, number>;
+  /** −Σ p log2 p, in bits. */
+  readonly entropyBits: number;
+  /** 2^entropy: it is as uncertain as a draw among so many equally likely tokens. */
+  readonly perplexity: number;
+}
+
+/** The logits of an answer, [vocab], with what penalties, bias and bans made of some. */
+export function logitsOf({ logits, changed }: Pick<NextToken, "logits" | "changed">): Float32Array {
+  const binary = atob(logits);
+  const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  const row = Float32Array.from({ length: bytes.length / 4 }, (_, id) => view.getFloat32(4 * id, true));
+  for (const [id, logit] of changed) row[id] = logit ?? Number.NEGATIVE_INFINITY;
+  return row;
+}
+
+export function filtered(logits: Float32Array, filters: Filters): Filtered {
+  const row = new PlainLogitsRow(logits.slice());
+  if (filters.temperature !== 1) temperature(filters.temperature)(row, []);
+  if (filters.topK > 0) topK(filters.topK)(row, []);
+  if (filters.topP < 1) topP(filters.topP)(row, []);
+  if (filters.minP > 0) minP(filters.minP)(row, []);
+  const { tokenIds, cumulative } = row.distribution();
+  const total = cumulative.at(-1) ?? 1;
+  const probabilities = new Map<number, number>();
+  let entropyBits = 0;
+  for (const [i, id] of tokenIds.entries()) {
+    const p = ((cumulative[i] as number) - (cumulative[i - 1] ?? 0)) / total;
+    probabilities.set(id, p);
+    if (p > 0) entropyBits -= p * Math.log2(p);
+  }
+  return { probabilities, entropyBits, perplexity: 2 ** entropyBits };
+}

@@ -1,0 +1,122 @@
+// One request and what has come of it so far: the events of its stream, put together. Pure: the stream itself is read elsewhere.
+import type {
+  BeamStep,
+  EndEvent,
+  GenerateBody,
+  PlaygroundEvent,
+  Refusal,
+  StartEvent,
+  TracedToken,
+  WaitingEvent,
+} from "../../dialects/playground/events.ts";
+
+export type RunStatus = "waiting" | "running" | "done" | "stopped" | "failed";
+
+export interface SequenceState {
+  /** New tokens so far. The array grows in place; the object around it is a new one after each event. */
+  readonly tokens: TracedToken[];
+  /** How many there are, so that whoever compares objects sees the growth. */
+  readonly numTokens: number;
+  readonly end?: EndEvent["sequences"][number];
+}
+
+export interface Run {
+  readonly id: number;
+  readonly body: GenerateBody;
+  /** Where it comes from, in words; absent for a prompt of its own. */
+  readonly origin?: string;
+  readonly status: RunStatus;
+  readonly waiting?: WaitingEvent;
+  readonly start?: StartEvent;
+  readonly sequences: readonly SequenceState[];
+  readonly beams: readonly BeamStep[];
+  readonly end?: EndEvent;
+  readonly error?: Refusal["error"];
+}
+
+export function newRun(id: number, body: GenerateBody, origin?: string): Run {
+  return { id, body, ...(origin && { origin }), status: "waiting", sequences: [], beams: [] };
+}
+
+/** A run with one more event of its stream. */
+export function withEvent(run: Run, event: PlaygroundEvent): Run {
+  switch (event.type) {
+    case "waiting":
+      return { ...run, waiting: event };
+    case "start":
+      return { ...run, status: "running", start: event };
+    case "tokens":
+      return { ...run, sequences: withTokens(run.sequences, event.sequence, event.tokens) };
+    case "beams":
+      return { ...run, beams: [...run.beams, ...event.steps] };
+    case "end":
+      return withEnd(run, event);
+    case "error":
+      return { ...run, status: "failed", error: event.error };
+    default:
+      // A newer server may tell more.
+      return run;
+  }
+}
+
+function withTokens(
+  sequences: readonly SequenceState[],
+  index: number,
+  tokens: readonly TracedToken[],
+): readonly SequenceState[] {
+  const all = Array.from(
+    { length: Math.max(sequences.length, index + 1) },
+    (_, i) => sequences[i] ?? { tokens: [], numTokens: 0 },
+  );
+  const grown = (all[index] as SequenceState).tokens;
+  grown.push(...tokens);
+  all[index] = { ...(all[index] as SequenceState), numTokens: grown.length };
+  return all;
+}
+
+function withEnd(run: Run, end: EndEvent): Run {
+  let { sequences } = run;
+  for (const [index, { rest }] of end.sequences.entries()) sequences = withTokens(sequences, index, rest);
+  sequences = sequences.map((sequence, index) => {
+    const own = end.sequences[index];
+    return own ? { ...sequence, end: own } : sequence;
+  });
+  return { ...run, status: "done", sequences, end };
+}
+
+/** Token ids of a sequence, from the prompt's first up to and with the new token `last`; −1: the prompt alone. */
+export function idsUpTo(run: Run, sequence: number, last: number): number[] {
+  const prompt = run.start?.prompt.map(({ id }) => id) ?? [];
+  const tokens = run.sequences[sequence]?.tokens ?? [];
+  return [...prompt, ...tokens.slice(0, last + 1).map(({ id }) => id)];
+}
+
+/** The text of a sequence as far as it is known, prompt included. */
+export function textOf(run: Run, sequence: number): string {
+  const state = run.sequences[sequence];
+  return state?.end?.text ?? (run.start?.text ?? "") + (state?.tokens ?? []).map(({ text }) => text).join("");
+}
+
+/**
+ * The body of a request that goes on from these tokens as another did from its prompt. Where the old length leaves no room, the
+ * new one gets as many tokens as the old had.
+ */
+export function continuation(
+  body: GenerateBody,
+  tokenIds: readonly number[],
+  numPromptTokens: number,
+  contextLength: number,
+): GenerateBody {
+  const { input: _, prompt_token_ids: __, ...rest } = body;
+  const next: Record<string, unknown> = { ...rest, prompt_token_ids: tokenIds, num_return_sequences: 1 };
+  // Beam search and best_of keep their numbers; only one text is looked at.
+  const most = contextLength - tokenIds.length;
+  const asked =
+    typeof rest.max_new_tokens === "number"
+      ? rest.max_new_tokens
+      : (typeof rest.max_length === "number" ? rest.max_length : 100) - numPromptTokens;
+  const left = numPromptTokens + asked - tokenIds.length;
+  delete next.max_length;
+  next.max_new_tokens = Math.max(0, Math.min(most, left > 0 ? left : Math.max(1, asked)));
+  return next;
+}

@@ -1,0 +1,14 @@
+// The page begins here.
+import { render } from "preact";
+import { Actions } from "./actions.ts";
+import { App } from "./app.tsx";
+import { Store } from "./state.ts";
+
+const store = new Store();
+const actions = new Actions(store);
+const root = document.getElementById("page") as HTMLElement;
+root.replaceChildren();
+render(<App store={store} actions={actions} />, root);
+// The link opens once: a page that is loaded anew has its cookie.
+history.replaceState(null, "", `${location.pathname}${location.hash}`);
+void actions.start();

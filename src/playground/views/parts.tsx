@@ -1,0 +1,129 @@
+// Small parts that several views use.
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Token } from "../../dialects/playground/events.ts";
+import { inOneLine, visibleRuns } from "../logic/visible-text.ts";
+
+/** A text of anybody's, never anything but text: what is unseen is shown by symbols, and its direction stays inside. */
+export function SafeText({ text }: { readonly text: string }) {
+  const runs = visibleRuns(text);
+  if (runs.length === 1 && runs[0]?.kind === "text") return <>{text}</>;
+  return (
+    <>
+      {runs.map((run, index) => {
+        if (run.kind === "text") return run.text;
+        if (run.kind === "newline") return <NewLine key={index} />;
+        return (
+          <span key={index} class="symbol">
+            {run.text}
+          </span>
+        );
+      })}
+    </>
+  );
+}
+
+function NewLine() {
+  return (
+    <>
+      <span class="symbol newline">↵</span>
+      {"\n"}
+    </>
+  );
+}
+
+/** A token's name in one line, with its spaces and controls seen. */
+export function TokenName({ token }: { readonly token: Token }) {
+  return (
+    <bdi class={token.special ? "token-name special" : "token-name"} title={`id ${token.id}`}>
+      {inOneLine(token.name)}
+    </bdi>
+  );
+}
+
+/** Copies a text and says so for a moment. */
+export function CopyButton({ text, label = "Copy" }: { readonly text: string; readonly label?: string }) {
+  const [isDone, setDone] = useState(false);
+  useEffect(() => {
+    if (!isDone) return;
+    const timer = setTimeout(() => setDone(false), 1500);
+    return () => clearTimeout(timer);
+  }, [isDone]);
+  return (
+    <button type="button" class="quiet" onClick={() => void copy(text).then(setDone)}>
+      {isDone ? "Copied" : label}
+    </button>
+  );
+}
+
+async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A text area that is as tall as its text, up to the limit that the style sheet sets. */
+export function GrowingTextarea(props: {
+  readonly id: string;
+  readonly label: string;
+  readonly value: string;
+  readonly onValue: (value: string) => void;
+  readonly onSubmit?: () => void;
+  readonly describedBy?: string;
+}) {
+  const ref = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    const area = ref.current as HTMLTextAreaElement;
+    area.style.height = "auto";
+    area.style.height = `${area.scrollHeight + 2}px`;
+  }, [props.value]);
+  return (
+    <>
+      <label class="unseen" for={props.id}>
+        {props.label}
+      </label>
+      <textarea
+        ref={ref}
+        id={props.id}
+        class="writing"
+        dir="auto"
+        rows={2}
+        spellcheck={false}
+        value={props.value}
+        aria-describedby={props.describedBy}
+        onInput={(event) => props.onValue(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) props.onSubmit?.();
+        }}
+      />
+    </>
+  );
+}
+
+/** Calls `load` some time after its inputs last changed, and gives up an earlier call that has not answered. */
+export function useLater(
+  load: (signal: AbortSignal) => Promise<void>,
+  inputs: readonly unknown[],
+  delayMs = 200,
+): void {
+  useEffect(() => {
+    const aborter = new AbortController();
+    const timer = setTimeout(() => void load(aborter.signal), delayMs);
+    return () => {
+      clearTimeout(timer);
+      aborter.abort();
+    };
+  }, inputs);
+}
+
+/** Offers a file to be kept. */
+export function download(name: string, type: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

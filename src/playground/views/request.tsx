@@ -1,0 +1,113 @@
+// The way out of the page: the request as commands and programs, as a link, as a file; and the whole answer.
+import { useState } from "preact/hooks";
+import type { Clients } from "../../dialects/playground/events.ts";
+import { runAsJson, runAsMarkdown } from "../logic/export.ts";
+import type { Run } from "../logic/run.ts";
+import { toFragment } from "../logic/share.ts";
+import { CopyButton, download, useLater } from "./parts.tsx";
+import { server } from "./server.ts";
+import type { ViewProps } from "./view-props.ts";
+
+interface RequestPanelProps extends ViewProps {
+  readonly run: Run | undefined;
+}
+
+export function RequestPanel({ state, actions, run }: RequestPanelProps) {
+  const [isOpen, setOpen] = useState(false);
+  const body = actions.body();
+  const fragment = body && toFragment(run?.start ? { ...body, seed: run.start.seed } : body);
+  const link = fragment && `${location.origin}${location.pathname}${fragment}`;
+  return (
+    <section class="way-out" aria-label="Request and answer">
+      <div class="buttons">
+        {link && <CopyButton label="Copy link" text={link} />}
+        {run?.start && (
+          <>
+            <button
+              type="button"
+              class="quiet"
+              onClick={() => download("gpt2.json", "application/json", runAsJson(run))}
+            >
+              Save as JSON
+            </button>
+            <button
+              type="button"
+              class="quiet"
+              onClick={() => download("gpt2.md", "text/markdown", runAsMarkdown(run))}
+            >
+              Save as Markdown
+            </button>
+          </>
+        )}
+      </div>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>This request as a command or a program</summary>
+        {isOpen &&
+          (body ? (
+            <ClientCode state={state} actions={actions} />
+          ) : (
+            <p class="help">Some parameters are wrong.</p>
+          ))}
+      </details>
+      {run?.end && (
+        <details>
+          <summary>The answer as JSON</summary>
+          <Code text={JSON.stringify(run.end.answer, null, 2)} label="The answer" />
+        </details>
+      )}
+    </section>
+  );
+}
+
+function ClientCode({ state, actions }: ViewProps) {
+  const [answer, setAnswer] = useState<Clients>();
+  const [chosen, setChosen] = useState(0);
+  const body = actions.body();
+  useLater(
+    async (signal) => {
+      if (!body) return;
+      try {
+        setAnswer(await server.clients(body, signal));
+      } catch (error) {
+        if (!signal.aborted) actions.fail(error);
+      }
+    },
+    [JSON.stringify(body), state.endpoint],
+  );
+  if (!answer) return null;
+  const tabs = answer.clients.map(({ client, code }) => ({ name: client, code }));
+  const shown = tabs[chosen] ?? tabs[0];
+  return (
+    <>
+      <fieldset class="modes">
+        <legend class="unseen">Client</legend>
+        <div class="choices">
+          {tabs.map(({ name }, index) => (
+            <label key={name}>
+              <input
+                type="radio"
+                name="client"
+                checked={index === chosen}
+                onChange={() => setChosen(index)}
+              />
+              <span>{name}</span>
+            </label>
+          ))}
+        </div>
+      </fieldset>
+      {shown && <Code text={shown.code} label={shown.name} />}
+    </>
+  );
+}
+
+function Code({ text, label }: { readonly text: string; readonly label: string }) {
+  return (
+    <div class="code">
+      <CopyButton text={text} />
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
+      <section tabIndex={0} aria-label={label}>
+        <pre dir="ltr">{text}</pre>
+      </section>
+    </div>
+  );
+}

@@ -1,0 +1,157 @@
+// How likely a text is to the model, token by token.
+import { useState } from "preact/hooks";
+import type { Scored, TracedToken } from "../../dialects/playground/events.ts";
+import { Inspector } from "./inspector.tsx";
+import { Legend } from "./legend.tsx";
+import { GrowingTextarea } from "./parts.tsx";
+import { SequenceText } from "./sequence-text.tsx";
+import { server } from "./server.ts";
+import { TokenTable } from "./token-table.tsx";
+import type { ViewProps } from "./view-props.ts";
+
+interface Result {
+  readonly scored: Scored;
+  readonly numBytes: number;
+}
+
+export function ScoreView({ state, actions }: ViewProps) {
+  const [text, setText] = useState(state.prompt);
+  const [result, setResult] = useState<Result>();
+  const [isBusy, setBusy] = useState(false);
+  const [selected, setSelected] = useState<number>();
+  const [hovered, setHovered] = useState<number>();
+  const score = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      const scored = await server.score({ endpoint: state.endpoint, input: text });
+      setResult({ scored, numBytes: new TextEncoder().encode(text).length });
+      setSelected(undefined);
+      actions.set({ failure: undefined, announcement: `Perplexity ${scored.perplexity ?? "unknown"}.` });
+    } catch (error) {
+      actions.fail(error);
+    }
+    setBusy(false);
+  };
+  const shown = hovered ?? selected;
+  const token = shown === undefined ? undefined : result?.scored.tokens[shown];
+  return (
+    <div class="write scoring">
+      <div class="paper">
+        <GrowingTextarea
+          id="score-text"
+          label="Text to be scored"
+          value={text}
+          onValue={setText}
+          onSubmit={() => void score()}
+        />
+        <div class="buttons">
+          <button
+            type="button"
+            class="primary"
+            disabled={isBusy || !state.facts}
+            onClick={() => void score()}
+          >
+            Score <kbd>Ctrl ↵</kbd>
+          </button>
+        </div>
+        {result && (
+          <Scoring
+            state={state}
+            actions={actions}
+            result={result}
+            selected={selected}
+            select={setSelected}
+            hover={setHovered}
+          />
+        )}
+      </div>
+      <Glass
+        token={token}
+        index={shown}
+        isPinned={selected !== undefined}
+        close={() => setSelected(undefined)}
+      />
+    </div>
+  );
+}
+
+interface GlassProps {
+  readonly token: TracedToken | undefined;
+  readonly index: number | undefined;
+  readonly isPinned: boolean;
+  readonly close: () => void;
+}
+
+function Glass({ token, index = 0, isPinned, close }: GlassProps) {
+  return (
+    <aside class={isPinned ? "glass pinned" : "glass"} aria-label="The chosen token" tabIndex={-1}>
+      {token ? (
+        <Inspector
+          key={index}
+          token={token}
+          place={`token ${index + 1}`}
+          close={isPinned ? close : undefined}
+        />
+      ) : (
+        <p class="help">Point at a token of the scored text to see what was expected in its place.</p>
+      )}
+    </aside>
+  );
+}
+
+interface ScoringProps extends ViewProps {
+  readonly result: Result;
+  readonly selected: number | undefined;
+  readonly select: (index: number) => void;
+  readonly hover: (index: number | undefined) => void;
+}
+
+function Scoring({ state, actions, result, selected, select, hover }: ScoringProps) {
+  const { tokens } = result.scored;
+  return (
+    <section class="run" aria-label="The scored text">
+      <Summary {...result} />
+      <Legend state={state} actions={actions} />
+      <article class="sequence">
+        {state.isTable ? (
+          <TokenTable tokens={tokens} selected={selected} onSelect={select} />
+        ) : (
+          <SequenceText
+            id="scored"
+            label="Tokens of the text"
+            tokens={tokens}
+            measure={state.measure}
+            selected={selected}
+            onSelect={select}
+            onHover={hover}
+          />
+        )}
+      </article>
+    </section>
+  );
+}
+
+function Summary({ scored: { tokens, logprob, perplexity }, numBytes }: Result) {
+  const bits = -logprob / Math.LN2;
+  const numScored = tokens.length - 1;
+  const facts: readonly (readonly [string, string])[] =
+    perplexity === null
+      ? [["tokens", String(tokens.length)]]
+      : [
+          ["perplexity", Number(perplexity.toPrecision(4)).toLocaleString("en")],
+          ["bits a token", (bits / numScored).toFixed(3)],
+          ["bits a byte", numBytes > 0 ? (bits / numBytes).toFixed(3) : "–"],
+          ["log-probability", logprob.toFixed(3)],
+          ["tokens", `${tokens.length}, the first has nothing before it`],
+        ];
+  return (
+    <dl class="speed" aria-label="Summary">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

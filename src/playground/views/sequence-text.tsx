@@ -1,0 +1,188 @@
+// The text of one sequence, token by token: each is tinted by how likely it was, and can be reached by pointer and by keys. Long texts
+// are drawn in chunks, of which only those that changed are made anew and only those in sight are laid out.
+import { memo } from "preact/compat";
+import { useRef } from "preact/hooks";
+import type { TracedToken } from "../../dialects/playground/events.ts";
+import { type Measure, percent, stepOf } from "../logic/heat.ts";
+import { inOneLine } from "../logic/visible-text.ts";
+import { SafeText } from "./parts.tsx";
+
+const CHUNK_TOKENS = 64;
+
+export interface SequenceTextProps {
+  /** Names the tokens in the document; unique on the page. */
+  readonly id: string;
+  readonly label: string;
+  /** What stands before the first token, shown but not to be chosen. */
+  readonly prompt?: string;
+  readonly tokens: readonly TracedToken[];
+  readonly measure: Measure;
+  readonly selected: number | undefined;
+  /** From this token on the text only repeats itself. */
+  readonly loopStart?: number | undefined;
+  readonly onSelect: (index: number) => void;
+  readonly onHover?: (index: number | undefined) => void;
+  /** Enter on a token. */
+  readonly onOpen?: () => void;
+}
+
+export function SequenceText(props: SequenceTextProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const { id, tokens, selected } = props;
+  const starts = Array.from({ length: Math.ceil(tokens.length / CHUNK_TOKENS) }, (_, i) => i * CHUNK_TOKENS);
+  return (
+    <div class="sequence-text" dir="auto">
+      {props.prompt !== undefined && (
+        <span class="given">
+          <SafeText text={props.prompt} />
+        </span>
+      )}
+      <div
+        ref={box}
+        role="listbox"
+        tabIndex={0}
+        aria-label={props.label}
+        aria-activedescendant={selected === undefined ? undefined : `${id}-${selected}`}
+        class="tokens"
+        onKeyDown={(event) => onKey(event, box.current as HTMLElement, props)}
+        onClick={(event) => {
+          const index = tokenAt(event);
+          if (index !== undefined) props.onSelect(index);
+        }}
+        onPointerOver={(event) => event.pointerType === "mouse" && props.onHover?.(tokenAt(event))}
+        onPointerLeave={() => props.onHover?.(undefined)}
+        onFocus={() =>
+          selected === undefined && tokens.length > 0 && isByKey(box.current) && props.onSelect(0)
+        }
+      >
+        {starts.map((start) => (
+          <Chunk
+            key={start}
+            id={id}
+            tokens={tokens}
+            start={start}
+            end={Math.min(start + CHUNK_TOKENS, tokens.length)}
+            measure={props.measure}
+            selected={within(selected, start)}
+            loopStart={props.loopStart === undefined ? undefined : Math.max(props.loopStart, start)}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function within(selected: number | undefined, start: number): number | undefined {
+  return selected !== undefined && selected >= start && selected < start + CHUNK_TOKENS
+    ? selected
+    : undefined;
+}
+
+/** A press of the pointer focuses too, and then chooses the token itself. */
+function isByKey(box: HTMLElement | null): boolean {
+  return box?.matches(":focus-visible") ?? false;
+}
+
+function tokenAt(event: Event): number | undefined {
+  const index = (event.target as HTMLElement).closest<HTMLElement>("[data-index]")?.dataset.index;
+  return index === undefined ? undefined : Number(index);
+}
+
+interface ChunkProps {
+  readonly id: string;
+  readonly tokens: readonly TracedToken[];
+  readonly start: number;
+  readonly end: number;
+  readonly measure: Measure;
+  readonly selected: number | undefined;
+  readonly loopStart: number | undefined;
+}
+
+const Chunk = memo(function Chunk({ id, tokens, start, end, measure, selected, loopStart }: ChunkProps) {
+  return (
+    <span class="chunk" role="presentation">
+      {tokens.slice(start, end).map((token, offset) => {
+        const index = start + offset;
+        const step = stepOf(token, measure);
+        const classes = [
+          "token",
+          step === undefined ? "" : `heat-${step}`,
+          selected === index ? "selected" : "",
+          loopStart !== undefined && index >= loopStart ? "loops" : "",
+        ];
+        return (
+          // biome-ignore lint/a11y/useFocusableInteractive: the list box holds the focus, and names its active option
+          <span
+            key={index}
+            id={`${id}-${index}`}
+            role="option"
+            aria-selected={selected === index}
+            aria-label={nameOf(token)}
+            class={classes.filter(Boolean).join(" ")}
+            data-index={index}
+          >
+            <TokenText token={token} />
+          </span>
+        );
+      })}
+    </span>
+  );
+});
+
+/** What a screen reader says of a token. */
+function nameOf(token: TracedToken): string {
+  const likely = token.logprob === null ? "" : `, ${percent(Math.exp(token.logprob))}`;
+  return `${inOneLine(token.name).replaceAll("␣", " ").trim() || "space"}${likely}`;
+}
+
+/** A token without text is special, or holds a part of a character: it is seen by its name. */
+function TokenText({ token }: { readonly token: TracedToken }) {
+  if (token.special) return <span class="symbol">{token.name}</span>;
+  if (token.text === "") return <span class="symbol part">·</span>;
+  return <SafeText text={token.text} />;
+}
+
+function onKey(event: KeyboardEvent, box: HTMLElement, props: SequenceTextProps): void {
+  const { tokens, selected = -1 } = props;
+  const last = tokens.length - 1;
+  const vertical = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+  const moves: Record<string, number> = {
+    ArrowRight: selected + 1,
+    ArrowLeft: selected - 1,
+    Home: 0,
+    End: last,
+  };
+  if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && selected >= 0) {
+    event.preventDefault();
+    props.onOpen?.();
+    return;
+  }
+  const to = vertical === 0 ? moves[event.key] : inNextLine(box, props.id, selected, vertical, last);
+  if (to === undefined || last < 0) return;
+  event.preventDefault();
+  const index = Math.max(0, Math.min(last, to));
+  props.onSelect(index);
+  document.getElementById(`${props.id}-${index}`)?.scrollIntoView({ block: "nearest" });
+}
+
+/** The token of the line above or below that stands nearest. */
+function inNextLine(box: HTMLElement, id: string, from: number, direction: number, last: number): number {
+  const place = (index: number): DOMRect | undefined =>
+    box.querySelector(`#${CSS.escape(`${id}-${index}`)}`)?.getBoundingClientRect();
+  const own = place(from);
+  if (!own) return 0;
+  let best = from;
+  let distance = Number.POSITIVE_INFINITY;
+  let line: number | undefined;
+  for (let index = from + direction; index >= 0 && index <= last; index += direction) {
+    const rect = place(index);
+    if (!rect || Math.abs(rect.bottom - own.bottom) < 4) continue;
+    line ??= rect.bottom;
+    if (Math.abs(rect.bottom - line) > 4) break;
+    if (Math.abs(rect.left - own.left) < distance) {
+      distance = Math.abs(rect.left - own.left);
+      best = index;
+    }
+  }
+  return best;
+}

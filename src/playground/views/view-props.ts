@@ -1,0 +1,8 @@
+// What every view is given.
+import type { Actions } from "./actions.ts";
+import type { PageState } from "./state.ts";
+
+export interface ViewProps {
+  readonly state: PageState;
+  readonly actions: Actions;
+}

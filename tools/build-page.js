@@ -1,0 +1,36 @@
+// Builds the playground's page into dist/page/: one script, one style sheet and the document. Everything it needs is in them, so
+// that the page asks no other host for anything. `tsc` checks the types, esbuild bundles.
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+const views = "src/playground/views";
+const out = "dist/page";
+
+const { status } = spawnSync("npx", ["tsc", "-p", "src/playground"], { stdio: "inherit" });
+if (status !== 0) process.exit(status ?? 1);
+
+mkdirSync(out, { recursive: true });
+await build({
+  entryPoints: { app: `${views}/main.tsx` },
+  outdir: out,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: ["chrome122", "firefox128"],
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  legalComments: "none",
+  logLevel: "warning",
+});
+await build({
+  entryPoints: { app: `${views}/styles/app.css` },
+  outdir: out,
+  bundle: true,
+  minify: true,
+  target: ["chrome122", "firefox128"],
+  logLevel: "warning",
+});
+copyFileSync(`${views}/index.html`, `${out}/index.html`);
