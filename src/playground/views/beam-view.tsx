@@ -130,9 +130,8 @@ function Box(props: {
     <g
       class={classes.filter(Boolean).join(" ")}
       role="button"
-      tabIndex={0}
+      tabindex={0}
       aria-pressed={isChosen}
-      aria-label={`Step ${node.column + 1}, ${node.kind}: ${name}, score ${node.score.toFixed(3)}`}
       onClick={() => choose(node.key)}
       onKeyDown={(event) => {
         if (event.key !== "Enter" && event.key !== " ") return;

@@ -135,10 +135,12 @@ function nameOf(token: TracedToken): string {
   return `${inOneLine(token.name).replaceAll("␣", " ").trim() || "space"}${likely}`;
 }
 
-/** A token without text is special, or holds a part of a character: it is seen by its name. */
+/**
+ * A special token is seen by its name. One that holds only a part of a character shows nothing of its own: the character stands at the
+ * token that completes it, and what lies between the parts of an emoji would tear it apart.
+ */
 function TokenText({ token }: { readonly token: TracedToken }) {
   if (token.special) return <span class="symbol">{token.name}</span>;
-  if (token.text === "") return <span class="symbol part">·</span>;
   return <SafeText text={token.text} />;
 }
 

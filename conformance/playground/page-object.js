@@ -1,0 +1,130 @@
+// A browser's page with the playground in it: what a person does there, and what a test asks of it. Remembers what must not happen:
+// errors on the console, and requests to another host.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const WAIT_MS = 30_000;
+
+export class Playground {
+  constructor(page, origin) {
+    this.page = page;
+    this.origin = origin;
+    this.errors = [];
+    this.strangers = [];
+    page.on("console", (message) => {
+      if (message.type() === "error") this.errors.push(message.text());
+    });
+    page.on("pageerror", (error) => this.errors.push(String(error)));
+    page.on("request", (request) => {
+      const url = request.url();
+      if (/^https?:/.test(url) && !url.startsWith(`${origin}/`)) this.strangers.push(url);
+    });
+  }
+
+  /** Opens the link and waits until the form is there. */
+  static async open(browser, server, { width = 1400, height = 900, scheme, link } = {}) {
+    const page = await browser.newPage();
+    await page.setViewport({ width, height });
+    const self = new Playground(page, server.origin);
+    await page.goto(link ?? (await server.link()));
+    await self.see("button.primary:not(:disabled)");
+    if (scheme) await self.theme(scheme);
+    return self;
+  }
+
+  /** With the page's own switch, since not every browser lets a driver change what people prefer. */
+  async theme(name) {
+    const now = () => this.page.evaluate(() => document.documentElement.dataset.theme);
+    for (let i = 0; i < 3 && (await now()) !== name; i++) {
+      const before = await now();
+      await this.page.click("button.theme");
+      await this.until((old) => document.documentElement.dataset.theme !== old, before);
+    }
+  }
+
+  see(selector) {
+    return this.page.waitForSelector(selector, { timeout: WAIT_MS });
+  }
+
+  until(test, ...args) {
+    return this.page.waitForFunction(test, { timeout: WAIT_MS, polling: 50 }, ...args);
+  }
+
+  /** Text of the first element, or of all. */
+  text(selector) {
+    return this.page.$eval(selector, (element) => element.textContent);
+  }
+
+  texts(selector) {
+    return this.page.$$eval(selector, (elements) => elements.map((element) => element.textContent));
+  }
+
+  count(selector) {
+    return this.page.$$eval(selector, (elements) => elements.length);
+  }
+
+  /** Presses the first button or choice with these words. */
+  async press(words, within = "body") {
+    const found = await this.page.evaluate(
+      (wanted, root) => {
+        const all = [...document.querySelectorAll(`${root} :is(button, label, summary)`)];
+        const own = all.find((element) => element.textContent.trim().startsWith(wanted));
+        own?.click();
+        return own !== undefined;
+      },
+      words,
+      within,
+    );
+    if (!found) throw new Error(`there is no ${JSON.stringify(words)} in ${within}`);
+  }
+
+  /** Writes into a box, in place of what stands there. */
+  async fill(selector, value) {
+    await this.see(selector);
+    await this.page.focus(selector);
+    await this.page.evaluate((sel) => document.querySelector(sel).select(), selector);
+    if (value === "") await this.page.keyboard.press("Delete");
+    else await this.page.keyboard.type(value);
+  }
+
+  async mode(name) {
+    const found = await this.page.evaluate((wanted) => {
+      const all = [...document.querySelectorAll(".modes label")];
+      const own = all.find((label) => label.textContent === wanted);
+      own?.click();
+      return own !== undefined;
+    }, name);
+    if (!found) throw new Error(`there is no mode ${name}`);
+  }
+
+  /** Generates and waits for the end. */
+  async generate() {
+    const before = await this.page.evaluate(() => document.querySelector(".about")?.textContent ?? "");
+    await this.press("Generate");
+    await this.until((old) => {
+      const about = document.querySelector(".about")?.textContent;
+      return (
+        about !== undefined && about !== old && document.querySelector(".speed") && !/Writing/.test(about)
+      );
+    }, before);
+  }
+
+  /** What axe finds that is serious or worse. */
+  async violations() {
+    await this.page.evaluate(AXE);
+    const found = await this.page.evaluate(async () => {
+      const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+      return violations.map(({ id, impact, nodes }) => ({
+        id,
+        impact,
+        where: nodes.map(({ html }) => html.slice(0, 160)),
+      }));
+    });
+    return found.filter(({ impact }) => impact === "serious" || impact === "critical");
+  }
+
+  close() {
+    return this.page.close();
+  }
+}
