@@ -61,7 +61,7 @@ export class Playground {
   }
 
   count(selector) {
-    return this.page.$$eval(selector, (elements) => elements.length);
+    return this.page.evaluate((sel) => document.querySelectorAll(sel).length, selector);
   }
 
   /** Presses the first button or choice with these words. */

@@ -1,4 +1,5 @@
 // A run: its texts side by side as they come, how fast it was, and the way between this run and the others.
+import { useMemo } from "preact/hooks";
 import { loopAtEnd } from "../logic/loops.ts";
 import { type Run, type SequenceState, textOf } from "../logic/run.ts";
 import { BeamView } from "./beam-view.tsx";
@@ -89,7 +90,9 @@ interface SequenceProps extends RunViewProps {
 
 function Sequence({ state, actions, run, onHover, sequence, index }: SequenceProps) {
   const { tokens, end } = sequence;
-  const loop = loopAtEnd(tokens.map(({ id }) => id));
+  // Other texts grow far more often than this one is looked through.
+  const loop = useMemo(() => loopAtEnd(tokens.map(({ id }) => id)), [tokens, tokens.length]);
+  const description = useMemo(() => describe(sequence), [sequence]);
   const isOwn = state.selection?.sequence === index;
   const select = (token: number): void => actions.set({ selection: { sequence: index, token } });
   const open = (): void => document.getElementById("inspector")?.focus();
@@ -98,7 +101,7 @@ function Sequence({ state, actions, run, onHover, sequence, index }: SequencePro
     <article class="sequence">
       <header>
         <h3>Text {index + 1}</h3>
-        <small>{describe(sequence)}</small>
+        <small>{description}</small>
         {loop && (
           <span class="loop-note" title="From here on the text repeats itself">
             repeats every {loop.period === 1 ? "token" : `${loop.period} tokens`}, {loop.count} times
