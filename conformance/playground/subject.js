@@ -2,11 +2,11 @@
 // link that opens the page; `script` of Debian's bsdutils is that terminal. Browsers are Debian's.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
+import { freePort } from "../../bench/support/server-under-test.js";
 
 const COMMAND = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const START_MS_MAX = 60_000;
@@ -14,14 +14,6 @@ const BROWSERS = {
   chrome: { path: "/usr/bin/chromium", packageName: "chromium" },
   firefox: { path: "/usr/bin/firefox-esr", packageName: "firefox-esr" },
 };
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** A server that is ready. `link` gives a link that was not used; `stop` ends it, `restart` starts it anew on the same port. */
 export async function startServer(options = []) {

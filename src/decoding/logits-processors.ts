@@ -101,3 +101,21 @@ export function topP(p: number): LogitsProcessor {
 export function minP(m: number): LogitsProcessor {
   return (logits) => logits.keepMinP(m);
 }
+
+/** What a sampled token is drawn from; 1, 0, 1 and 0 or nothing have no effect. */
+export interface SamplingFilters {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP?: number;
+}
+
+/** Those that have an effect, in their order, each with the name of its request parameter. */
+export function samplingFilters(filters: SamplingFilters): readonly (readonly [string, LogitsProcessor])[] {
+  const chain: (readonly [string, LogitsProcessor])[] = [];
+  if (filters.temperature !== 1) chain.push(["temperature", temperature(filters.temperature)]);
+  if (filters.topK > 0) chain.push(["top_k", topK(filters.topK)]);
+  if (filters.topP < 1) chain.push(["top_p", topP(filters.topP)]);
+  if (filters.minP) chain.push(["min_p", minP(filters.minP)]);
+  return chain;
+}

@@ -6,13 +6,10 @@ import { GreedySearch } from "./greedy.ts";
 import {
   logitBias,
   minNewTokens,
-  minP,
   noRepeatNgram,
   occurrencePenalty,
   repetitionPenalty,
-  temperature,
-  topK,
-  topP,
+  samplingFilters,
 } from "./logits-processors.ts";
 import { ProcessorChain } from "./processor-chain.ts";
 import { PromptOnly } from "./prompt-only.ts";
@@ -29,10 +26,7 @@ export function makeStrategy(params: DecodingParams, context: SearchContext): De
     return new GreedySearch(params, processors, endings);
   }
   if (search.kind === "beam") return new BeamSearch({ ...params, search }, processors, endings);
-  if (search.temperature !== 1) processors.add("temperature", temperature(search.temperature));
-  if (search.topK > 0) processors.add("top_k", topK(search.topK));
-  if (search.topP < 1) processors.add("top_p", topP(search.topP));
-  if (search.minP) processors.add("min_p", minP(search.minP));
+  for (const [parameter, process] of samplingFilters(search)) processors.add(parameter, process);
   return new MultinomialSampling(params, processors, endings);
 }
 

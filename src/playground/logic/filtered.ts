@@ -1,16 +1,10 @@
 // What temperature, top-k, top-p and min-p leave of the next token's distribution, computed in the page from the row of logits. It runs
 // the same operations that define a request's, so that it leaves over what a request would, to the token.
-import { minP, temperature, topK, topP } from "../../decoding/logits-processors.ts";
+import { type SamplingFilters, samplingFilters } from "../../decoding/logits-processors.ts";
 import type { NextToken } from "../../dialects/playground/events.ts";
 import { PlainLogitsRow } from "../../kernels/reference/plain-logits-row.ts";
 
-export interface Filters {
-  readonly temperature: number;
-  /** 0 keeps all. */
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-}
+export type Filters = Required<SamplingFilters>;
 
 /** No effect at all. */
 export const NO_FILTERS: Filters = { temperature: 1, topK: 0, topP: 1, minP: 0 };
@@ -36,10 +30,7 @@ export function logitsOf({ logits, changed }: Pick<NextToken, "logits" | "change
 
 export function filtered(logits: Float32Array, filters: Filters): Filtered {
   const row = new PlainLogitsRow(logits.slice());
-  if (filters.temperature !== 1) temperature(filters.temperature)(row, []);
-  if (filters.topK > 0) topK(filters.topK)(row, []);
-  if (filters.topP < 1) topP(filters.topP)(row, []);
-  if (filters.minP > 0) minP(filters.minP)(row, []);
+  for (const [, process] of samplingFilters(filters)) process(row, []);
   const { tokenIds, cumulative } = row.distribution();
   const total = cumulative.at(-1) ?? 1;
   const probabilities = new Map<number, number>();

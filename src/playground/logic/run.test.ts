@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { EndEvent, PlaygroundEvent, TracedToken } from "../../dialects/playground/events.ts";
 import { runAsJson, runAsMarkdown } from "./export.ts";
-import { continuation, idsUpTo, newRun, type Run, textOf, withEvent } from "./run.ts";
+import { continuation, idsUpTo, newRun, type Run, textOf, withEvent, withSeedOf } from "./run.ts";
 
 const token = (id: number, text: string): TracedToken => ({ id, name: text, text, logprob: -1 });
 
@@ -79,6 +79,16 @@ describe("a run", () => {
     assert.equal(continuation({ max_length: 10 }, ids, 2, 64).max_new_tokens, 8);
     assert.equal(continuation({ max_new_tokens: 8 }, ids, 2, 13).max_new_tokens, 3);
     assert.equal(continuation({}, ids, 2, 10).max_new_tokens, 0);
+  });
+});
+
+describe("the body in the form", () => {
+  it("has the seed of the run that came of it, and of no other", () => {
+    const run = after(START);
+    assert.deepEqual(withSeedOf({ input: "ab" }, run), { input: "ab", seed: 7 });
+    assert.deepEqual(withSeedOf({ input: "ab", seed: 1 }, run), { input: "ab", seed: 1 });
+    assert.deepEqual(withSeedOf({ input: "ab", top_k: 3 }, run), { input: "ab", top_k: 3 });
+    assert.deepEqual(withSeedOf({ input: "ab" }, undefined), { input: "ab" });
   });
 });
 

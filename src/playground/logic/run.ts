@@ -120,3 +120,14 @@ export function continuation(
   next.max_new_tokens = Math.max(0, Math.min(most, left > 0 ? left : Math.max(1, asked)));
   return next;
 }
+
+/** A body with the seed that a run took by itself, if the run came of the same body. */
+export function withSeedOf(body: GenerateBody, run: Run | undefined): GenerateBody {
+  if (!run?.start || body.seed !== undefined) return body;
+  const { seed: _, ...asked } = run.body;
+  return JSON.stringify(sorted(asked)) === JSON.stringify(sorted(body))
+    ? { ...body, seed: run.start.seed }
+    : body;
+}
+
+const sorted = (body: object): object => Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -40,6 +40,23 @@ export function TokenName({ token }: { readonly token: Token }) {
   );
 }
 
+/** Numbers with their names. */
+export function FactList(props: {
+  readonly label: string;
+  readonly facts: readonly (readonly [string, string])[];
+}) {
+  return (
+    <dl class="speed" aria-label={props.label}>
+      {props.facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 /** Copies a text and says so for a moment. */
 export function CopyButton({ text, label = "Copy" }: { readonly text: string; readonly label?: string }) {
   const [isDone, setDone] = useState(false);

@@ -1,50 +1,49 @@
 // The way out of the page: the request as commands and programs, as a link, as a file; and the whole answer.
 import { useState } from "preact/hooks";
-import type { Clients } from "../../dialects/playground/events.ts";
+import type { Clients, GenerateBody } from "../../dialects/playground/events.ts";
 import { runAsJson, runAsMarkdown } from "../logic/export.ts";
-import type { Run } from "../logic/run.ts";
+import { type Run, withSeedOf } from "../logic/run.ts";
 import { toFragment } from "../logic/share.ts";
 import { CopyButton, download, useLater } from "./parts.tsx";
 import { server } from "./server.ts";
 import type { ViewProps } from "./view-props.ts";
 
-interface RequestPanelProps extends ViewProps {
+interface RequestPanelProps extends Pick<ViewProps, "actions"> {
   readonly run: Run | undefined;
 }
 
-export function RequestPanel({ state, actions, run }: RequestPanelProps) {
+const FILES = [
+  { ending: "json", label: "JSON", type: "application/json", write: runAsJson },
+  { ending: "md", label: "Markdown", type: "text/markdown", write: runAsMarkdown },
+] as const;
+
+export function RequestPanel({ actions, run }: RequestPanelProps) {
   const [isOpen, setOpen] = useState(false);
-  const body = actions.body();
-  const fragment = body && toFragment(run?.start ? { ...body, seed: run.start.seed } : body);
+  const written = actions.body();
+  const body = written && withSeedOf(written, run);
+  const fragment = body && toFragment(body);
   const link = fragment && `${location.origin}${location.pathname}${fragment}`;
   return (
     <section class="way-out" aria-label="Request and answer">
       <div class="buttons">
         {link && <CopyButton label="Copy link" text={link} />}
-        {run?.start && (
-          <>
+        {run?.start &&
+          FILES.map(({ ending, label, type, write }) => (
             <button
+              key={ending}
               type="button"
               class="quiet"
-              onClick={() => download("gpt2.json", "application/json", runAsJson(run))}
+              onClick={() => download(`gpt2.${ending}`, type, write(run))}
             >
-              Save as JSON
+              Save as {label}
             </button>
-            <button
-              type="button"
-              class="quiet"
-              onClick={() => download("gpt2.md", "text/markdown", runAsMarkdown(run))}
-            >
-              Save as Markdown
-            </button>
-          </>
-        )}
+          ))}
       </div>
       <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>This request as a command or a program</summary>
         {isOpen &&
           (body ? (
-            <ClientCode state={state} actions={actions} />
+            <ClientCode actions={actions} body={body} />
           ) : (
             <p class="help">Some parameters are wrong.</p>
           ))}
@@ -59,20 +58,18 @@ export function RequestPanel({ state, actions, run }: RequestPanelProps) {
   );
 }
 
-function ClientCode({ state, actions }: ViewProps) {
+function ClientCode({ actions, body }: Pick<ViewProps, "actions"> & { readonly body: GenerateBody }) {
   const [answer, setAnswer] = useState<Clients>();
   const [chosen, setChosen] = useState(0);
-  const body = actions.body();
   useLater(
     async (signal) => {
-      if (!body) return;
       try {
         setAnswer(await server.clients(body, signal));
       } catch (error) {
         if (!signal.aborted) actions.fail(error);
       }
     },
-    [JSON.stringify(body), state.endpoint],
+    [JSON.stringify(body)],
   );
   if (!answer) return null;
   const tabs = answer.clients.map(({ client, code }) => ({ name: client, code }));

@@ -4,7 +4,7 @@ import { loopAtEnd } from "../logic/loops.ts";
 import { type Run, type SequenceState, textOf } from "../logic/run.ts";
 import { BeamView } from "./beam-view.tsx";
 import { Legend } from "./legend.tsx";
-import { CopyButton } from "./parts.tsx";
+import { CopyButton, FactList } from "./parts.tsx";
 import { SequenceText } from "./sequence-text.tsx";
 import type { Selection } from "./state.ts";
 import { TokenTable } from "./token-table.tsx";
@@ -167,14 +167,5 @@ function Speed({ run: { end } }: { readonly run: Run }) {
     ["new tokens", String(end.generatedTokens)],
     ["prompt", `${end.promptTokens}, ${end.cachedTokens} cached`],
   ];
-  return (
-    <dl class="speed" aria-label="Speed">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <FactList label="Speed" facts={facts} />;
 }

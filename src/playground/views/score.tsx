@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Scored, TracedToken } from "../../dialects/playground/events.ts";
 import { Inspector } from "./inspector.tsx";
 import { Legend } from "./legend.tsx";
-import { GrowingTextarea } from "./parts.tsx";
+import { FactList, GrowingTextarea } from "./parts.tsx";
 import { SequenceText } from "./sequence-text.tsx";
 import { server } from "./server.ts";
 import { TokenTable } from "./token-table.tsx";
@@ -144,14 +144,5 @@ function Summary({ scored: { tokens, logprob, perplexity }, numBytes }: Result) 
           ["log-probability", logprob.toFixed(3)],
           ["tokens", `${tokens.length}, the first has nothing before it`],
         ];
-  return (
-    <dl class="speed" aria-label="Summary">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <FactList label="Summary" facts={facts} />;
 }

@@ -22,7 +22,7 @@ export function WriteView({ state, actions }: ViewProps) {
         <Prompt state={state} actions={actions} />
         <Buttons state={state} actions={actions} />
         {run ? <RunView state={state} actions={actions} run={run} onHover={setHovered} /> : <Invitation />}
-        <RequestPanel state={state} actions={actions} run={run} />
+        <RequestPanel actions={actions} run={run} />
       </div>
       <Aside state={state} actions={actions} run={run} hovered={hovered} />
     </div>
