@@ -19,6 +19,14 @@ export const COUNTERS = {
     metric: "prefix_cache_hit_tokens_total",
     help: "Prompt tokens that were found in the prefix cache.",
   },
+  tokensGuessed: {
+    metric: "speculation_guessed_tokens_total",
+    help: "Tokens that were guessed and computed.",
+  },
+  tokensAccepted: {
+    metric: "speculation_accepted_tokens_total",
+    help: "Guessed tokens that were right, each of which spared a sequence a pass.",
+  },
 } as const;
 
 /** What the engine thread is at. */

@@ -52,11 +52,18 @@ export class EngineCore {
     counts.promptTokens += result.promptTokens;
     counts.prefixTokensQueried += result.queriedTokens;
     counts.prefixTokensHit += result.cachedTokens;
+    counts.tokensGuessed += result.numGuessed;
+    counts.tokensAccepted += result.numAccepted;
     this.#lastBatchRows = result.numTokens;
     const seconds = (performance.now() - beganMs) / 1000;
     counts.busySeconds += seconds;
     this.#rate.passed(result.numTokens, seconds);
     return result;
+  }
+
+  /** Tells how long a step took, in any unit; guessing goes by it. */
+  stepTook(time: number, result: PassResult): void {
+    this.scheduler.passTook(time, result);
   }
 
   stats(): ThreadStats {

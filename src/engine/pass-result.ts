@@ -34,8 +34,12 @@ export interface Progress {
 
 /** What a pass did. */
 export interface PassResult {
-  /** Rows of the pass. */
+  /** Rows of the pass, and those of them with logits. */
   readonly numTokens: number;
+  readonly numLogitRows: number;
+  /** Tokens that were guessed, and those of them that were right and spared their sequence a pass. */
+  readonly numGuessed: number;
+  readonly numAccepted: number;
   /** New tokens that were chosen: one for each sequence or beam. */
   readonly numGenerated: number;
   /** Tokens of the prompts in `prefilled`; of those that may be found in the prefix cache; and those that were. */

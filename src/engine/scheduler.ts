@@ -4,17 +4,20 @@
 import { type Continuation, type DecodingStrategy, extended } from "../decoding/strategy.ts";
 import { GptError } from "../errors.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
-import type { BackendLimits, ForwardBatch, ForwardChunk } from "../model/backend.ts";
+import type { BackendLimits, ForwardBatch } from "../model/backend.ts";
+import { demandsOf } from "./demands.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
-import { type Demand, planPass, rowsMax } from "./pass-plan.ts";
+import { planPass, rowsMax } from "./pass-plan.ts";
 import type { FailedRequest, FinishedRequest, PassResult, Progress } from "./pass-result.ts";
 import { takePromptLogprobs, takeSettled, takeSteps } from "./progress.ts";
 import {
   type GenerationRequest,
   isPrompt,
   isReading,
+  numLogitRows,
   owed,
+  type Planned,
   pagesForLife,
   readsWithRows,
   type Sequence,
@@ -22,17 +25,28 @@ import {
   tokensForLife,
   wantsAllRows,
 } from "./sequence.ts";
+import { SequencePages } from "./sequence-pages.ts";
+import { Speculation } from "./speculation.ts";
 
-/** One chunk of the pass and whose it is. */
-interface Planned {
-  readonly group: SequenceGroup;
+/** The rows of a sequence in a pass; the last ones stand behind guesses. */
+interface OwnRows {
+  readonly rows: readonly LogitsRow[];
+  readonly guesses: readonly number[];
+}
+
+/** A sequence that gets its next token, the row it is read from, and what was guessed of the tokens behind it. */
+interface Step {
   readonly sequence: Sequence;
-  readonly chunk: ForwardChunk;
+  readonly row: LogitsRow;
+  readonly guesses: readonly number[];
+  /** One behind each guess. */
+  readonly further: readonly LogitsRow[];
 }
 
 /** What a pass meant for its requests. */
 interface GroupNews {
   numGenerated: number;
+  numAccepted: number;
   readonly finished: FinishedRequest[];
   readonly failed: FailedRequest[];
   readonly progress: Progress[];
@@ -44,11 +58,15 @@ const OVERTAKEN_MAX = 16;
 export interface EngineOptions {
   /** Full pages stay findable for later prompts until their memory is needed. */
   readonly prefixCache: boolean;
+  /** Tokens are guessed, and several of a sequence computed in one pass. Default: false. */
+  readonly speculation?: boolean;
 }
 
 export class Scheduler {
   readonly pool: PagePool;
   readonly #limits: BackendLimits;
+  readonly #pages: SequencePages;
+  readonly #speculation: Speculation | undefined;
   readonly #waiting = new FairQueue<SequenceGroup>();
   /** The request whose turn it is to be admitted, taken off the queue, while there are not enough pages for it. */
   #next: { readonly group: SequenceGroup; overtaken: number } | undefined;
@@ -59,6 +77,8 @@ export class Scheduler {
   constructor(limits: BackendLimits, options: EngineOptions) {
     this.#limits = limits;
     this.pool = new PagePool(limits.pages, options);
+    this.#pages = new SequencePages(this.pool, limits.pagePositions);
+    this.#speculation = options.speculation ? new Speculation(limits) : undefined;
   }
 
   get numWaiting(): number {
@@ -103,6 +123,7 @@ export class Scheduler {
       pendingCopies: [],
       cachedTokens: 0,
       promptLogprobs: [],
+      lookup: undefined,
     };
     const cost = tokensForLife(request.promptTokenIds.length, request.decoding);
     this.#waiting.push(request.client, group, cost);
@@ -119,9 +140,14 @@ export class Scheduler {
   /** The next pass. `pass-plan.ts` says how its room is shared out and why nobody waits for ever. */
   schedule(): ForwardBatch {
     this.#admit();
-    for (const group of this.#running) this.#takeCachedPages(group);
-    const shares = planPass(this.#demands(), this.#limits);
-    this.#planned = this.#running.flatMap((group, i) => this.#plan(group, shares[i] as number));
+    for (const group of this.#running) {
+      if (isReading(group) && !readsWithRows(group)) {
+        group.cachedTokens += this.#pages.takeCached(group.live[0] as Sequence);
+      }
+    }
+    const shares = planPass(demandsOf(this.#running, this.pool, this.#limits), this.#limits);
+    const planned = this.#running.flatMap((group, i) => this.#plan(group, shares[i] as number));
+    this.#planned = this.#withGuesses(planned);
     const served = new Set(this.#planned.map(({ group }) => group));
     const [first, last] = partition(this.#running, (group) => !served.has(group));
     this.#running = [...first, ...last];
@@ -135,7 +161,7 @@ export class Scheduler {
     const planned = this.#planned;
     this.#planned = [];
     const rows = this.#takeRows(planned, logits);
-    const news: GroupNews = { numGenerated: 0, finished: [], failed: [], progress: [] };
+    const news: GroupNews = { numGenerated: 0, numAccepted: 0, finished: [], failed: [], progress: [] };
     for (const group of new Set(planned.map((one) => one.group))) this.#advance(group, rows, news);
     const groupsOf = (test: (one: Planned) => boolean) => planned.filter(test).map(({ group }) => group);
     const started = groupsOf(({ group, chunk }) => chunk.position === group.cachedTokens);
@@ -145,6 +171,8 @@ export class Scheduler {
     return {
       ...news,
       numTokens: sum(planned, ({ chunk }) => chunk.tokenIds.length),
+      numLogitRows: logits.length,
+      numGuessed: sum(planned, ({ guesses }) => guesses.length),
       promptTokens: sum(prefilled, promptLength),
       queriedTokens: this.pool.keepsPages ? sum(prefilled.filter(mayFindPages), promptLength) : 0,
       cachedTokens: sum(prefilled, ({ cachedTokens }) => cachedTokens),
@@ -153,25 +181,58 @@ export class Scheduler {
     };
   }
 
+  /** Takes in how long the last pass took, in any unit. Only guessing makes use of it. */
+  passTook(time: number, { numTokens, numLogitRows }: PassResult): void {
+    // Rows of prompts cost less, without a row of logits for each.
+    if (numTokens === numLogitRows) this.#speculation?.observe(numTokens, time);
+  }
+
   /** What the rows of a pass mean for one request. */
-  #advance(group: SequenceGroup, rows: ReadonlyMap<Sequence, readonly LogitsRow[]>, news: GroupNews): void {
+  #advance(group: SequenceGroup, rows: ReadonlyMap<Sequence, OwnRows>, news: GroupNews): void {
     const sequences = group.live.filter((sequence) => rows.has(sequence));
-    const own = sequences.map((sequence) => rows.get(sequence) as readonly LogitsRow[]);
-    const { request, strategy, cachedTokens } = group;
-    const last = own.map((each) => each.at(-1) as LogitsRow);
-    const largest = last.map((row) => row.largest()).find((value) => !Number.isFinite(value));
-    const isWrong = wantsAllRows(group) && isPrompt(group) && !takePromptLogprobs(group, own[0] ?? []);
-    if (largest !== undefined || isWrong) {
+    const own = sequences.map((sequence) => rows.get(sequence) as OwnRows);
+    const isFirst = isPrompt(group);
+    const isWrong = wantsAllRows(group) && isFirst && !takePromptLogprobs(group, own[0]?.rows ?? []);
+    let steps = own.map(({ rows, guesses }, i): Step => {
+      const [row, ...further] = rows.slice(-1 - guesses.length) as [LogitsRow, ...LogitsRow[]];
+      return { sequence: sequences[i] as Sequence, row, guesses, further };
+    });
+    let largest = largestNotFinite(steps);
+    if (isWrong || largest !== undefined) {
       const what = isWrong ? "a log-probability of the prompt" : "the largest logit";
-      news.failed.push({ request, message: `${what} that the model gave is ${largest ?? Number.NaN}` });
-      this.#retire(group);
+      this.#fail(group, what, largest ?? Number.NaN, news);
       return;
     }
     if (sequences.length === 0 || owed(sequences[0] as Sequence) > 0) return; // A prompt is not read to its end.
-    const isFirst = isPrompt(group);
-    const continuations = strategy.advance(sequences, last);
-    news.numGenerated += numChosen(group, sequences.length);
-    this.#branch(group, sequences, continuations);
+    while (steps.length > 0 && largest === undefined) {
+      steps = this.#step(group, steps, news);
+      largest = largestNotFinite(steps);
+    }
+    this.#tell(group, isFirst, news);
+    if (largest !== undefined) this.#fail(group, "the largest logit", largest, news);
+  }
+
+  /** One new token for some sequences; answers those of them whose token was guessed, so that its row is there already. */
+  #step(group: SequenceGroup, steps: readonly Step[], news: GroupNews): Step[] {
+    const parents = steps.map(({ sequence }) => sequence);
+    news.numGenerated += numChosen(group, steps.length);
+    const rows = steps.map(({ row }) => row);
+    const continuations = group.strategy.advance(parents, rows);
+    const children = this.#branch(group, parents, continuations);
+    return continuations.flatMap(({ parent, tokenId }, i) => {
+      const { guesses, further } = steps[parent] as Step;
+      const [row, ...others] = further;
+      if (!row || guesses[0] !== tokenId) return [];
+      const sequence = children[i] as Sequence;
+      this.#pages.count(sequence, 1);
+      news.numAccepted += 1;
+      return [{ sequence, row, guesses: guesses.slice(1), further: others }];
+    });
+  }
+
+  /** What a request's caller learns from its steps in a pass. */
+  #tell(group: SequenceGroup, isFirst: boolean, news: GroupNews): void {
+    const { request, strategy, cachedTokens } = group;
     const prompt = wantsAllRows(group) ? { promptLogprobs: group.promptLogprobs } : {};
     if (group.live.length === 0) {
       const hypotheses = strategy.results();
@@ -185,18 +246,22 @@ export class Scheduler {
     }
   }
 
-  /** Marks the tokens of a pass as computed; the rows of each sequence that has any. */
-  #takeRows(planned: readonly Planned[], logits: readonly LogitsRow[]): Map<Sequence, readonly LogitsRow[]> {
-    const rows = new Map<Sequence, readonly LogitsRow[]>();
+  #fail(group: SequenceGroup, what: string, value: number, news: GroupNews): void {
+    news.failed.push({ request: group.request, message: `${what} that the model gave is ${value}` });
+    this.#retire(group);
+  }
+
+  /** Marks the tokens of a pass as computed, but for guesses; the rows of each sequence that has any. */
+  #takeRows(planned: readonly Planned[], logits: readonly LogitsRow[]): Map<Sequence, OwnRows> {
+    const own = new Map<Sequence, OwnRows>();
     let next = 0;
-    for (const { sequence, chunk } of planned) {
-      sequence.numComputed += chunk.tokenIds.length;
-      this.#publishFullPages(sequence, chunk.position);
-      const numRows = { none: 0, last: 1, all: chunk.tokenIds.length }[chunk.logits];
-      if (numRows > 0) rows.set(sequence, logits.slice(next, next + numRows));
+    for (const { sequence, chunk, guesses } of planned) {
+      this.#pages.count(sequence, chunk.tokenIds.length - guesses.length);
+      const numRows = numLogitRows(chunk);
+      if (numRows > 0) own.set(sequence, { rows: logits.slice(next, next + numRows), guesses });
       next += numRows;
     }
-    return rows;
+    return own;
   }
 
   /**
@@ -228,34 +293,6 @@ export class Scheduler {
     return true;
   }
 
-  /**
-   * What each running request wants of a pass. Of prompts that would fill the same page next, the first alone reads on: the
-   * others find the page afterwards.
-   */
-  #demands(): Demand[] {
-    const pages = new Set<string>();
-    return this.#running.map((group) => {
-      const demand = demandOf(group);
-      const page = demand.promptTokens > 0 ? this.#nextPage(group) : undefined;
-      if (page === undefined) return demand;
-      const isFollower = pages.has(page.name) && page.isUntouched;
-      pages.add(page.name);
-      return isFollower ? { ...demand, promptTokens: 0 } : demand;
-    });
-  }
-
-  /** The page that a prompt is about to fill, by what makes it findable; undefined when it will not be found. */
-  #nextPage(group: SequenceGroup): { readonly name: string; readonly isUntouched: boolean } | undefined {
-    const { pagePositions } = this.#limits;
-    const { tokenIds, numComputed, pages } = group.live[0] as Sequence;
-    const begin = Math.floor(numComputed / pagePositions) * pagePositions;
-    const own = tokenIds.slice(begin, begin + pagePositions);
-    if (readsWithRows(group) || !this.pool.keepsPages || begin + pagePositions >= tokenIds.length)
-      return undefined;
-    const name = `${pages[begin / pagePositions - 1] ?? ""}:${own.join()}`;
-    return { name, isUntouched: begin === numComputed };
-  }
-
   /** The chunks of one request: some tokens of its prompt, or one token each of so many of its sequences. */
   #plan(group: SequenceGroup, share: number): Planned[] {
     if (share === 0) return [];
@@ -267,97 +304,57 @@ export class Scheduler {
   #chunk(group: SequenceGroup, sequence: Sequence, count: number): Planned {
     const { numComputed: position, tokenIds, pages } = sequence;
     const end = position + count;
-    const wantsAll = readsWithRows(group);
-    while (pages.length * this.#limits.pagePositions < end) pages.push(this.pool.allocate());
-    const logits = wantsAll ? "all" : end === tokenIds.length ? "last" : "none";
-    return { group, sequence, chunk: { pages, position, tokenIds: tokenIds.slice(position, end), logits } };
+    this.#pages.cover(sequence, end);
+    // A prompt of which all logits are wanted is computed whole.
+    const logits = readsWithRows(group) ? "all" : end === tokenIds.length ? "last" : "none";
+    const chunk = { pages, position, tokenIds: tokenIds.slice(position, end), logits } as const;
+    return { group, sequence, chunk, guesses: [] };
   }
 
-  /**
-   * Takes over pages that hold what the sequence owes next. The last page it computes itself, however little of it: its
-   * logits are wanted. A prompt of which all logits are wanted is computed whole.
-   */
-  #takeCachedPages(group: SequenceGroup): void {
-    if (!isReading(group) || readsWithRows(group)) return;
-    const { pagePositions } = this.#limits;
-    const sequence = group.live[0] as Sequence;
-    if (sequence.pages.length * pagePositions > sequence.numComputed) return;
-    for (;;) {
-      const end = sequence.numComputed + pagePositions;
-      if (end >= sequence.tokenIds.length) return;
-      const page = this.pool.find(sequence.pages.at(-1), sequence.tokenIds.slice(sequence.numComputed, end));
-      if (page === undefined) return;
-      sequence.pages.push(page);
-      sequence.numComputed = end;
-      group.cachedTokens += pagePositions;
-    }
-  }
-
-  /** Makes the pages findable that were filled since position `from`. */
-  #publishFullPages({ tokenIds, numComputed, pages }: Sequence, from: number): void {
-    const { pagePositions } = this.#limits;
-    const numFull = Math.floor(numComputed / pagePositions);
-    for (let i = Math.floor(from / pagePositions); i < numFull; i++) {
-      const own = tokenIds.slice(i * pagePositions, (i + 1) * pagePositions);
-      pages[i] = this.pool.publish(pages[i] as number, pages[i - 1], own);
-    }
+  /** The same pass with guesses where they are worth their rows. Their pages are among those promised to the request. */
+  #withGuesses(planned: Planned[]): Planned[] {
+    const guessed = this.#speculation?.guesses(planned);
+    if (!guessed || guessed.size === 0) return planned;
+    return planned.map((one) => {
+      const guesses = guessed.get(one.sequence);
+      if (!guesses) return one;
+      const tokenIds = [...one.chunk.tokenIds, ...guesses];
+      this.#pages.cover(one.sequence, one.chunk.position + tokenIds.length);
+      return { ...one, chunk: { ...one.chunk, tokenIds, logits: "all" }, guesses };
+    });
   }
 
   /**
    * Puts the continuations of some live sequences in their place, behind the sequences that did not go on. The first child of
    * a parent inherits its pages, further ones fork.
    */
-  #branch(group: SequenceGroup, parents: readonly Sequence[], continuations: readonly Continuation[]): void {
+  #branch(
+    group: SequenceGroup,
+    parents: readonly Sequence[],
+    continuations: readonly Continuation[],
+  ): Sequence[] {
     const hasChild = new Set(continuations.map((c) => c.parent));
     // Childless sequences go first: their pages may be needed for the forks.
-    for (const [i, parent] of parents.entries()) if (!hasChild.has(i)) this.#releasePages(parent);
+    for (const [i, parent] of parents.entries()) if (!hasChild.has(i)) this.#pages.release(parent);
     const heirs = new Set<number>();
     const children = continuations.map((continuation): Sequence => {
       const { parent: i, index } = continuation;
       const parent = parents[i] as Sequence;
-      const pages = heirs.has(i) ? this.#fork(group, parent) : parent.pages;
+      const pages = heirs.has(i) ? this.#pages.fork(parent, group.pendingCopies) : parent.pages;
       heirs.add(i);
       return { index, ...extended(parent, continuation), numComputed: parent.numComputed, pages };
     });
     const others = group.live.filter((sequence) => !parents.includes(sequence));
     group.live = [...others, ...children];
-  }
-
-  /** Shares the full pages and orders a copy of the last, incomplete one: at most one page a fork. */
-  #fork(group: SequenceGroup, parent: Sequence): number[] {
-    const full = Math.floor(parent.numComputed / this.#limits.pagePositions);
-    const pages = parent.pages.slice(0, full);
-    for (const page of pages) this.pool.addOwner(page);
-    if (parent.numComputed > full * this.#limits.pagePositions) {
-      const copy = this.pool.allocate();
-      group.pendingCopies.push({ from: parent.pages[full] as number, to: copy });
-      pages.push(copy);
-    }
-    return pages;
+    return children;
   }
 
   /** The one place where a running request's pages come home. */
   #retire(group: SequenceGroup): void {
-    for (const sequence of group.live) this.#releasePages(sequence);
+    for (const sequence of group.live) this.#pages.release(sequence);
     this.pool.unreserve(group.reservedPages);
     this.#running = this.#running.filter((other) => other !== group);
   }
-
-  #releasePages(sequence: Sequence): void {
-    for (const page of sequence.pages.toReversed()) this.pool.release(page);
-  }
-}
-
-/** What a request wants of a pass; see `pass-plan.ts`. */
-function demandOf(group: SequenceGroup): Demand {
-  const { request, strategy, live } = group;
-  // A prompt of which all logits are wanted needs rows, as sequences do that go on each by itself.
-  if (readsWithRows(group)) {
-    return { rows: owed(live[0] as Sequence), together: false, promptTokens: 0, client: request.client };
-  }
-  const promptTokens = isReading(group) ? owed(live[0] as Sequence) : 0;
-  const rows = promptTokens > 0 ? 0 : live.length;
-  return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
 }
 
 /** How many tokens a step of so many sequences chose; the first step chooses one for each sequence or beam. */
@@ -377,6 +374,11 @@ function promptLength({ request }: SequenceGroup): number {
 
 function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
   return items.reduce((total, item) => total + numberOf(item), 0);
+}
+
+/** The largest logit of the first row in which it is no finite number. */
+function largestNotFinite(steps: readonly Step[]): number | undefined {
+  return steps.map(({ row }) => row.largest()).find((value) => !Number.isFinite(value));
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [yes: T[], no: T[]] {

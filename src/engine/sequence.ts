@@ -2,7 +2,8 @@
 import type { DecodingParams } from "../decoding/decoding-params.ts";
 import type { DecodingStrategy } from "../decoding/strategy.ts";
 import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
-import type { PageCopy } from "../model/backend.ts";
+import type { ForwardChunk, PageCopy } from "../model/backend.ts";
+import type { PromptLookup } from "./prompt-lookup.ts";
 
 /** What the engine is asked: integers only. */
 export interface GenerationRequest {
@@ -43,6 +44,22 @@ export interface SequenceGroup {
   readonly numReported: number[];
   /** To be done before its next pass. */
   pendingCopies: PageCopy[];
+  /** What its text is guessed from, once something was guessed. */
+  lookup: PromptLookup | undefined;
+}
+
+/** One chunk of a pass and whose it is. */
+export interface Planned {
+  readonly group: SequenceGroup;
+  readonly sequence: Sequence;
+  readonly chunk: ForwardChunk;
+  /** The last tokens of the chunk, where they are guessed and not the sequence's yet. */
+  readonly guesses: readonly number[];
+}
+
+/** Rows of logits that a chunk wants. */
+export function numLogitRows({ logits, tokenIds }: ForwardChunk): number {
+  return { none: 0, last: 1, all: tokenIds.length }[logits];
 }
 
 /** Tokens that a sequence has and whose keys and values are still to be computed. */

@@ -38,6 +38,8 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn" | "o
   readonly kernels?: KernelChoice;
   /** Default: true. */
   readonly prefixCache?: boolean;
+  /** Default: false. */
+  readonly speculation?: boolean;
   /** Where packed int8 weights are kept between starts. Default: nowhere. */
   readonly weightCache?: WeightCacheSettings;
 }
@@ -78,10 +80,11 @@ export async function checkLoadable(directory: string): Promise<void> {
 }
 
 function modelOptionsOf(options: GeneratorOptions, onProblem: (message: string) => void) {
-  const { precision, kvCacheMb, threads = 0, kernels = "auto", prefixCache = true } = options;
+  const { precision, kvCacheMb, threads = 0, kernels = "auto" } = options;
+  const { prefixCache = true, speculation = false } = options;
   const { passTokensMax, passRowsMax, weightCache } = options;
   return {
-    ...{ precision, kvCacheMb, kernels, prefixCache },
+    ...{ precision, kvCacheMb, kernels, prefixCache, speculation },
     threads: threadsFor(threads, onProblem),
     ...(passTokensMax && { passTokensMax }),
     ...(passRowsMax && { passRowsMax }),

@@ -38,6 +38,28 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
   }
 });
 
+test("--speculation says whether tokens are guessed", async (context) => {
+  const directory = temporaryDirectory();
+  context.after(() => directory.remove());
+  const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
+  const answers = [];
+  for (const speculation of ["on", "off"] as const) {
+    const settings = { ...DEFAULT_SETTINGS, speculation, threads: 1, kvCacheMb: 1 };
+    const models = new Models(settings, [{ name: "a", model }], HERE);
+    await models.ready();
+    const generator = models.byEndpoint().get("a");
+    // One token is forced, so that the text repeats itself and guesses are right.
+    const penalties = { logitBias: new Map([[7, 1e6]]) };
+    const decoding = someDecoding({ maxLength: 60, penalties });
+    answers.push((await generator?.generate({ promptTokenIds: [1], decoding }))?.sequences);
+    const { tokensGuessed = 0, tokensAccepted = 0, steps = 0 } = generator?.stats() ?? {};
+    assert.equal(tokensAccepted > 20 && tokensAccepted <= tokensGuessed, speculation === "on");
+    assert.equal(steps, 59 - tokensAccepted);
+    await models.close();
+  }
+  assert.deepEqual(answers[0], answers[1]);
+});
+
 test("--request-deadline-ms is the time in which a model answers", async (context) => {
   const directory = temporaryDirectory();
   context.after(() => directory.remove());

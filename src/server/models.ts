@@ -210,10 +210,12 @@ export class Models {
     const { onProblem, onLoading } = this.#options;
     const settings = this.#settings;
     const weightCache = this.#weightCache;
-    const { precision, kvCacheMb, prefixCache, kernels, threads, passTokensMax, passRowsMax } = settings;
-    const { queueRequestsMax, queueTokensMax, requestDeadlineMs, engineStallTimeoutMs } = settings;
+    const { precision, kvCacheMb, prefixCache, speculation, kernels, threads } = settings;
+    const { passTokensMax, passRowsMax, queueRequestsMax, queueTokensMax } = settings;
+    const { requestDeadlineMs, engineStallTimeoutMs } = settings;
     return {
-      ...{ model: directory, name, precision, kvCacheMb, kernels, prefixCache: prefixCache === "on" },
+      ...{ model: directory, name, precision, kvCacheMb, kernels },
+      ...{ prefixCache: prefixCache === "on", speculation: speculation === "on" },
       ...{ threads, passTokensMax, passRowsMax, memory: this.#memory },
       ...{ queueRequestsMax, requestDeadlineMs, stallTimeoutMs: engineStallTimeoutMs },
       ...{ onProblem, onDeath },

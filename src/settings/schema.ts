@@ -61,6 +61,13 @@ const MODEL = {
       "Keeps keys and values of earlier requests for prompts that begin alike, in what running requests leave of " +
         "--kv-cache-mb.",
     ),
+  speculation: z
+    .enum(["on", "off"])
+    .default("off")
+    .describe(
+      "Guesses tokens from the text so far and computes several at once where that is quicker. The answers are the same, " +
+        "the speed is not.",
+    ),
   weightCacheMb: z
     .int()
     .min(0)

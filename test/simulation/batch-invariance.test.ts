@@ -43,6 +43,12 @@ function recording(backend: Backend, bits: Set<string>): Backend {
   };
 }
 
+/** The same request, with a liking for tokens that were there before. */
+function repeatingItself({ prompt, decoding }: CrowdRequest): CrowdRequest {
+  const penalties = { ...decoding.penalties, frequency: -0.4 };
+  return { prompt, decoding: { ...decoding, penalties, maxLength: Math.max(decoding.maxLength, 60) } };
+}
+
 /** What the crowd's prompts begin with: two pages of tokens in different orders. */
 const [a, b] = [501, 502].map((seed) => {
   const dice = new Dice(seed);
@@ -59,8 +65,10 @@ for (const precision of ["f32", "int8"] as const) {
       const { backend: alone } = loadModel(path, { precision, kvCacheMb: 1, threads: 1, kernels: "wasm" });
       const bitsAlone = new Set<string>();
       const expected = requests.map((request) => generateAll(recording(alone, bitsAlone), EOS, [request])[0]);
+      const repeating = requests.map(repeatingItself);
+      const expectedOfThese = repeating.map((request) => generateAll(alone, EOS, [request])[0]);
       await alone.close();
-      let [numAborted, numFound] = [0, 0];
+      let [numAborted, numFound, numAccepted, numWrong] = [0, 0, 0, 0];
       for (let threads = 1; threads <= 4; threads++) {
         const kernels = threads === 3 ? "wasm" : "auto";
         const { backend } = loadModel(path, { precision, kvCacheMb: 1, threads, kernels });
@@ -81,8 +89,22 @@ for (const precision of ["f32", "int8"] as const) {
           numAborted += aborted.size;
           numFound += core.stats().prefixTokensHit;
         }
+        // Rows behind wrong guesses belong to no answer, so that here answers alone are compared.
+        const core = new EngineCore(withLimits(backend, threads % 2 ? 17 : 128), EOS, {
+          ...{ prefixCache: threads > 2, speculation: true },
+        });
+        const { answers } = runCrowd(core, new Dice(threads), {
+          ...{ numRequests: requests.length, aborts: 0.02 },
+          draw: (id) => repeating[id] as CrowdRequest,
+        });
+        for (const [id, answer] of answers)
+          assert.deepEqual(answer, expectedOfThese[id], `request ${id}, ${threads} threads, with guesses`);
+        const { tokensGuessed, tokensAccepted } = core.stats();
+        numAccepted += tokensAccepted;
+        numWrong += tokensGuessed - tokensAccepted;
         await backend.close();
       }
+      assert.ok(numAccepted > 50 && numWrong > 5, `${numAccepted} right guesses, ${numWrong} wrong ones`);
       assert.ok(numAborted > 12 && numFound > 2000, `${numAborted} aborted, ${numFound} tokens found`);
     });
   });

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
 import type { Progress } from "../../src/engine/pass-result.ts";
+import type { EngineOptions } from "../../src/engine/scheduler.ts";
 import { Dice, randomRequest, runCrowd } from "../support/crowd.ts";
 import { FakeBackend } from "../support/fake-backend.ts";
 import { generateAll } from "../support/inline-engine.ts";
@@ -45,9 +46,15 @@ function someTexts(dice: Dice) {
   };
 }
 
-function simulate(seed: number, numRequests: number, prefixCache: boolean) {
+/** Tokens that the logits depend on where tokens are guessed: texts repeat themselves, and stop to. */
+const SPAN = 1;
+/** Room for guesses beside a crowd. */
+const ROOMY = { maxBatchTokens: 60, maxLogitRows: 40 };
+
+function simulate(seed: number, numRequests: number, options: EngineOptions) {
   const dice = new Dice(seed);
-  const core = new EngineCore(new FakeBackend(), EOS, { prefixCache });
+  const aBackend = () => (options.speculation ? new FakeBackend(ROOMY, SPAN) : new FakeBackend());
+  const core = new EngineCore(aBackend(), EOS, options);
   const told = new Told();
   const texts = someTexts(dice);
   let passesWithoutFreePage = 0;
@@ -65,22 +72,34 @@ function simulate(seed: number, numRequests: number, prefixCache: boolean) {
   });
   for (const [id, request] of requests.entries()) {
     if (aborted.has(id)) continue;
-    const [alone] = generateAll(new FakeBackend(), EOS, [request]);
+    const [alone] = generateAll(aBackend(), EOS, [request]);
     assert.deepEqual(answers.get(id), alone, `request ${id} of crowd ${seed} differs from itself alone`);
   }
   const { prefixTokensHit: found, prefixTokensQueried: queried } = core.stats();
+  const { tokensGuessed: guessed, tokensAccepted: accepted } = core.stats();
   const counts = { finished: answers.size, aborted: aborted.size, streamed: told.count };
-  return { ...counts, found, queried, passesWithoutFreePage };
+  return { ...counts, found, queried, guessed, accepted, passesWithoutFreePage };
+}
+
+type Counts = ReturnType<typeof simulate>;
+
+function noCounts(): Counts {
+  const requests = { finished: 0, aborted: 0, streamed: 0 };
+  return { ...requests, found: 0, queried: 0, guessed: 0, accepted: 0, passesWithoutFreePage: 0 };
+}
+
+function add(total: Counts, counts: Counts): void {
+  for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += counts[name];
 }
 
 describe("the scheduler", () => {
   for (const prefixCache of [true, false]) {
     const cached = prefixCache ? "with" : "without";
     it(`answers 5,000 requests in crowds ${cached} a prefix cache as each alone, and every page comes home`, () => {
-      const total = { finished: 0, aborted: 0, streamed: 0, found: 0, queried: 0, passesWithoutFreePage: 0 };
+      const total = noCounts();
       for (let seed = 0; seed < 25; seed++) {
-        const result = simulate(prefixCache ? seed : 100 + seed, 212, prefixCache);
-        for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += result[name];
+        const result = simulate(prefixCache ? seed : 100 + seed, 212, { prefixCache });
+        add(total, result);
       }
       assert.equal(total.finished + total.aborted, 5300);
       assert.ok(total.finished >= 5000 && total.aborted > 20, JSON.stringify(total));
@@ -92,6 +111,20 @@ describe("the scheduler", () => {
           total.found > 0.2 * total.queried && total.passesWithoutFreePage > 1000,
           JSON.stringify(total),
         );
+    });
+  }
+
+  for (const prefixCache of [true, false]) {
+    const cached = prefixCache ? "with" : "without";
+    it(`gives the same answers with guesses, right and wrong ones, ${cached} a prefix cache`, () => {
+      const total = noCounts();
+      for (let seed = 200; seed < 210; seed++) {
+        add(total, simulate(prefixCache ? seed : 100 + seed, 212, { prefixCache, speculation: true }));
+      }
+      assert.equal(total.finished + total.aborted, 2120);
+      const wrong = total.guessed - total.accepted;
+      assert.ok(total.accepted > 1000 && wrong > 500 && total.aborted > 8, JSON.stringify(total));
+      if (prefixCache) assert.ok(total.found > 0.2 * total.queried, JSON.stringify(total));
     });
   }
 

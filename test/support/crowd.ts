@@ -147,6 +147,7 @@ export function runCrowd(core: EngineCore, dice: Dice, options: CrowdOptions): C
       continue;
     }
     const record = core.step();
+    core.stepTook(1, record); // As if further rows cost nothing, so that much is guessed where guesses are allowed.
     for (const { request, hypotheses } of record.finished) {
       assert.ok(!answers.has(request.id) && !aborted.has(request.id), `${request.id} was answered twice`);
       answers.set(request.id, hypotheses);

@@ -1,6 +1,6 @@
 // A backend whose KV memory tells for each place which token was written there and after which others, as real keys
-// and values do, and whose logits are a hash of the tokens that a row can see. A wrong page, position or copy trips an
-// assertion.
+// and values do, and whose logits are a hash of the tokens that a row can see, or of the last few of them, so that texts
+// repeat themselves. A wrong page, position or copy trips an assertion.
 import assert from "node:assert/strict";
 import { uniform } from "../../src/decoding/random.ts";
 import type { LogitsRow } from "../../src/kernels/logits-row.ts";
@@ -20,10 +20,13 @@ const chained = (hash: number, tokenId: number): number => (Math.imul(hash, 31) 
 export class FakeBackend implements Backend {
   readonly limits: BackendLimits;
   readonly #pages: (Place | undefined)[][];
+  readonly #span: number;
   /** Tokens computed in all passes. */
   numTokens = 0;
 
-  constructor(limits: Partial<BackendLimits> = {}) {
+  /** `span`: how many tokens the logits depend on. */
+  constructor(limits: Partial<BackendLimits> = {}, span = Number.POSITIVE_INFINITY) {
+    this.#span = span;
     this.limits = {
       ...{
         vocabSize: 17,
@@ -57,7 +60,7 @@ export class FakeBackend implements Backend {
     for (const chunk of chunks) this.#write(chunk);
     // What a chunk reads must be there, also where nobody wants its logits.
     for (const chunk of chunks) this.#read(chunk, chunk.position + chunk.tokenIds.length);
-    const hashes = ends.map(({ chunk, end }) => this.#read(chunk, end));
+    const hashes = ends.map(({ chunk, end }) => this.#seen(chunk, end));
     const { vocabSize: length } = this.limits;
     return hashes.map(
       (hash) => new PlainLogitsRow(Float32Array.from({ length }, (_, token) => 6 * uniform(hash, token, 0))),
@@ -84,6 +87,18 @@ export class FakeBackend implements Backend {
       assert.ok(place !== undefined, `position ${position} was never written`);
       hash = chained(hash, place.tokenId);
       assert.equal(place.hash, hash, `position ${position} was written after other tokens`);
+    }
+    return hash;
+  }
+
+  /** The hash of what the logits behind position `end` − 1 depend on. */
+  #seen(chunk: ForwardChunk, end: number): number {
+    const all = this.#read(chunk, end);
+    if (end <= this.#span) return all;
+    let hash = NOTHING;
+    for (let position = end - this.#span; position < end; position++) {
+      const { page, offset } = this.#locate(chunk, position);
+      hash = chained(hash, (page[offset] as Place).tokenId);
     }
     return hash;
   }

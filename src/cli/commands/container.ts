@@ -31,6 +31,7 @@ const SETTING_NAMES = [
   "precision",
   "kvCacheMb",
   "prefixCache",
+  "speculation",
   "bodyBytesMax",
   "bodiesBytesMax",
   "refusedBytesMax",

@@ -35,7 +35,9 @@ export function runEngineLoop(
   const work = (): void => {
     for (drain(); !core.isIdle && !closing; drain()) {
       const beganMs = SYSTEM_CLOCK.now();
-      const { started, prefilled, progress, finished, failed } = core.step();
+      const result = core.step();
+      core.stepTook(SYSTEM_CLOCK.now() - beganMs, result);
+      const { started, prefilled, progress, finished, failed } = result;
       const answers = finished.map(({ request: { id }, ...answer }) => ({ id, ...answer }));
       post({ type: "pass", beganMs, started, prefilled, progress, finished: answers, stats: core.stats() });
       for (const { request, message } of failed) {

@@ -1,0 +1,49 @@
+// What each running request wants of the next pass.
+import type { BackendLimits } from "../model/backend.ts";
+import type { PagePool } from "./page-pool.ts";
+import type { Demand } from "./pass-plan.ts";
+import { isReading, owed, readsWithRows, type Sequence, type SequenceGroup } from "./sequence.ts";
+
+/**
+ * The demand of each group, in their order. Of prompts that would fill the same page next, the first alone reads on: the
+ * others find the page afterwards.
+ */
+export function demandsOf(
+  running: readonly SequenceGroup[],
+  pool: PagePool,
+  { pagePositions }: BackendLimits,
+): Demand[] {
+  const pages = new Set<string>();
+  return running.map((group) => {
+    const demand = demandOf(group);
+    const page = demand.promptTokens > 0 && pool.keepsPages ? nextPage(group, pagePositions) : undefined;
+    if (page === undefined) return demand;
+    const isFollower = pages.has(page.name) && page.isUntouched;
+    pages.add(page.name);
+    return isFollower ? { ...demand, promptTokens: 0 } : demand;
+  });
+}
+
+/** The page that a prompt is about to fill, by what makes it findable; undefined when it will not be found. */
+function nextPage(
+  group: SequenceGroup,
+  pagePositions: number,
+): { readonly name: string; readonly isUntouched: boolean } | undefined {
+  const { tokenIds, numComputed, pages } = group.live[0] as Sequence;
+  const begin = Math.floor(numComputed / pagePositions) * pagePositions;
+  if (readsWithRows(group) || begin + pagePositions >= tokenIds.length) return undefined;
+  const own = tokenIds.slice(begin, begin + pagePositions);
+  const name = `${pages[begin / pagePositions - 1] ?? ""}:${own.join()}`;
+  return { name, isUntouched: begin === numComputed };
+}
+
+function demandOf(group: SequenceGroup): Demand {
+  const { request, strategy, live } = group;
+  // A prompt of which all logits are wanted needs rows, as sequences do that go on each by itself.
+  if (readsWithRows(group)) {
+    return { rows: owed(live[0] as Sequence), together: false, promptTokens: 0, client: request.client };
+  }
+  const promptTokens = isReading(group) ? owed(live[0] as Sequence) : 0;
+  const rows = promptTokens > 0 ? 0 : live.length;
+  return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
+}
