@@ -39,6 +39,17 @@ export function readLogprobs(row: LogitsRow, options: LogprobOptions): (tokenId:
   return lookUp(row, row.values.slice(), options);
 }
 
+/** Whether `known` tells all that `wanted` asks for. */
+export function includes(known: LogprobOptions, wanted: LogprobOptions): boolean {
+  return known.numTop >= wanted.numTop && (known.hasRank || !wanted.hasRank);
+}
+
+/** What would have been told with fewer wishes: the most likely tokens are in order, so their beginning is the same. */
+export function reduced(logprobs: TokenLogprobs, { numTop, hasRank }: LogprobOptions): TokenLogprobs {
+  const { logprob, top, rank } = logprobs;
+  return { logprob, top: top.slice(0, numTop), ...(hasRank && rank !== undefined && { rank }) };
+}
+
 /** What a request wants to know of its tokens; undefined: nothing. */
 export function logprobOptions({ logprobs, trace }: DecodingParams): LogprobOptions | undefined {
   return logprobs === undefined ? undefined : { numTop: logprobs, hasRank: trace === true };

@@ -2,7 +2,14 @@
 import type { BackendLimits } from "../model/backend.ts";
 import type { PagePool } from "./page-pool.ts";
 import type { Demand } from "./pass-plan.ts";
-import { isReading, owed, readsWithRows, type Sequence, type SequenceGroup } from "./sequence.ts";
+import {
+  isReading,
+  owed,
+  readsWithRows,
+  type Sequence,
+  type SequenceGroup,
+  scoreOptions,
+} from "./sequence.ts";
 
 /**
  * The demand of each group, in their order. Of prompts that would fill the same page next, the first alone reads on: the
@@ -16,11 +23,11 @@ export function demandsOf(
   const pages = new Set<string>();
   return running.map((group) => {
     const demand = demandOf(group);
-    const page = demand.promptTokens > 0 && pool.keepsPages ? nextPage(group, pagePositions) : undefined;
+    const page = isReading(group) && pool.keepsPages ? nextPage(group, pagePositions) : undefined;
     if (page === undefined) return demand;
     const isFollower = pages.has(page.name) && page.isUntouched;
     pages.add(page.name);
-    return isFollower ? { ...demand, promptTokens: 0 } : demand;
+    return isFollower ? { ...demand, promptTokens: 0, rows: 0 } : demand;
   });
 }
 
@@ -30,11 +37,16 @@ function nextPage(
   pagePositions: number,
 ): { readonly name: string; readonly isUntouched: boolean } | undefined {
   const { tokenIds, numComputed, pages } = group.live[0] as Sequence;
-  const begin = Math.floor(numComputed / pagePositions) * pagePositions;
-  if (readsWithRows(group) || begin + pagePositions >= tokenIds.length) return undefined;
+  const first = Math.floor(numComputed / pagePositions) * pagePositions;
+  const ahead = readsWithRows(group) ? group.pageAhead : undefined;
+  const begin = ahead === undefined ? first : first + pagePositions;
+  if (begin + pagePositions >= tokenIds.length) return undefined;
   const own = tokenIds.slice(begin, begin + pagePositions);
-  const name = `${pages[begin / pagePositions - 1] ?? ""}:${own.join()}`;
-  return { name, isUntouched: begin === numComputed };
+  // Who wants scores waits for nobody who computes the page without them.
+  const { numTop, hasRank } = scoreOptions(group);
+  const kind = readsWithRows(group) ? `${numTop},${hasRank}:` : "";
+  const name = `${kind}${ahead ?? pages[begin / pagePositions - 1] ?? ""}:${own.join()}`;
+  return { name, isUntouched: first === numComputed };
 }
 
 function demandOf(group: SequenceGroup): Demand {

@@ -1,8 +1,9 @@
 // Who owns which page of KV memory. Pages are counted, since sequences share them; a request's pages are promised to it
 // at admission for its whole life, so an admitted request always finishes. Full pages that nobody owns any more stay
 // findable until their memory is needed; a promise counts them as if they were free.
+import { includes } from "../decoding/token-logprobs.ts";
 import { assert } from "../errors.ts";
-import { PrefixCache } from "./prefix-cache.ts";
+import { type PageScores, PrefixCache } from "./prefix-cache.ts";
 
 export class PagePool {
   readonly size: number;
@@ -107,6 +108,19 @@ export class PagePool {
     }
     this.release(page);
     return known;
+  }
+
+  /** How likely the tokens of a page are, as far as that was kept with it. The page must be findable. */
+  scoresOf(page: number): PageScores | undefined {
+    return this.#cache?.scoresOf(page);
+  }
+
+  /** Keeps with a page, for as long as it can be found, how likely its tokens are. */
+  keepScores(page: number, scores: PageScores): void {
+    if (!this.#cache?.has(page)) return;
+    const known = this.#cache.scoresOf(page);
+    if (known && includes(known.options, scores.options)) return;
+    this.#cache.keepScores(page, scores);
   }
 
   /** To be called when no request runs: every page must be free or idle, without owners and promised to nobody. */

@@ -42,7 +42,7 @@ export interface PassResult {
   readonly numAccepted: number;
   /** New tokens that were chosen: one for each sequence or beam. */
   readonly numGenerated: number;
-  /** Tokens of the prompts in `prefilled`; of those that may be found in the prefix cache; and those that were. */
+  /** Tokens of the prompts in `prefilled`; those that were looked for in the prefix cache; and those that were found. */
   readonly promptTokens: number;
   readonly queriedTokens: number;
   readonly cachedTokens: number;

@@ -1,6 +1,7 @@
 // Which tokens the full pages hold, so that a later prompt finds them. A page is named by the page before it and by its
 // own token ids, hence by everything from the first token on; names are compared whole, never by a hash. It owns no
 // page and decides nothing about their lives: that is the pool's.
+import type { LogprobOptions, TokenLogprobs } from "../decoding/token-logprobs.ts";
 import { assert } from "../errors.ts";
 
 interface Entry {
@@ -9,6 +10,14 @@ interface Entry {
   readonly previous: number | undefined;
   /** Known pages that continue it. */
   numNext: number;
+  /** How likely its tokens are, once somebody wanted to know. */
+  scores: PageScores | undefined;
+}
+
+/** How likely the tokens of a page are; those of the first page lack the text's first token, which has nothing before it. */
+export interface PageScores {
+  readonly options: LogprobOptions;
+  readonly logprobs: readonly TokenLogprobs[];
 }
 
 export class PrefixCache {
@@ -32,8 +41,16 @@ export class PrefixCache {
     const key = keyOf(previous, tokenIds);
     assert(!this.#entries.has(page) && !this.#pages.has(key), `page ${page} is known already`);
     this.#pages.set(key, page);
-    this.#entries.set(page, { key, previous, numNext: 0 });
+    this.#entries.set(page, { key, previous, numNext: 0, scores: undefined });
     if (previous !== undefined) this.#entry(previous).numNext += 1;
+  }
+
+  scoresOf(page: number): PageScores | undefined {
+    return this.#entry(page).scores;
+  }
+
+  keepScores(page: number, scores: PageScores): void {
+    this.#entry(page).scores = scores;
   }
 
   /** Forgets a page. None may continue it: its number, which is a part of their names, will stand for other tokens. */

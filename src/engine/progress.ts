@@ -1,10 +1,10 @@
 // What the caller of a request learns from a pass before the request is done: settled tokens, and how likely the tokens of its
 // prompt were.
 import type { DecodingStrategy, SettledTokens } from "../decoding/strategy.ts";
-import { logprobOptions, logprobsOf } from "../decoding/token-logprobs.ts";
+import { logprobsOf } from "../decoding/token-logprobs.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { Progress } from "./pass-result.ts";
-import type { Sequence, SequenceGroup } from "./sequence.ts";
+import { type Sequence, type SequenceGroup, scoreOptions } from "./sequence.ts";
 
 /** The tokens that are settled and were not reported yet; they count as reported from now on. */
 export function takeSettled({ request, strategy, live, numReported }: SequenceGroup): Progress {
@@ -28,12 +28,10 @@ export function takeSteps(strategy: DecodingStrategy): Pick<Progress, "steps"> {
  * Takes from the rows of a prompt's chunk, which ends at the last token computed, how likely each next token was. False when
  * the model gave what are no numbers.
  */
-export function takePromptLogprobs(
-  { request, live, promptLogprobs }: SequenceGroup,
-  rows: readonly LogitsRow[],
-): boolean {
-  const { promptTokenIds, decoding } = request;
-  const options = logprobOptions(decoding) ?? { numTop: 0, hasRank: false };
+export function takePromptLogprobs(group: SequenceGroup, rows: readonly LogitsRow[]): boolean {
+  const { request, live, promptLogprobs } = group;
+  const { promptTokenIds } = request;
+  const options = scoreOptions(group);
   const begin = (live[0] as Sequence).numComputed - rows.length;
   for (const [i, row] of rows.entries()) {
     const next = promptTokenIds[begin + i + 1];

@@ -11,10 +11,12 @@ import { PagePool } from "./page-pool.ts";
 import { planPass, rowsMax } from "./pass-plan.ts";
 import type { FailedRequest, FinishedRequest, PassResult, Progress } from "./pass-result.ts";
 import { takePromptLogprobs, takeSettled, takeSteps } from "./progress.ts";
+import { keepScores, takeScored } from "./scored-pages.ts";
 import {
   type GenerationRequest,
   isPrompt,
   isReading,
+  numChosen,
   numLogitRows,
   owed,
   type Planned,
@@ -22,6 +24,7 @@ import {
   readsWithRows,
   type Sequence,
   type SequenceGroup,
+  scoreOptions,
   tokensForLife,
   wantsAllRows,
 } from "./sequence.ts";
@@ -123,6 +126,7 @@ export class Scheduler {
       pendingCopies: [],
       cachedTokens: 0,
       promptLogprobs: [],
+      pageAhead: undefined,
       lookup: undefined,
     };
     const cost = tokensForLife(request.promptTokenIds.length, request.decoding);
@@ -140,20 +144,28 @@ export class Scheduler {
   /** The next pass. `pass-plan.ts` says how its room is shared out and why nobody waits for ever. */
   schedule(): ForwardBatch {
     this.#admit();
-    for (const group of this.#running) {
-      if (isReading(group) && !readsWithRows(group)) {
-        group.cachedTokens += this.#pages.takeCached(group.live[0] as Sequence);
-      }
-    }
+    for (const group of this.#running) if (isReading(group)) this.#takeCached(group);
     const shares = planPass(demandsOf(this.#running, this.pool, this.#limits), this.#limits);
     const planned = this.#running.flatMap((group, i) => this.#plan(group, shares[i] as number));
     this.#planned = this.#withGuesses(planned);
     const served = new Set(this.#planned.map(({ group }) => group));
-    const [first, last] = partition(this.#running, (group) => !served.has(group));
-    this.#running = [...first, ...last];
+    const last = this.#running.filter((group) => served.has(group));
+    this.#running = [...this.#running.filter((group) => !served.has(group)), ...last];
     const copies = last.flatMap((group) => group.pendingCopies);
     for (const group of last) group.pendingCopies = [];
     return { copies, chunks: this.#planned.map(({ chunk }) => chunk) };
+  }
+
+  /** Takes over pages that hold what a prompt owes next, with the scores of their tokens where these are wanted. */
+  #takeCached(group: SequenceGroup): void {
+    const sequence = group.live[0] as Sequence;
+    const { numComputed } = sequence;
+    if (readsWithRows(group)) {
+      const found = takeScored(this.pool, sequence, this.#limits.pagePositions, scoreOptions(group));
+      group.promptLogprobs.push(...found.logprobs);
+      group.pageAhead = found.ahead;
+    } else this.#pages.takeCached(sequence);
+    group.cachedTokens += sequence.numComputed - numComputed;
   }
 
   /** Takes the logits of the scheduled pass, in its order. */
@@ -174,7 +186,7 @@ export class Scheduler {
       numLogitRows: logits.length,
       numGuessed: sum(planned, ({ guesses }) => guesses.length),
       promptTokens: sum(prefilled, promptLength),
-      queriedTokens: this.pool.keepsPages ? sum(prefilled.filter(mayFindPages), promptLength) : 0,
+      queriedTokens: this.pool.keepsPages ? sum(prefilled, promptLength) : 0,
       cachedTokens: sum(prefilled, ({ cachedTokens }) => cachedTokens),
       started: started.map(({ request }) => request.id),
       prefilled: prefilled.map(({ request }) => request.id),
@@ -192,7 +204,7 @@ export class Scheduler {
     const sequences = group.live.filter((sequence) => rows.has(sequence));
     const own = sequences.map((sequence) => rows.get(sequence) as OwnRows);
     const isFirst = isPrompt(group);
-    const isWrong = wantsAllRows(group) && isFirst && !takePromptLogprobs(group, own[0]?.rows ?? []);
+    const isWrong = wantsAllRows(group) && isFirst && !this.#score(group, own[0]?.rows ?? []);
     let steps = own.map(({ rows, guesses }, i): Step => {
       const [row, ...further] = rows.slice(-1 - guesses.length) as [LogitsRow, ...LogitsRow[]];
       return { sequence: sequences[i] as Sequence, row, guesses, further };
@@ -210,6 +222,17 @@ export class Scheduler {
     }
     this.#tell(group, isFirst, news);
     if (largest !== undefined) this.#fail(group, "the largest logit", largest, news);
+  }
+
+  /** Takes the scores of a prompt's chunk; false where they are no numbers. */
+  #score(group: SequenceGroup, rows: readonly LogitsRow[]): boolean {
+    if (!takePromptLogprobs(group, rows)) return false;
+    const { live, promptLogprobs } = group;
+    const prompt = live[0] as Sequence;
+    const from = prompt.numComputed - rows.length;
+    const { pagePositions } = this.#limits;
+    keepScores(this.pool, prompt, { pagePositions, from }, promptLogprobs, scoreOptions(group));
+    return true;
   }
 
   /** One new token for some sequences; answers those of them whose token was guessed, so that its row is there already. */
@@ -305,7 +328,6 @@ export class Scheduler {
     const { numComputed: position, tokenIds, pages } = sequence;
     const end = position + count;
     this.#pages.cover(sequence, end);
-    // A prompt of which all logits are wanted is computed whole.
     const logits = readsWithRows(group) ? "all" : end === tokenIds.length ? "last" : "none";
     const chunk = { pages, position, tokenIds: tokenIds.slice(position, end), logits } as const;
     return { group, sequence, chunk, guesses: [] };
@@ -357,17 +379,6 @@ export class Scheduler {
   }
 }
 
-/** How many tokens a step of so many sequences chose; the first step chooses one for each sequence or beam. */
-function numChosen(group: SequenceGroup, numSequences: number): number {
-  const { request, strategy } = group;
-  if (request.decoding.maxLength === request.promptTokenIds.length) return 0;
-  return isPrompt(group) ? strategy.width : numSequences;
-}
-
-function mayFindPages(group: SequenceGroup): boolean {
-  return !wantsAllRows(group);
-}
-
 function promptLength({ request }: SequenceGroup): number {
   return request.promptTokenIds.length;
 }
@@ -379,11 +390,4 @@ function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
 /** The largest logit of the first row in which it is no finite number. */
 function largestNotFinite(steps: readonly Step[]): number | undefined {
   return steps.map(({ row }) => row.largest()).find((value) => !Number.isFinite(value));
-}
-
-function partition<T>(items: readonly T[], test: (item: T) => boolean): [yes: T[], no: T[]] {
-  const yes: T[] = [];
-  const no: T[] = [];
-  for (const item of items) (test(item) ? yes : no).push(item);
-  return [yes, no];
 }

@@ -1,7 +1,7 @@
 // The state of a request inside the engine. It is born with the request and dies with it.
 import type { DecodingParams } from "../decoding/decoding-params.ts";
 import type { DecodingStrategy } from "../decoding/strategy.ts";
-import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
+import { type LogprobOptions, logprobOptions, type TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { ForwardChunk, PageCopy } from "../model/backend.ts";
 import type { PromptLookup } from "./prompt-lookup.ts";
 
@@ -40,6 +40,8 @@ export interface SequenceGroup {
   cachedTokens: number;
   /** Of the prompt's tokens from the second on, as far as it is read; none where they are not asked for. */
   readonly promptLogprobs: TokenLogprobs[];
+  /** Of a prompt that is scored: the page that it computes next, if others find it already. See `scored-pages.ts`. */
+  pageAhead: number | undefined;
   /** Of each sequence of the answer, the number of tokens that its caller was told of. */
   readonly numReported: number[];
   /** To be done before its next pass. */
@@ -82,9 +84,21 @@ export function readsWithRows(group: SequenceGroup): boolean {
   return wantsAllRows(group) && isPrompt(group) && isReading(group);
 }
 
-/** Whether the logits of all tokens of the prompt are wanted, so that each of them must be computed. */
+/** Whether the logits of all tokens of the prompt are wanted, so that each is computed with its row or found with its score. */
 export function wantsAllRows({ request }: SequenceGroup): boolean {
   return request.decoding.promptLogprobs === true;
+}
+
+/** What a request wants to know of its prompt's tokens. */
+export function scoreOptions({ request }: SequenceGroup): LogprobOptions {
+  return logprobOptions(request.decoding) ?? { numTop: 0, hasRank: false };
+}
+
+/** How many tokens a step of so many sequences chose; the first step chooses one for each sequence or beam. */
+export function numChosen(group: SequenceGroup, numSequences: number): number {
+  const { request, strategy } = group;
+  if (request.decoding.maxLength === request.promptTokenIds.length) return 0;
+  return isPrompt(group) ? strategy.width : numSequences;
 }
 
 /** The tokens a request may need: its prompt once, and the new ones of each sequence that is computed. */

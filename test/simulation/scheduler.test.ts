@@ -106,11 +106,7 @@ describe("the scheduler", () => {
       assert.ok(total.streamed > 1500, JSON.stringify(total));
       if (!prefixCache) assert.deepEqual([total.found, total.queried], [0, 0]);
       // Much is found, and much is evicted.
-      else
-        assert.ok(
-          total.found > 0.2 * total.queried && total.passesWithoutFreePage > 1000,
-          JSON.stringify(total),
-        );
+      else assert.ok(total.found > 20_000 && total.passesWithoutFreePage > 1000, JSON.stringify(total));
     });
   }
 
@@ -124,7 +120,7 @@ describe("the scheduler", () => {
       assert.equal(total.finished + total.aborted, 2120);
       const wrong = total.guessed - total.accepted;
       assert.ok(total.accepted > 1000 && wrong > 500 && total.aborted > 8, JSON.stringify(total));
-      if (prefixCache) assert.ok(total.found > 0.2 * total.queried, JSON.stringify(total));
+      if (prefixCache) assert.ok(total.found > 8000, JSON.stringify(total));
     });
   }
 
