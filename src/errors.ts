@@ -1,5 +1,5 @@
-// Every error this software raises on purpose, in one table: what kind it is and how to fix it.
-// HTTP status codes and AWS's error names are made from these codes in `server/`, nowhere else.
+// Every error that this software raises on purpose, in one table: its kind, and how to fix it.
+// `server/` turns these codes into HTTP status codes and AWS's error names. Nothing else does.
 
 /**
  * Who can do something about an error:

@@ -1,6 +1,6 @@
-// How work that takes long leaves room for others on the thread that does it.
+// Lets long work yield: between two parts of it the event loop serves everybody else.
 
-/** Resolves when everybody else whose turn it is has had it. */
+/** Resolves after the event loop has run the callbacks that are due now. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

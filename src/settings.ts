@@ -1,5 +1,5 @@
-// Every setting of this software, as people see it: flag, environment variable, range and help are made from the schema
-// in `settings/schema.ts`. It reads neither the environment nor the command line nor a file: `cli/` hands all in.
+// Reads settings from layers: flags, environment variables, a file, defaults. Flag, variable, range and help of a setting are
+// derived from the schema in `settings/schema.ts`. The layers are passed in: `cli/` reads environment, command line and files.
 import type { z } from "zod";
 import { GptError } from "./errors.ts";
 import { SETTING_GROUPS, settingsSchema } from "./settings/schema.ts";
@@ -13,7 +13,7 @@ export interface EndpointSetting {
   readonly model: string;
 }
 
-/** @throws GptError `invalid_config` when a name stands twice. */
+/** @throws GptError `invalid_config` if a name appears twice */
 export function endpointsOf(settings: Settings): readonly EndpointSetting[] {
   const endpoints = settings.endpoint.map((text) => {
     const mark = text.indexOf("=");
@@ -69,23 +69,23 @@ export const SETTINGS: readonly Setting[] = Object.entries(fieldsOf(settingsSche
 /** All defaults. */
 export const DEFAULT_SETTINGS: Settings = settingsSchema.parse({});
 
-/** Settings from one source, each value with the words for where it stands. */
+/** Settings from one source, each value with words for its place. */
 export type SettingLayer = Readonly<
   Partial<Record<SettingName, { readonly origin: string; readonly value: unknown }>>
 >;
 
-/** Where settings come from, most binding first. */
+/** The sources of settings, from the highest priority to the lowest. */
 export interface SettingSources {
   /** Keyed by flag. */
   readonly flags?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Further sources, most binding first: a file, the variables of a platform. */
+  /** Further sources in order of priority: a file, the variables of a platform. */
   readonly layers?: readonly SettingLayer[];
 }
 
 export interface ResolvedSettings {
   readonly settings: Settings;
-  /** Where each value is from: a flag, a variable, a file, or "default". */
+  /** The origin of each value: a flag, a variable, a file, or "default". */
   readonly origins: Readonly<Record<SettingName, string>>;
 }
 
@@ -97,7 +97,7 @@ export function resolveSettings(sources: SettingSources): Settings {
   return explainSettings(sources).settings;
 }
 
-/** The same, with the origin of every value. */
+/** The same, with the origin of each value. */
 export function explainSettings({ flags = {}, env = {}, layers = [] }: SettingSources): ResolvedSettings {
   const all = [flagLayer(flags), variableLayer(env), ...layers];
   const values: Record<string, unknown> = {};
@@ -113,7 +113,7 @@ export function explainSettings({ flags = {}, env = {}, layers = [] }: SettingSo
   return { settings, origins };
 }
 
-/** Settings that are right by themselves and wrong together. */
+/** Refuses settings that are valid alone and contradict each other. */
 function checkTogether({ bodyBytesMax, bodiesBytesMax }: Settings): void {
   if (bodiesBytesMax >= bodyBytesMax) return;
   throw new GptError(
@@ -140,14 +140,14 @@ function variableLayer(variables: Readonly<Record<string, string | undefined>>):
   return layer;
 }
 
-/** Kubernetes sets GPT2_API_PORT=tcp://… itself where a Service is named gpt2-api; that is nobody's setting. */
+/** Kubernetes sets GPT2_API_PORT=tcp://… itself if a Service is named gpt2-api. That is not a setting. */
 function isServiceLink(text: string): boolean {
   return /^(tcp|udp|sctp):\/\//.test(text);
 }
 
 /**
- * Settings from a JSON object whose fields are named as the flags are; `kv-cache-mb`, `kv_cache_mb` and `kvCacheMb` are
- * the same. `file` is where it stands.
+ * Settings from a JSON object whose keys are the flags' names; `kv-cache-mb`, `kv_cache_mb` and `kvCacheMb` mean the same.
+ * `file` is its path, for messages.
  * @throws GptError `invalid_config` that names the file and the field
  */
 export function settingsOfObject(json: unknown, file: string): SettingLayer {
@@ -172,7 +172,7 @@ export function settingsOfObject(json: unknown, file: string): SettingLayer {
   return layer;
 }
 
-/** A name without what sets its words apart. */
+/** A name in lower case, without hyphens and underscores. */
 function plain(name: string): string {
   return name.replace(/[-_]/g, "").toLowerCase();
 }
@@ -191,7 +191,7 @@ function parseValue(setting: Setting, source: string, value: unknown): unknown {
   throw new GptError("invalid_config", `${source} must be ${setting.range}, got ${came}. ${setting.help}`);
 }
 
-/** What a text from a command line or a variable stands for. */
+/** The value that a text from the command line or a variable stands for. */
 function fromText({ schema }: Setting, value: unknown): unknown {
   if (typeof value !== "string") return value;
   if (schema.type === "integer" && /^-?\d+$/.test(value)) return Number(value);

@@ -1,6 +1,5 @@
-// What a zod schema says, in words: the expected value of a field, the value that came instead, the nearest known
-// name. Messages, help texts and reference pages are made of these, so that they cannot drift from the schema. Values as
-// lines of JSON, too.
+// Words for zod schemas and values: what a field expects, what came instead, the nearest known name. Messages, help texts and
+// reference pages use these words, so they cannot drift from the schema. It also writes values as lines of JSON.
 import { z } from "zod";
 
 /** The part of JSON Schema that the schemas of this software use. */
@@ -14,7 +13,7 @@ export interface JsonSchema {
   readonly maximum?: number;
   readonly anyOf?: readonly JsonSchema[];
   readonly items?: JsonSchema;
-  /** What is expected, where the schema says less than a reader wants to know. */
+  /** Words for the expected value, if those from the schema would say too little. */
   readonly "x-expected"?: string;
 }
 
@@ -48,15 +47,15 @@ export function expectation(schema: JsonSchema): string {
 function range({ minimum, exclusiveMinimum, maximum }: JsonSchema): string {
   if (exclusiveMinimum !== undefined) return ` greater than ${exclusiveMinimum}`;
   if (minimum === undefined) return "";
-  // Zod bounds every integer by what a double can count to; nobody needs to read that.
+  // Zod bounds every integer by the safe integers of a double. Readers do not need that.
   const unbounded = maximum === undefined || maximum === Number.MAX_SAFE_INTEGER;
   return unbounded ? ` of at least ${minimum}` : ` from ${minimum} to ${maximum}`;
 }
 
-/** Line ends of Unicode that JSON leaves as they are, and at which many readers of lines cut. */
+/** Unicode line separators. JSON does not escape them, and many line readers split there. */
 const LINE_ENDS = /[\u0085\u2028\u2029]/g;
 
-/** One line of a file or stream of JSON lines, with its line feed: nothing in it can be taken for the end of a line. */
+/** A value as one line of JSON with its line feed. Nothing inside can be mistaken for the end of the line. */
 export function jsonLine(value: unknown): string {
   const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return `${JSON.stringify(value).replace(LINE_ENDS, escaped)}\n`;
@@ -64,7 +63,7 @@ export function jsonLine(value: unknown): string {
 
 const SHOWN_MAX = 60;
 
-/** A value as it came, with its type where that is not obvious: `"ten" (a string)`, `300`, `a list`. */
+/** A received value for messages, with its type if that is not obvious: `"ten" (a string)`, `300`, `a list`. */
 export function describeValue(value: unknown): string {
   switch (typeof value) {
     case "string":
@@ -78,7 +77,7 @@ export function describeValue(value: unknown): string {
   }
 }
 
-/** A value as JSON, cut when it is long; a text that is cut keeps its quotes. */
+/** A value as JSON, shortened if it is long. A shortened string keeps its quotes. */
 export function quote(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > SHOWN_MAX ? `${value.slice(0, SHOWN_MAX)}…` : value);
@@ -87,7 +86,7 @@ export function quote(value: unknown): string {
   return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
 }
 
-/** At least the first characters of a value as JSON, in little time however large or deep it is. */
+/** The first characters of a value as JSON. It takes little time, however large or deep the value is. */
 function beginning(value: unknown, depth: number): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, SHOWN_MAX));
   if (typeof value !== "object" || value === null) return value === undefined ? "nothing" : String(value);
@@ -102,7 +101,7 @@ function beginning(value: unknown, depth: number): string {
   return isList ? `[${parts.join(",")}]` : `{${parts.join(",")}}`;
 }
 
-/** The known name that is meant, as far as anybody can tell: at most half of it has to be edited. */
+/** The known name that was probably meant: at most half of its characters have to be edited. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (name.length > 2 * SHOWN_MAX) return undefined;
   const ranked = known

@@ -1,5 +1,5 @@
-// The user's cache folder: what lies there may be deleted at any time, and only the user may read and write it. Where there
-// can be no such folder the software does without, and says so once.
+// The user's cache folder. Its content may be deleted at any time, and only the user may read and write it. If no such folder
+// can be made, the software runs without a cache and warns once.
 import { isAbsolute, join } from "node:path";
 import type { Settings } from "../settings.ts";
 import { type Environment, homeFolder } from "./home-folder.ts";
@@ -9,13 +9,13 @@ export type { Environment } from "./home-folder.ts";
 
 const NAME = "gpt2-api";
 
-/** What is kept in it, each in a folder of its own: key pair, quantised weights, compiled JavaScript. */
+/** The kinds of content, each in a folder of its own: key pair, quantised weights, compiled JavaScript. */
 export type CachePart = "keys" | "weights" | "code";
 
-/** `$XDG_CACHE_HOME/gpt2-api`, by default under `~/.cache`; or why it can be nowhere. */
+/** `$XDG_CACHE_HOME/gpt2-api`, by default under `~/.cache`; or the reason why there is no such path. */
 export function cachePath(env: Environment): { readonly path: string } | Unfit {
   const given = env.XDG_CACHE_HOME ?? "";
-  // The XDG base directory specification wants relative paths ignored.
+  // The XDG base directory specification says that relative paths are ignored.
   if (isAbsolute(given)) return { path: join(given, NAME) };
   const home = homeFolder(env);
   if ("path" in home) return { path: join(home.path, ".cache", NAME) };
@@ -26,12 +26,12 @@ export function cachePath(env: Environment): { readonly path: string } | Unfit {
   };
 }
 
-/** The folder of a part below that of the cache. The key pair lies in the cache's folder itself. */
+/** The folder of one kind of content, inside the cache folder. The key pair lies in the cache folder itself. */
 export function partPath(cache: string, part: CachePart): string {
   return part === "keys" ? cache : join(cache, part);
 }
 
-/** A private folder, made if need be; or why there can be none. */
+/** A private folder, created if it is missing; or the reason why it cannot be used. */
 export function cacheFolder(env: Environment, part: CachePart): { readonly path: string } | Unfit {
   const cache = cachePath(env);
   if (!("path" in cache)) return cache;
@@ -39,17 +39,17 @@ export function cacheFolder(env: Environment, part: CachePart): { readonly path:
   return makePrivateFolder(cache.path) ?? makePrivateFolder(path) ?? { path };
 }
 
-/** Sentences that were told. */
+/** Warnings that were given already. */
 const told = new Set<string>();
 
-/** Says, once in the life of the process for each reason, that nothing is kept. */
+/** Warns that nothing is kept, once per process for each reason. */
 export function tellUnfit({ reason }: Unfit, onProblem: (message: string) => void): void {
   if (told.has(reason)) return;
   told.add(reason);
   onProblem(`Nothing is kept between starts: ${reason}`);
 }
 
-/** Where quantised weights are kept; undefined: nowhere. `onProblem` is told why, where that is not a setting. */
+/** The folder for quantised weights; undefined: none. `onProblem` gets the reason, unless a setting turned it off. */
 export function weightCacheOf(
   { weightCacheMb }: Settings,
   env: Environment,

@@ -1,11 +1,11 @@
-// The user's home folder, where there is one: a user without an entry in the system's list has none, and HOME may be empty
-// or relative, which would make the current folder one.
+// The user's home folder, if there is one. A user without an entry in the system's list has none. HOME may also be empty or
+// relative, which would turn the current folder into a home.
 import { homedir } from "node:os";
 import { isAbsolute } from "node:path";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The path, or why there is none. */
+/** The path, or the reason why there is none. */
 export type HomeFolder = { readonly path: string } | { readonly reason: string };
 
 export function homeFolder({ HOME }: Environment): HomeFolder {

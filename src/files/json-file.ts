@@ -1,25 +1,25 @@
-// Reads JSON files that others wrote: checkpoints, tokenizers, settings. It knows what Python writes beyond the standard, and
-// refuses, before anything is built of them, files that are none, are too large or too deep, or say a thing twice.
+// Reads JSON files that other programs wrote: checkpoints, tokenizers, settings. It accepts what Python writes beyond the
+// standard. Before it builds anything, it refuses what is no regular file, too large, too deep, or has a key twice.
 import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { type ErrorCode, GptError, messageOf } from "../errors.ts";
 
 export interface JsonFileOptions {
-  /** Of the error for a file that cannot be used. */
+  /** The code of the error for a file that cannot be used. */
   readonly code: ErrorCode;
   /** A larger file is refused. Default: 256 MiB, far above any tokenizer. */
   readonly bytesMax?: number;
 }
 
 const BYTES_MAX = 2 ** 28;
-/** No file that is read here has a tenth of it. */
+/** Real files have less than a tenth of this depth. */
 const DEPTH_MAX = 200;
-/** How a pointer begins that Git LFS leaves in place of a large file. */
+/** The first bytes of a Git LFS pointer, which stands in place of a large file. */
 const LFS_POINTER = "version https://git-lfs.github.com/spec/";
 
 /**
- * What a file holds; undefined where there is none.
- * @throws GptError one sentence that begins with the path
+ * The content of a file; undefined if there is no such file.
+ * @throws GptError with one sentence that begins with the path
  */
 export function readJsonFile(path: string, { code, bytesMax = BYTES_MAX }: JsonFileOptions): unknown {
   const bytes = readRegularFile(path, { code, bytesMax });
@@ -31,24 +31,24 @@ export function readJsonFile(path: string, { code, bytesMax = BYTES_MAX }: JsonF
   return parseJson(text, refuse);
 }
 
-/** What is wrong with a file that is a pointer of Git LFS. */
+/** The problem with a file that is a Git LFS pointer, as a clause. */
 export const LFS_PROBLEM =
   'is a pointer of Git LFS and not the file itself; fetch that with "git lfs pull", or download it';
 
-/** Whether the first bytes of a file are those of such a pointer. */
+/** Whether a file that begins with these bytes is such a pointer. */
 export function isLfsPointer(bytes: Uint8Array): boolean {
   return Buffer.from(bytes.subarray(0, LFS_POINTER.length)).toString("latin1") === LFS_POINTER;
 }
 
 /**
- * Opens a file for reading, if it is one: what waits for a writer, or never ends, is refused.
- * @returns its descriptor; undefined where there is no such file
+ * Opens a regular file for reading. Pipes and devices are refused: they may block, or never end.
+ * @returns its descriptor; undefined if there is no such file
  * @throws GptError
  */
 export function openRegularFile(path: string, code: ErrorCode): number | undefined {
   let fd: number;
   try {
-    // Without waiting, a pipe opens at once and is seen to be none of ours.
+    // O_NONBLOCK: a pipe opens at once, and the next check refuses it.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
@@ -78,16 +78,16 @@ function readRegularFile(path: string, { code, bytesMax }: Required<JsonFileOpti
 
 /** Options of `parseJson` beside the text. */
 export interface ParseJsonOptions {
-  /** A name that stands twice in one object is refused. Default: the last one counts, as for Python. */
+  /** Refuse an object that has the same key twice. Default: the last one counts, as in Python. */
   readonly hasUniqueNames?: boolean;
 }
 
-/** The numbers that Python writes and JSON has not. They are read as texts, which no field for a number takes. */
+/** Numbers that Python writes and JSON does not have. They are read as strings, which no numeric field accepts. */
 const PYTHON_NUMBERS = /-?\b(?:NaN|Infinity)\b/y;
 
 /**
- * A text of JSON as Python writes it.
- * @throws what `refuse` makes of the problem
+ * Parses JSON as Python writes it.
+ * @throws the error that `refuse` makes of the problem
  */
 export function parseJson(
   text: string,
@@ -108,14 +108,14 @@ export function parseJson(
   }
 }
 
-/** One walk over a text: its depth, names that stand twice, and where the numbers of Python stand. */
+/** One walk over a text. It finds the depth, repeated keys, and the places of Python's special numbers. */
 function scan(
   text: string,
   hasUniqueNames: boolean,
   refuse: (problem: string) => GptError,
 ): (readonly [begin: number, word: string])[] {
   const numbers: (readonly [number, string])[] = [];
-  /** Names of the objects that are open; undefined for lists. */
+  /** The keys seen so far in each open object; undefined for a list. */
   const open: (Set<string> | undefined)[] = [];
   for (let i = 0; i < text.length; i++) {
     const char = text[i];
@@ -144,7 +144,7 @@ function scan(
   return numbers;
 }
 
-/** Behind the closing quotes of the string that begins at `begin`, or the end of the text. */
+/** The place after the string that begins at `begin`: behind its closing quote, or the end of the text. */
 function endOfString(text: string, begin: number): number {
   for (let i = begin + 1; i < text.length; i++) {
     const char = text[i];

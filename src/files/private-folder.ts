@@ -1,17 +1,17 @@
-// Folders that are ours alone. What lies in one is believed: weights are computed with, code is run, keys open doors. So it
-// must belong to this user, be open to nobody else, be no link, and stand where nobody else can put another in its place.
-// Where that does not hold nothing is mended, because what lies there already may be somebody else's: it is said, and done
-// without. Systems without owners and modes, such as Windows, keep a user's folders private by themselves.
+// Private folders. The software trusts their content: it computes with the weights, runs the code, accepts the keys. So a
+// private folder must belong to this user, be closed to everybody else, be no link, and lie where nobody else can replace it.
+// If one of these fails, the folder is not repaired, because its content may already be somebody else's. The user is warned,
+// and the folder is not used. Systems without owners and modes, such as Windows, protect a user's folders themselves.
 import { lstatSync, mkdirSync, readlinkSync, type Stats } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { messageOf } from "../errors.ts";
 
-/** Why a folder is not used. */
+/** The reason why a folder is not used. */
 export interface Unfit {
   /** A clause that begins with a path. */
   readonly reason: string;
   readonly remedy: string;
-  /** Whether it is there, and in somebody else's hands. */
+  /** Whether the folder exists and somebody else controls it. */
   readonly isUnsafe: boolean;
 }
 
@@ -19,21 +19,21 @@ const OTHERS_MAY_WRITE = 0o022;
 const OTHERS_MAY_ANYTHING = 0o077;
 const STICKY = 0o1000;
 const ROOT = 0;
-/** As many as Linux follows. */
+/** The number of links that Linux follows. */
 const LINKS_MAX = 40;
 
-/** The user whose files are ours; undefined: the system has no such numbers. */
+/** The user id of this process; undefined: the system has none. */
 export function ownUser(): number | undefined {
   return process.geteuid?.();
 }
 
-/** Makes a folder, and those above it, unless they are there. @returns why it cannot be used; undefined: it can */
+/** Creates a folder and its missing parents. @returns the reason why it cannot be used; undefined: it can */
 export function makePrivateFolder(path: string): Unfit | undefined {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const { code = messageOf(error) } = error as NodeJS.ErrnoException;
-    // What is in the way may be a file, or a link that leads nowhere.
+    // Something else has the name: a file, or a link that leads nowhere.
     return { reason: `${path} cannot be made (${code})`, remedy: OTHER_FOLDER, isUnsafe: false };
   }
   return inspectPrivateFolder(path);
@@ -41,7 +41,7 @@ export function makePrivateFolder(path: string): Unfit | undefined {
 
 const OTHER_FOLDER = "Set XDG_CACHE_HOME to a folder of this user";
 
-/** Looks at a folder that is there. @returns why it cannot be used; undefined: it can */
+/** Checks a folder that exists. @returns the reason why it cannot be used; undefined: it can */
 export function inspectPrivateFolder(path: string): Unfit | undefined {
   if (!isAbsolute(path))
     return { reason: `${path} is no absolute path`, remedy: OTHER_FOLDER, isUnsafe: false };
@@ -70,7 +70,7 @@ function inspectItself(path: string, uid: number | undefined): Unfit | undefined
   return unsafe(`${path} is open to others (mode ${octal(stats)})`, `Run: chmod 700 ${path}`);
 }
 
-/** The folders on the way to a folder, and that one: who may write in one of them may put another in the place of the next. */
+/** The folder and all its parents: whoever can write in one of them can replace the next. */
 function inspectWay(path: string, uid: number): Unfit | undefined {
   let at = "/";
   let numLinks = 0;
@@ -97,7 +97,7 @@ function inspectWay(path: string, uid: number): Unfit | undefined {
 
 function inspectStep(path: string, stats: Stats, uid: number): Unfit | undefined {
   if (!isTrusted(stats, uid)) return unsafe(`${path}, above it, belongs to user ${stats.uid}`, OTHER_FOLDER);
-  // In a sticky folder, as /tmp is, everybody may make files and nobody may move those of others.
+  // In a sticky folder such as /tmp everybody can create files, but nobody can move the files of others.
   if ((stats.mode & OTHERS_MAY_WRITE) === 0 || (stats.mode & STICKY) !== 0) return undefined;
   return unsafe(
     `${path}, above it, may be written by others (mode ${octal(stats)})`,
@@ -121,7 +121,7 @@ function lower(sentence: string): string {
   return sentence.charAt(0).toLowerCase() + sentence.slice(1);
 }
 
-/** Whether a file can have been written by this user alone; of an open one, so that it is the one that is read. */
+/** Whether only this user can have written a file. It takes an open file, so that the file checked is the file read. */
 export function isOwnFile(stats: Stats): boolean {
   const uid = ownUser();
   if (!stats.isFile()) return false;

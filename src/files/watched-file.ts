@@ -1,66 +1,66 @@
-// A file whose content is read again when it changes: keys and certificates are renewed without a stop. It looks at the
-// file whenever its content is wanted, so that a change counts from the next request on; `check` looks without one. What
-// counts while the file is gone or cannot be used is the owner's decision. That it is so is told again and again.
+// A file that is read again when it changes, so that keys and certificates can be renewed without a restart. The file is
+// looked at whenever its content is asked for, so a change counts from the next request on; `check` looks without a request.
+// The caller decides what counts while the file is missing or unusable. Meanwhile the warning is repeated.
 import { closeSync, fstatSync, openSync, readFileSync, type Stats, statSync } from "node:fs";
 import { GptError, messageOf } from "../errors.ts";
 
-/** What counts while a file cannot be used. */
+/** What to use while a file cannot be used. */
 export type WithoutFile<T> =
   | "the last good content"
-  /** `content` takes the place of the last good one: at once when the file is gone, after `graceMs` when it is unusable. */
+  /** `content` replaces the last good one: at once when the file is gone, after `graceMs` when it is unusable. */
   | { readonly content: T; readonly graceMs: number };
 
 export interface WatchedFileOptions<T> {
   readonly path: string;
   /** The setting that names the file. */
   readonly flag: `--${string}`;
-  /** Throws when a text cannot be used, with a reason that may be told: secrets are in the file, not in the reason. */
+  /** Throws if a text cannot be used. The reason is shown to people, so it must not repeat secrets of the file. */
   readonly parse: (text: string) => T;
   readonly withoutFile: WithoutFile<T>;
   /** Whether nobody but its owner should be able to read it. */
   readonly isSecret: boolean;
-  /** Is told in whole sentences what the operator should know. */
+  /** Called with whole sentences that the operator should know. */
   readonly onProblem: (message: string) => void;
-  /** Milliseconds of a clock that never goes back. */
+  /** A monotonic clock, in milliseconds. */
   readonly elapsed?: () => number;
 }
 
-/** How a file is, for those who tell of it elsewhere. */
+/** The state of a file, for metrics and health checks. */
 export interface FileState {
   readonly flag: string;
-  /** Why it cannot be used; undefined: it can. */
+  /** The reason why it cannot be used; undefined: it can. */
   readonly problem: string | undefined;
-  /** Whether what stood in it last does not count any more. */
+  /** Whether its last good content no longer counts. */
   readonly isRevoked: boolean;
-  /** Whether that is so, or will be soon. */
+  /** Whether its last good content no longer counts, or soon will not. */
   readonly isUrgent: boolean;
 }
 
 /**
- * A version of the file is trusted once it was read this long after it was first seen: within the resolution of a file
+ * A version of the file is trusted only if it was read this long after it was first seen. Within the resolution of a file
  * system's clock, two contents can have the same times and the same size.
  */
 const SETTLED_MS = 2000;
 const TELL_AGAIN_MS = 60_000;
-/** Far more than any key file or certificate has. */
+/** Far more than any key file or certificate needs. */
 const BYTES_MAX = 2 ** 24;
 
 interface Problem {
   readonly reason: string;
-  /** Whether it was gone at any time since it could be used last. */
+  /** Whether it was missing at any time since it was last usable. */
   readonly wasGone: boolean;
-  /** When it was found that the file cannot be used. */
+  /** When the file was found to be unusable. */
   readonly sinceMs: number;
 }
 
 export class WatchedFile<T> {
   readonly #options: WatchedFileOptions<T>;
   readonly #elapsed: () => number;
-  /** The file's times, size and number when it was last looked at, and when these were first seen. */
+  /** The file's times, size and inode at the last look, and when these were first seen. */
   #version = "";
   #firstSeenMs = 0;
   #isSettled = false;
-  /** The text that was read last, and what is wrong with it if it cannot be used. */
+  /** The text that was read last, and its problem if it cannot be used. */
   #read: { readonly text: string; readonly error: unknown } | undefined;
   #good: T;
   #problem: Problem | undefined;
@@ -88,7 +88,7 @@ export class WatchedFile<T> {
     return withoutFile !== "the last good content" && this.state.isRevoked ? withoutFile.content : this.#good;
   }
 
-  /** As it was when the file was last looked at. */
+  /** The state at the last look. */
   get state(): FileState {
     const { flag, withoutFile } = this.#options;
     const problem = this.#problem;
@@ -100,7 +100,7 @@ export class WatchedFile<T> {
     return { flag, problem: problem.reason, isRevoked, isUrgent: true };
   }
 
-  /** Looks whether the file has changed, and reads it if so. A file that cannot be used is read every time. */
+  /** Reads the file if it has changed. An unusable file is read every time. */
   check(): void {
     try {
       const stats = statSync(this.#options.path);
@@ -121,7 +121,7 @@ export class WatchedFile<T> {
     this.#isSettled = false;
   }
 
-  /** Throws when it cannot be used. */
+  /** @throws if the file cannot be used */
   #use(text: string): void {
     if (text !== this.#read?.text) this.#read = { text, error: this.#parse(text) };
     if (this.#read.error !== undefined) throw this.#read.error;
@@ -130,7 +130,7 @@ export class WatchedFile<T> {
     this.#say(`${this.#options.flag} ${this.#options.path} can be used again`);
   }
 
-  /** @returns what is wrong with the text */
+  /** @returns the problem with the text; undefined: none */
   #parse(text: string): unknown {
     try {
       this.#good = this.#options.parse(text);
@@ -158,7 +158,7 @@ export class WatchedFile<T> {
     }
   }
 
-  /** Others who can read a secret, or write what the server trusts, are told of; the file is used. */
+  /** Warns if others can read a secret, or write a file that the server trusts. The file is still used. */
   #checkMode(mode: number): void {
     if (process.platform === "win32") return;
     const { path, flag, isSecret } = this.#options;
@@ -183,7 +183,7 @@ export class WatchedFile<T> {
     this.#say(`${flag} ${path} cannot be used: ${problem}; ${meaning}`);
   }
 
-  /** The same sentence only now and then. */
+  /** Repeats the same sentence only now and then. */
   #say(message: string): void {
     const now = this.#elapsed();
     for (const [told, atMs] of this.#toldMs) if (now - atMs >= TELL_AGAIN_MS) this.#toldMs.delete(told);

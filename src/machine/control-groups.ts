@@ -1,26 +1,26 @@
-// Linux control groups: the folders whose files hold the limits of this process. A limit of a folder holds for
-// everything below it, so a process is bound by its own group and by all groups above that one.
+// Linux control groups: folders whose files hold the limits of this process. A folder's limit covers everything below it,
+// so a process is bound by its own group and by all groups above.
 // Sources: cgroups(7); the kernel's admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/; proc(5) for the two files read.
 import { posix } from "node:path";
 import { type ReadText, readKernelFile } from "./kernel-files.ts";
 
-/** What a group may limit. Version 2 has all controllers in one tree, version 1 a tree for each. */
+/** The kinds of limits read here. Version 2 has all controllers in one tree, version 1 has a tree for each. */
 export type Controller = "cpu" | "memory";
 
 export interface ControlGroup {
   readonly version: 1 | 2;
-  /** Holds files such as `cpu.max`. */
+  /** The folder with files such as `cpu.max`. */
   readonly folder: string;
 }
 
 interface Mount {
   readonly version: 1 | 2;
-  /** Which group of the tree is seen at `folder`. */
+  /** The group that is mounted at `folder`. */
   readonly root: string;
   readonly folder: string;
 }
 
-/** The groups that bind this process, its own before those above it; none where there are no control groups. */
+/** The groups that bind this process, its own first, then upwards. Empty on systems without control groups. */
 export function controlGroups(controller: Controller, read: ReadText = readKernelFile): ControlGroup[] {
   const paths = groupPaths(controller, read("/proc/self/cgroup") ?? "");
   return mounts(controller, read("/proc/self/mountinfo") ?? "").flatMap((mount) => {
@@ -56,7 +56,7 @@ function mounts(controller: Controller, text: string): Mount[] {
   });
 }
 
-/** Spaces and the like stand there as octal numbers, `\040`. */
+/** Spaces and the like are written as octal numbers there: `\040`. */
 function unescaped(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
@@ -64,8 +64,8 @@ function unescaped(text: string): string {
 }
 
 /**
- * The part of `path` that lies below `root`. A container often sees its own group as the root of the mount, while the
- * path is told from the host's point of view, or not at all: then the mount itself is the group.
+ * The part of `path` below `root`. A container often sees its own group as the root of the mount, while the path is
+ * written from the host's point of view, or missing. Then the mount itself is the group.
  */
 function below(root: string, path: string): string {
   // A path from another namespace begins with `/..`.

@@ -1,15 +1,15 @@
-// How many threads are worth starting: as many as this process has cores, or as a container's CPU quota pays for. Node's
-// `availableParallelism()` knows the cores; quotas it knows in some releases only, on version 2 of control groups only.
-// The speed of the cores is not looked at.
+// How many threads are worth starting: one for each core of this process, or as many as a container's CPU quota pays for.
+// Node's `availableParallelism()` knows the cores, but quotas only in some releases and only for version 2 of control groups.
+// The speed of the cores is not considered.
 import { availableParallelism } from "node:os";
 import { posix } from "node:path";
 import { type ControlGroup, controlGroups } from "./control-groups.ts";
 import { type ReadText, readKernelFile } from "./kernel-files.ts";
 
-/** What a control group allows: so many cores' worth of time, which need not be whole. */
+/** A control group's quota: cores' worth of processor time, not always a whole number. */
 export interface CpuQuota {
   readonly cores: number;
-  /** The file that says so. */
+  /** The file that holds the quota. */
   readonly file: string;
 }
 
@@ -18,13 +18,13 @@ export interface Cpus {
   readonly cores: number;
   /** The narrowest quota of the process's control groups; undefined: none. */
   readonly quota: CpuQuota | undefined;
-  /** Threads that are worth starting. */
+  /** The number of threads worth starting. */
   readonly threads: number;
 }
 
 /**
- * A quota is rounded up, to one thread at least. A fraction of a core is worth a thread: on two cores with a quota of
- * 1.5 two threads were a fifth faster than one, at 1.3 a tenth, at 1.0 a sixth slower.
+ * A quota is rounded up, and is at least one thread. A fraction of a core is worth a thread: on two cores, two threads
+ * were a fifth faster than one under a quota of 1.5, a tenth faster under 1.3, and a sixth slower under 1.0.
  */
 export function usableCpus(read: ReadText = readKernelFile, parallelism = availableParallelism()): Cpus {
   const cores = allowedCores(read) ?? parallelism;
@@ -39,10 +39,10 @@ function cpuQuota(read: ReadText): CpuQuota | undefined {
   return quotas.sort((a, b) => a.cores - b.cores)[0];
 }
 
-/** Microseconds of processor time in a period, over the length of the period. */
+/** Processor time in a period over the length of the period, both in microseconds. */
 function quotaOf({ version, folder }: ControlGroup, read: ReadText): CpuQuota | undefined {
   const file = posix.join(folder, version === 2 ? "cpu.max" : "cpu.cfs_quota_us");
-  // Version 2 has both numbers in one file, "max" for no quota; version 1 has -1 for none.
+  // Version 2 has both numbers in one file, and "max" for no quota. Version 1 has -1 for no quota.
   const [quota, period] =
     version === 2
       ? (read(file) ?? "").trim().split(" ")
@@ -51,7 +51,7 @@ function quotaOf({ version, folder }: ControlGroup, read: ReadText): CpuQuota | 
   return Number.isFinite(cores) && cores > 0 ? { cores, file } : undefined;
 }
 
-/** Cores that are switched on and that the process may run on (`taskset`, cpusets). Linux only. */
+/** Cores that are online and that the process may use (`taskset`, cpusets). Linux only. */
 function allowedCores(read: ReadText): number | undefined {
   const allowed = /^Cpus_allowed_list:\s*([\d,-]+)$/m.exec(read("/proc/self/status") ?? "")?.[1];
   const online = read("/sys/devices/system/cpu/online")?.trim();
@@ -69,8 +69,8 @@ function members(list: string): number[] {
 }
 
 /**
- * The threads to start where `--threads` says `asked`: 0 is as many as are worth it. More than that are started too,
- * and `onProblem` is told: they take cores from each other, and who is interrupted in its work holds up the others.
+ * The number of threads to start for `--threads asked`; 0 means as many as are worth it. More are allowed, but
+ * `onProblem` gets a warning: they compete for cores, and an interrupted thread holds up the others.
  */
 export function threadsFor(
   asked: number,
@@ -87,7 +87,7 @@ export function threadsFor(
   return asked;
 }
 
-/** Words for where the number of threads comes from, as in "2 that …". */
+/** Words for the origin of the number of threads, as in "2 that …". */
 export function cpuReason({ cores, quota, threads }: Cpus): string {
   if (quota !== undefined && threads < cores)
     return `a CPU quota of ${round(quota.cores)} pays for (${quota.file})`;

@@ -1,8 +1,8 @@
-// The small text files in which a Linux kernel tells of itself, below /proc and /sys. On other systems there are none,
-// and whoever asks gets undefined. Nothing is written here.
+// Reads the small text files below /proc and /sys in which a Linux kernel describes itself. Other systems have none, and
+// the result is undefined. Nothing is written here.
 import { readFileSync } from "node:fs";
 
-/** The text of a file, or undefined where it cannot be read. Tests hand in trees of their own. */
+/** The text of a file, or undefined if it cannot be read. Tests pass trees of their own. */
 export type ReadText = (path: string) => string | undefined;
 
 export const readKernelFile: ReadText = (path) => {
@@ -13,7 +13,7 @@ export const readKernelFile: ReadText = (path) => {
   }
 };
 
-/** A limit of this process, as `ulimit` sets it: Linux's /proc/self/limits. Undefined: none, or not known. */
+/** A limit of this process that `ulimit` sets, from Linux's /proc/self/limits. Undefined: none, or unknown. */
 export function processLimit(
   name: "Max open files" | "Max address space",
   read: ReadText = readKernelFile,

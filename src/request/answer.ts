@@ -1,4 +1,4 @@
-// The answer of the server's own dialect: a list of texts, or, where log-probabilities are asked for, of objects.
+// The answer in the server's own dialect: a list of texts, or a list of objects when log-probabilities are asked for.
 import type { Generation, GenerationParams, TokenForm } from "./generation.ts";
 import { LogprobLister, type LogprobLists } from "./logprob-lists.ts";
 
@@ -6,11 +6,11 @@ import { LogprobLister, type LogprobLists } from "./logprob-lists.ts";
 export interface ScoredText extends LogprobLists {
   readonly text: string;
   readonly finish_reason: string;
-  /** Of the new tokens, with the one that ended the text. */
+  /** For the new tokens, including the one that ended the text. */
   readonly token_ids: readonly number[];
 }
 
-/** The elements of the answer; `form` tells what a token is to people. */
+/** The elements of the answer; `form` gives a token's readable form. */
 export function answerOf(
   { tellsLogprobs, echo = true }: GenerationParams,
   { sequences, prompt }: Generation,
@@ -27,21 +27,21 @@ export function answerOf(
   });
 }
 
-/** All that is known of a text, for callers who share the process or the machine. */
+/** Everything known about a text, for callers in the same process or on the same machine. */
 export interface GeneratedText extends Partial<Omit<ScoredText, "text" | "token_ids" | "finish_reason">> {
   /** It begins with the input unless `echo` is false. */
   readonly text: string;
-  /** Of the input and of the new tokens, with the one that ended the text. */
+  /** For the input and the new tokens, including the one that ended the text. */
   readonly token_ids: readonly number[];
-  /** `stop`: an end-of-text token, a stop string or a stop token came; `length`: there was no more room. */
+  /** `stop`: an end-of-text token, a stop string or a stop token came; `length`: the maximum length was reached. */
   readonly finish_reason: "stop" | "length";
   /** The stop string, or the stop token's id, that ended it. */
   readonly stop?: string | number;
-  /** Beam search: its log-probability over its length to the power of `length_penalty`. */
+  /** Beam search only: its log-probability divided by its length to the power of `length_penalty`. */
   readonly score?: number;
 }
 
-/** The texts of an answer, each with all that is known of it. */
+/** The texts of an answer, each with everything known about it. */
 export function generatedTexts(
   params: GenerationParams,
   generation: Generation,

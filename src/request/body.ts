@@ -1,4 +1,4 @@
-// From the bytes of a request body to a JSON object. Which fields it may have is each dialect's own business.
+// From the bytes of a request body to a JSON object. Each dialect decides which fields it accepts.
 
 import { isUtf8 } from "node:buffer";
 import { GptError } from "../errors.ts";
@@ -7,7 +7,7 @@ import { describeValue } from "../wording.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The fields that are there, for dialects in which null stands for one that is not. */
+/** The object without its null fields, for dialects in which null means "not sent". */
 export function withoutNull(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
@@ -26,17 +26,17 @@ export function parseJsonBody(bytes: Uint8Array, example = OWN_EXAMPLE): Fields 
 }
 
 export interface BodyOptions {
-  /** Values that a body may hold. Default: more than any request of this software's own has. */
+  /** The most values that a body may hold. Default: more than any request of the server's own dialect needs. */
   readonly valuesMax?: number;
   readonly example?: string;
 }
 
-/** Bytes that are looked at in one turn of the event loop. */
+/** Bytes that are examined in one turn of the event loop. */
 const SHARE_BYTES = 2 ** 18;
 
 /**
- * The same, refusing bodies with far more values than any request has before they are parsed. A large body is looked at in
- * shares, between which others have their turn.
+ * The same, but refuses bodies with far too many values before they are parsed. A large body is examined in parts, and the
+ * event loop serves others in between.
  * @throws GptError `invalid_json` or `invalid_body`
  */
 export async function readJsonBody(bytes: Uint8Array, options: BodyOptions = {}): Promise<Fields> {
@@ -49,12 +49,12 @@ export async function readJsonBody(bytes: Uint8Array, options: BodyOptions = {})
   return parseJsonBody(bytes, options.example);
 }
 
-/** Of one body; a request has a dozen. */
+/** For one body; a real request has about a dozen. */
 const VALUES_MAX = 4000;
 
 /**
- * Counts the values of a body, part by part: megabytes of brackets or short fields take a second to parse, in which nothing
- * else is answered. Text costs little, however long it is.
+ * Counts the values of a body, part by part. Megabytes of brackets or short fields would take a second to parse, and nothing
+ * else is answered meanwhile. Long strings cost little.
  */
 class ValueCounter {
   readonly #max: number;
@@ -66,7 +66,7 @@ class ValueCounter {
     this.#max = max;
   }
 
-  /** @throws GptError `invalid_body` when there are too many. */
+  /** @throws GptError `invalid_body` if there are too many */
   take(bytes: Uint8Array): void {
     let [isText, isEscaped, count] = [this.#isText, this.#isEscaped, this.#count];
     for (let i = 0; i < bytes.length; i++) {
@@ -85,7 +85,7 @@ class ValueCounter {
 
 const CHAR = { quote: 0x22, backslash: 0x5c, comma: 0x2c, list: 0x5b, object: 0x7b } as const;
 
-// AWS CLI v2 takes --body for base64 unless told otherwise, and sends whatever that decodes to, correctly signed.
+// AWS CLI v2 decodes --body as base64 by default, and sends and signs the result.
 const BASE64_HINT =
   "AWS CLI v2 sends such bytes unless it is called with --cli-binary-format raw-in-base64-out";
 
@@ -109,7 +109,7 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** Such a body is short: a long one is something else. */
+/** Only short bodies are examined for this. */
 const HINT_LENGTH_MAX = 2 ** 16;
 
 function hintFor(text: string): string {
@@ -118,7 +118,7 @@ function hintFor(text: string): string {
   return /[^\P{Cc}\t\n\r]/u.test(text) ? `; ${BASE64_HINT}` : "";
 }
 
-/** Whether a text is a JSON object in base64, in either alphabet, folded or not. */
+/** Whether a text is a JSON object in base64, in either alphabet, with or without line breaks. */
 function isEncodedObject(text: string): boolean {
   const letters = text.replace(/\s+/g, "");
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(letters)) return false;

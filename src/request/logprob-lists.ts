@@ -1,15 +1,15 @@
-// The log-probabilities of a text's tokens as lists side by side, in the form that OpenAI's completions have: names of the
-// tokens, their log-probabilities, the most likely ones at their place, and where they begin in the text.
+// The log-probabilities of a text's tokens as parallel lists, in the form of OpenAI's completions: the tokens' names, their
+// log-probabilities, the most likely tokens at each place, and the offset of each token in the text.
 import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { AnswerToken, GeneratedPrompt, TokenForm } from "./generation.ts";
 
-/** Four lists of one length. The first token of a prompt has nothing before it: null stands for its numbers. */
+/** Four lists of one length. The first token of a prompt has nothing before it, so its numbers are null. */
 export interface LogprobLists {
   readonly tokens: string[];
   readonly token_logprobs: (number | null)[];
   /** Name → log-probability, best first. The token itself is always among them. */
   readonly top_logprobs: (Readonly<Record<string, number>> | null)[];
-  /** Unicode code points from the beginning of the prompt that are complete before the token's first byte. */
+  /** How many Unicode code points, counted from the prompt's beginning, are complete before the token's first byte. */
   readonly text_offset: number[];
 }
 
@@ -18,12 +18,12 @@ interface ListedToken {
   readonly logprobs?: TokenLogprobs | undefined;
 }
 
-/** Makes the lists of one sequence, part by part. */
+/** Builds the lists of one sequence, part by part. */
 export class LogprobLister {
   readonly #form: (tokenId: number) => TokenForm;
   readonly #decoder: ReturnType<typeof newDecoder>;
   #offset: number;
-  /** Tokens of the prompt that stand before the first new one. */
+  /** The prompt's tokens, which stand before the first new one. */
   #before: readonly ListedToken[] = [];
 
   /** With `echo` the first lists begin with the prompt's tokens. */
@@ -34,7 +34,7 @@ export class LogprobLister {
     const numRead = tokenIds.reduce((sum, id) => sum + this.#numCompleted(form(id)), 0);
     this.#offset = numCodePoints(prompt.text);
     if (!echo) return;
-    // Of a prompt whose beginning the model did not read, that counts too.
+    // Offsets count from the whole prompt, even if the model did not read its beginning.
     this.#offset -= numRead;
     this.#decoder = newDecoder();
     this.#before = tokenIds.map((tokenId, i) => ({ tokenId, logprobs: i > 0 ? logprobs[i - 1] : undefined }));
@@ -57,13 +57,13 @@ export class LogprobLister {
     };
   }
 
-  /** Code points that become complete with a token. */
+  /** How many code points a token completes. */
   #numCompleted({ bytes }: TokenForm): number {
     return numCodePoints(this.#decoder.decode(bytes, { stream: true }));
   }
 
   #top(tokenId: number, { logprob, top }: TokenLogprobs): Record<string, number> {
-    const named: Record<string, number> = Object.create(null); // A token may be called like a member of every object.
+    const named: Record<string, number> = Object.create(null); // A token may have the name of an object's built-in member.
     for (const other of top) named[this.#form(other.tokenId).name] = other.logprob;
     named[this.#form(tokenId).name] ??= logprob;
     return named;

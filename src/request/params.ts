@@ -1,6 +1,5 @@
-// Every parameter of a request, in one schema: type, range, default and meaning; and the table of which mode reads
-// which. Makes `GenerationParams` of a JSON body. The prompt's length is compared with the limits by the service,
-// which can count tokens.
+// Every parameter of a request in one schema: type, range, default and meaning. A table says which mode reads which. It turns
+// a JSON body into `GenerationParams`. The generator, which can count tokens, compares the prompt's length with the limits.
 import { z } from "zod";
 import type { DecodingParams, Search } from "../decoding/decoding-params.ts";
 import { GptError } from "../errors.ts";
@@ -19,7 +18,7 @@ import {
 } from "./search-fields.ts";
 import { SEEDS } from "./seeds.ts";
 
-/** The parameters that shape a search, and the modes that read them. */
+/** The parameters of a search, and the modes that read them. */
 export const MODES = {
   "sample-top-p": {
     reads: ["top_p", "top_k", "min_p", "best_of"],
@@ -51,7 +50,7 @@ type SearchParameter =
 
 const DEFAULT_MAX_LENGTH = 100;
 
-/** The filters of the sampling modes; their ranges depend on no model and no setting. */
+/** The filters of the sampling modes. Their ranges do not depend on the model or the settings. */
 const FILTERS = {
   top_p: z
     .number()
@@ -67,7 +66,7 @@ const FILTERS = {
     .describe("Divides the logits: below 1 likely tokens become likelier, above 1 less so."),
 };
 
-/** What every mode can use, likewise. */
+/** The parameters of all modes, with ranges that do not depend on the model or the settings. */
 const COMMON = {
   no_repeat_ngram_size: z
     .int()
@@ -83,7 +82,7 @@ const COMMON = {
     .describe("The same seed gives the same texts; -1 or null takes a fresh random one."),
 };
 
-/** What an answer tells. */
+/** The parameters that decide what an answer contains. */
 const ANSWER_FIELDS = {
   min_new_tokens: z
     .int()
@@ -109,13 +108,13 @@ const ANSWER_FIELDS = {
 };
 
 export interface ParameterLimits {
-  /** n_positions of the model. */
+  /** The model's n_positions. */
   readonly contextLength: number;
   readonly maxNumReturnSequences?: number;
   readonly maxNumBeams?: number;
 }
 
-/** The schema of a request body, for a model and its limits; exportable as JSON Schema. */
+/** The schema of a request body for a model and its limits. It can be exported as JSON Schema. */
 export function requestSchema(limits: ParameterLimits) {
   const { contextLength } = limits;
   const maxNumReturnSequences = limits.maxNumReturnSequences ?? DEFAULT_SETTINGS.maxNumReturnSequences;
@@ -174,19 +173,19 @@ export function requestSchema(limits: ParameterLimits) {
   });
 }
 
-/** The extension for requests that are read from a file: token ids in place of the text. */
+/** An extension for requests that are read from a file: token ids instead of a text. */
 const promptTokenIds = z.array(z.int().min(0)).min(1);
 
 export interface ParseOptions extends ParameterLimits {
-  /** An integer from 0 to 2^32 − 1; called when the request names no seed. */
+  /** Returns an integer from 0 to 2^32 − 1; called if the request has no seed. */
   readonly randomSeed: () => number;
-  /** Accept `prompt_token_ids` in place of `input`. */
+  /** Accept `prompt_token_ids` instead of `input`. */
   readonly allowTokenIds?: boolean;
 }
 
 type RequestSchema = ReturnType<typeof requestSchema>;
 
-/** The parameters of a request, by their names; a text, or token ids in place of it. */
+/** The parameters of a request by their names, with a text or token ids. */
 export type GenerationRequest = Omit<z.input<RequestSchema>, "input"> &
   ({ readonly input: string } | { readonly prompt_token_ids: readonly number[] });
 
@@ -195,8 +194,8 @@ type Parameters = z.output<RequestSchema>;
 const schemaFor = keptByLimits(requestSchema);
 
 /**
- * Checks a request body, completes it with defaults and keeps what its mode reads. Callers that answer many requests
- * pass the same `options` object.
+ * Checks a request body, adds the defaults and keeps what its mode reads. Callers that answer many requests pass the same
+ * `options` object.
  * @throws GptError `invalid_body`, `unknown_field` or `invalid_field`
  */
 export function parseGenerationParams(body: unknown, options: ParseOptions): GenerationParams {
@@ -243,13 +242,13 @@ function decodingOf(parameters: Parameters, fields: Fields, randomSeed: () => nu
   };
 }
 
-/** How many sequences are drawn of which the best are returned; undefined where the mode does not choose among any. */
+/** How many sequences are drawn to return the best of them; undefined if the mode does not choose. */
 function bestOfRead({ mode, best_of: bestOf, num_return_sequences: count }: Parameters): number | undefined {
   const reads: readonly SearchParameter[] = MODES[mode].reads;
   return bestOf !== undefined && bestOf > count && reads.includes("best_of") ? bestOf : undefined;
 }
 
-/** What a filter is set to where the mode does not read it: no effect. */
+/** Values of the filters that have no effect, for modes that do not read them. */
 const OFF = { top_p: 1, top_k: 0, temperature: 1, min_p: 0 } as const;
 
 function searchOf(parameters: Parameters): Search {

@@ -1,5 +1,5 @@
-// The fields that every dialect has under the same names, with the same ranges and the same meaning: what makes tokens more or
-// less likely, and what ends a text. A dialect adds its own beside them.
+// The fields that all dialects share, with the same names, ranges and meaning: what changes the likelihood of tokens, and what
+// ends a text. Each dialect adds its own fields to these.
 import { z } from "zod";
 import type { DecodingParams, Ending, Penalties } from "../decoding/decoding-params.ts";
 import { GptError } from "../errors.ts";
@@ -68,7 +68,7 @@ export const SEARCH_FIELDS = {
     .describe("Tokens that end a sequence as an end-of-text token does."),
 };
 
-/** How a beam search weighs its texts. */
+/** How a beam search ranks its texts. */
 export const BEAM_FIELDS = {
   length_penalty: z
     .number()
@@ -80,7 +80,7 @@ export const BEAM_FIELDS = {
     .describe("A beam search ends as soon as num_beams texts have ended."),
 };
 
-/** Their checked values; the minimum of new tokens has another name in each dialect. */
+/** Their checked values. The minimum of new tokens is missing here: its name differs between dialects. */
 export interface SearchValues {
   readonly repetition_penalty: number;
   readonly frequency_penalty: number;
@@ -91,7 +91,7 @@ export interface SearchValues {
   readonly stop_token_ids?: readonly number[] | undefined;
 }
 
-/** What the search does with them; nothing stands there that has no effect. */
+/** The decoding parameters for these fields. Fields without effect are left out. */
 export function searchExtras(
   values: SearchValues,
   minNewTokens: number,
@@ -122,7 +122,7 @@ export function stopStringsOf({ stop = [] }: SearchValues): readonly string[] {
 }
 
 /**
- * A name that objects treat in their own way is no token id either, though a schema does not see it.
+ * A special key such as `__proto__` is no token id either, and the schema does not see it.
  * @throws GptError `invalid_field`
  */
 export function refuseStrangeBias({ logit_bias: bias }: Fields): void {

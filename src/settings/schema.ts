@@ -1,12 +1,12 @@
-// The schema of every setting: range, default and help, in the groups in which people are shown them. A setting's flag
-// and variable are made from its name, and all of its texts from its schema; see `settings.ts`.
+// The schema of every setting: range, default and help, in the groups in which people see them. A setting's flag and variable
+// are derived from its name, and all its texts from its schema; see `settings.ts`.
 import { z } from "zod";
 import { DEFAULT_PASS } from "../model/backend.ts";
 import { PLAYGROUND } from "./playground.ts";
 
 const MINUTE_MS = 60_000;
 
-/** The form of an endpoint's name in the SageMaker API, and its most characters. */
+/** The form of an endpoint's name in the SageMaker API, and its longest length in characters. */
 export const ENDPOINT_NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9])*$/;
 export const ENDPOINT_NAME_MAX = 63;
 const ENDPOINT = new RegExp(`^(?=[^=]{1,${ENDPOINT_NAME_MAX}}(=|$))[a-zA-Z0-9](-*[a-zA-Z0-9])*(=.+)?$`);
