@@ -1,5 +1,5 @@
-// Bearer tokens that are made of a key pair, as SageMaker has them for clients that can send nothing but `Authorization: Bearer`:
-// a presigned URL in base64. A token is a secret until it expires: it covers neither the body nor the host that it is sent to.
+// Bearer tokens made from a key pair, as SageMaker offers them to clients that can only send `Authorization: Bearer`. A token is a
+// presigned URL in base64. It is a secret until it expires, since it covers neither the body nor the host it is sent to.
 // Source: `token_generator` of AWS's sagemaker-core.
 import { canonicalRequest, sha256Hex } from "./canonical.ts";
 import { refuse, type SigV4Error } from "./parse.ts";
@@ -22,7 +22,7 @@ import {
   type VerifyOptions,
 } from "./verify.ts";
 
-/** What every such token begins with. */
+/** The beginning of every such token. */
 export const BEARER_TOKEN_PREFIX = "sagemaker-api-key-";
 /** Twelve hours, in seconds. */
 export const BEARER_TOKEN_SECONDS_MAX = 43_200;
@@ -41,7 +41,7 @@ export interface BearerTokenOptions {
   readonly expiresSeconds: number;
 }
 
-/** A token that is good from now until it expires, for every endpoint that the key pair may invoke. */
+/** Makes a token that is valid from now until it expires, for every endpoint that the key pair may invoke. */
 export function makeBearerToken({ credential, region, now, expiresSeconds }: BearerTokenOptions): string {
   const timestamp = formatTimestamp(now);
   const scope: Scope = { date: timestamp.slice(0, 8), region, service: "sagemaker" };
@@ -62,7 +62,7 @@ export function makeBearerToken({ credential, region, now, expiresSeconds }: Bea
   return BEARER_TOKEN_PREFIX + Buffer.from(url).toString("base64");
 }
 
-/** What is signed: a POST of nothing, to AWS's host, with these fields. */
+/** The signed request: a POST without a body, to AWS's host, with these fields. */
 function textOf(query: string, timestamp: string, scope: Scope): string {
   const request = { method: "POST", rawUrl: `/?${query}`, rawHeaders: ["host", HOST] };
   return stringToSign(
@@ -72,13 +72,13 @@ function textOf(query: string, timestamp: string, scope: Scope): string {
   );
 }
 
-/** A token that is good, and the key pair that it was made of, as it was looked up. */
+/** A valid token, with the key pair that was found for it. */
 export interface VerifiedToken<C extends Credential> {
   readonly ok: true;
   readonly credential: C;
 }
 
-/** Decides whether a token was made of a known key pair, for this region and service, and is good now. Never throws. */
+/** Decides whether a token was made from a known key pair, for this region and service, and is valid now. Never throws. */
 export function verifyBearerToken<C extends Credential>(
   token: string,
   options: VerifyOptions<C>,
@@ -117,7 +117,7 @@ const NEEDED = [
 ];
 const UNSIGNED = ["X-Amz-Signature", "Version"];
 
-/** What a token claims; undefined for what has not the form of one. */
+/** What a token claims; undefined if the text does not have the form of a token. */
 function claimOf(token: string): TokenClaim | undefined {
   const text = decoded(token);
   if (text === undefined) return undefined;
@@ -163,7 +163,7 @@ function claimOf(token: string): TokenClaim | undefined {
 function decoded(token: string): string | undefined {
   const letters = token.slice(BEARER_TOKEN_PREFIX.length);
   const isForm = token.startsWith(BEARER_TOKEN_PREFIX) && /^[A-Za-z0-9+/_-]+={0,2}$/.test(letters);
-  // Letters that stand for no whole byte would be passed over, and a token have several forms.
+  // Node ignores trailing letters that make no whole byte. Accepting them would give a token several forms.
   const isWhole = letters.replace(/=+$/, "").length % 4 !== 1;
   if (!isForm || !isWhole || letters.length > TOKEN_BYTES_MAX) return undefined;
   const text = Buffer.from(letters, "base64").toString("latin1");

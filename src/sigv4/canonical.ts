@@ -1,9 +1,9 @@
-// Stage 1 of AWS Signature Version 4: the canonical request, made from what stood on the wire. It reads the raw request
-// target and the raw header lines, because every decoded or merged form has lost something that was signed. Strings
-// carry one byte per character (Latin-1), as Node delivers them. Nothing here decides whether a request is genuine.
+// Stage 1 of AWS Signature Version 4: the canonical request, made from the bytes on the wire. It reads the raw request target
+// and the raw header lines, because any decoded or merged form has lost something that was signed. Strings hold one byte per
+// character (Latin-1), as Node delivers them. Nothing here decides whether a request is genuine.
 import { hash } from "node:crypto";
 
-/** The head of a request as it was received, before any decoding. */
+/** The head of a request as received, before any decoding. */
 export interface RequestHead {
   readonly method: string;
   /** The request target exactly as on the request line: path, and query after the first `?`. */
@@ -12,7 +12,7 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[];
 }
 
-/** A whole request as it was received. */
+/** A whole request as received. */
 export interface RawRequest extends RequestHead {
   readonly body: Uint8Array;
 }
@@ -35,7 +35,7 @@ const PERCENT_ENCODED = Array.from({ length: 256 }, (_, byte) => {
     : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
 });
 
-/** The bytes behind a raw string. Text beyond U+00FF cannot come from the wire and is taken as UTF-8. */
+/** The bytes of a raw string. Characters above U+00FF cannot come from the wire; such a text is encoded as UTF-8. */
 export function wireBytes(text: string): Buffer {
   return Buffer.from(text, /^[\0-\xff]*$/.test(text) ? "latin1" : "utf8");
 }
@@ -47,7 +47,7 @@ function percentEncode(text: string): string {
   return encoded;
 }
 
-/** Undoes percent-encoding byte by byte; `+` and a lone `%` stay what they are. */
+/** Undoes percent-encoding byte by byte; `+` and a lone `%` stay as they are. */
 function percentDecode(text: string): string {
   return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),

@@ -1,5 +1,5 @@
-// AWS Signature Version 4 for servers: verification of signed requests, the three stages of a signature one by one,
-// and a small signer. Framework-free: it needs node:crypto and the raw request.
+// AWS Signature Version 4 for servers: verifies signed requests, offers the three stages of a signature one by one, and has a
+// small signer. It depends on no framework, only on node:crypto and the raw request.
 export {
   BEARER_TOKEN_PREFIX,
   BEARER_TOKEN_SECONDS_MAX,

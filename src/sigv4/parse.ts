@@ -1,5 +1,5 @@
-// The Authorization header, taken apart: scheme, Credential, SignedHeaders, Signature, and the time that goes with them.
-// Texts and their order are those AWS's own services answer with. Nothing here knows a key or computes a hash.
+// Parses the Authorization header: scheme, Credential, SignedHeaders, Signature, and the time that belongs to them. The error
+// texts and their order are those of AWS's own services. Nothing here knows a key or computes a hash.
 import { foldHeaders, queryParameters, type RequestHead, splitTarget } from "./canonical.ts";
 import { ALGORITHM } from "./sign.ts";
 
@@ -17,7 +17,7 @@ export interface SigV4Error {
   readonly message: string;
 }
 
-/** What is taken in before anything is sorted or hashed. */
+/** The most that is accepted before anything is sorted or hashed. */
 export interface Limits {
   /** Length of the Authorization header. Default 4096. */
   readonly maxAuthorizationLength?: number;

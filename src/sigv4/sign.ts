@@ -1,12 +1,12 @@
-// Stages 2 and 3 of AWS Signature Version 4, the string to sign and the signature, and a small signer for clients,
-// examples and tests. It signs every header it is given; it sends nothing and reads no clock, file or environment.
+// Stages 2 and 3 of AWS Signature Version 4, the string to sign and the signature, with a small signer for clients, examples
+// and tests. It signs every header it is given. It sends nothing, and reads no clock, file or environment.
 import { createHmac } from "node:crypto";
 import { canonicalRequest, foldHeaders, sha256Hex, wireBytes } from "./canonical.ts";
 
 export const ALGORITHM = "AWS4-HMAC-SHA256";
 export const TERMINATOR = "aws4_request";
 
-/** A key pair; temporary ones carry a session token and the time at which it expires. */
+/** A key pair. A temporary one has a session token and the time at which it expires. */
 export interface Credential {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -14,7 +14,7 @@ export interface Credential {
   readonly expiresAt?: Date;
 }
 
-/** What a signature is valid for; `date` is `YYYYMMDD`. */
+/** The scope of a signature; `date` is `YYYYMMDD`. */
 export interface Scope {
   readonly date: string;
   readonly region: string;

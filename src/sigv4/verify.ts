@@ -1,8 +1,7 @@
-// Verification of AWS Signature Version 4 in the Authorization header, over the body that was really received. The
-// checks stand in the order of AWS's services and answer with their names and texts. Those that need no body come first
-// and can be made alone, so that a server need not receive the body of a request that is refused for its head. It knows
-// nothing of HTTP servers, keeps no state (a signature can be replayed until the clock window closes), and makes no
-// allowance for presigned URLs.
+// Verifies AWS Signature Version 4 in the Authorization header, over the body that was really received. The checks run in the
+// order of AWS's services and answer with their names and texts. Checks that need no body come first and can run alone, so a
+// server can refuse a request by its head without receiving its body. This code knows nothing of HTTP servers and keeps no
+// state: a signature can be replayed until the clock window closes. It does not accept presigned URLs.
 import { timingSafeEqual } from "node:crypto";
 import {
   canonicalRequest,
@@ -48,7 +47,7 @@ export interface Refused {
   readonly stringToSign?: string;
 }
 
-/** Nothing in the head speaks against the request; its signature has still to be compared. */
+/** The head is in order. The signature is still to be compared. */
 export interface Plausible<C extends Credential = Credential> {
   readonly ok: true;
   /** Decides, once the body is there. Never throws. */
@@ -69,7 +68,7 @@ const MISMATCH = refuse(
     "and signing method. Consult the service documentation for details.",
 );
 
-/** What a request claims: by whom it was signed, when and for what. */
+/** What a request claims: who signed it, when, and for what. */
 interface Claim extends Authorization {
   readonly accessKeyId: string;
   readonly scope: Scope;
@@ -132,7 +131,7 @@ function claimOf(authorization: Authorization): Claim {
   return { ...authorization, accessKeyId, scope: { date, region, service }, terminator };
 }
 
-/** The time must be a real one in ISO basic format, and near `now`; both ends of the window still count. */
+/** The time must be a real one in ISO basic format, and near `now`; both ends of the window are allowed. */
 function checkTime({ timestamp }: Claim, options: VerifyOptions): SigV4Error | undefined {
   const skew = options.clockSkewSeconds ?? 300;
   const time = parseTimestamp(timestamp);
@@ -176,7 +175,7 @@ function checkCredentialForm({ credential }: Claim): SigV4Error | undefined {
   );
 }
 
-/** The scope must be this region, service and day; all that is wrong is said at once. */
+/** The scope must be this region, service and day. The message names everything that differs. */
 export function checkScope(
   { scope, terminator, timestamp }: Pick<Claim, "scope" | "terminator" | "timestamp">,
   options: VerifyOptions,
@@ -200,7 +199,7 @@ export function checkScope(
   return message === "" ? undefined : refuse("InvalidSignatureException", message);
 }
 
-/** The token must be exactly the credential's: none where it has none. */
+/** The session token must be exactly the credential's, and absent if the credential has none. */
 export function checkToken(
   credential: Credential,
   token: string | undefined,
@@ -213,7 +212,7 @@ export function checkToken(
   return credential.expiresAt !== undefined && credential.expiresAt <= now ? EXPIRED_TOKEN : undefined;
 }
 
-/** A declared payload hash must be that of the received body: the signature always covers the body. */
+/** A declared payload hash must match the received body, since the signature always covers the body. */
 function checkPayloadHash(declared: string | undefined, actual: string): SigV4Error | undefined {
   if (declared === undefined || declared === actual) return undefined;
   return refuse(
@@ -240,7 +239,7 @@ interface Match {
   readonly stringToSign: string;
 }
 
-/** Compares the signature sent with the one computed, for one host value after the other. */
+/** Compares the received signature with the computed one, for each possible host value in turn. */
 function matchSignature(head: RequestHead, claim: Claim, material: Material): Match {
   const { signedHeaders, timestamp, scope } = claim;
   const { payloadHash, normalizePath } = material;
@@ -257,7 +256,7 @@ function matchSignature(head: RequestHead, claim: Claim, material: Material): Ma
   return { host, ...stages };
 }
 
-/** Hashing first makes the lengths equal, so that only the outcome shows. */
+/** Hashing first makes the lengths equal, so the comparison leaks nothing but its result. */
 export function equalInConstantTime(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(sha256Hex(wireBytes(a))), Buffer.from(sha256Hex(wireBytes(b))));
 }

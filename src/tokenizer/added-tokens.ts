@@ -1,7 +1,6 @@
-// Finds special and other added tokens, such as "<|endoftext|>", in text before it is cut into pieces. It follows
-// `AddedVocabulary` of Hugging Face's `tokenizers`: tokens with `normalized` false are cut out of the text as it is, the
-// others out of the normalised text between them; among those that start at the same place the longest wins. It gives no
-// meaning to any token.
+// Finds special and other added tokens, such as "<|endoftext|>", in a text before it is split into pieces. It follows
+// `AddedVocabulary` of Hugging Face's `tokenizers`. Tokens with `normalized` false are cut out of the original text. The others
+// are cut out of the normalised text in between. Of tokens that start at the same place, the longest wins.
 import type { Normalizer } from "./normalizers.ts";
 import type { AddedToken } from "./tokenizer-parts.ts";
 import { whiteSpace, wordCharacters } from "./unicode/classes.ts";
@@ -9,7 +8,7 @@ import { CodePointSet } from "./unicode/code-point-set.ts";
 import { WordFinder } from "./word-finder.ts";
 import { endlessWork, runToEnd, type Work } from "./work.ts";
 
-/** A text in order, with the id of every added token in its place; undefined where the share of work is used up. */
+/** The parts of a text in order: strings, and the ids of added tokens; undefined where the budget of work is used up. */
 export type Parts = Generator<string | number | undefined, void>;
 
 export interface AddedTokenOptions {
@@ -28,7 +27,7 @@ export class AddedTokens {
     { normalizer, splitSpecialTokens = false }: AddedTokenOptions = {},
   ) {
     const finder = (isNormalized: boolean): TokenFinder | undefined => {
-      // Of two that come to the same a special one counts, then the first.
+      // If two have the same normalised text, a special one counts, then the first.
       const group = tokens
         .filter((token) => token.normalized === isNormalized)
         .sort((a, b) => Number(b.special) - Number(a.special));
@@ -54,7 +53,7 @@ export class AddedTokens {
   }
 }
 
-/** The text that a token stands for where text is normalised. */
+/** The text of a token after normalisation. */
 export function normalizedContent(
   { content, normalized }: AddedToken,
   normalizer: Normalizer | undefined,
@@ -83,7 +82,7 @@ class TokenFinder {
   *split(text: string, work: Work): Parts {
     const found = yield* this.#finder.find(text, work);
     let done = 0;
-    let spacesEnd = 0; // Of the white space that was walked over last.
+    let spacesEnd = 0; // End of the white space that was scanned last.
     for (let at = 0; found !== undefined && at < text.length; at++) {
       if (--work.left < 0) yield undefined;
       const index = found[at]! - 1;
@@ -96,7 +95,7 @@ class TokenFinder {
       for (; token.lstrip && start > done && this.#isSpace(text, start - 1); start--) {
         if (--work.left < 0) yield undefined;
       }
-      // White space that the token before took along is gone.
+      // White space that the previous token consumed is gone.
       if (token.lstrip) start = Math.max(start, done);
       if (token.rstrip) {
         end = Math.max(end, spacesEnd);

@@ -1,6 +1,6 @@
-// Byte-pair encoding of one piece of text: its bytes, or its characters, become tokens, then the adjacent pair with the
-// lowest rank is merged, the leftmost first, until no adjacent pair has a rank (Sennrich et al. 2016; the order of merges is
-// that of Hugging Face's `tokenizers`). It is not the tokenizer: what a piece is, is decided before.
+// Byte-pair encoding of one piece of text (Sennrich et al. 2016). The piece's bytes, or characters, become tokens. Then the
+// adjacent pair with the lowest rank is merged, the leftmost first, until no adjacent pair has a rank. The order of merges is
+// that of Hugging Face's `tokenizers`. Splitting a text into pieces happens elsewhere.
 import { MinHeap } from "./min-heap.ts";
 import { PairTable } from "./pair-table.ts";
 import { type SymbolModel, Symbols } from "./symbols.ts";
@@ -24,10 +24,10 @@ const NO_RANK = -1;
 /** Queue keys are rank · 2^31 + position, exact in a double for ranks below 2^22. */
 const POSITIONS = 2 ** 31;
 export const MERGES_MAX = 2 ** 22;
-/** Longer pieces are rare and hardly ever come twice. */
+/** Longer pieces are rare and hardly ever repeat, so they are not cached. */
 const CACHED_LENGTH_MAX = 128;
 const CACHE_GENERATION = 8192;
-/** What it takes to merge a symbol away, in units of work. */
+/** The cost of merging one symbol, in units of work. */
 const MERGE_WORK = 8;
 
 const utf8Encoder = new TextEncoder();
@@ -56,7 +56,7 @@ export class Bpe {
     const cached = this.#cache.get(piece);
     if (cached) return cached;
     const ids = runToEnd(this.encodeInSteps(piece, endlessWork()))!;
-    // The key is made anew: a slice of a long text would keep the whole text in memory.
+    // The key is copied: a slice of a long text would keep the whole text in memory.
     if (piece.length <= CACHED_LENGTH_MAX)
       this.#cache.set(utf8Decoder.decode(utf8Encoder.encode(piece)), ids);
     return ids;
@@ -116,7 +116,7 @@ export class Bpe {
   }
 }
 
-/** Bounded: when the younger generation is full, the older one is forgotten. */
+/** A bounded cache in two generations: when the younger one is full, the older one is dropped. */
 class PieceCache {
   readonly #capacity: number;
   #young = new Map<string, readonly number[]>();

@@ -1,7 +1,7 @@
-// GPT-2's reversible table between bytes and printable characters: tokens of a byte-level vocabulary are written with it
-// in vocab.json and merges.txt. It is not an encoding of text: "é" in a token is the byte 0xE9, not a letter.
-// Source: `bytes_to_unicode` of the GPT-2 release. Bytes that print keep their code point; the other 68, in ascending
-// order, become U+0100, U+0101 and so on (space is "Ġ", newline is "Ċ").
+// GPT-2's reversible table between bytes and printable characters. Byte-level tokens are written with it in vocab.json and
+// merges.txt. It is no encoding of text: "é" in a token is the byte 0xE9, not a letter. Printable bytes keep their code point.
+// The other 68, in ascending order, become U+0100, U+0101 and so on (space is "Ġ", newline is "Ċ").
+// Source: `bytes_to_unicode` of the GPT-2 release.
 import type { Steps, Work } from "./work.ts";
 
 const FIRST_SUBSTITUTE = 0x100;
@@ -35,7 +35,7 @@ export function bytesOfToken(token: string): Uint8Array | undefined {
   return bytes;
 }
 
-/** Whether a token is written in the table's characters throughout. */
+/** Whether all characters of a token are in the table. */
 export function isByteLevelToken(token: string): boolean {
   for (let i = 0; i < token.length; i++) {
     if ((CHAR_TO_BYTE[token.charCodeAt(i)] ?? -1) < 0) return false;
@@ -46,12 +46,12 @@ export function isByteLevelToken(token: string): boolean {
 const utf8 = new TextEncoder();
 const UNITS_AT_A_TIME = 4096;
 
-/** A text in the characters of its bytes. */
+/** A text, with each byte written as its character in the table. */
 export function* asByteCharacters(text: string, work: Work): Steps<string> {
   const parts: string[] = [];
   for (let start = 0; start < text.length; ) {
     let end = Math.min(start + UNITS_AT_A_TIME, text.length);
-    if (end < text.length && text.codePointAt(end - 1)! > 0xffff) end++; // Not between two surrogates.
+    if (end < text.length && text.codePointAt(end - 1)! > 0xffff) end++; // Never split a surrogate pair.
     const bytes = utf8.encode(text.slice(start, end));
     parts.push(Array.from(bytes, (byte) => BYTE_TO_CHAR[byte]!).join(""));
     work.left -= bytes.length;

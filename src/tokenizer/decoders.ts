@@ -1,6 +1,6 @@
-// The decoders of tokenizer.json: how tokens become text again. They work one after the other, each on the pieces of the one
-// before, and take tokens as they come: what one of them cannot know yet, it holds back. What is not known here is refused
-// by name. GPT-2's own decoder, ByteLevel, needs none of this where it stands alone; it is in detokenizer.ts.
+// The decoders of tokenizer.json, which turn tokens into text. They form a chain: each works on the output of the one before.
+// They accept tokens one at a time and hold back what is not decided yet. An unknown decoder is refused by name. GPT-2's own
+// decoder, a ByteLevel alone, does not need this chain; it is in detokenizer.ts.
 import { bytesOfToken } from "./byte-map.ts";
 import { type JsonPart, type PartReaders, readSteps } from "./json-part.ts";
 import { type FindMatches, readPattern } from "./pattern/find.ts";
@@ -48,7 +48,7 @@ export class Decoding {
   }
 }
 
-/** Begins to decode a text; "ByteLevel": tokens are bytes, and nothing else is to be done. */
+/** Starts decoding a text; "ByteLevel" means that tokens are bytes and no chain is needed. */
 export type Decoder = (() => Decoding) | "ByteLevel";
 
 /** @throws GptError naming the part of the file that is not known */
@@ -95,7 +95,7 @@ class Through implements DecoderStep {
   }
 }
 
-/** What `tokenizers` does where there is no decoder. */
+/** What `tokenizers` does without a decoder. */
 class SpacesBetween extends Through {
   #isFirst = true;
 
@@ -111,7 +111,7 @@ class SpacesBetween extends Through {
   }
 }
 
-/** Pieces in the characters of the byte table; one that is not stands for its own bytes. */
+/** Decodes pieces written in the byte table; a piece with other characters stands for its own bytes. */
 class ByteLevel implements DecoderStep {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -124,7 +124,7 @@ class ByteLevel implements DecoderStep {
   }
 }
 
-/** Runs of tokens such as "<0x0A>" become the text of these bytes, or a U+FFFD for each byte when they are none. */
+/** Runs of tokens such as "<0x0A>" become the text of these bytes, or one U+FFFD per byte if they are no valid text. */
 class ByteFallback implements DecoderStep {
   #bytes: number[] = [];
 
@@ -168,7 +168,7 @@ class Replace extends Through {
   }
 }
 
-/** Takes up to so many of one character from the beginning and from the end of a text. */
+/** Removes up to a number of one character from the beginning and the end of a text. */
 class StripEnds implements DecoderStep {
   readonly #content: string;
   readonly #start: number;
@@ -204,7 +204,7 @@ class StripEnds implements DecoderStep {
   }
 }
 
-/** A step that looks at the ends of each piece. */
+/** A step that strips the ends of each piece. */
 class OfEachPiece extends Through {
   readonly #make: () => DecoderStep;
 
@@ -218,7 +218,7 @@ class OfEachPiece extends Through {
   }
 }
 
-/** Parts become one piece before a step sees them. */
+/** Joins parts into one piece for the next step. */
 class PutTogether implements DecoderStep {
   readonly #step: DecoderStep;
   #parts: string[] = [];

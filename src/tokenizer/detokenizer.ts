@@ -1,5 +1,5 @@
-// Ids to text as they come: one object for one sequence, which holds what is not text yet, such as the first bytes of a
-// character. It is not a filter of words or stop strings. The pieces of a sequence, joined, are what `Tokenizer.decode` gives.
+// Turns token ids into text one by one. Each sequence has its own object, which holds bytes that are no whole character yet.
+// The joined pieces of a sequence equal the result of `Tokenizer.decode`. It knows nothing of stop strings.
 import type { Decoding } from "./decoders.ts";
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 

@@ -1,10 +1,10 @@
-// Cuts text into the pieces in which GPT-2 looks for tokens: contractions, words, numbers and other runs, each with a space
-// before it, and white space. It is the regular expression of the release, written as a loop:
+// Splits text into the pieces in which GPT-2 looks for tokens: contractions, words, numbers and other runs, each with a space
+// before it, and white space. It is the regular expression of GPT-2's release, written as a loop:
 //
 //   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// The loop asks the tables of this software for letters, numbers and white space, not Node; it takes the same time for
-// every text of a length; and it can stop inside a piece of millions of letters. Source: encoder.py of the release.
+// The loop takes letters, numbers and white space from this software's own tables, not from Node's. Its time depends only on
+// the length of the text, and it can pause inside a piece of millions of letters. Source: encoder.py of GPT-2's release.
 
 import { category, whiteSpace } from "./unicode/classes.ts";
 import { CodePointSet } from "./unicode/code-point-set.ts";
@@ -15,7 +15,7 @@ const SPACE = 0x20;
 const APOSTROPHE = 0x27;
 /** Ends of contractions; those of one letter, and the first letters of those of two. */
 const ENDINGS: Readonly<Record<string, string>> = { s: "", t: "", m: "", d: "", r: "e", v: "e", l: "l" };
-/** Units of text that are looked at between two looks at the work that is left. */
+/** UTF-16 units that are read between two checks of the remaining work. */
 const STRIDE = 4096;
 
 class Kinds {
@@ -68,7 +68,7 @@ export function* gpt2Pieces(text: string, work: Work): Pieces {
         end = kinds.endOfRun(text, kind, from, stop);
         work.left -= end - from;
       }
-      // The last white space before something else goes to that, or stands alone.
+      // The last white space before another piece belongs to that piece, or stands alone.
       if (kind === WHITE_SPACE && end < length && end - start > 1) end--;
     }
     work.left--;

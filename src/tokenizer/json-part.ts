@@ -1,4 +1,4 @@
-// A part of a JSON file that remembers where it stands, for messages. It decides nothing: who reads it knows what is right.
+// A part of a JSON file that remembers its path in the file, for messages. Its reader decides what is valid.
 
 import type { GptError } from "../errors.ts";
 import { quote } from "../wording.ts";
@@ -76,7 +76,7 @@ export class JsonPart {
   }
 }
 
-/** How the types of a part are read, each into any number of steps. */
+/** For each type of a part, the function that turns it into steps. */
 export type PartReaders<Step> = Readonly<Record<string, (part: JsonPart) => readonly Step[]>>;
 
 const DEPTH_MAX = 20;

@@ -1,4 +1,4 @@
-// The merges of a vocabulary as ids, in order of rank, and whether they are all there.
+// Reads the merges of a vocabulary as ids in order of rank, and checks that none is missing.
 import { quote } from "../wording.ts";
 import { MERGES_MAX, type Merge } from "./bpe.ts";
 import { isByteLevelToken } from "./byte-map.ts";
@@ -53,10 +53,10 @@ function checkNumber(
   );
 }
 
-/** Longer tokens are rare, and hardly any is one that a merge makes. */
+/** Longer tokens are rare, and hardly any of them comes from a merge. */
 const LENGTH_MAX = 256;
 
-/** Whether two tokens make this one: then a merge is missing. Special tokens are made of none. */
+/** Whether two tokens join to this one; then its merge is missing. Special tokens come from no merge. */
 function isMadeOfTwo(token: string, vocab: ReadonlyMap<string, number>): boolean {
   for (let at = 1; at < token.length && token.length <= LENGTH_MAX; at++) {
     if (vocab.has(token.slice(0, at)) && vocab.has(token.slice(at))) return true;

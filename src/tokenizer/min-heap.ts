@@ -1,5 +1,5 @@
-// A binary min-heap of numbers: the priority queue of the byte-pair merges. It is not a general container: no
-// comparison function and no removal from the middle, so that a million entries stay cheap.
+// A binary min-heap of numbers: the priority queue of the byte-pair merges. To stay cheap for a million entries, it has no
+// comparison function and no removal from the middle.
 
 export class MinHeap {
   readonly #keys: number[] = [];

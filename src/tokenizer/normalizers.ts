@@ -1,5 +1,5 @@
-// The normalizers of tokenizer.json: what a text is changed to before it is cut into pieces. They work one after the other.
-// What is not known here is refused by name. GPT-2 itself has none.
+// The normalizers of tokenizer.json, which change a text before it is split into pieces. They run one after the other. An
+// unknown normalizer is refused by name. GPT-2 itself has none.
 
 import { asByteCharacters } from "./byte-map.ts";
 import { type JsonPart, type PartReaders, readSteps } from "./json-part.ts";
@@ -43,7 +43,7 @@ function normalForm(form: NormalForm): Normalizer {
   return (text, work) => normalization.normalize(text, work);
 }
 
-/** What takes no time worth counting. */
+/** Wraps a function whose cost is negligible. */
 function immediately(change: (text: string) => string): Normalizer {
   // biome-ignore lint/correctness/useYield: it is one step
   return function* (text) {
@@ -65,7 +65,7 @@ function* lowerCase(text: string, work: Work): Steps<string> {
   return parts.join("") + part;
 }
 
-/** Puts a text in the place of each match. */
+/** Replaces each match by a text. */
 function replace(find: FindMatches, content: string): Normalizer {
   return function* (text, work) {
     const parts: string[] = [];

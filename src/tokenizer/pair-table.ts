@@ -1,5 +1,5 @@
-// Pairs of integers → an integer, as a hash table in one array, which is filled several times as quickly as a `Map` and
-// takes a fraction of its memory. It grows; nothing is ever removed.
+// A hash table in one array from pairs of integers to an integer. It fills several times as fast as a `Map` and takes a
+// fraction of its memory. It grows; nothing is ever removed.
 
 const NONE = -1;
 const SLOTS_MIN = 16;

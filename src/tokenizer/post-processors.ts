@@ -1,9 +1,9 @@
-// The post-processors of tokenizer.json: which tokens are put before and after those of a text, such as a start token. They
-// work one after the other. What is not known here is refused by name. GPT-2 itself puts none.
+// The post-processors of tokenizer.json, which add tokens before and after those of a text, such as a start token. They run one
+// after the other. An unknown one is refused by name. GPT-2 itself adds none.
 import { type JsonPart, type PartReaders, readSteps } from "./json-part.ts";
 import { parseTokenId } from "./tokenizer-parts.ts";
 
-/** The tokens of a text → the same with those that are put around them. */
+/** Adds tokens around those of a text. */
 export type PostProcessor = (ids: number[]) => number[];
 
 /** @throws GptError naming the part of the file that is not known */
@@ -14,13 +14,13 @@ export function readPostProcessor(part: JsonPart): PostProcessor {
   return process(steps);
 }
 
-/** A start token before a text and an end token after it, as far as they are there. */
+/** Adds a start token before a text and an end token after it, if they exist. */
 export function putAround(startId: number | undefined, endId: number | undefined): PostProcessor {
   const entry = (id: number | undefined): Template => (id === undefined ? [] : [[id]]);
   return process([{ template: [...entry(startId), null, ...entry(endId)] }]);
 }
 
-/** Tokens, and null in the place of the text's own. */
+/** A template: token ids, and null for the place of the text. */
 type Template = readonly (number[] | null)[];
 
 /**

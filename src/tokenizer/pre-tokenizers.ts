@@ -1,6 +1,5 @@
-// The pre-tokenizers of tokenizer.json: how a text is cut into the pieces in which byte-pair encoding then merges. They work
-// one after the other, each on the pieces of the one before. What is not known here is refused by name. Their behaviour is
-// that of Hugging Face's `tokenizers`.
+// The pre-tokenizers of tokenizer.json, which split a text into the pieces in which byte-pair encoding merges. They form a chain:
+// each works on the pieces of the one before. An unknown one is refused by name. They behave as in Hugging Face's `tokenizers`.
 import { asByteCharacters } from "./byte-map.ts";
 import { gpt2Pieces } from "./gpt2-pieces.ts";
 import { type JsonPart, type PartReaders, readSteps } from "./json-part.ts";
@@ -21,13 +20,13 @@ export interface PreTokenizer {
   readonly addsSpaces: boolean;
 }
 
-/** A step: a splitter, or "bytes": from here on characters stand for bytes. */
+/** A step: a splitter, or "bytes", after which characters stand for bytes. */
 type Step = { readonly split: Splitter; readonly removes?: boolean; readonly addsSpaces?: boolean } | "bytes";
 
 /** @throws GptError naming the part of the file that is not known */
 export function readPreTokenizer(part: JsonPart): PreTokenizer {
   const steps = readSteps(part, READERS, "pretokenizers");
-  // As a last step the bytes are left to the model, which needs no text made of them.
+  // As the last step it does nothing here: the model reads the bytes itself.
   const isByteLevel = steps.at(-1) === "bytes";
   const before = isByteLevel ? steps.slice(0, -1) : steps;
   return {
@@ -89,7 +88,7 @@ function readBehavior(part: JsonPart): Behavior {
   return known;
 }
 
-/** The longest runs of characters of one of the sets. */
+/** Splits into the longest runs of characters from one of the sets. */
 function parseRunsOf(...sets: readonly Bounds[]): Node {
   const runs = sets.map((bounds): Node => {
     const item: Node = { kind: "set", bounds };

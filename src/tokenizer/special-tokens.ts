@@ -1,7 +1,6 @@
-// Gathers the added tokens of a checkpoint from all files that may name them, and says which are special and which begin and
-// end a text. Where files differ, that one counts which counts for `transformers`: with `added_tokens_decoder` in
-// tokenizer_config.json the older files, special_tokens_map.json and added_tokens.json, are not read; without it they count
-// before tokenizer_config.json.
+// Collects a checkpoint's added tokens from all files that may name them, and decides which are special and which begin and end
+// a text. If files disagree, it follows `transformers`: with `added_tokens_decoder` in tokenizer_config.json, the older files
+// special_tokens_map.json and added_tokens.json are not read; without it they take precedence over tokenizer_config.json.
 
 import { quote } from "../wording.ts";
 import {
@@ -84,7 +83,7 @@ const ROLES = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", 
 
 /** All tokens that have a role, in the order in which they get an id where they have none. */
 function specialTokensOf(roles: JsonRecord): readonly unknown[] {
-  // Any field of such a name is a role too, if it holds a token and not a yes or no.
+  // Any other field with such a name is a role too, unless it is a boolean.
   const others = Object.keys(roles).filter((name) => name.endsWith("_token") && !ROLES.includes(name));
   const lists = ["additional_special_tokens", "extra_special_tokens"].map((name) => roles[name]);
   return [
@@ -96,7 +95,7 @@ function specialTokensOf(roles: JsonRecord): readonly unknown[] {
 
 class Registry {
   readonly #vocabulary: Vocabulary;
-  readonly #contentById = new Map<number, string>(); // of added tokens
+  readonly #contentById = new Map<number, string>(); // added tokens only
   readonly #tokens = new Map<string, AddedToken>();
   #nextId: number;
 

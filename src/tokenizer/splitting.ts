@@ -1,5 +1,5 @@
-// What becomes of matches and of the text between them when a text is cut: each of the five ways in which `tokenizers` does
-// it. Pieces of no text are left out everywhere.
+// Splits a text at matches in each of the five ways of `tokenizers`, which differ in what happens to the matches. Empty pieces
+// are always dropped.
 import type { FindMatches } from "./pattern/find.ts";
 import type { Pieces, Work } from "./work.ts";
 
@@ -14,7 +14,7 @@ interface Segment {
 
 type Segments = Generator<Segment | undefined, void>;
 
-/** The whole text, in matches and what lies between them; `invert` takes one for the other. */
+/** The whole text as matches and the parts between them; `invert` swaps the two. */
 function* segmentsOf(find: FindMatches, invert: boolean, text: string, work: Work): Segments {
   let done = 0;
   for (const match of find(text, work)) {
@@ -30,7 +30,7 @@ function* segmentsOf(find: FindMatches, invert: boolean, text: string, work: Wor
   if (done < text.length) yield { start: done, end: text.length, isMatch: invert };
 }
 
-/** Whether a segment is joined to the one before it. */
+/** Whether a segment is joined to the previous one. */
 type Joins = (before: Segment, segment: Segment) => boolean;
 
 const JOINS = {
@@ -48,7 +48,7 @@ export const BEHAVIORS = Object.keys(JOINS) as Behavior[];
 export function splitAt(find: FindMatches, behavior: Behavior, invert = false): Splitter {
   const joins = JOINS[behavior];
   return function* (text, work) {
-    let [start, end] = [0, 0]; // Of the piece that may still grow.
+    let [start, end] = [0, 0]; // The piece that may still grow.
     let before: Segment | undefined;
     for (const segment of segmentsOf(find, invert, text, work)) {
       if (segment === undefined) {
@@ -71,7 +71,7 @@ export function splitAt(find: FindMatches, behavior: Behavior, invert = false): 
   };
 }
 
-/** Splitters one after the other, each on the pieces of the one before. */
+/** Chains splitters: each works on the pieces of the one before. */
 export function inTurn(splitters: readonly Splitter[]): Splitter {
   const [first, ...others] = splitters;
   if (first === undefined) {

@@ -1,5 +1,5 @@
-// What a piece of text is before anything is merged: the tokens of its single bytes or characters. It follows `merge_word`
-// of Hugging Face's `tokenizers`, to the order in which unknown characters and bytes come out.
+// Turns a piece of text into the tokens of its single bytes or characters, before anything is merged. It follows `merge_word` of
+// Hugging Face's `tokenizers`, including the order in which unknown characters and bytes come out.
 import { BYTE_TO_CHAR } from "./byte-map.ts";
 import { endOfChunk, type Steps, type Work } from "./work.ts";
 
@@ -17,7 +17,7 @@ export interface SymbolModel {
   readonly fuseUnknown?: boolean;
 }
 
-/** A token, the tokens of its bytes, or undefined: unknown. */
+/** The token of a character, or the tokens of its bytes; undefined: unknown. */
 type SymbolIds = number | readonly number[] | undefined;
 
 const utf8Encoder = new TextEncoder();
@@ -47,7 +47,7 @@ export class Symbols {
     const { isByteLevel, unknownId, fuseUnknown } = this.#model;
     const symbols: number[] = [];
     let isFirst = true;
-    let isUnknownPending = false; // One is written when the next character is known.
+    let isUnknownPending = false; // Written once the next character is known.
     for (let start = 0; start < piece.length; ) {
       const end = endOfChunk(piece, start);
       const chunk = piece.slice(start, end);

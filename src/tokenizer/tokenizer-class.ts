@@ -1,6 +1,6 @@
-// What the class of a tokenizer means. The same tokenizer.json is read in two ways by `transformers`: GPT2Tokenizer takes
-// its vocabulary, its added tokens and its post-processor and is GPT-2's own tokenizer in everything else, also where the
-// file says otherwise; every other class does what the file says. Source: transformers 5, tokenization_gpt2.py.
+// What a tokenizer's class changes. `transformers` reads the same tokenizer.json in two ways. GPT2Tokenizer takes the vocabulary,
+// the added tokens and the post-processor, and ignores the rest of the file in favour of GPT-2's own stages. Every other class
+// does what the file says. Source: transformers 5, tokenization_gpt2.py.
 import { quote } from "../wording.ts";
 import { type Decoder, readDecoder } from "./decoders.ts";
 import { JsonPart } from "./json-part.ts";
@@ -10,7 +10,7 @@ import { SIDE_FILE_NAMES, type SideFiles } from "./special-tokens.ts";
 import { type BpeOptions, parseBpeOptions } from "./tokenizer-json.ts";
 import { invalidTokenizer, type JsonRecord } from "./tokenizer-parts.ts";
 
-/** Those that are GPT-2's own whatever tokenizer.json says, and those that only mean "what tokenizer.json says". */
+/** Classes that always mean GPT-2's own stages, and classes that mean the stages of tokenizer.json. */
 const GPT2_CLASSES = ["GPT2Tokenizer", "CodeGenTokenizer"];
 const GENERAL_CLASSES = ["PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"];
 
@@ -38,7 +38,7 @@ export function isGpt2Class({ config, model }: SideFiles, directory: string, has
   return isOneOf(GPT2_CLASSES) || !hasJson;
 }
 
-/** What GPT-2's own tokenizer does. */
+/** GPT-2's own stages. */
 export function gpt2Stages(addPrefixSpace: boolean): Stages {
   return {
     normalizer: undefined,
@@ -48,7 +48,7 @@ export function gpt2Stages(addPrefixSpace: boolean): Stages {
   };
 }
 
-/** What a tokenizer.json says. @throws GptError `invalid_tokenizer` naming the part that is not known here */
+/** The stages of a tokenizer.json. @throws GptError `invalid_tokenizer` that names the unknown part */
 export function stagesOf(json: JsonRecord, file: string): Stages {
   const part = (name: string): JsonPart => new JsonPart(file, name, json[name]);
   return {

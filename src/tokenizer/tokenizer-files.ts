@@ -1,6 +1,6 @@
-// Reads a tokenizer from a checkpoint directory: tokenizer.json, or vocab.json with merges.txt, or the same two under
-// OpenAI's names, and the optional files beside them. It reads byte-pair encoding only and says what else it was given.
-// Chat templates are not applied.
+// Reads a tokenizer from a checkpoint directory: tokenizer.json, or vocab.json with merges.txt, or these two under OpenAI's names,
+// and the optional files beside them. It reads byte-pair encoding only, and names any other kind in its error. Chat templates
+// are ignored.
 import { existsSync, promises as fs } from "node:fs";
 import { messageOf } from "../errors.ts";
 import { readJsonFile } from "../files/json-file.ts";
@@ -25,13 +25,13 @@ import {
 } from "./tokenizer-parts.ts";
 
 const TOKENIZER_FILE = "tokenizer.json";
-/** The second pair has the names of OpenAI's release. */
+/** The second pair of names is that of OpenAI's release. */
 const FILE_PAIRS = [
   { vocab: "vocab.json", merges: "merges.txt" },
   { vocab: "encoder.json", merges: "vocab.bpe" },
 ] as const;
 
-/** Whether a directory has any file of a tokenizer; a checkpoint without one takes and gives token ids only. */
+/** Whether a directory has tokenizer files. Without them a checkpoint works with token ids only. */
 export function hasTokenizerFiles(directory: string): boolean {
   const names = [TOKENIZER_FILE, ...FILE_PAIRS.flatMap(({ vocab, merges }) => [vocab, merges])];
   return names.some((name) => existsSync(`${directory}/${name}`));
@@ -79,7 +79,7 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   });
 }
 
-/** merges.txt: an optional line with a version, then a rule a line in order of rank. */
+/** merges.txt: an optional version line, then one rule per line in order of rank. */
 function* parseMerges(text: string, file: string): Generator<MergeRule> {
   for (let index = 0, start = 0; start < text.length; index++) {
     const newline = text.indexOf("\n", start);
@@ -101,7 +101,7 @@ function lineOf({ index }: Pick<MergeRule, "index">): string {
   return `line ${index + 1}`;
 }
 
-/** @throws GptError when there is an unknown token that text may need and that has no id */
+/** @throws GptError if text may need the unknown token and it has no id */
 function unknownIdOf(
   token: string | undefined,
   { vocab, isByteLevel }: BpeModel,

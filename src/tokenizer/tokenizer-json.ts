@@ -1,6 +1,6 @@
-// Understands tokenizer.json, the one-file form that Hugging Face's `tokenizers` writes, as far as GPT-2's kind goes: a model
-// of byte-pair encoding. Whatever would change ids and is not understood is refused, not skipped. Which of its parts count
-// depends on the class that tokenizer_config.json names; that is decided in tokenizer-class.ts.
+// Reads tokenizer.json, the one-file form of Hugging Face's `tokenizers`, for models of byte-pair encoding. Parts that would change
+// ids and are not understood are refused, not skipped. Which parts count depends on the class in tokenizer_config.json; see
+// tokenizer-class.ts.
 import { quote } from "../wording.ts";
 import type { BpeModel } from "./bpe.ts";
 import { JsonPart } from "./json-part.ts";
@@ -16,7 +16,7 @@ import {
   type Vocabulary,
 } from "./tokenizer-parts.ts";
 
-/** What a model of byte-pair encoding has beside its vocabulary and its merges. */
+/** The options of a model of byte-pair encoding. */
 export interface BpeOptions
   extends Pick<BpeModel, "continuingPrefix" | "byteFallback" | "ignoreMerges" | "fuseUnknown"> {
   readonly unknownToken: string | undefined;
@@ -45,7 +45,7 @@ export function parseVocabulary(json: JsonRecord, file: string): Vocabulary {
 /** @throws GptError `invalid_tokenizer` for an option that is not known here. */
 export function parseBpeOptions(json: JsonRecord, file: string): BpeOptions {
   const model = new JsonPart(file, "model", json.model);
-  // With a dropout merges are left out at random: that is for training.
+  // With dropout, merges are skipped at random. That is for training.
   for (const option of ["dropout", "end_of_word_suffix"]) {
     const part = model.part(option);
     if (part.value) throw part.invalid("none, as GPT-2 has");

@@ -1,5 +1,5 @@
-// The pieces that all tokenizer files are made of: vocabularies, merge rules and added tokens as they stand in JSON, and
-// the one way to refuse them. It reads no files and decides nothing about which file wins.
+// Reads the parts that all tokenizer files share: vocabularies, merge rules and added tokens in JSON, and makes their errors. It
+// reads no files and does not decide which file wins.
 import { GptError } from "../errors.ts";
 import { quote } from "../wording.ts";
 
@@ -77,7 +77,7 @@ export function parseVocab(json: JsonRecord, file: string): Pick<Vocabulary, "vo
   return { vocab, tokens };
 }
 
-/** Two tokens with one space between them; undefined when the line is anything else. */
+/** Two tokens separated by one space; undefined for any other line. */
 export function parseMergeLine(line: string, index: number): MergeRule | undefined {
   const space = line.indexOf(" ");
   if (space <= 0 || space === line.length - 1 || line.indexOf(" ", space + 1) >= 0) return undefined;

@@ -1,4 +1,4 @@
-// The tokenizer of a checkpoint: text to token ids and back. It puts the stages together, which are files of their own:
+// The tokenizer of a checkpoint: text to token ids and back. It connects the stages, each of which has a file of its own:
 //
 //   added tokens are cut out → normalizer → pre-tokenizer: pieces → byte-pair encoding: ids → post-processor: start token
 //
@@ -13,9 +13,9 @@ import type { PreTokenizer } from "./pre-tokenizers.ts";
 import type { AddedToken } from "./tokenizer-parts.ts";
 import { endlessWork, runToEnd, type Steps, type Work } from "./work.ts";
 
-/** Longer pieces are encoded in steps. */
+/** Pieces longer than this are encoded in steps. */
 const SHORT_PIECE = 1024;
-/** What a piece costs beside the length of its text, in units of work. */
+/** The fixed cost of a piece, in units of work. */
 const PIECE_WORK = 4;
 
 const utf8 = new TextEncoder();
@@ -53,7 +53,7 @@ export class Tokenizer {
   readonly #bpe: Bpe;
   readonly #addedTokens: AddedTokens;
   readonly #tokens: (string | undefined)[] = []; // by id
-  readonly #bytes: (Uint8Array | undefined)[] = []; // by id, made when they are first asked for
+  readonly #bytes: (Uint8Array | undefined)[] = []; // by id, made on demand
   readonly #specialIds: ReadonlySet<number>;
 
   constructor(definition: TokenizerDefinition) {
@@ -69,7 +69,7 @@ export class Tokenizer {
       const form = normalizedContent(token, normalizer);
       this.#tokens[id] = form;
       if (specialContents.has(form)) specialIds.add(id);
-      // What is written as it is, is plain text, also where other tokens are written in the byte table.
+      // Added tokens are plain text, even if the vocabulary is written in the byte table.
       if (form === content) this.#bytes[id] = utf8.encode(content);
     }
     this.vocabSize = this.#tokens.length;
@@ -130,7 +130,7 @@ export class Tokenizer {
   surelyExceeds(text: string, maxTokens: number): boolean {
     if (!this.#hasLengths || 3 * text.length <= maxTokens) return false;
     this.#longest ??= this.#longestByFirstByte();
-    // More of it need not be looked at: no token is longer than the longest.
+    // No more needs to be read: no token is longer than this.
     const bytes = utf8.encode(text.slice(0, (maxTokens + 1) * Math.max(...this.#longest)));
     // Where `count` tokens can end at most, and where one more can.
     let [count, end, reach] = [0, 0, 0];
@@ -191,7 +191,7 @@ export class Tokenizer {
       const bytes = this.tokenBytes(id);
       if (bytes?.length) longest[bytes[0]!] = Math.max(longest[bytes[0]!]!, bytes.length);
     }
-    // A space put before a text is not in it, and any part of a text may have got one.
+    // A prefix space is not part of the text, and any part of a text may have got one.
     return this.#definition.preTokenizer.addsSpaces ? longest.fill(Math.max(...longest)) : longest;
   }
 
@@ -200,7 +200,7 @@ export class Tokenizer {
   }
 }
 
-/** Tokens that take in spaces beside them have no length of their own, nor has text that is changed or left out. */
+/** Lengths are unknown if tokens absorb the spaces beside them, or if text is changed or left out. */
 function hasLengths({ bpe, addedTokens, normalizer, preTokenizer }: TokenizerDefinition): boolean {
   if (normalizer || !bpe.isByteLevel || !preTokenizer.isLossless || bpe.continuingPrefix) return false;
   return BYTE_TO_CHAR.every((char) => bpe.vocab.has(char)) && !addedTokens.some((t) => t.lstrip || t.rstrip);

@@ -1,6 +1,6 @@
-// Finds many given words in a text: at every place the longest one that begins there. The text is read once, from its end
-// to its beginning, by the automaton of Aho and Corasick for the words read backwards. So the time is that of the text's
-// length, whether there is one word or hundreds of thousands, and whatever they have in common. (Aho and Corasick 1975.)
+// Finds the longest of many given words at each place of a text. It reads the text once, from end to beginning, with the automaton
+// of Aho and Corasick (1975) for the reversed words. So the time depends on the length of the text only, not on the number of
+// words or what they have in common.
 import { PairTable } from "./pair-table.ts";
 import type { Steps, Work } from "./work.ts";
 

@@ -1,8 +1,8 @@
-// How long work goes on in one piece. Everything that walks over a text counts down what it has done and, when its share is
-// used up, gives control back in the middle; whoever drives it lets others have their turn, fills the share up and goes
-// on. Who must not or need not stop has an endless share. Nothing here waits: it is plain counting.
+// A budget of work, so that long texts do not block the event loop. Code that walks over a text counts down the budget and
+// yields in the middle when it is used up. Its driver lets others run, refills the budget and continues. A caller that must not
+// be interrupted passes an endless budget. Nothing here waits; it only counts.
 
-/** About what one UTF-16 unit of text costs in one step, some tens of nanoseconds, is one unit of work. */
+/** One unit of work is about the cost of one UTF-16 unit in one step: some tens of nanoseconds. */
 export interface Work {
   /** Units left of this share; below 0 it is used up. */
   left: number;
@@ -10,13 +10,13 @@ export interface Work {
 
 export const endlessWork = (): Work => ({ left: Number.POSITIVE_INFINITY });
 
-/** What takes its time: yields when its share of work is used up, and returns its result. */
+/** A long computation: it yields when its budget is used up, and returns its result. */
 export type Steps<T> = Generator<undefined, T>;
 
-/** A text in pieces; undefined stands between them where the share of work is used up. */
+/** The pieces of a text; undefined between them means that the budget is used up. */
 export type Pieces = Generator<string | undefined, void>;
 
-/** To the end at once. For an endless share. */
+/** Runs to the end at once, with an endless budget. */
 export function runToEnd<T>(steps: Steps<T>): T {
   for (;;) {
     const { done, value } = steps.next();
@@ -26,7 +26,7 @@ export function runToEnd<T>(steps: Steps<T>): T {
 
 const CHUNK = 4096;
 
-/** Where a chunk of a text that begins at `start` ends: a few thousand units on, and not between two surrogates. */
+/** The end of the chunk that begins at `start`: a few thousand units on, and never inside a surrogate pair. */
 export function endOfChunk(text: string, start: number): number {
   const end = start + CHUNK;
   if (end >= text.length) return text.length;

@@ -1,5 +1,5 @@
-// The ways to find places in a text: by a regular expression, by a text, by a set of characters. All find matches from the
-// left to the right, without overlap, count their work and can stop between two matches.
+// Finds places in a text by a regular expression, by a text, or by a set of characters. All find matches from left to right
+// without overlap, count their work, and can pause between two matches.
 import type { JsonPart } from "../json-part.ts";
 import { invalidTokenizer } from "../tokenizer-parts.ts";
 import type { CodePointSet } from "../unicode/code-point-set.ts";
@@ -32,7 +32,7 @@ export function readPattern(part: JsonPart): FindMatches {
   }
 }
 
-/** @throws PatternError for a tree that makes too long a program */
+/** @throws PatternError if the program becomes too long */
 export function findTree(tree: Node): FindMatches {
   const program = compile(tree);
   return (text, work) => matchesOf(program, text, work);
@@ -50,7 +50,7 @@ function* literalMatches(literal: string, text: string, work: Work): Matches {
   }
 }
 
-/** Each character of a set by itself. */
+/** Finds each character of a set as a match of its own. */
 export function findCharacters(set: CodePointSet): FindMatches {
   return function* (text, work) {
     for (let at = 0; at < text.length; ) {

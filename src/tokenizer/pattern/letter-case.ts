@@ -1,5 +1,5 @@
-// Letters in `(?i:…)`. A set gets the other case of its ASCII letters, and the two characters beyond ASCII that are equal
-// to one of them: ſ to s and the Kelvin sign to k. Whatever would need more is refused.
+// Letters in `(?i:…)`. A set gains the other case of its ASCII letters, and the two characters beyond ASCII that equal one of
+// them when case is ignored: ſ for s, and the Kelvin sign for k. Patterns that would need more are refused.
 import {
   type Bounds,
   boundsOf,
@@ -15,10 +15,10 @@ const EQUAL_TO: readonly (readonly [ascii: number, other: number])[] = [
   [0x73, 0x17f], // s, ſ
   [0x6b, 0x212a], // k, K
 ];
-/** One character that is equal to two or three of ASCII: ß is ss. Nothing here can match one with several. */
+/** Characters that equal two or three of ASCII, as ß equals ss. This code cannot match one character with several. */
 const MERGED = /ss|ff|fi|fl|st/i;
 
-/** A set, whatever the case. @throws PatternError for a set that tells cases apart beyond ASCII */
+/** A set without regard to case. @throws PatternError for a set that distinguishes case beyond ASCII */
 export function ignoringCase(bounds: Bounds): Bounds {
   const has = (code: number): boolean => intersection(bounds, [code, code + 1]).length > 0;
   const added: number[] = [];
@@ -43,7 +43,7 @@ function tellsCasesApart(bounds: Bounds): boolean {
   return false;
 }
 
-/** @throws PatternError for a word that one character could stand for a part of */
+/** @throws PatternError for a word of which one character could match a part, as ß could match ss */
 export function checkWord(word: string): void {
   if (MERGED.test(word)) throw new PatternError(`(?i) with ${MERGED.exec(word)![0]}`);
 }

@@ -1,15 +1,14 @@
-// Finds the matches of a regular expression in a text, the leftmost first, as a backtracking matcher finds them. It differs
-// from the usual one in two ways. Every fork of the program is followed once from a place of the text: it is remembered what
-// came of it, so the time is the length of the text times that of the program, whatever both hold. And it counts its work
-// and can stop between any two steps. (Both are possible because nothing that was matched is kept: what comes of a line and
-// a place depends on these two only.)
+// Finds the matches of a regular expression in a text, with the results of a backtracking matcher. It differs from the usual
+// one in two ways. It remembers the outcome of each branch at each place of the text and never tries it twice, so its time is at
+// most the length of the text times the length of the program. And it counts its work and can pause between any two steps.
+// Both are possible because there are no captures: the outcome depends only on the line of the program and the place.
 import { patternWordCharacters } from "../unicode/classes.ts";
 import { CodePointSet } from "../unicode/code-point-set.ts";
 import type { Work } from "../work.ts";
 import type { Instruction, Program } from "./program.ts";
 import type { Place } from "./syntax.ts";
 
-/** Places in one part of the memory of what was tried. */
+/** Places of the text that one block of that memory covers. */
 const PAGE = 1024;
 /**
  * What is known of a fork at a place: it was tried and led nowhere, or is being tried; or it led to the end of what is
@@ -19,7 +18,7 @@ const [UNKNOWN, TRIED, LEAVES] = [0, 1, 3] as const;
 type Mark = typeof UNKNOWN | typeof TRIED | typeof LEAVES;
 const NEWLINE = 0x0a;
 
-/** A way that can still be gone, or the edge of what is matched by itself. */
+/** A branch that is still to be tried, or the border of a lookahead or atomic group. */
 interface Frame {
   readonly line: number;
   readonly place: number;
@@ -46,7 +45,7 @@ export function* matchesOf(
     else {
       yield [start, end];
       lastEnd = end;
-      // An empty match is followed by the search for one that begins a character later.
+      // After an empty match the search continues one character later.
       start = end === start ? start + step : end;
     }
   }

@@ -1,5 +1,5 @@
-// Reads what stands for one character of a regular expression: escapes such as `\p{L}` and classes such as `[^\s\d]`. All
-// of them are sets of code points out of this software's own tables.
+// Parses the parts of a regular expression that match one character: escapes such as `\p{L}` and classes such as `[^\s\d]`.
+// All of them become sets of code points from this software's own tables.
 import {
   classNamed,
   decimalDigits,
@@ -36,7 +36,7 @@ export function parseEscape(letter: string, reader: Reader): Bounds {
   if (letter === "x") return boundsOf(parseHex(reader, /^(?:\{([0-9A-Fa-f]{1,8})\}|([0-9A-Fa-f]{1,2}))/));
   if (letter === "u") return boundsOf(parseHex(reader, /^([0-9A-Fa-f]{4})/));
   if (letter === "0") return boundsOf(Number.parseInt(reader.takeMatch(/^[0-7]{1,2}/)?.[0] ?? "0", 8));
-  // A letter or a digit has a meaning that is not known here; any other character is itself.
+  // An unknown letter or digit after a backslash is refused; any other character stands for itself.
   if (/^[0-9A-Za-z]$/.test(letter)) throw new PatternError(`\\${letter}`);
   return boundsOf(letter.codePointAt(0)!);
 }
@@ -61,7 +61,7 @@ function parseProperty(isNegative: boolean, reader: Reader): Bounds {
  */
 export function parseClass(reader: Reader, close: (bounds: Bounds) => Bounds): Bounds {
   const isNegative = reader.take("^");
-  let all: Bounds | undefined; // What is left of the parts before "&&".
+  let all: Bounds | undefined; // The intersection of the parts before "&&".
   let members: Bounds[] = [];
   for (let isFirst = true; isFirst || !reader.take("]"); isFirst = false) {
     if (reader.isAtEnd) throw new PatternError("a [ without its ]");
@@ -87,7 +87,7 @@ function parseRange(reader: Reader): Bounds {
   const last = parseMember(reader);
   const single =
     first.length === 2 && first[1]! - first[0]! === 1 && last.length === 2 && last[1]! - last[0]! === 1;
-  // After a set such as \w the hyphen is itself.
+  // After a set such as \w a hyphen stands for itself.
   if (!single) return union(first, boundsOf(0x2d), last);
   if (last[0]! < first[0]!) throw new PatternError("a range that ends before it begins");
   return [first[0]!, last[1]!];

@@ -1,5 +1,5 @@
-// Reads a regular expression into a tree (syntax.ts). Whatever it has that is not known here is refused by name: a pattern
-// read a little wrong would give other token ids without a word.
+// Parses a regular expression into a tree (syntax.ts). Unknown syntax is refused by name, since a misread pattern would silently
+// give other token ids.
 import { type Bounds, boundsOf, complement } from "../unicode/code-point-set.ts";
 import { checkWord, ignoringCase } from "./letter-case.ts";
 import { parseClass, parseEscape } from "./parse-class.ts";
@@ -14,9 +14,9 @@ const PLACES: Readonly<Record<string, Place>> = {
   b: "word",
   B: "notWord",
 };
-/** Groups within groups, each of which costs a level of the stack. */
+/** The deepest nesting of groups; each level costs stack. */
 const DEPTH_MAX = 100;
-/** More repetitions of one thing than any tokenizer counts to. */
+/** The highest repetition count, far above any tokenizer's. */
 const COUNT_MAX = 1000;
 
 interface Options {
@@ -60,7 +60,7 @@ class Parser {
     const items: Node[] = [];
     let word = "";
     while (!reader.isAtEnd && !reader.startsWith("|") && !reader.startsWith(")")) {
-      // "(?i)" holds to the end of the group, other options of it included.
+      // "(?i)" applies to the end of the group, alternatives included.
       const set = reader.takeMatch(/^\(\?([imx]*)(?:-([imx]+))?\)/);
       if (set) {
         items.push(this.#options(withOptions(options, set)));

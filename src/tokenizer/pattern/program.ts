@@ -1,5 +1,5 @@
-// A regular expression as a program for the matcher: what to do at a place of the text, and where to go on. Repetitions
-// with a count are written out, so that a program keeps no counters and its state is a line and a place.
+// Compiles a regular expression into a program for the matcher: lines that say what to do at a place of the text, and where to
+// continue. Counted repetitions are written out, so a program needs no counters and its state is a line and a place.
 import { type Bounds, CodePointSet } from "../unicode/code-point-set.ts";
 import { type Node, PatternError, type Place } from "./syntax.ts";
 
@@ -27,7 +27,7 @@ export interface Program {
 /** Far above any tokenizer's pattern; `(…{1000}){1000}` is far above it. */
 const LINES_MAX = 20_000;
 
-/** @throws PatternError for a pattern that is too long when its repetitions are written out */
+/** @throws PatternError if the program is too long once its repetitions are written out */
 export function compile(node: Node): Program {
   const writer = new Writer();
   writer.write(node);

@@ -1,4 +1,4 @@
-// A place in the text of a regular expression, which moves on as its parts are read.
+// The position in the text of a regular expression while it is parsed.
 import { PatternError } from "./syntax.ts";
 
 export class Reader {
@@ -41,5 +41,5 @@ export class Reader {
   }
 }
 
-/** Longer than any name or number that is looked for by a form. */
+/** Longer than any name or number that is looked for. */
 const LONGEST = 100;

@@ -1,6 +1,5 @@
-// What a regular expression says, as a tree. The notation is that of Oniguruma in Ruby's way, in which tokenizer.json files
-// are written: `^` and `$` are ends of lines, `{1,3}+` is a repetition repeated. What remembers what was matched, such as a
-// back-reference, has no place in this tree.
+// A regular expression as a tree. The syntax is that of Oniguruma in its Ruby form, which tokenizer.json files use: `^` and `$`
+// match the ends of lines, and `{1,3}+` repeats a repetition. Captures and back-references have no place in this tree.
 import type { Bounds } from "../unicode/code-point-set.ts";
 
 export type Place = "lineStart" | "lineEnd" | "start" | "end" | "lastLineEnd" | "word" | "notWord";
@@ -26,5 +25,5 @@ export type Node =
   | { readonly kind: "behind"; readonly bounds: Bounds; readonly isNegative: boolean }
   | { readonly kind: "place"; readonly place: Place };
 
-/** Says in a few words what a pattern has that cannot be read. */
+/** Thrown for a pattern that cannot be read, with a few words for the reason. */
 export class PatternError extends Error {}

@@ -1,6 +1,6 @@
-// The classes of Unicode that token ids depend on, by the names that regular expressions have for them. They are read from
-// tables that belong to the code (tables.ts), never from Node's `\p{…}`: a character that is new in one version of Node
-// would be cut differently in another. The tables hold what Hugging Face's `tokenizers` does.
+// The Unicode classes that token ids depend on, by their names in regular expressions. They come from tables in this code
+// (tables.ts), never from Node's `\p{…}`, because versions of Node know different characters and would split texts differently.
+// The tables match Hugging Face's `tokenizers`.
 import { type Bounds, boundsOf, difference, EVERYTHING, union } from "./code-point-set.ts";
 import {
   CATEGORIES,
@@ -12,7 +12,7 @@ import {
   WORD_DIFFERENCE,
 } from "./tables.ts";
 
-/** Numbers in base 36, in turn: how many code points are outside, how many are in. */
+/** Alternating numbers in base 36: how many code points are outside, then how many are inside. */
 export function parseRanges(text: string): Bounds {
   const bounds: number[] = [];
   let end = 0;
@@ -23,7 +23,7 @@ export function parseRanges(text: string): Bounds {
   return bounds;
 }
 
-/** Runs of code points of one category: how many, where it is not one, and the category's letter. */
+/** Runs of code points of one category: the length, unless it is one, and the category's letter. */
 function parseCategories(): ReadonlyMap<string, Bounds> {
   const names = CATEGORY_NAMES.split(" ");
   const bounds = new Map<string, number[]>(names.map((name) => [name, []]));
@@ -85,10 +85,10 @@ const LONG_NAMES: Readonly<Record<string, string>> = {
 /** `\s`. JavaScript's own includes U+FEFF and lacks U+0085. */
 export const whiteSpace = (): Bounds => parseRanges(WHITE_SPACE);
 
-/** Parts of words where added tokens are found. */
+/** Word characters for finding added tokens. */
 export const wordCharacters = (): Bounds => parseRanges(WORD);
 
-/** `\w` of a regular expression, which differs from that in a few characters. */
+/** `\w` of a regular expression, which differs from the above in a few characters. */
 export const patternWordCharacters = (): Bounds =>
   difference(parseRanges(WORD), parseRanges(WORD_DIFFERENCE));
 

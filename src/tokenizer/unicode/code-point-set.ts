@@ -1,15 +1,15 @@
-// Sets of code points: made of ranges, joined and turned round as ranges, and asked about one code point at a time. Which
-// sets Unicode knows by a name is in classes.ts.
+// Sets of code points as ranges: union, complement, difference, and membership of one code point. The named sets of Unicode are
+// in classes.ts.
 
 const END = 0x110000;
 const LOW_END = 0x10000;
 
-/** Where a set begins and ends, in turn and ascending: [0x30, 0x3a] holds the digits 0 to 9. */
+/** Alternating begins and ends, ascending: [0x30, 0x3a] holds the digits 0 to 9. */
 export type Bounds = readonly number[];
 
 export const EVERYTHING: Bounds = [0, END];
 
-/** Single code points and pairs of first and last one, in any order. */
+/** Single code points, and pairs of first and last, in any order. */
 export function boundsOf(...members: readonly (number | readonly [first: number, last: number])[]): Bounds {
   return union(...members.map((m) => (typeof m === "number" ? [m, m + 1] : [m[0], m[1] + 1])));
 }
@@ -29,7 +29,7 @@ export function union(...sets: readonly Bounds[]): Bounds {
   return joined;
 }
 
-/** What is in none of the sets. */
+/** The code points in none of the sets. */
 export function complement(...sets: readonly Bounds[]): Bounds {
   const bounds = union(...sets);
   const from = bounds[0] === 0 ? bounds.slice(1) : [0, ...bounds];
@@ -40,7 +40,7 @@ export function intersection(a: Bounds, b: Bounds): Bounds {
   return complement(complement(a), complement(b));
 }
 
-/** What is in one of the two sets and not in the other. */
+/** The code points in exactly one of two sets. */
 export function difference(a: Bounds, b: Bounds): Bounds {
   return union(intersection(a, complement(b)), intersection(b, complement(a)));
 }
@@ -60,7 +60,7 @@ export class CodePointSet {
 
   has(code: number): boolean {
     if (code < LOW_END) return ((this.#low[code >> 3]! >> (code & 7)) & 1) === 1;
-    // Halves the bounds: an odd number of them at or below the code point means that it is in.
+    // Binary search: an odd number of bounds at or below the code point means that it is inside.
     let [low, high] = [0, this.#bounds.length];
     while (low < high) {
       const middle = (low + high) >> 1;

@@ -1,8 +1,8 @@
-// Capital letters to small ones, as the normalizer Lowercase of `tokenizers` has them: letter by letter, out of tables of
-// this software's own. What JavaScript's `toLowerCase` does differs with Node's version, and at the end of Greek words.
+// Lower case as in the normalizer Lowercase of `tokenizers`: letter by letter, from this software's own tables. JavaScript's
+// `toLowerCase` depends on the version of Node, and treats the end of Greek words differently.
 import { LOWER_CASE } from "./tables.ts";
 
-/** The only letter that becomes two characters, i and a dot above. */
+/** The only letter that becomes two characters: i and a combining dot above. */
 const CAPITAL_I_WITH_DOT = 0x130;
 
 let pairs: ReadonlyMap<number, number> | undefined;
@@ -13,7 +13,7 @@ export function lowerCasePairs(): ReadonlyMap<number, number> {
   return pairs;
 }
 
-/** Runs of letters that lie `step` apart, whose small letters lie `by` further: gap to the run before, number, step, by. */
+/** Runs of letters at a distance of `step`, each with its small letter `by` further: gap to the previous run, count, step, by. */
 function parse(): ReadonlyMap<number, number> {
   const numbers = LOWER_CASE.split(" ").map((text) => Number.parseInt(text, 36));
   const found = new Map<number, number>();
@@ -25,7 +25,7 @@ function parse(): ReadonlyMap<number, number> {
   return found;
 }
 
-/** The small letter of a character, or itself. */
+/** The lower case of a character, or the character itself. */
 export function lowerCaseOf(code: number): string {
   if (code === CAPITAL_I_WITH_DOT) return "i\u0307";
   return String.fromCodePoint(lowerCasePairs().get(code) ?? code);

@@ -1,8 +1,8 @@
-// The normal forms of Unicode, NFC, NFD, NFKC and NFKD, as `tokenizers` computes them: with the characters that its version
-// of Unicode knows. JavaScript's `normalize` knows those of Node's version, which changes. Here it is asked about one or
-// two characters at a time, and only about those that the tables name: what it says about these never changes any more, by
-// Unicode's own policy. Order and composition are done here, in steps, so that the time grows with the text only, whatever
-// marks it piles up. Source of the algorithm: Unicode Standard Annex 15.
+// The Unicode normal forms NFC, NFD, NFKC and NFKD, as `tokenizers` computes them with its version of Unicode. JavaScript's
+// `normalize` uses the Unicode version of Node, which changes. So it is only asked about one or two characters at a time, and
+// only about those in the tables, whose result is stable by Unicode's own policy. Ordering and composition are done here, in
+// steps, so that the time grows with the length of the text, however many marks it piles up.
+// Source of the algorithm: Unicode Standard Annex 15.
 import type { Steps, Work } from "../work.ts";
 import { parseRanges } from "./classes.ts";
 import { CodePointSet } from "./code-point-set.ts";
@@ -10,7 +10,7 @@ import { COMBINING, NORMALIZED } from "./tables.ts";
 
 export type NormalForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 
-/** Nothing below joins the character before it. */
+/** No code point below this one joins the character before it. */
 const FIRST_JOINING = 0x300;
 /** Longer runs of marks are sorted in steps. */
 const FEW_MARKS = 32;
@@ -98,7 +98,7 @@ export class Normalization {
   }
 }
 
-/** Code points that are written one after the other, each joined to the starter before it where that is possible. */
+/** Appends code points one by one, and composes each with the starter before it if possible. */
 class Output {
   readonly #join: (starter: number, code: number) => number | undefined;
   readonly #parts: string[] = [];
@@ -111,7 +111,7 @@ class Output {
   }
 
   add(code: number, combining: number, isActive: boolean): void {
-    // A mark of the same or a higher class between a character and the starter keeps them apart.
+    // A mark of the same or a higher class in between blocks the composition.
     if (isActive && this.#starter >= 0 && (this.#lastClass === 0 || this.#lastClass < combining)) {
       const joined = this.#join(this.#codes[this.#starter]!, code);
       if (joined !== undefined) {
