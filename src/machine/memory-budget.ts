@@ -1,5 +1,6 @@
-// What all models of this process may need, held against the memory that there is. Who cannot fit is refused before
-// anything is loaded; who fits when idle and not under full load is warned of. It counts promises, not bytes in use.
+// Compares what all models of this process may need with the memory of the machine. A model that cannot fit is refused
+// before anything is loaded. A model that fits idle but not under full load causes a warning. It counts what was promised,
+// not the bytes in use.
 import { GptError } from "../errors.ts";
 import type { MemoryLimit } from "./memory.ts";
 
@@ -16,9 +17,9 @@ export interface MemoryNeed {
   /** Its name in sentences. */
   readonly name: string;
   readonly precision: "int8" | "f32";
-  /** With the keys and values of one context. */
+  /** Including the keys and values of one context. */
   readonly least: number;
-  /** When every page of keys and values has been used. */
+  /** Including every page of keys and values. */
   readonly full: number;
 }
 
@@ -31,9 +32,9 @@ export class MemoryBudget {
   }
 
   /**
-   * Counts a model in, beside those that are counted already.
-   * @returns a warning where all of them fit when idle, and not under full load
-   * @throws GptError `invalid_config` with both numbers where they do not fit at all; the model is then not counted.
+   * Adds a model to the count.
+   * @returns a warning if all models fit idle, but not under full load
+   * @throws GptError `invalid_config` with both numbers if they do not fit at all; the model is then not counted
    */
   claim(need: MemoryNeed): string | undefined {
     const needs = [...this.#needs, need];
@@ -52,7 +53,7 @@ export class MemoryBudget {
     this.#needs = needs;
     if (busy <= this.#limit.bytes) return undefined;
     const surplus = busy - this.#limit.bytes;
-    // Every model has a cache of its own, of the same setting, and one context is always kept.
+    // Each model has its own cache of the size in the settings, and always room for one context.
     const isCache = surplus <= sum(needs.map(({ full, least }) => full - least));
     const lower = `Lower --kv-cache-mb by ${Math.ceil(surplus / needs.length / MIB)}, or give it more memory`;
     return (

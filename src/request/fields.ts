@@ -1,17 +1,17 @@
-// Checks the fields of an object against a schema, and says what is wrong with the first that does not fit. It knows no field by
-// name: that is each dialect's own business.
+// Checks the fields of an object against a schema and describes the first one that does not fit. It knows no field by name:
+// the schemas belong to the dialects.
 import type { z } from "zod";
 import { GptError } from "../errors.ts";
 import { describeValue, expectation, fieldsOf, nearest, quote } from "../wording.ts";
 import type { Fields } from "./body.ts";
 
-/** Own keys only, `__proto__` among them: none but the known names goes further. */
+/** Looks at own keys, including `__proto__`, and lets only known names pass. */
 export function refuseUnknown(fields: Fields, known: readonly string[]): void {
   const unknown = Object.keys(fields).find((name) => !known.includes(name));
   if (unknown !== undefined) throw unknownField(unknown, known);
 }
 
-/** `prefix`: of the object that holds the fields, such as "parameters." */
+/** `prefix` stands before the field's name in messages, such as "parameters." */
 export function unknownField(name: string, known: readonly string[], prefix = ""): GptError {
   const meant = nearest(name, known);
   const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
@@ -51,7 +51,7 @@ export function parseFields<Schema extends z.ZodObject>(fields: Fields, schema: 
   );
 }
 
-/** Where the value stands that does not fit; of several forms that a field may have, in the one that fits furthest. */
+/** The place of the value that does not fit. If a field may have several forms, the form that matches furthest counts. */
 function pathOf(issue: z.core.$ZodIssue): readonly PropertyKey[] {
   if (issue.code !== "invalid_union") return issue.path;
   const inner = issue.errors.flatMap(([first]) => (first ? [pathOf(first)] : []));
@@ -59,7 +59,7 @@ function pathOf(issue: z.core.$ZodIssue): readonly PropertyKey[] {
   return [...issue.path, ...furthest];
 }
 
-/** A value, or what does not fit in it. */
+/** A value, or the part of it that does not fit. */
 function describeAt(value: unknown, path: readonly PropertyKey[]): string {
   let inner = value;
   for (const key of path) {
@@ -74,7 +74,7 @@ export function missingField(field: string): GptError {
   return new GptError("invalid_field", `The required field ${field} is missing`, { field });
 }
 
-/** A value that its schema allows and that something else forbids. */
+/** The error for a value that its schema allows and another rule forbids. */
 export function invalidField(field: string, message: string): GptError {
   return new GptError("invalid_field", message, { field });
 }

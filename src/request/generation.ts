@@ -1,4 +1,4 @@
-// The types at the border between the service and its callers (server and CLI): text in, texts out.
+// The types between the generator and its callers (server, library, command line): text in, texts out.
 import type { BeamStepTrace } from "../decoding/beam-trace.ts";
 import type { DecodingParams, FinishReason } from "../decoding/decoding-params.ts";
 import type { NextLogits } from "../decoding/strategy.ts";
@@ -7,31 +7,31 @@ import type { EngineStats } from "../engine/counts.ts";
 import type { Timing } from "../engine/thread/open-requests.ts";
 import type { EngineHealth } from "../engine/thread/worker-engine.ts";
 
-/** A request after its fields were checked (see `src/request/params.ts`); lengths are still to be compared with the prompt. */
+/** A request whose fields are checked (see `params.ts`). Its lengths are not compared with the prompt yet. */
 export interface GenerationParams {
   /** Exactly one of `input` and `promptTokenIds` is set. */
   readonly input?: string;
   readonly promptTokenIds?: readonly number[];
-  /** Set when the caller limited new tokens instead of the total; `decoding.maxLength` is then ignored. */
+  /** Set if the caller limits new tokens instead of the total; `decoding.maxLength` is then ignored. */
   readonly maxNewTokens?: number;
-  /** Fewer new tokens are right where the model's context ends before. Default: such a request is refused. */
+  /** Accept fewer new tokens if the model's context ends earlier. Default: such a request is refused. */
   readonly fitsContext?: boolean;
-  /** No end-of-text before a sequence has so many tokens, the prompt's included. Default: `decoding.ending` alone counts. */
+  /** No end-of-text before a sequence has this many tokens, prompt included. Default: only `decoding.ending` counts. */
   readonly minLength?: number;
-  /** Only the last so many tokens of the prompt are given to the model. Default: all. */
+  /** Give the model only this many tokens from the prompt's end. Default: all. */
   readonly truncatePrompt?: number;
   /** Texts that end a sequence, at most 64 of at most 256 bytes; none is empty. */
   readonly stopStrings?: readonly string[];
-  /** What ended a sequence stays in its text: a stop string, with all of its last token, or a stop token. Default: false. */
+  /** Keep what ended a sequence in its text: a stop string with its whole last token, or a stop token. Default: false. */
   readonly includeStop?: boolean;
-  /** The texts begin with the prompt's. Default: true. */
+  /** The texts begin with the prompt. Default: true. */
   readonly echo?: boolean;
   /**
-   * Of the `decoding.numReturnSequences` sequences so many are answered: those with the highest mean log-probability of a new
-   * token. Needs `decoding.logprobs`. Default: all.
+   * How many of the `decoding.numReturnSequences` sequences are returned: those with the highest mean log-probability of a
+   * new token. Needs `decoding.logprobs`. Default: all.
    */
   readonly keepBest?: number;
-  /** The answer tells how likely its tokens were. Needs `decoding.logprobs`. Default: false. */
+  /** The answer contains log-probabilities. Needs `decoding.logprobs`. Default: false. */
   readonly tellsLogprobs?: boolean;
   readonly decoding: DecodingParams;
 }
@@ -39,34 +39,34 @@ export interface GenerationParams {
 /** A token of an answer. */
 export interface AnswerToken {
   readonly tokenId: number;
-  /** The characters that became complete with it; of one that is cut, those that stay. */
+  /** The characters that this token completes; if the text is cut inside the token, those that remain. */
   readonly text: string;
-  /** Where they are asked for. */
+  /** Set if they are asked for. */
   readonly logprobs?: TokenLogprobs;
 }
 
-/** What a token is to people. */
+/** A token in readable form. */
 export interface TokenForm {
-  /** Its text where that is one; see `tokenForm`. */
+  /** Its text, if its bytes are text; see `tokenForm`. */
   readonly name: string;
-  /** What it adds to a text; nothing for special tokens. */
+  /** The bytes that it adds to a text; none for special tokens. */
   readonly bytes: Uint8Array;
   readonly isSpecial: boolean;
 }
 
 export interface GeneratedSequence {
-  /** Prompt included unless that was not wanted, special tokens left out, nothing trimmed. */
+  /** With the prompt unless `echo` is false, without special tokens, untrimmed. */
   readonly text: string;
-  /** Prompt included; the end-of-text token too, when one came. */
+  /** With the prompt, and with the end-of-text token if there is one. */
   readonly tokenIds: readonly number[];
-  /** The new tokens of which anything is in the text, and those without text between them. */
+  /** The new tokens that are at least partly in the text, and tokens without text between them. */
   readonly tokens: readonly AnswerToken[];
-  /** The token that ended the sequence and is not part of the text. */
+  /** The token that ended the sequence, if it is not part of the text. */
   readonly endToken?: AnswerToken;
   readonly finishReason: FinishReason;
   /** The stop string, or the id of the stop token, that ended it. */
   readonly stop?: string | number;
-  /** Beam mode only: summed log-probability over the number of new tokens to the power of the length penalty. */
+  /** Beam mode only: the sum of log-probabilities divided by the number of new tokens to the power of the length penalty. */
   readonly score?: number;
 }
 
@@ -77,42 +77,42 @@ export interface Generation {
   /** With `decoding.tellsNext`: the logits behind the prompt. */
   readonly next?: NextLogits;
   readonly promptTokens: number;
-  /** Those of them that an earlier request had computed. */
+  /** How many of them were found in the prefix cache. */
   readonly cachedTokens: number;
-  /** Tokens computed for this request, over all its sequences. */
+  /** Tokens generated for this request, over all its sequences. */
   readonly generatedTokens: number;
-  /** Of sequences that were not among the best, without end-of-text tokens. */
+  /** Tokens of sequences that were not among the best, without end-of-text tokens. */
   readonly droppedTokens: number;
   readonly timing: Timing;
 }
 
-/** The prompt as the model read it. */
+/** The prompt as the model reads it. */
 export interface GeneratedPrompt {
   readonly tokenIds: readonly number[];
-  /** Its text; that of the whole prompt, where only the end of it was given to the model. */
+  /** Its text. If the model got only the prompt's end, this is still the whole prompt. */
   readonly text: string;
-  /** Where they are asked for: entry i is of token i + 1; the first token has nothing before it. */
+  /** Set if asked for. Entry i belongs to token i + 1, since the first token has nothing before it. */
   readonly logprobs?: readonly TokenLogprobs[];
 }
 
 /** A part of the answer that is final. */
 export interface TextPiece {
-  /** Number of the sequence in the answer. */
+  /** The sequence's number in the answer. */
   readonly index: number;
-  /** Whole characters; never empty, unless log-probabilities of the tokens are asked for. */
+  /** Whole characters. Empty only when log-probabilities are asked for. */
   readonly text: string;
-  /** The tokens that are all out with it; see `GeneratedSequence.tokens`. */
+  /** The tokens whose text is complete with this piece; see `GeneratedSequence.tokens`. */
   readonly tokens: readonly AnswerToken[];
 }
 
 export interface GenerateOptions {
-  /** Aborted: the work stops, its pages come home and the promise rejects with code `cancelled`. */
+  /** When aborted, the work stops, its pages are freed, and the promise rejects with code `cancelled`. */
   readonly signal?: AbortSignal;
-  /** Who asks: requests of different clients take turns in the queue. Default "". */
+  /** The client's name. Requests of different clients take turns in the queue. Default "". */
   readonly client?: string;
   /**
-   * Called with pieces of text as they become final, all of them before the promise resolves. The pieces of a
-   * sequence, joined, are exactly its text. Of a beam search only what no live beam can take back.
+   * Called with each piece of text that is final, always before the promise resolves. The joined pieces of a sequence are
+   * exactly its text. In a beam search, only text that all live beams agree on is final.
    */
   readonly onPiece?: (piece: TextPiece) => void;
   /** Called before the first piece. */
@@ -125,41 +125,41 @@ export type GeneratorHealth = EngineHealth;
 
 export type GeneratorStats = EngineStats;
 
-/** What a front needs from a loaded model. Rejects with `GptError`. */
+/** What callers need from a loaded model. Rejects with `GptError`. */
 export interface Generator {
-  /** @throws GptError `queue_full`, `cancelled`, `timed_out`, `engine_failed` or what the request is refused with. */
+  /** @throws GptError `queue_full`, `cancelled`, `timed_out`, `engine_failed`, or the reason for refusing the request */
   generate(params: GenerationParams, options?: GenerateOptions): Promise<Generation>;
   /** Facts about the loaded checkpoint, for messages and metrics. */
   readonly model: ModelInfo;
-  /** A token for people. */
+  /** A token in readable form. */
   token(id: number): TokenForm;
-  /** The tokens of a text, as a prompt has them. @throws GptError `invalid_field`, `prompt_too_long` */
+  /** Tokenizes a text as a prompt. @throws GptError `invalid_field`, `prompt_too_long` */
   tokenize(text: string): Promise<readonly number[]>;
-  /** The text of tokens, special ones left out. @throws GptError `invalid_field` */
+  /** The text of tokens, without special tokens. @throws GptError `invalid_field` */
   detokenize(tokenIds: readonly number[]): string;
   /**
-   * `fp_` and twelve hexadecimal digits, or undefined while it is not known yet: with equal ones, equal requests with
-   * equal seeds have equal texts.
+   * `fp_` and twelve hexadecimal digits; undefined while it is still being computed. Equal fingerprints, requests and seeds
+   * mean equal texts.
    */
   readonly fingerprint: string | undefined;
   readonly health: GeneratorHealth;
-  /** What the engine last told about itself. */
+  /** The engine's counts, as last reported. */
   stats(): GeneratorStats;
   close(): Promise<void>;
 }
 
 export interface ModelInfo {
   readonly name: string;
-  /** Of a model of a hub: which one it is, as `owner/name at 607a30d7`. */
+  /** For a model from a hub: its name and commit, as `owner/name at 607a30d7`. */
   readonly origin?: string;
   readonly precision: string;
-  /** The instruction set of the native kernels, or the build of the WebAssembly ones. */
+  /** The instruction set of the native kernels, or the build of the WebAssembly kernels. */
   readonly kernels: string;
   /** That compute. */
   readonly threads: number;
   readonly parameters: number;
   readonly vocabSize: number;
-  /** The token that ends a text, as it is written in one. */
+  /** The end-of-text token as it is written in a text. */
   readonly endOfText?: string;
   /** n_positions: the cap of `max_length`. */
   readonly contextLength: number;
