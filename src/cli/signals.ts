@@ -7,8 +7,12 @@ type StopSignal = keyof typeof STOP_SIGNALS;
 
 /** What a shell tells of a process that a signal ended is this number more than the signal's. */
 const SHELL_OFFSET = 128;
-/** How long threads may take to end; one that waits inside the kernel, for a disk perhaps, never does. */
-const TERMINATE_MS = 100;
+/**
+ * How long threads may take to end; one that waits inside the kernel, for a disk perhaps, never does. A failure gets longer, so
+ * that its exit code is not lost on a busy machine; a stop has its time limit to keep.
+ */
+const TERMINATE_MS = { stopped: 100, failed: 1000 } as const;
+const WORK_MS = 100;
 const LOOK_MS = 10;
 /** Work of Node's own threads, for which `process.exit` waits. */
 const KERNEL_WORK = /^(FSReq|GetAddrInfo|GetNameInfo)/;
@@ -79,16 +83,16 @@ export class Signals {
    */
   async end(code: number): Promise<void> {
     const host = this.#process;
-    if (await this.#canExit()) host.exit(code);
+    if (await this.#canExit(code === 0 ? TERMINATE_MS.stopped : TERMINATE_MS.failed)) host.exit(code);
     else if (host.pid === 1) host.abort();
     else this.#raise(code === 0 ? "SIGTERM" : "SIGKILL");
   }
 
   /** Ends the threads. `process.exit` would wait for those that wait inside the kernel. */
-  async #canExit(): Promise<boolean> {
+  async #canExit(terminateMs: number): Promise<boolean> {
     const ended = Promise.all([...this.#workers].map((worker) => worker.terminate())).then(() => true);
-    if (!(await Promise.race([ended, after(TERMINATE_MS)]))) return false;
-    for (let left = TERMINATE_MS; left > 0; left -= LOOK_MS) {
+    if (!(await Promise.race([ended, after(terminateMs)]))) return false;
+    for (let left = WORK_MS; left > 0; left -= LOOK_MS) {
       if (!this.#process.getActiveResourcesInfo().some((name) => KERNEL_WORK.test(name))) return true;
       await after(LOOK_MS);
     }
