@@ -38,6 +38,18 @@ describe("what the sliders leave over", () => {
     });
   }
 
+  it("is, with each filter alone, what the filter is defined to keep", () => {
+    const row = Float32Array.from([0.5, 0.3, 0.15, 0.05], Math.log);
+    const left = (filters: Partial<Filters>) => [
+      ...filtered(row, { ...NO_FILTERS, ...filters }).probabilities.keys(),
+    ];
+    assert.deepEqual(left({}), [0, 1, 2, 3]);
+    assert.deepEqual(left({ minP: 0.25 }), [0, 1, 2]);
+    assert.deepEqual(left({ topK: 2 }), [0, 1]);
+    assert.deepEqual(left({ topP: 0.6 }), [0, 1]);
+    assert.deepEqual(left({ temperature: 0.5, topP: 0.6 }), [0]);
+  });
+
   it("has an entropy", () => {
     const even = filtered(new Float32Array(8), NO_FILTERS);
     assert.ok(Math.abs(even.entropyBits - 3) < 1e-12);
