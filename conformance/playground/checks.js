@@ -301,7 +301,7 @@ async function history(browser, server) {
 async function clients(browser, server) {
   const page = await Playground.open(browser, server);
   await page.press("This request as a command");
-  await page.see(".code pre");
+  await page.see(".way-out .choices");
   const names = await page.texts(".way-out .choices label");
   for (const name of ["curl", "boto3", "AWS CLI", "JavaScript", "OpenAI", "JSON"]) {
     assert.ok(
@@ -383,7 +383,7 @@ async function accessible(browser, server) {
     await page.press("Show pieces");
     await page.page.click(".sequence .token[data-index='3']");
     await page.press("This request as a command");
-    await page.see(".code pre");
+    await page.see(".way-out .choices");
     await check("writing");
     await page.press("As a table");
     await check("the table");
