@@ -1,4 +1,4 @@
-// Builds the playground's page into dist/page/: one script, one style sheet and the document. Everything it needs is in them, so
+// Builds the playground's page into dist/page/: one script, one style sheet, the document and its icon. Everything it needs is in them, so
 // that the page asks no other host for anything. `tsc` checks the types, esbuild bundles.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync } from "node:fs";
@@ -33,4 +33,4 @@ await build({
   target: ["chrome122", "firefox128"],
   logLevel: "warning",
 });
-copyFileSync(`${views}/index.html`, `${out}/index.html`);
+for (const file of ["index.html", "icon.svg"]) copyFileSync(`${views}/${file}`, `${out}/${file}`);

@@ -13,8 +13,8 @@ const files = readdirSync(FOLDER).sort();
 const textOf = (file: string): string => readFileSync(join(FOLDER, file), "utf8");
 
 describe("the built page", () => {
-  it("is a document, a script and a style sheet", () => {
-    assert.deepEqual(files, ["app.css", "app.js", "index.html"]);
+  it("is a document, a script, a style sheet and an icon", () => {
+    assert.deepEqual(files, ["app.css", "app.js", "icon.svg", "index.html"]);
   });
 
   it("is small", () => {
