@@ -63,6 +63,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   "playground/views": ["dialects/playground/events", "playground/logic"],
   index: ["errors", "library", "request", "tokenizer"],
+  client: ["errors", "library/run", "request/answer", "request/params"],
   library: ["settings", "hub", "request", "generator", "tokenizer"],
   offline: [
     "errors",
@@ -144,7 +145,7 @@ const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; rea
   },
   {
     pattern: /Date\.now|new Date\(\)/,
-    places: /^(cli|server|sigv4|playground\/views)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
+    places: /^(cli|client|server|sigv4|playground\/views)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
     what: "the clock",
   },
   // The playground shows a program that writes to its own terminal.

@@ -185,8 +185,11 @@ export interface ParseOptions extends ParameterLimits {
 
 type RequestSchema = ReturnType<typeof requestSchema>;
 
+/** The parameters of a request over HTTP, by their names. */
+export type TextRequest = z.input<RequestSchema>;
+
 /** The parameters of a request by their names, with a text or token ids. */
-export type GenerationRequest = Omit<z.input<RequestSchema>, "input"> &
+export type GenerationRequest = Omit<TextRequest, "input"> &
   ({ readonly input: string } | { readonly prompt_token_ids: readonly number[] });
 
 type Parameters = z.output<RequestSchema>;
