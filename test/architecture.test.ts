@@ -51,7 +51,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "tokenizer",
     "engine/pass-result",
     "engine/thread",
-    "kernels/host/kernel-build",
+    "kernels/host/choose-build",
     "machine",
     "model/weights",
     "model/loading",

@@ -1,5 +1,7 @@
-// Compiles the native kernels to dist/src/kernels/host/kernels.node, where there is a C compiler and they are worth it: for
-// x86-64, whose vectors are two and four times as wide as WebAssembly's. Anywhere else WebAssembly does all the work.
+// Compiles the native kernels to dist/src/kernels/host/kernels-SYSTEM-x64.node, where there is a C compiler and they are worth it:
+// for x86-64, whose vectors are two and four times as wide as WebAssembly's. Anywhere else WebAssembly does all the work.
+// The same sources and compiler give the same bytes, wherever they lie. On Linux the file names no C library and no version of one:
+// the four functions that it needs are those of the process that loads it, be that glibc or musl.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { include_dir as include } from "node-api-headers";
@@ -7,7 +9,7 @@ import { writeForC } from "./kernel-numbers.js";
 
 const SOURCES = "src/kernels/native";
 const FOLDER = "dist/src/kernels/host";
-const OUTPUT = `${FOLDER}/kernels.node`;
+const OUTPUT = `${FOLDER}/kernels-${process.platform}-${process.arch}.node`;
 
 /** Each instruction set has its own file, and only that one may use its instructions. */
 const FILES = [
@@ -27,9 +29,16 @@ const FLAGS = [
   "-fno-strict-aliasing",
   "-fPIC",
   "-fvisibility=hidden",
+  "-fno-math-errno",
+  "-fno-stack-protector",
 ];
 
-const LINK_FLAGS = process.platform === "darwin" ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared"];
+const LINK_FLAGS =
+  process.platform === "darwin"
+    ? ["-bundle", "-undefined", "dynamic_lookup"]
+    : ["-shared", "-nostdlib", "-Wl,-z,now,--build-id=none,--strip-all"];
+// What the compiler itself calls, such as the list of the processor's instructions; it comes behind what needs it.
+const LIBRARIES = process.platform === "darwin" ? [] : ["-lgcc"];
 
 mkdirSync(FOLDER, { recursive: true });
 rmSync(OUTPUT, { force: true });
@@ -57,7 +66,7 @@ function build() {
       ]);
       if (failed) return failed;
     }
-    return run(compiler, [...LINK_FLAGS, ...objects, "-o", OUTPUT]);
+    return run(compiler, [...LINK_FLAGS, ...objects, ...LIBRARIES, "-o", OUTPUT]);
   } finally {
     for (const object of objects) rmSync(object, { force: true });
   }

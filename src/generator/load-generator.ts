@@ -3,7 +3,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import type { EngineInfo, EngineThreadData } from "../engine/thread/entry.ts";
 import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/thread/worker-engine.ts";
 import { GptError } from "../errors.ts";
-import type { KernelChoice } from "../kernels/host/kernel-build.ts";
+import type { KernelChoice } from "../kernels/host/choose-build.ts";
 import { threadsFor } from "../machine/cpus.ts";
 import { memoryLimit } from "../machine/memory.ts";
 import { MemoryBudget, type MemoryNeed } from "../machine/memory-budget.ts";

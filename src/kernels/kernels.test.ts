@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { uniform } from "../decoding/random.ts";
+import { chooseBuild } from "./host/choose-build.ts";
 import { WasmExecutor } from "./host/executor.ts";
-import { chooseBuild, compileKernels, preferredBuild } from "./host/kernel-build.ts";
+import { compileKernels, preferredBuild } from "./host/kernel-build.ts";
 import { nativeSets } from "./host/native-binding.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
 import { ATTENTION_ROWS_MAX, BLOCK, BLOCK_BYTES, GROUP } from "./numbers.ts";

@@ -1,8 +1,9 @@
 // Times passes of a model against what the machine can give: the memory bandwidth and the kernels' own speed on data in
 // cache, both measured in the same run. Everything is a median.
 import { performance } from "node:perf_hooks";
+import { chooseBuild, type KernelChoice } from "../kernels/host/choose-build.ts";
 import { WasmExecutor } from "../kernels/host/executor.ts";
-import { chooseBuild, compileKernels, type KernelChoice } from "../kernels/host/kernel-build.ts";
+import { compileKernels } from "../kernels/host/kernel-build.ts";
 import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
 import { GROUP } from "../kernels/numbers.ts";
 import { allocateProgram, Kernels, type Linear } from "../kernels/program.ts";

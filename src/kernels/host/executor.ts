@@ -5,7 +5,7 @@ import type { LogitsRow } from "../logits-row.ts";
 import type { LinearMemory } from "../memory.ts";
 import { CONTROL } from "../numbers.ts";
 import type { Executor, LogitsPlace } from "../program.ts";
-import { type CompiledKernels, compileKernels, instantiateKernels } from "./kernel-build.ts";
+import { type CompiledKernels, compileKernels, instantiateKernels, preferredBuild } from "./kernel-build.ts";
 import { type LogitsExports, WasmLogitsRow } from "./wasm-logits-row.ts";
 
 /** What the calling thread uses of `wasm/index.ts`. */
@@ -60,7 +60,7 @@ export class WasmExecutor implements Executor {
     memory: LinearMemory,
     threads: number,
     lifelines: readonly Lifeline[] = [],
-    kernels = compileKernels(),
+    kernels = compileKernels(preferredBuild()),
   ): WasmExecutor {
     const exports = instantiateKernels<KernelExports>(kernels, memory.wasm);
     const seen = Atomics.load(memory.i32, CONTROL.step >>> 2);

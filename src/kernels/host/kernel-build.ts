@@ -1,15 +1,12 @@
-// Which kernels this machine runs: the native ones, or one of two WebAssembly builds. All give the same bits. The relaxed
+// The builds of the kernels: native ones, and two of WebAssembly. All give the same bits. The relaxed
 // build is the faster where the processor multiplies bytes and adds four products in one instruction, and the slower
 // where it does not.
 import { readFileSync } from "node:fs";
 import type { InstructionSet } from "../numbers.ts";
-import { bindNative, type NativeKernels, nativeMasks, nativeSets, nativeState } from "./native-binding.ts";
+import { bindNative, type NativeKernels, nativeMasks } from "./native-binding.ts";
 
 /** The instruction set of native kernels, or a WebAssembly build. */
 export type KernelBuild = InstructionSet | "plain" | "relaxed";
-
-/** Which kernels to run: the fastest that work here, or WebAssembly alone. */
-export type KernelChoice = "auto" | "wasm";
 
 /** As Linux names the instructions: x86's, as V8 uses them (not the AVX-512 ones), and Arm's. */
 const DOT_PRODUCTS = /^(flags|Features)\s*:.*\b(avx_vnni|asimddp)\b/m;
@@ -33,7 +30,7 @@ export interface CompiledKernels {
  * Compiles a build of the kernels; the plain one when this Node.js cannot run the relaxed one. Native kernels have the
  * plain build for all that they leave to it.
  */
-export function compileKernels(build: KernelBuild = chooseBuild("auto")): CompiledKernels {
+export function compileKernels(build: KernelBuild): CompiledKernels {
   if (build === "relaxed") {
     const relaxed = readBuild("kernels-relaxed.wasm");
     // Node.js 20 has relaxed SIMD behind a flag, and there the dot product forgets what it should add to.
@@ -42,21 +39,6 @@ export function compileKernels(build: KernelBuild = chooseBuild("auto")): Compil
   const module = new WebAssembly.Module(readBuild("kernels.wasm"));
   return { build: build === "relaxed" ? "plain" : build, module };
 }
-
-/** `onProblem` is told of native kernels that were built and cannot be loaded: without them all is several times slower. */
-export function chooseBuild(
-  choice: KernelChoice,
-  onProblem: (message: string) => void = () => {},
-  { isBuilt, loadError } = choice === "auto" ? nativeState() : NOT_ASKED,
-): KernelBuild {
-  if (isBuilt && loadError !== undefined) {
-    onProblem(`the native kernels cannot be loaded, so WebAssembly computes, more slowly: ${loadError}`);
-  }
-  const canLoad = isBuilt && loadError === undefined;
-  return (canLoad ? nativeSets()[0] : undefined) ?? preferredBuild();
-}
-
-const NOT_ASKED: ReturnType<typeof nativeState> = { isBuilt: false, loadError: undefined };
 
 /** The exports of `wasm/index.ts` on the memory that all threads share. */
 export function instantiateKernels<Exports>(

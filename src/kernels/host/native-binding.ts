@@ -1,4 +1,4 @@
-// The native kernels in `native/`, where the build step found a C compiler and this processor has their instructions.
+// The native kernels in `native/`, where they were built for this system and this processor has their instructions.
 // They take the place of those WebAssembly kernels for which wide vectors matter, with the same bits.
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -36,11 +36,14 @@ export function nativeSets(): readonly InstructionSet[] {
   return loadBinding()?.sets ?? [];
 }
 
+/** One for each system and processor. On Linux it fits every C library (`tools/build-native.js`). */
+const FILE = `./kernels-${process.platform}-${process.arch}.node`;
+
 /** Whether the native kernels were built, and why they cannot be loaded where that is so. */
 export function nativeState(): { readonly isBuilt: boolean; readonly loadError: string | undefined } {
-  const isBuilt = existsSync(new URL("kernels.node", import.meta.url));
+  const isBuilt = existsSync(new URL(FILE, import.meta.url));
   try {
-    createRequire(import.meta.url)("./kernels.node");
+    createRequire(import.meta.url)(FILE);
     return { isBuilt, loadError: undefined };
   } catch (error) {
     return { isBuilt, loadError: messageOf(error) };
@@ -57,7 +60,7 @@ export function bindNative(set: InstructionSet, memory: WebAssembly.Memory): Nat
 /** The build step put it beside this file. What cannot be loaded, for want of a library or of rights, is not there. */
 function loadBinding(): Binding | undefined {
   try {
-    return createRequire(import.meta.url)("./kernels.node") as Binding;
+    return createRequire(import.meta.url)(FILE) as Binding;
   } catch {
     return undefined;
   }

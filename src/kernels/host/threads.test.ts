@@ -8,8 +8,9 @@ import type { StepsTask } from "../../../test/support/threads-in-step.ts";
 import { Arena, LinearMemory } from "../memory.ts";
 import { CONTROL, KERNELS, LINE_BYTES } from "../numbers.ts";
 import { allocateProgram, Kernels } from "../program.ts";
+import { chooseBuild } from "./choose-build.ts";
 import { type KernelExports, WasmExecutor } from "./executor.ts";
-import { chooseBuild, compileKernels } from "./kernel-build.ts";
+import { compileKernels } from "./kernel-build.ts";
 
 const STEPS = fileURLToPath(new URL("../../../test/support/threads-in-step.js", import.meta.url));
 const REGION_BYTES = 1 << 20;

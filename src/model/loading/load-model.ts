@@ -1,7 +1,8 @@
 // From a checkpoint directory to a model in memory.
 import { createHash } from "node:crypto";
+import { chooseBuild, type KernelChoice } from "../../kernels/host/choose-build.ts";
 import { type Lifeline, WasmExecutor } from "../../kernels/host/executor.ts";
-import { chooseBuild, compileKernels, type KernelChoice } from "../../kernels/host/kernel-build.ts";
+import { compileKernels } from "../../kernels/host/kernel-build.ts";
 import { Arena, LinearMemory } from "../../kernels/memory.ts";
 import { DIGEST_BYTES, DIGESTED_BYTES } from "../../kernels/numbers.ts";
 import { type Executor, Kernels } from "../../kernels/program.ts";

@@ -48,6 +48,7 @@ const KERNELS: KernelFacts = {
   arch: "x64",
   isBuilt: true,
   loadError: undefined,
+  fault: undefined,
   processorFlags: AVX512,
 };
 
@@ -71,6 +72,11 @@ test("kernels: which, and why not better ones", () => {
     check({ build: "plain", loadError: "wrong ELF class" }),
     "warning",
     /cannot be loaded \(wrong ELF class\)$/,
+  );
+  found(
+    check({ build: "avx2", fault: "they give other results than WebAssembly" }),
+    "warning",
+    /^native, avx2: faster native kernels are not used, because they give other results than WebAssembly$/,
   );
   found(
     check({ build: "plain", processorFlags: ["sse2"] }),

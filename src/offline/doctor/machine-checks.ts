@@ -32,6 +32,8 @@ export interface KernelFacts {
   /** Whether the file of the native kernels is there, and why it cannot be loaded. */
   readonly isBuilt: boolean;
   readonly loadError: string | undefined;
+  /** Why native kernels that can be loaded were passed over. */
+  readonly fault: string | undefined;
   /** What the processor can do, as Linux names it; undefined: not known. */
   readonly processorFlags: readonly string[] | undefined;
 }
@@ -44,16 +46,23 @@ const NEEDED_FLAGS = {
 
 /** Which kernels compute, and why not better ones. */
 export function kernelCheck(facts: KernelFacts): Finding {
-  const { build, choice, arch, isBuilt, loadError, processorFlags } = facts;
+  const { build, choice, arch, isBuilt, loadError, fault, processorFlags } = facts;
   const what = "kernels";
   const isNative = Object.hasOwn(NEEDED_FLAGS, build);
   const says = isNative ? `native, ${build}` : `WebAssembly, ${build}`;
+  if (choice === "wasm") return ok(what, `${says}, because --kernels wasm says so`);
+  if (fault !== undefined) {
+    return warning(
+      what,
+      `${says}: faster native kernels are not used, because ${fault}`,
+      "Build them on this machine: npm run build:native",
+    );
+  }
   if (isNative) {
     const lacking = NEEDED_FLAGS["avx512-vnni"].filter((flag) => !processorFlags?.includes(flag));
     const isBest = build === "avx512-vnni" || lacking.length === 0;
     return ok(what, isBest ? says : `${says}; for faster ones the processor lacks ${lacking.join(", ")}`);
   }
-  if (choice === "wasm") return ok(what, `${says}, because --kernels wasm says so`);
   if (arch !== "x64")
     return ok(what, `${says}; there are native kernels for x86-64 only, and this is ${arch}`);
   if (!isBuilt) {

@@ -1,11 +1,7 @@
 // What there is of the machine to judge: kernels here, the rest from `machine/`. It judges nothing; `machine-checks.ts`
 // does.
-import {
-  chooseBuild,
-  compileKernels,
-  type KernelChoice,
-  processorFlags,
-} from "../../kernels/host/kernel-build.ts";
+import { chooseBuild, type KernelChoice, nativeFault } from "../../kernels/host/choose-build.ts";
+import { compileKernels, processorFlags } from "../../kernels/host/kernel-build.ts";
 import { nativeState } from "../../kernels/host/native-binding.ts";
 import type { KernelFacts } from "./machine-checks.ts";
 
@@ -13,6 +9,7 @@ export function kernelFacts(choice: KernelChoice): KernelFacts {
   const chosen = chooseBuild(choice);
   return {
     ...nativeState(),
+    fault: nativeFault(),
     build: chosen === "relaxed" ? compileKernels(chosen).build : chosen,
     choice,
     arch: process.arch,

@@ -1,0 +1,110 @@
+// The check of native kernels: it passes those that were built here, covers every kernel and sum that has a native form, and
+// sees a single wrong bit of any of them.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { LinearMemory } from "../memory.ts";
+import {
+  END,
+  INSTRUCTION,
+  INSTRUCTION_BYTES,
+  INSTRUCTION_SETS,
+  KERNELS,
+  type KernelName,
+  ROW_SUMS,
+} from "../numbers.ts";
+import type { Executor, LogitsPlace } from "../program.ts";
+import { chooseBuild, nativeFault } from "./choose-build.ts";
+import { WasmExecutor } from "./executor.ts";
+import { compileKernels } from "./kernel-build.ts";
+import { nativeSets } from "./native-binding.ts";
+import { faultOf } from "./self-check.ts";
+
+const PLAIN = compileKernels("plain");
+const OTHER = "they give other results than WebAssembly";
+
+/** WebAssembly in the place of native kernels, with something done to what it leaves behind. */
+function spoiled(after: (memory: LinearMemory, program: number) => void, spoilRow = (_: Float32Array) => {}) {
+  return (memory: LinearMemory): Executor => {
+    const executor = WasmExecutor.start(memory, 1, [], PLAIN);
+    return {
+      ...{ name: "spoiled", memory, ready: executor.ready },
+      run(program) {
+        executor.run(program);
+        after(memory, program);
+      },
+      logitsRow(place: LogitsPlace) {
+        const row = executor.logitsRow(place);
+        spoilRow(row.values);
+        return row;
+      },
+      close: () => executor.close(),
+    };
+  };
+}
+
+/** The instructions of a program, as indices of words. */
+function* instructions({ i32 }: LinearMemory, program: number): Generator<number> {
+  for (let at = program >>> 2; i32[at] !== END; at += INSTRUCTION_BYTES / 4) yield at;
+}
+
+/** The kernels whose native form leaves something in memory that every build leaves there alike. */
+const NATIVE = (Object.keys(KERNELS) as KernelName[]).filter((name) => KERNELS[name].sets.length > 0);
+const OUTPUT: Partial<Record<KernelName, string>> = { storeKv: "pages", quantize: "", readMemory: "" };
+
+describe("the check of native kernels", () => {
+  it("passes those that were built here, so that the best of them is chosen", () => {
+    for (const set of nativeSets()) assert.equal(faultOf(set), undefined, set);
+    const best = nativeSets()[0];
+    if (best) assert.equal(chooseBuild("auto"), best);
+    assert.equal(nativeFault(), undefined);
+    assert.ok(!INSTRUCTION_SETS.includes(chooseBuild("wasm") as never));
+  });
+
+  it("runs every kernel that has a native form", () => {
+    const seen = new Set<number>();
+    const look = (memory: LinearMemory, program: number): void => {
+      for (const at of instructions(memory, program)) seen.add(memory.i32[at + INSTRUCTION.op / 4] as number);
+    };
+    assert.equal(faultOf("avx2", spoiled(look)), undefined);
+    assert.deepEqual(
+      NATIVE.filter((name) => !seen.has(KERNELS[name].op)),
+      [],
+    );
+  });
+
+  for (const name of NATIVE.filter((each) => OUTPUT[each] !== "")) {
+    it(`sees one wrong bit of ${name}`, () => {
+      const spoil = (memory: LinearMemory, program: number): void => {
+        for (const at of instructions(memory, program)) {
+          if (memory.i32[at + INSTRUCTION.op / 4] !== KERNELS[name].op) continue;
+          const output = OUTPUT[name] ?? "out";
+          const { offset } = (KERNELS[name].arguments as Record<string, { offset: number }>)[output] as {
+            offset: number;
+          };
+          const word = (memory.i32[at + offset / 4] as number) >>> 2;
+          memory.i32[word] = (memory.i32[word] as number) ^ 1;
+          return;
+        }
+      };
+      assert.equal(faultOf("avx2", spoiled(spoil)), OTHER);
+    });
+  }
+
+  it("sees a wrong row of logits, and takes what throws for a fault", () => {
+    assert.ok(Object.keys(ROW_SUMS).length > 0);
+    const spoilRow = (values: Float32Array): void => {
+      values[3] = (values[3] as number) + 1;
+    };
+    assert.equal(
+      faultOf(
+        "avx2",
+        spoiled(() => {}, spoilRow),
+      ),
+      OTHER,
+    );
+    const fail = (): never => {
+      throw new Error("the native kernels are not built");
+    };
+    assert.equal(faultOf("avx2", fail), "the native kernels are not built");
+  });
+});

@@ -1,0 +1,164 @@
+// Whether native kernels do here what the WebAssembly ones do, bit for bit: each on a little data, special numbers among it. The
+// binary may have been built elsewhere, so nothing is computed with it before this has been seen. The tests are thorough; this
+// finds a binary that is broken or of another version, in a few milliseconds.
+import { messageOf } from "../../errors.ts";
+import { Arena, LinearMemory, rowStride } from "../memory.ts";
+import {
+  ATTENTION_ROWS_MAX,
+  BLOCK,
+  BLOCK_BYTES,
+  GROUP,
+  type InstructionSet,
+  PAGE_POSITIONS,
+} from "../numbers.ts";
+import {
+  allocateProgram,
+  type Executor,
+  headFloats,
+  Kernels,
+  type Linear,
+  type LogitsPlace,
+  logitsScratchBytes,
+} from "../program.ts";
+import { WasmExecutor } from "./executor.ts";
+import { type CompiledKernels, compileKernels } from "./kernel-build.ts";
+
+const MAX_INSTRUCTIONS = 32;
+/** One row and several, no multiples of any vector. */
+const ROWS = [1, 2, 5];
+const IN_WIDTH = GROUP + 6;
+const OUT_WIDTH = 3 * BLOCK - 7;
+const HEADS = 2;
+const HEAD_SIZE = 10;
+/** A sequence of which this pass has the last rows. */
+const POSITIONS = [PAGE_POSITIONS - 1, PAGE_POSITIONS, PAGE_POSITIONS + 1];
+const NUM_PAGES = 2;
+const VOCABULARY = 150;
+
+/** Where the data of the check lies. */
+type Layout = ReturnType<typeof layOut>;
+
+function layOut(arena: Arena) {
+  const rows = Math.max(...ROWS);
+  const space = allocateProgram(arena, { maxInstructions: MAX_INSTRUCTIONS, contextLength: 64, threads: 1 });
+  const begin = arena.size;
+  const groups = Math.ceil(IN_WIDTH / GROUP);
+  const pageBytes = 4 * HEADS * headFloats(HEAD_SIZE);
+  const listed = POSITIONS.length + ATTENTION_ROWS_MAX;
+  const outs = Array.from({ length: 3 * ROWS.length + 1 }, () => arena.floats(rows * rowStride(OUT_WIDTH)));
+  return {
+    ...{ space, begin, outs, pageBytes },
+    x: arena.floats(rows * rowStride(IN_WIDTH)),
+    norm: {
+      weight: arena.floats(rowStride(IN_WIDTH)),
+      bias: arena.floats(rowStride(IN_WIDTH)),
+      epsilon: 1e-5,
+    },
+    normed: arena.floats(rows * rowStride(IN_WIDTH)),
+    weight: arena.floats(IN_WIDTH * rowStride(OUT_WIDTH)),
+    weight8: arena.allocate(Math.ceil(OUT_WIDTH / BLOCK) * groups * BLOCK_BYTES),
+    bias: arena.floats(rowStride(OUT_WIDTH)),
+    places: arena.floats(listed),
+    pageTables: arena.floats(listed),
+    pageNumbers: arena.floats(NUM_PAGES),
+    qkv: arena.floats(POSITIONS.length * rowStride(3 * HEADS * HEAD_SIZE)),
+    pages: arena.allocate(NUM_PAGES * pageBytes),
+    attended: arena.floats(POSITIONS.length * rowStride(HEADS * HEAD_SIZE)),
+    row: arena.floats(rowStride(VOCABULARY)),
+    end: arena.size,
+    // Every build keeps in these what it likes.
+    quantized: { values: arena.allocate(2 * GROUP * rows * groups), scales: arena.floats(rows * groups) },
+    rowScratch: arena.allocate(logitsScratchBytes(VOCABULARY)),
+  };
+}
+
+/** Every kernel that has a native form. The test compares them with the table of kernels. */
+function recordAll(kernels: Kernels, layout: Layout): void {
+  const { outs, x, norm, normed, weight, weight8, bias, quantized, qkv, attended, pages, pageBytes } = layout;
+  const shape = { bias, inWidth: IN_WIDTH, outWidth: OUT_WIDTH };
+  const f32: Linear = { kind: "f32", weight, ...shape };
+  const int8: Linear = { kind: "int8", weight: weight8, ...shape };
+  let out = 0;
+  for (const rows of ROWS) {
+    kernels.matmul(outs[out++] as number, x, f32, rows, "store");
+    kernels.matmul(outs[out++] as number, x, f32, rows, "gelu_new");
+    kernels.quantize(quantized, x, { rows, width: IN_WIDTH });
+    kernels.matmulInt8(outs[out++] as number, quantized, int8, rows, "add");
+  }
+  kernels.layerNorm(normed, x, norm, { rows: Math.max(...ROWS), width: IN_WIDTH });
+  const table = {
+    ...{ tokens: 0, positions: layout.places, pageTables: layout.pageTables },
+    rows: POSITIONS.length,
+  };
+  const kv = { address: pages, pageBytes, heads: HEADS, headSize: HEAD_SIZE };
+  kernels.storeKv(qkv, table, kv);
+  kernels.attention(attended, qkv, table, kv, 0.3);
+  kernels.readMemory(x, layout.end - x);
+}
+
+/** Numbers of both signs; one in `rare`, if that is not 0, is a special one. */
+function fill(memory: LinearMemory, layout: Layout, rare: number): void {
+  const specials = [Number.NaN, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e-40, -3e38];
+  for (let i = layout.begin >>> 2; i < memory.f32.length; i++) {
+    const hashed = Math.imul(i ^ (i >>> 7), 0x9e3779b1) >>> 0;
+    const isSpecial = rare > 0 && hashed % rare === 0;
+    memory.f32[i] = isSpecial ? (specials[i % specials.length] as number) : hashed / 2 ** 30 - 2;
+  }
+  const listed = POSITIONS.length + ATTENTION_ROWS_MAX;
+  const next = (POSITIONS.at(-1) as number) + 1;
+  memory.ints(layout.places, listed).set(Array.from({ length: listed }, (_, i) => POSITIONS[i] ?? next + i));
+  memory.ints(layout.pageTables, listed).fill(layout.pageNumbers);
+  memory.ints(layout.pageNumbers, NUM_PAGES).set([1, 0]);
+}
+
+/** What the kernels make of the data, as bits. */
+function resultOf(executor: Executor, layout: Layout, rare: number): unknown[] {
+  const { memory } = executor;
+  fill(memory, layout, rare);
+  const kernels = new Kernels(executor, layout.space);
+  recordAll(kernels, layout);
+  kernels.run();
+  const place: LogitsPlace = { address: layout.row, width: VOCABULARY, scratch: layout.rowScratch };
+  const row = executor.logitsRow(place);
+  const sum = row.logSumExp();
+  row.keepTopP(0.7);
+  const { tokenIds, cumulative } = row.distribution();
+  const values = memory.f32.slice(layout.begin >>> 2, layout.end >>> 2);
+  // Numbers that are not have many bit patterns, and which one an operation gives is the processor's choice.
+  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) values[i] = Number.NaN;
+  return [new Int32Array(values.buffer), [sum], [...tokenIds], [...cumulative]];
+}
+
+/**
+ * Why the kernels of a native set are not to be trusted; undefined: they give the bits of WebAssembly.
+ * `startNative` is replaced by tests.
+ */
+export function faultOf(
+  set: InstructionSet,
+  startNative: (memory: LinearMemory, kernels: CompiledKernels) => Executor = (memory, kernels) =>
+    WasmExecutor.start(memory, 1, [], kernels),
+): string | undefined {
+  try {
+    const arena = new Arena();
+    const layout = layOut(arena);
+    const memory = new LinearMemory(arena.size);
+    const plain = compileKernels("plain");
+    const reference = WasmExecutor.start(memory, 1, [], plain);
+    const native = startNative(memory, { ...plain, build: set });
+    for (const rare of [0, 9]) {
+      const [expected, found] = [reference, native].map((each) => resultOf(each, layout, rare));
+      const part = expected?.findIndex((each, i) => !isSame(each, found?.[i])) ?? 0;
+      if (part >= 0) return "they give other results than WebAssembly";
+    }
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  const [left, right] = [a as ArrayLike<number>, b as ArrayLike<number>];
+  if (left.length !== right.length) return false;
+  for (let i = 0; i < left.length; i++) if (!Object.is(left[i], right[i])) return false;
+  return true;
+}
