@@ -36,9 +36,14 @@ export class Arena {
   }
 }
 
+/** WebAssembly's memory. Its own type is known only where a program's types have the global, and the package is for all. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+}
+
 /** Shared memory with the typed views that TypeScript reads and writes it through. */
 export class LinearMemory {
-  readonly wasm: WebAssembly.Memory;
+  readonly wasm: SharedMemory;
   readonly f32: Float32Array;
   readonly i32: Int32Array;
   readonly f64: Float64Array;

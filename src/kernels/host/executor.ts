@@ -2,7 +2,7 @@
 import { type MessagePort, Worker } from "node:worker_threads";
 import { GptError } from "../../errors.ts";
 import type { LogitsRow } from "../logits-row.ts";
-import type { LinearMemory } from "../memory.ts";
+import type { LinearMemory, SharedMemory } from "../memory.ts";
 import { CONTROL } from "../numbers.ts";
 import type { Executor, LogitsPlace } from "../program.ts";
 import { type CompiledKernels, compileKernels, instantiateKernels, preferredBuild } from "./kernel-build.ts";
@@ -16,7 +16,7 @@ export interface KernelExports extends LogitsExports {
 /** What a helper thread is started with. */
 export interface HelperData {
   readonly kernels: CompiledKernels;
-  readonly memory: WebAssembly.Memory;
+  readonly memory: SharedMemory;
   /** Which of how many threads it is; the calling thread is number 0. */
   readonly part: number;
   readonly parts: number;

@@ -2,6 +2,7 @@
 // build is the faster where the processor multiplies bytes and adds four products in one instruction, and the slower
 // where it does not.
 import { readFileSync } from "node:fs";
+import type { SharedMemory } from "../memory.ts";
 import type { InstructionSet } from "../numbers.ts";
 import { bindNative, type NativeKernels, nativeMasks } from "./native-binding.ts";
 
@@ -23,7 +24,8 @@ export function preferredBuild(
 /** Kernels, compiled: what every thread is given to run them. */
 export interface CompiledKernels {
   readonly build: KernelBuild;
-  readonly module: WebAssembly.Module;
+  /** A `WebAssembly.Module`; see `SharedMemory`. */
+  readonly module: object;
 }
 
 /**
@@ -43,7 +45,7 @@ export function compileKernels(build: KernelBuild): CompiledKernels {
 /** The exports of `wasm/index.ts` on the memory that all threads share. */
 export function instantiateKernels<Exports>(
   { build, module }: CompiledKernels,
-  memory: WebAssembly.Memory,
+  memory: SharedMemory,
 ): Exports {
   const isWasm = build === "plain" || build === "relaxed";
   const masks = isWasm ? { kernels: 0, rowSums: 0 } : nativeMasks(build);

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { messageOf } from "../../errors.ts";
+import type { SharedMemory } from "../memory.ts";
 import { type InstructionSet, KERNELS, ROW_SUMS } from "../numbers.ts";
 
 /** The kernels of one instruction set, bound to a memory. */
@@ -51,7 +52,7 @@ export function nativeState(): { readonly isBuilt: boolean; readonly loadError: 
 }
 
 /** The kernels of an instruction set on a memory, which must outlive them. */
-export function bindNative(set: InstructionSet, memory: WebAssembly.Memory): NativeKernels {
+export function bindNative(set: InstructionSet, memory: SharedMemory): NativeKernels {
   const binding = loadBinding();
   if (!binding) throw new Error("the native kernels are not built");
   return binding.bind(set, new Uint8Array(memory.buffer));
