@@ -125,7 +125,7 @@ podman logs "$name" 2>&1 | grep '"msg":"ready"' | grep -qE '"kernels":"(plain|re
 ok "WebAssembly alone gives the same text"
 
 printf 'no library' > "$work/kernels.node"; chmod 644 "$work/kernels.node"
-up -v "$work/kernels.node:/opt/gpt2-api/dist/src/kernels/host/kernels.node:ro"
+up -v "$work/kernels.node:/opt/gpt2-api/dist/src/kernels/host/kernels-linux-x64.node:ro"
 [ "$(ask)" = "$expected" ] || fail "native kernels that cannot be loaded"
 podman logs "$name" 2>&1 | grep -q 'native kernels cannot be loaded' || fail "that goes without a word"
 ok "native kernels that cannot be loaded are told, and done without"
