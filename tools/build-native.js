@@ -3,7 +3,8 @@
 // The same sources and compiler give the same bytes, wherever they lie. On Linux the file names no C library and no version of one:
 // the four functions that it needs are those of the process that loads it, be that glibc or musl.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { include_dir as include } from "node-api-headers";
 import { writeForC } from "./kernel-numbers.js";
 
@@ -41,9 +42,11 @@ const LINK_FLAGS =
 const LIBRARIES = process.platform === "darwin" ? [] : ["-lgcc"];
 
 mkdirSync(FOLDER, { recursive: true });
-rmSync(OUTPUT, { force: true });
+for (const file of [OUTPUT, `${OUTPUT}.sha256`]) rmSync(file, { force: true });
 await writeForC();
 const reason = build();
+if (!reason)
+  writeFileSync(`${OUTPUT}.sha256`, `${createHash("sha256").update(readFileSync(OUTPUT)).digest("hex")}\n`);
 console.log(reason ? `No native kernels: ${reason}.` : `Native kernels: ${OUTPUT}.`);
 
 /** Returns why there are none, or undefined. */

@@ -15,7 +15,7 @@ const NOT_ASKED: ReturnType<typeof nativeState> = { isBuilt: false, loadError: u
 
 /**
  * `onProblem` is told of native kernels that are here and cannot be loaded or are not to be trusted: without them all is several
- * times slower. Of a set that is not to be trusted it is told once.
+ * times slower. Of kernels that are not to be trusted it is told once.
  */
 export function chooseBuild(
   choice: KernelChoice,
@@ -25,21 +25,23 @@ export function chooseBuild(
   if (isBuilt && loadError !== undefined) {
     onProblem(`the native kernels cannot be loaded, so WebAssembly computes, more slowly: ${loadError}`);
   }
-  const canLoad = isBuilt && loadError === undefined;
-  const sound = (canLoad ? nativeSets() : []).find((set) => !isFaulty(set, onProblem));
+  const sets = isBuilt && loadError === undefined ? nativeSets() : [];
+  const isFirstTime = faults.size === 0;
+  const sound = sets.find((set) => faultIn(set) === undefined);
+  const fault = nativeFault();
+  if (isFirstTime && fault !== undefined) {
+    onProblem(`the native kernels for ${fault.set} are not used, because ${fault.reason}`);
+  }
   return sound ?? preferredBuild();
 }
 
-function isFaulty(set: InstructionSet, onProblem: (message: string) => void): boolean {
-  if (!faults.has(set)) {
-    const fault = faultOf(set);
-    faults.set(set, fault);
-    if (fault !== undefined) onProblem(`the native kernels for ${set} are not used: ${fault}`);
-  }
-  return faults.get(set) !== undefined;
+function faultIn(set: InstructionSet): string | undefined {
+  if (!faults.has(set)) faults.set(set, faultOf(set));
+  return faults.get(set);
 }
 
-/** What is wrong with the native kernels that were passed over, if any were. */
-export function nativeFault(): string | undefined {
-  return [...faults.values()].find((fault) => fault !== undefined);
+/** What is wrong with the best of the native kernels that were passed over, if any were. */
+export function nativeFault(): { readonly set: InstructionSet; readonly reason: string } | undefined {
+  for (const [set, reason] of faults) if (reason !== undefined) return { set, reason };
+  return undefined;
 }

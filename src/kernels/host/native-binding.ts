@@ -1,7 +1,9 @@
 // The native kernels in `native/`, where they were built for this system and this processor has their instructions.
 // They take the place of those WebAssembly kernels for which wide vectors matter, with the same bits.
-import { existsSync } from "node:fs";
+import { hash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { messageOf } from "../../errors.ts";
 import type { SharedMemory } from "../memory.ts";
 import { type InstructionSet, KERNELS, ROW_SUMS } from "../numbers.ts";
@@ -15,7 +17,7 @@ export interface NativeKernels {
 }
 
 /** What `native/binding.c` exports. */
-interface Binding {
+export interface Binding {
   readonly sets: readonly InstructionSet[];
   bind(set: InstructionSet, memory: Uint8Array): NativeKernels;
 }
@@ -42,12 +44,12 @@ const FILE = `./kernels-${process.platform}-${process.arch}.node`;
 
 /** Whether the native kernels were built, and why they cannot be loaded where that is so. */
 export function nativeState(): { readonly isBuilt: boolean; readonly loadError: string | undefined } {
-  const isBuilt = existsSync(new URL(FILE, import.meta.url));
+  const path = fileURLToPath(new URL(FILE, import.meta.url));
   try {
-    createRequire(import.meta.url)(FILE);
-    return { isBuilt, loadError: undefined };
+    loadWhole(path);
+    return { isBuilt: true, loadError: undefined };
   } catch (error) {
-    return { isBuilt, loadError: messageOf(error) };
+    return { isBuilt: existsSync(path), loadError: messageOf(error) };
   }
 }
 
@@ -61,8 +63,23 @@ export function bindNative(set: InstructionSet, memory: SharedMemory): NativeKer
 /** The build step put it beside this file. What cannot be loaded, for want of a library or of rights, is not there. */
 function loadBinding(): Binding | undefined {
   try {
-    return createRequire(import.meta.url)(FILE) as Binding;
+    binding ??= loadWhole(fileURLToPath(new URL(FILE, import.meta.url)));
+    return binding;
   } catch {
     return undefined;
   }
+}
+
+let binding: Binding | undefined;
+
+/**
+ * Loads a file whose digest is that which the build step put beside it: of a file that is cut, the loader notices nothing, and the
+ * process dies of it.
+ */
+export function loadWhole(path: string): Binding {
+  const digest = hash("sha256", readFileSync(path));
+  if (digest !== readFileSync(`${path}.sha256`, "utf8").trim()) {
+    throw new Error(`${path} is not the file that was built: its SHA-256 is another than in ${path}.sha256`);
+  }
+  return createRequire(import.meta.url)(path) as Binding;
 }

@@ -1,7 +1,11 @@
 // The check of native kernels: it passes those that were built here, covers every kernel and sum that has a native form, and
 // sees a single wrong bit of any of them.
 import assert from "node:assert/strict";
+import { copyFileSync, existsSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { temporaryDirectory } from "../../../test/support/checkpoints.ts";
 import type { LinearMemory } from "../memory.ts";
 import {
   END,
@@ -16,7 +20,7 @@ import type { Executor, LogitsPlace } from "../program.ts";
 import { chooseBuild, nativeFault } from "./choose-build.ts";
 import { WasmExecutor } from "./executor.ts";
 import { compileKernels } from "./kernel-build.ts";
-import { nativeSets } from "./native-binding.ts";
+import { loadWhole, nativeSets } from "./native-binding.ts";
 import { faultOf } from "./self-check.ts";
 
 const PLAIN = compileKernels("plain");
@@ -58,6 +62,24 @@ describe("the check of native kernels", () => {
     if (best) assert.equal(chooseBuild("auto"), best);
     assert.equal(nativeFault(), undefined);
     assert.ok(!INSTRUCTION_SETS.includes(chooseBuild("wasm") as never));
+  });
+
+  it("loads no file that is not whole", (context) => {
+    const folder = temporaryDirectory();
+    context.after(() => folder.remove());
+    const path = join(folder.path, "kernels.node");
+    const built = fileURLToPath(new URL(`kernels-${process.platform}-${process.arch}.node`, import.meta.url));
+    if (existsSync(built)) {
+      copyFileSync(built, path);
+      copyFileSync(`${built}.sha256`, `${path}.sha256`);
+      assert.deepEqual(loadWhole(path).sets, nativeSets());
+      truncateSync(path, 5000);
+    } else {
+      for (const file of [path, `${path}.sha256`]) writeFileSync(file, "something");
+    }
+    assert.throws(() => loadWhole(path), /is not the file that was built/);
+    rmSync(`${path}.sha256`);
+    assert.throws(() => loadWhole(path), { code: "ENOENT" });
   });
 
   it("runs every kernel that has a native form", () => {

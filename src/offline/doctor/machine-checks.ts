@@ -55,7 +55,7 @@ export function kernelCheck(facts: KernelFacts): Finding {
     return warning(
       what,
       `${says}: faster native kernels are not used, because ${fault}`,
-      "Build them on this machine: npm run build:native",
+      "Install the package anew, or build it on this machine: npm run build:native",
     );
   }
   if (isNative) {
@@ -76,7 +76,7 @@ export function kernelCheck(facts: KernelFacts): Finding {
     return warning(
       what,
       `${says}: the native kernels, several times as fast, cannot be loaded (${loadError})`,
-      "Build them on this machine: npm run build:native",
+      "Install the package anew, or build it on this machine: npm run build:native",
     );
   }
   return ok(what, `${says}; for native ones the processor lacks ${NEEDED_FLAGS.avx2.join(", ")}`);

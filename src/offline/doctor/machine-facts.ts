@@ -9,7 +9,7 @@ export function kernelFacts(choice: KernelChoice): KernelFacts {
   const chosen = chooseBuild(choice);
   return {
     ...nativeState(),
-    fault: nativeFault(),
+    fault: nativeFault()?.reason,
     build: chosen === "relaxed" ? compileKernels(chosen).build : chosen,
     choice,
     arch: process.arch,
