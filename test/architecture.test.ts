@@ -145,7 +145,8 @@ const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; rea
   },
   {
     pattern: /Date\.now|new Date\(\)/,
-    places: /^(cli|client|server|sigv4|playground\/views)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
+    places:
+      /^(cli|client|server|sigv4|playground\/views)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
     what: "the clock",
   },
   // The playground shows a program that writes to its own terminal.

@@ -40,6 +40,8 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn" | "o
   readonly prefixCache?: boolean;
   /** Default: false. */
   readonly speculation?: boolean;
+  /** Aborted: the generator is not wanted any more, also while it is loaded. Whoever has it closes it all the same. */
+  readonly signal?: AbortSignal;
   /** Where packed int8 weights are kept between starts. Default: nowhere. */
   readonly weightCache?: WeightCacheSettings;
 }
@@ -95,20 +97,25 @@ function modelOptionsOf(options: GeneratorOptions, onProblem: (message: string) 
 /** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config`. */
 export async function loadGenerator(options: GeneratorOptions): Promise<TextGenerator> {
   const { model: directory, name, origin, precision, memory = new MemoryBudget(memoryLimit()) } = options;
-  const { onProblem = () => {} } = options;
+  const { onProblem = () => {}, signal } = options;
   const modelOptions = modelOptionsOf(options, onProblem);
   const need = { ...memoryNeed(directory, modelOptions), name };
   const state = checkpointState(directory);
   const isUnchanged = (): boolean => state === checkpointState(directory);
+  const closed = new AbortController();
+  const unwanted = signal === undefined ? closed.signal : AbortSignal.any([closed.signal, signal]);
   const warning = memory.claim(need);
   if (warning !== undefined) onProblem(warning);
   const starting = WorkerEngine.start<EngineInfo>({
     ...options,
     spawn: () => spawnEngineThread({ directory, options: modelOptions, state }),
-    onClosed: () => memory.release(need),
+    onClosed: () => {
+      closed.abort();
+      memory.release(need);
+    },
   });
   starting.catch(() => {}); // It may fail while nobody waits for it yet.
-  const fingerprint = fingerprintOf(directory, precision).then((print) => {
+  const fingerprint = fingerprintOf(directory, precision, unwanted).then((print) => {
     if (isUnchanged()) return print;
     throw new Error("it may be that of the files which took the place of these");
   });

@@ -24,7 +24,7 @@ export interface LiveModelOptions {
   /** As the setting names it. */
   readonly model: string;
   readonly find: (freshness: Freshness) => Promise<FoundModel>;
-  readonly load: (found: FoundModel, onDeath: OnDeath) => Promise<Generator>;
+  readonly load: (found: FoundModel, onDeath: OnDeath, signal: AbortSignal) => Promise<Generator>;
   /** Rejects when it cannot be loaded, as far as that shows without memory. */
   readonly check: (found: FoundModel) => Promise<void>;
   /** Why it has no room beside what is loaded. */
@@ -49,7 +49,7 @@ export class LiveModel implements ModelSource {
   #outcomes = { replaced: 0, unchanged: 0, refused: 0, failed: 0 };
   #isReloading = false;
   #problem: string | undefined;
-  #isClosed = false;
+  readonly #closed = new AbortController();
   /** The states of the files that were seen last, and that could not be loaded last. */
   #seen = "";
   #tried = "";
@@ -125,7 +125,7 @@ export class LiveModel implements ModelSource {
 
   /** Cancels what is open; what is being loaded is closed when that is done, and not waited for. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closed.abort();
     this.#retired?.end();
     await Promise.all([this.#present?.generator.close(), this.#retirement]);
   }
@@ -155,7 +155,7 @@ export class LiveModel implements ModelSource {
     try {
       this.#succeed(await this.#load(found));
     } catch (error) {
-      if (this.#isClosed || !isStillThere(old)) throw error;
+      if (this.#closed.signal.aborted || !isStillThere(old)) throw error;
       this.#succeed(await this.#load(old.found));
       throw error;
     }
@@ -165,12 +165,13 @@ export class LiveModel implements ModelSource {
     this.#assertOpen();
     const state = checkpointState(found.directory);
     let instance: Instance | undefined;
-    const generator = await this.#options.load(found, (error, isFatal) => {
+    const onDeath: OnDeath = (error, isFatal) => {
       if (instance === undefined || !instance.isRetired) this.#options.onDeath(found.name, error, isFatal);
       else instance.end(); // Its requests have failed, and it gets no others.
-    });
+    };
+    const generator = await this.#options.load(found, onDeath, this.#closed.signal);
     instance = new Instance(found, generator, state);
-    if (!this.#isClosed) return instance;
+    if (!this.#closed.signal.aborted) return instance;
     void generator.close();
     throw stopped();
   }
@@ -201,7 +202,7 @@ export class LiveModel implements ModelSource {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw stopped();
+    if (this.#closed.signal.aborted) throw stopped();
   }
 }
 

@@ -189,7 +189,7 @@ export class Models {
     const live = new LiveModel({
       model,
       find: (freshness) => this.#search.again(model, freshness),
-      load: (found, onDeath) => loadGenerator(this.#optionsFor(found, onDeath)),
+      load: (found, onDeath, signal) => loadGenerator({ ...this.#optionsFor(found, onDeath), signal }),
       check: ({ directory }) => checkLoadable(directory),
       refusal: (found) => this.#memory.refusalBeside(memoryNeedOf(this.#optionsFor(found))),
       isInPlace: this.#settings.reloadInPlace,
