@@ -206,6 +206,15 @@ describe("admission", () => {
     assert.deepEqual(started, [1, 3]);
   });
 
+  it("forgets the one that waits for pages when it is aborted", () => {
+    const { core, add, step, started } = blocked();
+    step(); // By now it is the next one, off the queue.
+    core.abort(2);
+    add(3, decoding(3));
+    while (!core.isIdle) step();
+    assert.deepEqual(started, [1, 3]);
+  });
+
   it("never starves the one that waits for pages", () => {
     const { add, step, started } = blocked();
     // As many small ones as there could be, for ever: without a bound there would never be 16 free pages.
