@@ -182,6 +182,15 @@ async function sliders(browser, server) {
   await page.see(".reading");
   let asked = 0;
   page.page.on("request", () => asked++);
+  // The page asks some time after a change: whoever would ask sets a timer first.
+  await page.page.evaluate(() => {
+    const setTimer = globalThis.setTimeout;
+    globalThis.numLater = 0;
+    globalThis.setTimeout = (run, delayMs, ...rest) => {
+      if (delayMs >= 200) globalThis.numLater++;
+      return setTimer(run, delayMs, ...rest);
+    };
+  });
   const slide = (id, value) =>
     page.page.$eval(
       id,
@@ -204,6 +213,7 @@ async function sliders(browser, server) {
     // The slider has steps; what it says is what counts.
     const exact = Number(await page.text(".slider output"));
     assert.equal(asked, 0, "the page answers by itself");
+    assert.equal(await page.page.evaluate(() => globalThis.numLater), 0, "and will not ask later");
     const real = await page.page.evaluate(leftOfRequest, { temperature: exact, top_k: topK, top_p: topP });
     asked = 0;
     assert.equal(shown, real, JSON.stringify({ temperature, topK, topP }));
@@ -353,6 +363,11 @@ async function spaces(browser, server) {
   assert.ok(shown.includes(" ".repeat(NUM_SPACES)));
   const [content, width] = await page.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(content <= width, `${content} pixels of content in ${width}`);
+  const [inside, box] = await page.page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.querySelector(".sequence-text");
+    return [scrollWidth, clientWidth];
+  });
+  assert.ok(inside <= box, `${inside} pixels of text in ${box}`);
   await page.fill("#prompt", " ");
   await page.press("Show pieces");
   await page.see(".pieces li");
