@@ -36,7 +36,9 @@ export function completionOf(
       sequences.map((sequence, i) => ({
         index: j * sequences.length + i,
         text: sequence.text,
-        logprobs: request.tellsLogprobs ? lister(request, prompt, facts).next(sequence.tokens) : null,
+        logprobs: request.tellsLogprobs
+          ? lister(request, prompt, facts).next(listed(request, sequence))
+          : null,
         ...ending(sequence),
         ...(request.returnsTokenIds && {
           token_ids: sequence.tokenIds.slice(prompt.tokenIds.length),
@@ -89,7 +91,9 @@ export class CompletionChunks {
       const index = j * sequences.length + i;
       const promptLength = this.#prompts[j]?.tokenIds.length ?? 0;
       const rest = sequence.tokenIds.slice(promptLength + (this.#numTold[index] ?? 0));
-      const last = { text: "", logprobs: null, ...ending(sequence), ...this.#tokenIds(j, index, rest) };
+      const atOnce = sequence.tokens.length === 0 ? listed(this.#request, sequence) : [];
+      const logprobs = atOnce.length > 0 ? this.#lists(j, index, atOnce) : null;
+      const last = { text: "", logprobs, ...ending(sequence), ...this.#tokenIds(j, index, rest) };
       return this.#chunk(index, last);
     });
   }
@@ -130,6 +134,18 @@ function head({ id, created, model, fingerprint }: AnswerFacts): object {
 
 function ending({ finishReason, stop }: GeneratedSequence): object {
   return { finish_reason: finishReason, stop_reason: stop ?? null };
+}
+
+/**
+ * The new tokens whose numbers are told. An end-of-text that ended a choice is none of them, as with OpenAI. But where the prompt is
+ * echoed and the choice ended at once, it is: programs that score texts take the last entry for the one new token that they asked
+ * for, as lm-evaluation-harness does, and would drop a token of the text.
+ */
+function listed(
+  { echo }: CompletionRequest,
+  { tokens, endToken }: GeneratedSequence,
+): readonly AnswerToken[] {
+  return echo && tokens.length === 0 && endToken ? [endToken] : tokens;
 }
 
 function lister(

@@ -180,6 +180,23 @@ test("what lm-evaluation-harness asks is answered with the likelihoods it reads"
   assert.deepEqual(isGreedy, [false, false, true, false, false, true]);
 });
 
+test("a scored text whose next token is the end-of-text has an entry for that token, whole and streamed", async () => {
+  const eos = generator.model.vocabSize - 1;
+  const ends = { logprobs: 1, max_tokens: 1, logit_bias: { [eos]: 100 } };
+  const numbersOf = (choice: Choice | undefined) => choice?.logprobs?.token_logprobs;
+  const goesOn = (await complete({ ...ends, logit_bias: {}, echo: true })).choices[0];
+  for (const answer of [complete, async (body: object) => ({ choices: joined(await chunksOf(body)) })]) {
+    const [choice] = (await answer({ ...ends, echo: true })).choices;
+    assert.deepEqual([choice?.text, choice?.finish_reason], [P, "stop"]);
+    assert.equal(choice?.logprobs?.tokens.at(-1), "<|endoftext|>");
+    assert.equal(numbersOf(choice)?.length, numbersOf(goesOn)?.length);
+    assert.deepEqual(numbersOf(choice)?.slice(0, -1), numbersOf(goesOn)?.slice(0, -1));
+    // Without echo nobody counts on it: OpenAI lists no end-of-text.
+    const [plain] = (await answer(ends)).choices;
+    assert.deepEqual([plain?.text, numbersOf(plain) ?? []], ["", []]);
+  }
+});
+
 test("models are found by the names that clients use", async () => {
   const two = aFront(
     { auth: "none" },
