@@ -8,6 +8,7 @@ import type { BackendLimits, ForwardBatch } from "../model/backend.ts";
 import { demandsOf } from "./demands.ts";
 import { FairQueue } from "./fair-queue.ts";
 import { PagePool } from "./page-pool.ts";
+import { holdsMoreThanItsShare } from "./page-shares.ts";
 import { planPass, rowsMax } from "./pass-plan.ts";
 import type { FailedRequest, FinishedRequest, PassResult, Progress } from "./pass-result.ts";
 import { takePromptLogprobs, takeSettled, takeSteps } from "./progress.ts";
@@ -289,7 +290,7 @@ export class Scheduler {
 
   /**
    * Admits waiting requests in turn. While the next one waits for pages, others that fit may overtake it, up to a number of
-   * times; then all pages that come free are for it.
+   * times. After that only other clients may, and only while the next one's client holds more than its share of the pages.
    */
   #admit(): void {
     for (;;) {
@@ -301,9 +302,14 @@ export class Scheduler {
     }
   }
 
-  #overtake(next: { overtaken: number }): boolean {
-    if (next.overtaken >= OVERTAKEN_MAX || this.pool.available === 0) return false;
-    const fits = this.#waiting.take((group) => group.reservedPages <= this.pool.available);
+  #overtake(next: { readonly group: SequenceGroup; overtaken: number }): boolean {
+    const { client } = next.group.request;
+    const isItsTurn = next.overtaken >= OVERTAKEN_MAX;
+    const waitsForItsOwn = holdsMoreThanItsShare(client, this.#running, this.pool.size);
+    if ((isItsTurn && !waitsForItsOwn) || this.pool.available === 0) return false;
+    const fits = this.#waiting.take(({ request, reservedPages }) => {
+      return reservedPages <= this.pool.available && !(isItsTurn && request.client === client);
+    });
     if (!fits) return false;
     next.overtaken += 1;
     return this.#start(fits);

@@ -226,6 +226,29 @@ describe("admission", () => {
     assert.ok(started.indexOf(2) <= 1 + 16, `it was overtaken ${started.indexOf(2) - 1} times`);
   });
 
+  it("lets others pass one whose client holds more than its share of the pages, and then starts it", () => {
+    const core = new EngineCore(new FakeBackend({ pages: 20, contextLength: 64 }), [], {
+      prefixCache: false,
+    });
+    const started: number[] = [];
+    const add = (id: number, client: number, asked: DecodingParams): void =>
+      core.add({ id, promptTokenIds: [1], decoding: asked, client, streams: false });
+    add(1, 1, decoding(61)); // 15 pages for 60 passes
+    started.push(...core.step().started);
+    add(2, 1, decoding(61));
+    add(3, 1, decoding(3)); // A later one of the same client passes it for as long as it may be overtaken at all.
+    for (let id = 10; !started.includes(2) && id < 1000; id++) {
+      add(id, 2, decoding(3));
+      const before = started.length;
+      started.push(...core.step().started);
+      // One pass after the other: the small one never waits while the first large one runs.
+      if (id < 60) assert.ok(started.slice(before).includes(id), `request ${id} had to wait: ${started}`);
+      if (id === 40) add(4, 1, decoding(3));
+    }
+    assert.ok(started.includes(2), "the request was overtaken for ever");
+    assert.ok(!started.includes(4) || started.indexOf(4) > started.indexOf(2), `${started}`);
+  });
+
   it("takes clients in turn by tokens, not by requests", () => {
     const core = new EngineCore(new FakeBackend({ pages: 15, contextLength: 64 }), [], {
       prefixCache: false,
