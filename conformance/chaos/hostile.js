@@ -3,6 +3,7 @@
 // @ts-check
 import { setMaxListeners } from "node:events";
 import { connect as connectTcp } from "node:net";
+import { setPriority } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -234,9 +235,13 @@ export function startAttack({ isTls, port, settings }, seed) {
 }
 
 const STOP_TIMEOUT_MS = 20_000;
+/** Hostile callers have no processor of their own here, as they would elsewhere: the server's threads go before them. */
+const NICENESS = 15;
 
 /** All kinds at once, until the main thread says that it is enough. */
 async function attackAtOnce() {
+  // On Linux this is the niceness of this thread alone.
+  if (process.platform === "linux") setPriority(0, NICENESS);
   const { isTls, port, settings, seed } = workerData;
   const over = new AbortController();
   setMaxListeners(0, over.signal);

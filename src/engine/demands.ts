@@ -50,12 +50,14 @@ function nextPage(
 }
 
 function demandOf(group: SequenceGroup): Demand {
-  const { request, strategy, live } = group;
+  const { request, strategy, live, waited } = group;
   // A prompt of which all logits are wanted needs rows, as sequences do that go on each by itself.
   if (readsWithRows(group)) {
-    return { rows: owed(live[0] as Sequence), together: false, promptTokens: 0, client: request.client };
+    const rows = owed(live[0] as Sequence);
+    return { rows, together: false, waited, promptTokens: 0, client: request.client };
   }
   const promptTokens = isReading(group) ? owed(live[0] as Sequence) : 0;
   const rows = promptTokens > 0 ? 0 : live.length;
-  return { rows, together: strategy.together && rows > 0, promptTokens, client: request.client };
+  const together = strategy.together && rows > 0;
+  return { rows, together, waited, promptTokens, client: request.client };
 }

@@ -22,6 +22,7 @@ import {
   owed,
   type Planned,
   pagesForLife,
+  promptLength,
   readsWithRows,
   type Sequence,
   type SequenceGroup,
@@ -124,6 +125,7 @@ export class Scheduler {
       reservedPages,
       numReported,
       live: [prompt],
+      waited: 0,
       pendingCopies: [],
       cachedTokens: 0,
       promptLogprobs: [],
@@ -150,10 +152,10 @@ export class Scheduler {
     const planned = this.#running.flatMap((group, i) => this.#plan(group, shares[i] as number));
     this.#planned = this.#withGuesses(planned);
     const served = new Set(this.#planned.map(({ group }) => group));
+    for (const group of this.#running) group.waited = served.has(group) ? 0 : group.waited + 1;
     const last = this.#running.filter((group) => served.has(group));
     this.#running = [...this.#running.filter((group) => !served.has(group)), ...last];
-    const copies = last.flatMap((group) => group.pendingCopies);
-    for (const group of last) group.pendingCopies = [];
+    const copies = last.flatMap(({ pendingCopies }) => pendingCopies.splice(0));
     return { copies, chunks: this.#planned.map(({ chunk }) => chunk) };
   }
 
@@ -179,7 +181,7 @@ export class Scheduler {
     const groupsOf = (test: (one: Planned) => boolean) => planned.filter(test).map(({ group }) => group);
     const started = groupsOf(({ group, chunk }) => chunk.position === group.cachedTokens);
     const prefilled = groupsOf(({ group, chunk }) => {
-      return chunk.position + chunk.tokenIds.length === group.request.promptTokenIds.length;
+      return chunk.position + chunk.tokenIds.length === promptLength(group);
     });
     return {
       ...news,
@@ -383,10 +385,6 @@ export class Scheduler {
     this.pool.unreserve(group.reservedPages);
     this.#running = this.#running.filter((other) => other !== group);
   }
-}
-
-function promptLength({ request }: SequenceGroup): number {
-  return request.promptTokenIds.length;
 }
 
 function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {

@@ -44,8 +44,10 @@ export interface SequenceGroup {
   pageAhead: number | undefined;
   /** Of each sequence of the answer, the number of tokens that its caller was told of. */
   readonly numReported: number[];
+  /** Passes since it was served last. */
+  waited: number;
   /** To be done before its next pass. */
-  pendingCopies: PageCopy[];
+  readonly pendingCopies: PageCopy[];
   /** What its text is guessed from, once something was guessed. */
   lookup: PromptLookup | undefined;
 }
@@ -74,9 +76,13 @@ export function isReading({ live }: SequenceGroup): boolean {
   return live.length === 1 && owed(live[0] as Sequence) > 1;
 }
 
+export function promptLength({ request }: SequenceGroup): number {
+  return request.promptTokenIds.length;
+}
+
 /** Whether the next new token is the first. */
-export function isPrompt({ request, live }: SequenceGroup): boolean {
-  return live[0]?.tokenIds.length === request.promptTokenIds.length;
+export function isPrompt(group: SequenceGroup): boolean {
+  return group.live[0]?.tokenIds.length === promptLength(group);
 }
 
 /** Whether a prompt is read of which more than the last token is left, and the logits of all of them are wanted. */
