@@ -1,11 +1,11 @@
-// The body of an answer, piece by piece. It is listened to from the first moment, and what has arrived is handed on even
-// when the connection ends a moment later: a stream that fails forgets what nobody has read yet, and on a bad line that
-// may be all that a connection brought.
+// The body of an HTTP answer as an async iterable of buffers. A Node stream that fails drops what it has buffered and nobody
+// has read. On a bad line that may be all that a connection brought. So this class reads from the first moment into a
+// buffer of its own, and hands that over before it reports the error.
 import type { Readable } from "node:stream";
 
-/** More pieces than this are not held; the other side then waits. */
+/** With so many buffered pieces the stream is paused (back-pressure). */
 const HELD_MAX = 64;
-/** Of a body that nobody wants; a longer one costs its connection. */
+/** The most that is read of an unwanted body to keep its connection. For a longer body the connection is closed. */
 const DROPPED_BYTES_MAX = 65_536;
 
 export class AnswerBody {
@@ -15,7 +15,7 @@ export class AnswerBody {
   #end: { readonly error?: unknown } | undefined;
   #wake: () => void = () => {};
 
-  /** None of the pieces may take longer than `silenceMs`, once it is waited for. */
+  /** `silenceMs`: the longest wait for the next piece, in milliseconds. */
   constructor(stream: Readable, silenceMs: number) {
     this.#stream = stream;
     this.#silenceMs = silenceMs;
@@ -23,11 +23,11 @@ export class AnswerBody {
       .on("data", this.#take)
       .once("end", () => this.#finish())
       .once("close", () => this.#finish(failed("UND_ERR_SOCKET")))
-      // It may fail more than once.
+      // `on`, not `once`: a stream may emit several errors, and one without a listener would end the process.
       .on("error", (error) => this.#finish(error));
   }
 
-  /** @throws Error of the stream, or one with undici's code for silence */
+  /** @throws The stream's error; an error with undici's code for a timeout when no piece comes in time. */
   async *pieces(): AsyncGenerator<Buffer> {
     try {
       for (;;) {
@@ -57,7 +57,7 @@ export class AnswerBody {
         if (length > DROPPED_BYTES_MAX) break;
       }
     } catch {
-      // It is not wanted.
+      // Nobody wanted this body, so its error does not matter.
     }
     clearTimeout(late);
   }
@@ -87,7 +87,7 @@ export class AnswerBody {
   }
 }
 
-/** An error with a code of undici's, whose own limits are less exact. */
+/** An error with one of undici's codes. undici's own timeouts raise the same codes, but are less exact. */
 export function failed(code: "UND_ERR_HEADERS_TIMEOUT" | "UND_ERR_BODY_TIMEOUT" | "UND_ERR_SOCKET"): Error {
   return Object.assign(new Error("the connection failed"), { code });
 }

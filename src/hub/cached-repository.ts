@@ -1,11 +1,11 @@
-// One repository in the cache that Python's huggingface_hub shares: where its parts lie, and what is known of it. Only
-// reads; `publication.ts` writes. The layout is the hub's own:
+// One repository in the cache that is shared with Python's huggingface_hub: the paths of its parts, and what the cache knows
+// about it. This file only reads; `publication.ts` writes. The layout is that of huggingface_hub:
 //
-//   models--owner--name/blobs/{hash}              contents
-//   models--owner--name/snapshots/{commit}/{file} links to them
-//   models--owner--name/refs/{branch}             the commit, 40 digits and nothing more
-//   models--owner--name/.no_exist/{commit}/{file} empty: the commit has no such file
-//   models--owner--name/trees/{commit}.json       newer Pythons' list of the commit's files
+//   models--owner--name/blobs/{hash}              file contents
+//   models--owner--name/snapshots/{commit}/{file} symbolic links to the contents
+//   models--owner--name/refs/{branch}             the commit: 40 hexadecimal digits, no line end
+//   models--owner--name/.no_exist/{commit}/{file} an empty file: the commit has no such file
+//   models--owner--name/trees/{commit}.json       the commit's list of files, written by newer huggingface_hub only
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -51,7 +51,7 @@ export class CachedRepository {
     return join(this.folder, ".no_exist", commit, name);
   }
 
-  /** The commit that a revision stood for when it was last asked; undefined: it never was. */
+  /** The commit that the revision pointed to when the hub was last asked. Undefined: the hub was never asked. */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision;
     const text = await readFile(join(this.refs, revision), "utf8").catch(() => "");
@@ -59,12 +59,12 @@ export class CachedRepository {
     return isCommit(commit) ? commit : undefined;
   }
 
-  /** Whether a file of a snapshot is here, its content included. */
+  /** Whether the snapshot has the file. A link without its content does not count. */
   async has(commit: string, name: string): Promise<boolean> {
     return isFile(this.file(commit, name));
   }
 
-  /** Names that the commit is known not to have, among `names`. */
+  /** Those of `names` that the commit is known not to have. */
   async knownAbsent(commit: string, names: readonly string[]): Promise<ReadonlySet<string>> {
     const tree = await this.#tree(commit);
     const absent = await Promise.all(
@@ -93,13 +93,13 @@ export function folderName(id: string): string {
   return FOLDER_PREFIX + id.replaceAll("/", "--");
 }
 
-/** The repository whose folder is called so; undefined: it is no model's. */
+/** The inverse of `folderName`. Undefined: the folder does not belong to a model. */
 export function repositoryOf(folder: string): string | undefined {
   if (!folder.startsWith(FOLDER_PREFIX)) return undefined;
   return folder.slice(FOLDER_PREFIX.length).replaceAll("--", "/");
 }
 
-/** Through links. */
+/** True for a regular file and for a link to one. */
 export async function isFile(path: string): Promise<boolean> {
   return stat(path).then(
     (facts) => facts.isFile(),

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { packageRoot } from "../generator/model-directory.ts";
 import { contentHash, hasContent, hashFile } from "./content-hash.ts";
 
-/** GPT-2's own merges; the hub shows both hashes. */
+/** GPT-2's own merges.txt. The hub shows both hashes for it. */
 const MERGES = join(packageRoot(), "models", "tiny", "merges.txt");
 const GIT = "226b0752cac7789c48f0cb3ec53eda48b7be36cc";
 const SHA256 = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5";

@@ -1,6 +1,6 @@
-// The hash that names a file on the hub and in its cache: SHA-256 of the content for large files, and for those that git
-// itself keeps the SHA-1 of a git blob, which is the content behind `blob {size}` and a zero byte. The length of the
-// expected hash tells which.
+// The hash that names a file on the hub and in its cache. A large file (git LFS) has the SHA-256 of its content. A file that
+// git itself keeps has git's blob hash: SHA-1 over `blob {size}`, a zero byte and the content. The length of the expected
+// hash tells which of the two it is.
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 
@@ -11,7 +11,7 @@ export function contentHash(etag: string, size: number): Hash {
   return createHash("sha1").update(`blob ${size}\0`);
 }
 
-/** Feeds the first `length` bytes of a file to a hash; returns how many there were. */
+/** Feeds the first `length` bytes of a file to a hash. Returns how many bytes there were: fewer for a shorter file. */
 export async function hashFile(
   hash: Hash,
   path: string,

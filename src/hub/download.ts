@@ -1,6 +1,6 @@
-// One file from the hub to a partial file whose hash is right: it goes on where an earlier attempt stopped, asks again as
-// long as bytes come, and begins anew when what came cannot be trusted. It never waits for ever: a line that brings
-// nothing, or next to nothing for minutes, is given up.
+// Downloads one file from the hub into a partial file and checks its hash. A download resumes where an earlier attempt
+// stopped, retries as long as bytes still arrive, and starts from the beginning when the bytes so far cannot be trusted. It
+// always ends: a connection that brings nothing, or almost nothing for minutes, is given up.
 import { GptError } from "../errors.ts";
 import { Failure, notAHub, printable } from "./failure.ts";
 import type { HubClient } from "./hub-client.ts";
@@ -9,9 +9,9 @@ import { ABANDONED_MS, type PartialFile } from "./partial-file.ts";
 import { Patience } from "./patience.ts";
 import type { HubAnswer } from "./transport.ts";
 
-/** How often the address of a file is asked for anew, as such addresses expire. */
+/** The hub redirects to signed addresses, which expire. How often a new one is asked for without progress in between. */
 const RENEWALS_MAX = 3;
-/** A line that brings less than this in such a time is as good as none. */
+/** A connection that brings fewer bytes than `PACE_BYTES_MIN` in this time is given up. */
 const PACE_WINDOW_MS = 300_000;
 const PACE_BYTES_MIN = 30_000;
 
@@ -20,7 +20,7 @@ export interface DownloadOptions {
   readonly listing: Listing;
   readonly file: ListedFile;
   readonly partial: PartialFile;
-  /** Is told how much of the file is here. */
+  /** Called after each write with the length of the partial file in bytes. */
   readonly onBytes: (length: number) => void;
 }
 
@@ -28,23 +28,23 @@ export class Download {
   readonly #options: DownloadOptions;
   readonly #patience: Patience;
   readonly #pace: Pace;
-  /** The most that was here since the last reason to begin anew. */
+  /** The greatest length of the partial file since the last restart, in bytes. More than that is progress. */
   #reached: number;
   #numRenewals = 0;
-  /** Each reason to begin anew counts once: the second time it is an error. */
+  /** The kinds of restart that have happened. A second restart of the same kind is an error. */
   readonly #restarts = new Set<string>();
-  #wasTold = false;
+  #hasWarned = false;
 
   constructor(options: DownloadOptions) {
-    const { around } = options.client;
+    const { context } = options.client;
     this.#options = options;
-    this.#patience = new Patience(around);
-    this.#pace = new Pace(around.world.now());
+    this.#patience = new Patience(context);
+    this.#pace = new Pace(context.world.now());
     this.#reached = options.partial.length;
   }
 
   /**
-   * Resolves when the partial file is whole and its hash right.
+   * Resolves when the partial file is complete and its hash is right.
    * @throws GptError `hub_refused`, `hub_unreachable` or `download_failed`; LostFile
    */
   async run(): Promise<void> {
@@ -65,13 +65,13 @@ export class Download {
 
   #compare(): void {
     const { listing, file, partial, client } = this.#options;
-    client.around.signal?.throwIfAborted();
+    client.context.signal?.throwIfAborted();
     const hash = partial.digest();
     if (hash === file.etag) return;
     const message =
       `${file.name} of ${listing.id} has the hash ${hash}, expected ${file.etag}, twice; a proxy or the disk ` +
       "changes it; nothing was kept";
-    throw new Unfit("hash", `${file.name} came damaged`, new GptError("download_failed", message));
+    throw new Unfit("hash", `${file.name} arrived damaged`, new GptError("download_failed", message));
   }
 
   async #attempt(): Promise<void> {
@@ -83,8 +83,8 @@ export class Download {
     const answer = await client.ask(address, asked, { headers });
     if (answer.status === 206) this.#checkRange(answer, begin);
     else if (begin > 0) {
-      if (!this.#wasTold) this.#tell(`${answer.url.host} could not continue ${file.name}`);
-      this.#wasTold = true;
+      if (!this.#hasWarned) this.#notify(`${answer.url.host} cannot resume ${file.name}`);
+      this.#hasWarned = true;
       await partial.restart();
     }
     await this.#receive(answer);
@@ -109,7 +109,7 @@ export class Download {
 
   async #receive(answer: HubAnswer): Promise<void> {
     const { file, partial, onBytes, client } = this.#options;
-    for await (const chunk of client.transport.pieces(answer, client.around.signal)) {
+    for await (const chunk of client.transport.pieces(answer, client.context.signal)) {
       if (partial.length + chunk.length > file.size) throw this.#tooLong(answer);
       await partial.write(chunk);
       if (partial.length > this.#reached) {
@@ -118,7 +118,7 @@ export class Download {
         this.#patience.progressed();
       }
       onBytes(partial.length);
-      const seconds = this.#pace.add(chunk.length, client.around.world.now());
+      const seconds = this.#pace.add(chunk.length, client.context.world.now());
       if (seconds === undefined) continue;
       const message = `${answer.url.host} is too slow: less than ${PACE_BYTES_MIN} bytes of ${file.name} in ${seconds} s`;
       throw new GptError("hub_unreachable", message);
@@ -130,7 +130,11 @@ export class Download {
     const message =
       `${file.name} of ${listing.id} has more than its ${file.size} bytes, twice; ${answer.url.host} sends another ` +
       "file; nothing was kept";
-    return new Unfit("length", `${file.name} came too long`, new GptError("download_failed", message));
+    return new Unfit(
+      "length",
+      `${file.name} is longer than the hub says`,
+      new GptError("download_failed", message),
+    );
   }
 
   async #restart({ kind, notice, error }: Unfit): Promise<void> {
@@ -138,19 +142,19 @@ export class Download {
     if (this.#restarts.has(kind)) throw error;
     this.#restarts.add(kind);
     this.#reached = 0;
-    this.#tell(notice);
+    this.#notify(notice);
   }
 
-  #tell(notice: string): void {
-    this.#options.client.around.onNotice(`${notice}; from the beginning`);
+  #notify(notice: string): void {
+    this.#options.client.context.onNotice(`${notice}; starting over`);
   }
 
-  /** A range that begins beyond the end: what is here is no beginning of the file. */
+  /** HTTP 416: the range begins beyond the end of the file. So the partial file is not a beginning of it. */
   #unfitEnd(failure: Failure): Failure | Unfit {
     if (failure.facts.answer?.status !== 416) return failure;
     return new Unfit(
       "end",
-      `the hub has less of ${this.#options.file.name} than is here`,
+      `the partial ${this.#options.file.name} is longer than the file`,
       failure.toError(2),
     );
   }
@@ -164,11 +168,11 @@ export class Download {
       return;
     }
     await this.#patience.after(failure);
-    if (status === 429) this.#pace.pause(this.#options.client.around.world.now());
+    if (status === 429) this.#pace.pause(this.#options.client.context.world.now());
   }
 }
 
-/** Notices a line that brings so little that the file would never be whole. */
+/** Measures the throughput in windows of time, to find a connection so slow that the file would never be complete. */
 class Pace {
   #sinceMs: number;
   #lastMs: number;
@@ -179,9 +183,9 @@ class Pace {
     this.#lastMs = nowMs;
   }
 
-  /** Seconds of a window that brought too little; undefined: all is well. */
+  /** The length in seconds of a window that brought too few bytes. Undefined: the throughput is enough so far. */
   add(bytes: number, nowMs: number): number | undefined {
-    // The machine slept, or this process was stopped.
+    // After so long a gap the machine was asleep or this process was suspended, which is not the connection's fault.
     if (nowMs - this.#lastMs > ABANDONED_MS) this.pause(nowMs);
     this.#lastMs = nowMs;
     this.#bytes += bytes;
@@ -200,11 +204,11 @@ class Pace {
   }
 }
 
-/** What came cannot be the file, or its continuation. */
+/** The bytes received cannot belong to the file, so the download has to start from the beginning. */
 class Unfit extends Error {
   readonly kind: string;
   readonly notice: string;
-  /** When it happens again. */
+  /** Thrown when the same kind happens a second time. */
   readonly error: GptError;
 
   constructor(kind: string, notice: string, error: GptError) {

@@ -1,26 +1,26 @@
-// Why an attempt at the hub failed, whether another may succeed, and the sentence for when none did. What a server wrote
-// is cut and freed of control characters before it becomes part of a sentence.
+// Why a request to the hub failed, whether a retry may succeed, and the error message if none does. Text from a server is
+// shortened and stripped of control characters before it becomes part of a message.
 import { type ErrorCode, GptError, messageOf } from "../errors.ts";
 
 interface FailureFacts {
-  /** True: another attempt may succeed. */
+  /** True: a retry may succeed. */
   readonly isTransient: boolean;
   readonly code: ErrorCode;
-  /** Without what is said of the attempts. */
+  /** The message, without the number of attempts. */
   readonly sentence: string;
-  /** How long the server asks to wait; undefined: as long as usual. */
+  /** How long the server asks to wait. Undefined: it does not say, and the usual wait applies. */
   readonly waitMs?: number;
-  /** What is said while waiting; undefined: nothing. */
+  /** A sentence for the user before the wait. Undefined: none. */
   readonly notice?: string;
-  /** The answer; undefined: there was none. */
+  /** Undefined: the server did not answer. */
   readonly answer?: RefusedWith;
 }
 
 export interface RefusedWith {
   readonly status: number;
-  /** The hub's X-Error-Code; empty: none, as from a server that is no hub or lacks the route. */
+  /** The hub's X-Error-Code. Empty: none was sent, as by a server that is not a hub or does not have the route. */
   readonly errorCode: string;
-  /** False: another host than the hub's, to which it led. */
+  /** False: the answer came from another host, to which the hub had redirected. */
   readonly isHub: boolean;
 }
 
@@ -32,7 +32,7 @@ export class Failure extends Error {
     this.facts = facts;
   }
 
-  /** The error that is reported after `numTries` attempts in vain. */
+  /** The error to report after `numTries` failed attempts. */
   toError(numTries: number): GptError {
     const { code, sentence } = this.facts;
     const tries = numTries > 1 ? `; tried ${numTries} times` : "";
@@ -40,7 +40,7 @@ export class Failure extends Error {
   }
 }
 
-/** With which answer an error began; undefined: with none. */
+/** The answer that caused an error. Undefined: no answer caused it. */
 export function answerOf(error: unknown): RefusedWith | undefined {
   const failure = error instanceof Failure ? error : (error as { cause?: unknown }).cause;
   return failure instanceof Failure ? failure.facts.answer : undefined;
@@ -48,18 +48,18 @@ export function answerOf(error: unknown): RefusedWith | undefined {
 
 const QUOTED_MAX = 200;
 
-/** A server's words, in quotes. */
+/** A server's text, shortened and in quotes. */
 export function quoteServer(text: string): string {
   return JSON.stringify(printable(text).trim().slice(0, QUOTED_MAX));
 }
 
-/** Without control characters, of which some could repaint a terminal. */
+/** Replaces control characters and direction marks by spaces: printed, they could rewrite the user's terminal. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ");
 }
 
-/** `host` does not behave as a hub does. */
+/** The failure for a host whose answer is not one that a hub gives. */
 export function notAHub(host: string, what: string): Failure {
   return new Failure({
     isTransient: false,
@@ -85,7 +85,7 @@ const TRANSIENT_CODES: ReadonlySet<string> = new Set([
 
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS_/;
 
-/** What a failed connection means; `proxy` is the host of the one it went through. */
+/** The failure for a connection error. `proxy`: the host of the proxy, if there was one. */
 export function connectionFailure(cause: unknown, host: string, proxy: string | undefined): Failure {
   const code = codeOf(cause);
   const proxyStatus = Number(/Proxy response \((\d+)\)/.exec(messageOf(cause))?.[1] ?? 0);
@@ -102,7 +102,7 @@ export function connectionFailure(cause: unknown, host: string, proxy: string | 
   );
 }
 
-/** Several addresses of a host fail together, each with a cause of its own; the first one is told. */
+/** A host may have several addresses, and Node then throws one error that holds one for each. The first one is reported. */
 function codeOf(cause: unknown): string {
   const { code, errors } = cause as { code?: unknown; errors?: readonly unknown[] };
   if (typeof code === "string") return code;

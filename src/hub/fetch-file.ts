@@ -1,5 +1,5 @@
-// One file into the cache: from a blob that is here already, from the repository's other name, or from the hub; in every
-// case it is hashed before it gets its name.
+// Brings one file into the cache: from a blob that the cache has already, from the same repository under its other name, or
+// from the hub. In every case the content is hashed before it appears under its name.
 import { GptError } from "../errors.ts";
 import { CachedRepository } from "./cached-repository.ts";
 import { hasContent } from "./content-hash.ts";
@@ -11,7 +11,7 @@ import { LostFile, PartialFile } from "./partial-file.ts";
 import { errorCode, type Publication, writeError } from "./publication.ts";
 import { twinOf } from "./repository.ts";
 
-/** How often a file is begun again that another program took away. */
+/** How often a download is started when another program removes its partial file. */
 const TRIES_MAX = 3;
 const DISK_FULL = /^(ENOSPC|EDQUOT)$/;
 
@@ -23,7 +23,7 @@ export interface FetchOptions {
 }
 
 /**
- * `onBytes` is told how much of the file is here.
+ * `onBytes` is called with the number of bytes that have arrived.
  * @throws GptError `hub_refused`, `hub_unreachable` or `download_failed`
  */
 export async function fetchFile(
@@ -32,7 +32,7 @@ export async function fetchFile(
   onBytes: (length: number) => void,
 ): Promise<void> {
   const { client, cached, publication } = options;
-  const { signal } = client.around;
+  const { signal } = client.context;
   if (await hasContent(cached.blob(file.etag), file, signal)) {
     return publication.linkBlob(file.name, file.etag);
   }
@@ -60,7 +60,7 @@ async function download(
   onBytes: (length: number) => void,
 ): Promise<void> {
   const { client, listing, cached, publication } = options;
-  const { world, signal } = client.around;
+  const { world, signal } = client.context;
   await publication.prepare();
   const partial = await PartialFile.claim(cached.blobs, file, world, signal).catch((error: unknown) => {
     throw writeError(error, cached.blobs);
@@ -71,7 +71,7 @@ async function download(
     await publication.publish(partial.path, file.name, file.etag);
   } catch (error) {
     const isFull = DISK_FULL.test(errorCode(error));
-    // A damaged beginning would spoil the next attempt, and a disk that is full needs every byte.
+    // A damaged partial file would spoil the next attempt. On a full disk the room is needed.
     const isUseless = isFull || (error instanceof GptError && error.code === "download_failed");
     await (isUseless ? partial.discard() : partial.leave());
     if (isFull) throw await noRoom(client, listing.id, file.size);
@@ -79,10 +79,10 @@ async function download(
   }
 }
 
-/** The error for a disk on which `bytes` do not fit. */
+/** The error for a disk that lacks room for `bytes`. */
 export async function noRoom(client: HubClient, id: string, bytes: number): Promise<GptError> {
   const { cache } = client.environment;
-  const free = (await client.around.world.freeBytes(cache)) ?? 0;
+  const free = (await client.context.world.freeBytes(cache)) ?? 0;
   return new GptError(
     "download_failed",
     `${cache} has ${megabytes(free)} free, ${id} needs ${megabytes(bytes)} more; free some, or set HF_HUB_CACHE ` +

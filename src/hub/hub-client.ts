@@ -1,15 +1,15 @@
-// Requests to the hub that end: each is asked again as long as that makes sense, its answer has a largest size and a
-// longest time, and whatever is wrong becomes one sentence.
+// Requests to the hub, with retries. Answers are limited in size and time, and every failure becomes a `Failure` or
+// `GptError` with one sentence. The connections themselves are in `transport.ts`.
 
 import { failed } from "./answer-body.ts";
 import { Failure, notAHub } from "./failure.ts";
 import type { HubEnvironment } from "./hub-environment.ts";
-import { Patience, type Surroundings } from "./patience.ts";
+import { type HubContext, Patience } from "./patience.ts";
 import { type Asked, refusal } from "./refusal.ts";
 import type { HubAnswer, HubRequest, Transport } from "./transport.ts";
 
 const JSON_BYTES_MAX = 10_000_000;
-/** For the whole of an answer that describes a model; files have no such limit. */
+/** The longest time for a whole JSON answer. Files have no such limit. */
 const JSON_TIMEOUT_MS = 60_000;
 
 export interface JsonAnswer {
@@ -19,18 +19,18 @@ export interface JsonAnswer {
 
 export class HubClient {
   readonly environment: HubEnvironment;
-  readonly around: Surroundings;
+  readonly context: HubContext;
   readonly transport: Transport;
 
-  constructor(environment: HubEnvironment, around: Surroundings, transport: Transport) {
+  constructor(environment: HubEnvironment, context: HubContext, transport: Transport) {
     this.environment = environment;
-    this.around = around;
+    this.context = context;
     this.transport = transport;
   }
 
   /**
-   * One JSON document. `address` is absolute.
-   * @throws GptError, with `answerOf` where the hub answered otherwise.
+   * Fetches one JSON document, with retries. `address` is absolute.
+   * @throws GptError. If the hub answered with an error, `answerOf(error)` is that answer.
    */
   async json(address: string, asked: Asked): Promise<JsonAnswer> {
     return this.persistently(async () => {
@@ -40,11 +40,11 @@ export class HubClient {
   }
 
   /**
-   * One attempt, whose answer is a success or a redirect that was not to be followed.
-   * @throws Failure for any other.
+   * One attempt. Returns a successful answer, or a redirect that `request.follow` stopped at.
+   * @throws Failure for any other answer, and when there is none.
    */
   async ask(address: string, asked: Asked, request: HubRequest = {}): Promise<HubAnswer> {
-    const answer = await this.transport.send(address, { ...request, signal: this.around.signal });
+    const answer = await this.transport.send(address, { ...request, signal: this.context.signal });
     const { status } = answer;
     if (status !== 200 && status !== 206 && !(status >= 300 && status < 400)) {
       throw await refusal(answer, asked, this.environment);
@@ -56,11 +56,11 @@ export class HubClient {
   }
 
   /**
-   * Repeats `attempt` until it succeeds or `Patience` ends.
-   * @throws GptError of the last failure
+   * Retries `attempt` until it succeeds or `Patience` gives up.
+   * @throws GptError made from the last failure
    */
   async persistently<T>(attempt: () => Promise<T>): Promise<T> {
-    const patience = new Patience(this.around);
+    const patience = new Patience(this.context);
     for (;;) {
       try {
         return await attempt();
@@ -87,7 +87,7 @@ export class HubClient {
     let length = 0;
     const late = setTimeout(() => body.destroy(failed("UND_ERR_BODY_TIMEOUT")), JSON_TIMEOUT_MS);
     try {
-      for await (const chunk of this.transport.pieces(answer, this.around.signal)) {
+      for await (const chunk of this.transport.pieces(answer, this.context.signal)) {
         chunks.push(chunk);
         length += chunk.length;
         if (length > JSON_BYTES_MAX)

@@ -1,5 +1,5 @@
-// What the environment says about the hub, in the variables that Python's huggingface_hub reads, with their meaning. An
-// empty variable counts as unset. Nothing but the token's file is read.
+// The environment variables about the hub: the same as Python's huggingface_hub reads, with the same meaning. An empty
+// variable counts as unset. The only file read here is the token's.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GptError, messageOf } from "../errors.ts";
@@ -10,7 +10,7 @@ export type { Environment } from "../files/home-folder.ts";
 
 export interface Token {
   readonly value: string;
-  /** Where it stands, for sentences. */
+  /** The variable or file that it comes from, for messages. */
   readonly origin: string;
 }
 
@@ -19,28 +19,28 @@ export interface HubEnvironment {
   readonly cache: string;
   /** Address of the hub, without a slash at its end. */
   readonly endpoint: string;
-  /** Why nothing may be fetched; undefined: it may. */
+  /** The variable that forbids fetching. Undefined: fetching is allowed. */
   readonly offline: string | undefined;
-  /** How long a connection may take. */
+  /** The longest time to connect. */
   readonly connectTimeoutMs: number;
-  /** How long an answer's headers may take. */
+  /** The longest wait for an answer's headers. */
   readonly headersTimeoutMs: number;
-  /** How long a body may be silent. */
+  /** The longest wait for the next bytes of a body. */
   readonly silenceTimeoutMs: number;
-  /** False: files lie in the snapshots themselves. */
+  /** False: the snapshot folders hold the files themselves, not links to blobs. */
   readonly useSymlinks: boolean;
-  /** True: no progress is wanted. */
+  /** True: show no progress. */
   readonly isQuiet: boolean;
   readonly proxies: Proxies;
-  /** @throws GptError `invalid_config` when its file cannot be read, or it cannot be sent. */
+  /** @throws GptError `invalid_config` when the token's file cannot be read, or the token does not fit into a header. */
   readonly token: () => Token | undefined;
 }
 
-/** Empty: none. */
+/** The values of the proxy variables. Empty: not set. */
 export interface Proxies {
   readonly http: string;
   readonly https: string;
-  /** Hosts that are reached without one. */
+  /** Hosts that are reached without a proxy. */
   readonly none: string;
 }
 
@@ -49,12 +49,12 @@ const DEFAULT_TIMEOUT_S = 10;
 const TIMEOUT_MAX_S = 3600;
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** @throws GptError `invalid_config` that names the variable, its value and what it may be. */
+/** @throws GptError `invalid_config` that names the variable, its value and the values allowed. */
 export function hubEnvironment(env: Environment): HubEnvironment {
   const home = hubHome(env);
   const cache = pathOf(env, "HF_HUB_CACHE") ?? pathOf(env, "HUGGINGFACE_HUB_CACHE");
   return {
-    cache: cache ?? join(home ?? userHome(env), "hub"), // The latter throws where the former is undefined.
+    cache: cache ?? join(home ?? userHome(env), "hub"), // Without `home`, `userHome` throws the error that says why.
     endpoint: endpointOf(env),
     offline: ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].find((name) => isTrue(env[name])),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -84,7 +84,7 @@ function noHome(reason: string): never {
   throw new GptError("invalid_config", `${reason}; set HF_HOME to the folder in which models are kept`);
 }
 
-/** Undefined where no folder is named and the user has none. Relative is taken as it is, as Python does. */
+/** Undefined: no variable names a folder, and the user has no home. A relative path stays relative, as in Python. */
 function hubHome(env: Environment): string | undefined {
   const named = pathOf(env, "HF_HOME");
   if (named !== undefined) return named;
@@ -94,7 +94,7 @@ function hubHome(env: Environment): string | undefined {
   return "path" in home ? join(home.path, ".cache", "huggingface") : undefined;
 }
 
-/** With `~`, `$NAME` and `${NAME}` filled in; names that are not set stay. */
+/** Expands `~`, `$NAME` and `${NAME}`. Names that are not set stay as they are. */
 function pathOf(env: Environment, variable: string): string | undefined {
   const text = env[variable] ?? "";
   if (text === "") return undefined;
@@ -110,7 +110,7 @@ function endpointOf(env: Environment): string {
     return text.replace(/\/+$/, "");
   throw new GptError(
     "invalid_config",
-    `HF_ENDPOINT must be an address such as ${DEFAULT_ENDPOINT}, without a user's name and a query, got ${quote(
+    `HF_ENDPOINT must be an address such as ${DEFAULT_ENDPOINT}, without a user name and a query, got ${quote(
       text.replace(/\/\/[^/]*@/, "//…@"),
     )}`,
   );
@@ -141,7 +141,7 @@ function cleaned(text: string): string {
   return text.replace(/[\r\n]/g, "").trim();
 }
 
-/** Empty when there is no such file. */
+/** Empty: there is no such file. */
 function readToken(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -152,11 +152,11 @@ function readToken(file: string): string {
   }
 }
 
-/** What a header cannot hold is no token; it is not shown, for it may be one that was pasted badly. */
+/** A text that a header cannot hold is not a token. The message does not quote it: it may be a secret pasted badly. */
 function checkedToken(value: string, origin: string): Token {
   if (/^[\x21-\x7e]{1,4096}$/.test(value)) return { value, origin };
   throw new GptError(
     "invalid_config",
-    `the token from ${origin} has ${value.length} characters, some of which no token has; it is ASCII without blanks`,
+    `the token from ${origin} has ${value.length} characters and is not printable ASCII without blanks`,
   );
 }

@@ -1,4 +1,4 @@
-// What the fetching of a model tells while it runs. How it is shown is the business of whoever listens.
+// The events that fetching a model emits while it runs. Listeners decide how to show them.
 
 export type HubEvent =
   | {
@@ -6,7 +6,7 @@ export type HubEvent =
       /** `owner/name at 607a30d7` */
       readonly label: string;
       readonly numFiles: number;
-      /** Of all files. */
+      /** Total size of all files. */
       readonly bytes: number;
       readonly numPresent: number;
     }
@@ -14,25 +14,25 @@ export type HubEvent =
       readonly kind: "progress";
       readonly label: string;
       readonly file: string;
-      /** Of this file: what is here, and all of it. */
+      /** Of this file: the bytes that have arrived, and its size. */
       readonly fileBytes: number;
       readonly fileSize: number;
-      /** Of all files that were missing. */
+      /** Of all files that were missing: the bytes that have arrived, and their total size. */
       readonly bytes: number;
       readonly size: number;
     }
   | {
       readonly kind: "end";
       readonly label: string;
-      /** Of the files that were missing. */
+      /** Total size of the files that were missing. */
       readonly size: number;
     }
-  /** What a person should know, in one sentence. */
+  /** One sentence for the user. */
   | { readonly kind: "notice"; readonly text: string };
 
 const MB = 1_000_000;
 
-/** As the hub shows sizes: `548 MB`, `1.2 MB`. */
+/** A size in decimal megabytes, as the hub shows it: `548 MB`, `1.2 MB`. */
 export function megabytes(bytes: number): string {
   return `${(bytes / MB).toFixed(digitsFor(bytes))} MB`;
 }

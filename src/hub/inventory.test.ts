@@ -1,4 +1,4 @@
-// What `models` finds in a cache that other programs use too, and what `rm` takes out of it.
+// What the command `models` finds in a cache that other programs use too, and what the command `rm` removes from it.
 import assert from "node:assert/strict";
 import {
   existsSync,
@@ -27,7 +27,7 @@ async function scene(context: TestContext) {
   return { hub, gpt2, user, folder: join(user.cache, "models--openai-community--gpt2") };
 }
 
-/** Of the files that are fetched. */
+/** Total size of the files that are fetched, in bytes. */
 function bytesOf(contents: ReturnType<typeof modelContents>): number {
   const fetched = Object.entries(contents).filter(([name]) => !/README|onnx/.test(name));
   return fetched.reduce((total, [, content]) => total + content.length, 0);
@@ -117,7 +117,7 @@ test("one snapshot goes with its references and what no other one uses", async (
   for (const name of readdirSync(first.directory)) readFileSync(join(first.directory, name));
   assert.deepEqual(readdirSync(join(folder, "trees")), []);
   assert.deepEqual(readdirSync(join(folder, ".no_exist")), [first.directory.slice(-40)]);
-  // The last one takes the repository with it; the first digits of a commit will do.
+  // Removing the last snapshot removes the repository. The first digits of a commit are enough to name it.
   const all = await removed(user.cache, "gpt2", first.directory.slice(-40).slice(0, 8));
   assert.equal(all?.commits, undefined);
   assert.deepEqual(readdirSync(user.cache), []);

@@ -1,5 +1,5 @@
-// What the cache holds of GPT-2s: every snapshot with its size and state. Other repositories, and what is broken, are
-// passed over: the cache belongs to other programs too.
+// Lists the GPT-2 models in the cache: every snapshot with its size and state. Other models and broken repositories are
+// skipped, since other programs use this cache too.
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CachedRepository, repositoryOf } from "./cached-repository.ts";
@@ -10,18 +10,18 @@ import { inspectSnapshot, isComplete, isUsable, type Snapshot } from "./snapshot
 export interface CachedModel {
   readonly id: string;
   readonly commit: string;
-  /** Branches and tags that stand at the commit. */
+  /** Branches and tags that point to the commit. */
   readonly refs: readonly string[];
-  /** Of all files, each content once. */
+  /** Total size of the files. Content that two names share counts once. */
   readonly bytes: number;
   readonly state: "complete" | "usable" | "incomplete";
-  /** What is missing, or what nobody knows to be missing. */
+  /** Files that are missing, and files that the repository may have and the cache does not. */
   readonly lacking: readonly string[];
   readonly weights: Snapshot["weights"];
   readonly directory: string;
 }
 
-/** By name, then by commit. */
+/** Sorted by name, then by commit. */
 export async function cachedModels(cache: string): Promise<CachedModel[]> {
   const models: CachedModel[] = [];
   for (const folder of (await names(cache)).sort()) {
@@ -37,7 +37,7 @@ export async function cachedModels(cache: string): Promise<CachedModel[]> {
   return models;
 }
 
-/** Undefined: it is not a GPT-2, or cannot be read. */
+/** Undefined: the snapshot is not a GPT-2 model, or cannot be read. */
 async function modelAt(
   cached: CachedRepository,
   commit: string,
@@ -49,7 +49,11 @@ async function modelAt(
   const snapshot = await inspectSnapshot(cached, commit);
   const { missing, unknown, weights, directory } = snapshot;
   return {
-    ...{ id: cached.id, commit, weights, directory, lacking: [...missing, ...unknown] },
+    id: cached.id,
+    commit,
+    weights,
+    directory,
+    lacking: [...missing, ...unknown],
     refs: [...refs].flatMap(([ref, at]) => (at === commit ? [ref] : [])).sort(),
     bytes: await bytesOf(directory),
     state: isComplete(snapshot) ? "complete" : isUsable(snapshot) ? "usable" : "incomplete",
@@ -78,7 +82,7 @@ export async function refsOf(cached: CachedRepository): Promise<Map<string, stri
   return found;
 }
 
-/** Of a folder's entries; none when it cannot be read. */
+/** The names in a folder. Empty if it cannot be read. */
 export function names(folder: string): Promise<string[]> {
   return readdir(folder).catch(() => []);
 }

@@ -1,5 +1,5 @@
-// Lines and servers that fail: whatever happens, the file that gets its name is the right one, or there is a sentence and
-// no file. Waits take no time here; how long they would be is compared.
+// Connections and servers that fail. Whatever happens, either the right file appears under its name, or there is an error
+// message and no file. Waits take no time in these tests; only their lengths are compared.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -31,14 +31,14 @@ async function scene(
 const ranges = (hub: FakeHub): (string | undefined)[] =>
   hub.log.filter(({ place }) => place === "cdn").map(({ headers }) => headers.range);
 
-/** The model is here, its weights are the right ones, and nothing half-done lies about. */
+/** The model is complete, its weights are right, and no partial files are left. */
 async function assertPulled({ user }: Scene): Promise<void> {
   const { directory } = await user.pull("owner/model");
   assert.equal(sha256(readFileSync(join(directory, "model.safetensors"))), sha256(WEIGHTS));
   assertClean(user);
 }
 
-/** Every blob is what its name says, and there is nothing else. */
+/** Every blob has the hash that is its name, and the folder holds nothing else. */
 function assertClean(user: HubUser): void {
   const blobs = join(user.cache, "models--owner--model", "blobs");
   for (const name of existsSync(blobs) ? readdirSync(blobs) : []) {
@@ -91,7 +91,7 @@ test("a server without ranges is begun anew and told of once, and does not count
   const scene_ = await scene(context, [cut, { on: "cdn", body: { ignoreRange: true } }]);
   await assertPulled(scene_);
   assert.deepEqual(scene_.user.notices, [
-    `${new URL(scene_.hub.cdn).host} could not continue model.safetensors; from the beginning`,
+    `${new URL(scene_.hub.cdn).host} cannot resume model.safetensors; starting over`,
   ]);
   const endless = await scene(context, [{ ...cut, times: Number.POSITIVE_INFINITY }]);
   await assert.rejects(endless.user.pull("owner/model"), {
@@ -126,7 +126,7 @@ test("a damaged file is fetched twice, and kept never", async (context) => {
   const flipped: Fault = { on: "cdn", body: { flipBit: true } };
   const scene_ = await scene(context, [flipped]);
   await assertPulled(scene_);
-  assert.deepEqual(scene_.user.notices, ["model.safetensors came damaged; from the beginning"]);
+  assert.deepEqual(scene_.user.notices, ["model.safetensors arrived damaged; starting over"]);
   await assertRefused(
     await scene(context, [{ ...flipped, times: 2 }]),
     "download_failed",
@@ -214,7 +214,7 @@ test("what lies in the cache and is longer than the file, or than the hub's, is 
   ]);
   await assertPulled(scene_);
   assert.deepEqual(scene_.user.notices, [
-    "the hub has less of model.safetensors than is here; from the beginning",
+    "the partial model.safetensors is longer than the file; starting over",
   ]);
   const twice = await scene(context, [
     { on: "cdn", body: { cutAt: 100_000 } },

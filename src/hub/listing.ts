@@ -1,5 +1,5 @@
-// What a repository holds at one commit: names, sizes and hashes of its files, before any of them is fetched. Two requests
-// on a hub; a server that cannot list is asked for each file that matters.
+// The names, sizes and hashes of a repository's files at one commit, before any of them is fetched. On a hub that takes two
+// requests. A server without the listing routes, such as some mirrors, is asked for each known file name instead.
 import { z } from "zod";
 import type { GptError } from "../errors.ts";
 import { answerOf, notAHub, printable } from "./failure.ts";
@@ -11,15 +11,15 @@ import type { HubAnswer } from "./transport.ts";
 export interface ListedFile {
   readonly name: string;
   readonly size: number;
-  /** SHA-256 of the content, or git's SHA-1 of it; also the name of its blob in the cache. */
+  /** SHA-256 or git's SHA-1 of the content (see `content-hash.ts`). Also the name of its blob in the cache. */
   readonly etag: string;
 }
 
 export interface Listing {
-  /** As the hub writes it. */
+  /** The repository's name as the hub spells it. */
   readonly id: string;
   readonly commit: string;
-  /** Names in the root folder, as far as the server tells them. */
+  /** Names in the root folder. Empty if the server cannot list them. */
   readonly names: readonly string[];
   /** Undefined: there is no such file in the root folder. */
   find(name: string): Promise<ListedFile | undefined>;
@@ -43,7 +43,9 @@ export async function listRepository(client: HubClient, repository: Repository):
     const entries = await treeOf(client, { id, revision: sha });
     const { host } = new URL(client.environment.endpoint);
     return {
-      ...{ id, commit: sha, names: [...entries.keys()] },
+      id,
+      commit: sha,
+      names: [...entries.keys()],
       find: async (name) => (entries.has(name) ? fileOf(name, entries.get(name), host) : undefined),
     };
   } catch (error) {
@@ -52,7 +54,7 @@ export async function listRepository(client: HubClient, repository: Repository):
   }
 }
 
-/** Whether a refusal is about the route: about a model the hub has a code. */
+/** Whether the server lacks the route. When it is the model that is missing, the hub sends an error code. */
 function isRouteMissing(error: unknown): boolean {
   const { status = 0, errorCode = "" } = answerOf(error) ?? {};
   return errorCode === "" && [404, 405, 501].includes(status);
@@ -63,7 +65,7 @@ function askedFor({ id, revision }: Repository): Asked {
 }
 
 /**
- * Which commit a revision stands at; undefined: the server cannot tell, and has to be asked for files.
+ * The commit that a revision points to now. Undefined: the server has no route for this question.
  * @throws GptError `hub_refused` or `hub_unreachable`
  */
 export async function newestCommit(client: HubClient, repository: Repository): Promise<string | undefined> {
@@ -86,7 +88,7 @@ async function commitOf(client: HubClient, repository: Repository): Promise<{ id
   return parsed.data;
 }
 
-/** Name → entry, for the root folder. */
+/** Name → entry, for the files of the root folder. */
 async function treeOf(client: HubClient, { id, revision }: Repository): Promise<Map<string, unknown>> {
   const { endpoint } = client.environment;
   const entries = new Map<string, unknown>();
@@ -98,7 +100,7 @@ async function treeOf(client: HubClient, { id, revision }: Repository): Promise<
     );
     if (page >= PAGES_MAX) throw unlike(answer, `a list of more than ${PAGES_MAX} pages`);
     const parsed = z.array(z.unknown()).safeParse(value);
-    if (!parsed.success) throw unlike(answer, "its list of files is none");
+    if (!parsed.success) throw unlike(answer, "its list of files is not a list");
     for (const each of parsed.data) {
       const entry = entrySchema.safeParse(each);
       if (entry.success && entry.data.type === "file" && !entry.data.path.includes("/")) {
@@ -130,7 +132,7 @@ function unlike(answer: HubAnswer, what: string): GptError {
   return notAHub(answer.url.host, what).toError(1);
 }
 
-/** A listing from one request for each file, as it is wanted. */
+/** A listing for servers that cannot list: `find` sends one HEAD request for each name. */
 async function askForEach(client: HubClient, repository: Repository): Promise<Listing> {
   const { id, revision } = repository;
   const known = new Map<string, Promise<HeadOfFile | undefined>>();
@@ -142,7 +144,9 @@ async function askForEach(client: HubClient, repository: Repository): Promise<Li
   known.set("config.json", Promise.resolve(first));
   const { commit } = first;
   return {
-    ...{ id: canonicalId(id), commit, names: [] },
+    id: canonicalId(id),
+    commit,
+    names: [],
     async find(name) {
       const head = known.get(name) ?? headOf(client, { id, revision: commit }, name);
       known.set(name, head);
@@ -185,7 +189,7 @@ function headOf(
   });
 }
 
-/** The hash and size of a large file stand on the redirect to it, those of a small one on its own answer. */
+/** For a large file the redirect carries hash and size. For a small one the final answer does. */
 function headFrom(client: HubClient, answers: readonly HubAnswer[], name: string): HeadOfFile {
   const last = answers.at(-1) as HubAnswer;
   const first = (header: string): string | undefined =>
@@ -201,7 +205,7 @@ function headFrom(client: HubClient, answers: readonly HubAnswer[], name: string
   return { commit, file: { name, size, etag } };
 }
 
-/** Where a file of a repository is fetched from. */
+/** The address from which a file of a repository is fetched. */
 export function resolveAddress(client: HubClient, { id, revision }: Repository, name: string): string {
   return `${client.environment.endpoint}/${id}/resolve/${encodeURIComponent(revision)}/${encodeURIComponent(name)}`;
 }

@@ -1,5 +1,5 @@
-// Which files of a repository make up a GPT-2 that can be loaded: their names, what stands for what, and what it is where
-// they are not there. Nothing is fetched or read here.
+// Which files of a repository make up a GPT-2 model that can be loaded, which files replace one another, and the message for
+// a repository that is something else. Nothing is fetched or read from disk here.
 import { z } from "zod";
 import { GptError } from "../errors.ts";
 import { quote } from "../wording.ts";
@@ -11,7 +11,7 @@ export const TOKENIZER_FILE = "tokenizer.json";
 export const TOKENIZER_PAIR = ["vocab.json", "merges.txt"] as const;
 /** The same two under the names of OpenAI's release. */
 export const OLD_TOKENIZER_PAIR = ["encoder.json", "vocab.bpe"] as const;
-/** What is read where it is there. */
+/** Optional files, read if the repository has them. */
 export const SIDE_FILES = [
   "generation_config.json",
   "tokenizer_config.json",
@@ -21,12 +21,12 @@ export const SIDE_FILES = [
 
 interface WeightFile {
   readonly name: string;
-  /** True: the weights lie in further files, which this one names. */
+  /** True: this file only lists other files, and those hold the weights. */
   readonly isIndex: boolean;
   readonly kind: "safetensors" | "pytorch_model.bin";
 }
 
-/** Best first. */
+/** The forms of weights, in the order of preference. */
 export const WEIGHT_FILES: readonly WeightFile[] = [
   { name: "model.safetensors", isIndex: false, kind: "safetensors" },
   { name: "model.safetensors.index.json", isIndex: true, kind: "safetensors" },
@@ -34,7 +34,7 @@ export const WEIGHT_FILES: readonly WeightFile[] = [
   { name: "pytorch_model.bin.index.json", isIndex: true, kind: "pytorch_model.bin" },
 ];
 
-/** Every name that is ever asked for, but those of the parts of weights. */
+/** Every file name that is ever asked for, except the parts that an index names. */
 export const KNOWN_NAMES: readonly string[] = [
   CONFIG_FILE,
   ...SIDE_FILES,
@@ -53,9 +53,9 @@ export interface ModelFiles {
   readonly small: readonly ListedFile[];
   readonly weights: ListedFile;
   readonly hasParts: boolean;
-  /** Of `KNOWN_NAMES`: what the commit does not have. */
+  /** Those of `KNOWN_NAMES` that the commit does not have. */
   readonly absent: readonly string[];
-  /** True: texts can be read and written, not token ids alone. */
+  /** False: the model can read and write token ids only, no text. */
   readonly hasTokenizer: boolean;
 }
 
@@ -81,7 +81,10 @@ export async function chooseFiles(listing: Listing): Promise<ModelFiles> {
     checkSize(listing, file, SMALL_BYTES_MAX);
   }
   return {
-    ...{ config, small, weights, hasParts: weightFile.isIndex },
+    config,
+    small,
+    weights,
+    hasParts: weightFile.isIndex,
     absent: KNOWN_NAMES.filter((name) => !found.has(name)),
     hasTokenizer: found.has(TOKENIZER_FILE) || hasAll(TOKENIZER_PAIR) || hasAll(OLD_TOKENIZER_PAIR),
   };
@@ -107,8 +110,8 @@ function whatItIs(names: readonly string[], lacksConfig: boolean): string {
 }
 
 /**
- * Before anything large is fetched.
- * @throws GptError `invalid_checkpoint` when config.json is another architecture's.
+ * Checks the text of config.json before anything large is fetched.
+ * @throws GptError `invalid_checkpoint` when it describes another architecture.
  */
 export function checkConfig(listing: Listing, text: string): void {
   const type = modelTypeOf(text);
@@ -121,7 +124,7 @@ export interface ModelType {
   readonly hasHeads: boolean;
 }
 
-/** Undefined: it is not a JSON object. */
+/** `text`: of a config.json. Undefined: it is not a JSON object. */
 export function modelTypeOf(text: string): ModelType | undefined {
   try {
     const parsed = z.looseObject({ model_type: z.string().optional() }).safeParse(JSON.parse(text));
@@ -132,14 +135,14 @@ export function modelTypeOf(text: string): ModelType | undefined {
   }
 }
 
-/** Old files name no type, but have GPT-2's own field. */
+/** Old files have no `model_type`. They are recognised by `n_head`, which is GPT-2's own name for that field. */
 export function isGpt2({ modelType, hasHeads }: ModelType): boolean {
   return modelType === undefined ? hasHeads : modelType === "gpt2";
 }
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
-/** The files that an index names; undefined: it is none, or names files elsewhere. */
+/** The files that an index names. Undefined: the text is not an index, or names files outside the folder. */
 export function partsOf(index: string): readonly string[] | undefined {
   try {
     const parsed = indexSchema.safeParse(JSON.parse(index));

@@ -1,4 +1,4 @@
-// When the hub is asked and when it is not; what an earlier program left in the cache, and what of it is enough.
+// When the hub is asked and when it is not, and which states of the cache are complete enough to start from.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -16,7 +16,7 @@ async function scene(context: TestContext) {
   return { hub, repository, user, commit, folder: join(user.cache, "models--openai-community--gpt2") };
 }
 
-/** Puts files into the cache as Python's transformers does: links, a reference, proofs of absence. */
+/** Puts files into the cache as Python's transformers does: links, a reference, and records of absent files. */
 function leave(
   { repository, folder, commit }: Awaited<ReturnType<typeof scene>>,
   names: readonly string[],
@@ -91,7 +91,10 @@ test("newer Pythons' list of a commit proves absence too", async (context) => {
   assert.equal(scene_.user.notices.length, 1);
   tree({ format_version: 1, files: { "tokenizer_config.json": {} } });
   await scene_.user.obtain("gpt2", undefined, offline);
-  assert.match(scene_.user.notices[1] ?? "", /which lacks tokenizer_config\.json or the proof/);
+  assert.match(
+    scene_.user.notices[1] ?? "",
+    /which lacks files that the repository may have: tokenizer_config\.json$/,
+  );
   tree({ format_version: 1, files: { "config.json": {} } });
   await scene_.user.obtain("gpt2", undefined, offline);
   assert.equal(scene_.user.notices.length, 2);
@@ -109,7 +112,7 @@ test("what is incomplete is completed at its own commit; only what is missing is
   assert.deepEqual(hub.asked("cdn"), []);
   rmSync(join(folder, "snapshots", commit, "model.safetensors"));
   await user.obtain("gpt2");
-  // What cannot be loaded is fetched as the branch is now.
+  // A snapshot that cannot be loaded is not completed: the branch's newest commit is fetched.
   assert.notEqual(readFileSync(join(user.cache, "models--gpt2", "refs", "main"), "utf8"), commit);
 });
 
@@ -121,7 +124,7 @@ test("a hub that cannot be asked does not keep a model that can be loaded from s
   assert.equal(directory, join(scene_.folder, "snapshots", scene_.commit));
   assert.match(
     scene_.user.notices.at(-1) ?? "",
-    /^the hub's rate limit is reached; it ends in 1000 s; .*; openai-community\/gpt2 at [0-9a-f]{8} is used as it is in the cache, which lacks tokenizer_config\.json, /,
+    /^the hub's rate limit is reached; it ends in 1000 s; .*; openai-community\/gpt2 at [0-9a-f]{8} is used as it is in the cache, which lacks files that the repository may have: tokenizer_config\.json, /,
   );
 });
 

@@ -1,5 +1,5 @@
-// A model by its name on a hub, from the cache where it is there: a complete model starts without a request. `pull` is what
-// looks for news. Listens and tells nothing itself: events go to whoever asked.
+// Turns the name of a model on a hub into a directory that can be loaded. A model that is complete in the cache needs no
+// request; `pull` and `renew` ask the hub for a newer commit. Nothing is printed here: events go to the caller.
 import { GptError, messageOf } from "../errors.ts";
 import { HubClient } from "./hub-client.ts";
 import type { HubEnvironment } from "./hub-environment.ts";
@@ -15,23 +15,23 @@ import { WORLD, type World } from "./world.ts";
 export interface HubOptions {
   readonly environment: HubEnvironment;
   readonly onEvent?: (event: HubEvent) => void;
-  /** Ends everything, with its reason; what was fetched stays for the next time. */
+  /** Aborts everything with its reason. What was fetched so far is kept, and the next call resumes there. */
   readonly signal?: AbortSignal | undefined;
   readonly world?: World;
 }
 
 export interface HubModel {
-  /** A directory as `--model` takes it. */
+  /** A checkpoint directory, of the form that `--model` takes. */
   readonly directory: string;
-  /** By which endpoints and logs speak of it. */
+  /** A short name for endpoints and logs, without the owner. */
   readonly name: string;
   /** `owner/name at 607a30d7` */
   readonly label: string;
 }
 
 /**
- * The model from the cache, or what is missing of it from the hub.
- * @throws GptError `model_not_cached` where nothing may be fetched, and what `pull` throws
+ * Takes the model from the cache, and fetches what is missing from the hub.
+ * @throws GptError `model_not_cached` when fetching is forbidden and the cache lacks the model; all that `pull` throws
  */
 export async function obtainModel(repository: Repository, options: HubOptions): Promise<HubModel> {
   const { environment } = options;
@@ -48,7 +48,7 @@ export async function obtainModel(repository: Repository, options: HubOptions): 
 }
 
 /**
- * The newest state of the model's revision, everything hashed.
+ * Brings the cache to the newest commit of the revision. Files that the cache has already are hashed too.
  * @throws GptError with the hub's codes, `download_failed`, `invalid_checkpoint` or `invalid_config`
  */
 export async function pull(repository: Repository, options: HubOptions): Promise<HubModel> {
@@ -60,9 +60,9 @@ export async function pull(repository: Repository, options: HubOptions): Promise
 }
 
 /**
- * The newest state of the model's revision, for who asks again and again: where there is no news, that is one small request,
- * and what is here already is not hashed.
- * @throws GptError as `pull` does, and `model_not_cached` where nothing may be asked and nothing is here
+ * Like `pull`, for callers that poll. If there is no newer commit, it costs one small request. Files that the cache has
+ * already are not hashed.
+ * @throws GptError as `pull` does; `model_not_cached` when fetching is forbidden and the cache lacks the model
  */
 export async function renew(repository: Repository, options: HubOptions): Promise<HubModel> {
   const { environment } = options;
@@ -104,7 +104,7 @@ function cachedModel({ directory, id, commit }: Snapshot): HubModel {
   return { directory, name: shortName(id), label: label(id, commit) };
 }
 
-/** What can be loaded is completed as it is; `pull` is what looks for a newer commit. */
+/** A cached model that can be loaded is completed at its own commit. Only `pull` and `renew` move to a newer one. */
 function repositoryToComplete(repository: Repository, found: Snapshot | undefined): Repository {
   if (found === undefined || !isUsable(found)) return repository;
   return { id: found.id, revision: found.commit };
@@ -140,7 +140,7 @@ function offlineModel(
 }
 
 function incompleteness({ id, commit, unknown }: Snapshot): string {
-  return `${label(id, commit)} is used as it is in the cache, which lacks ${unknown.join(", ")} or the proof that there is none`;
+  return `${label(id, commit)} is used as it is in the cache, which lacks files that the repository may have: ${unknown.join(", ")}`;
 }
 
 function notice({ onEvent }: HubOptions, text: string): void {

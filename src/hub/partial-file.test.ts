@@ -1,4 +1,4 @@
-// Partial files: who owns one, what is taken over, and what is left behind.
+// Partial files: who owns one, which are taken over, and what is left on the disk.
 import assert from "node:assert/strict";
 import {
   mkdtempSync,
@@ -68,7 +68,7 @@ test("the longest that has been still for a minute is taken over, hashed and con
   const partial = await claim();
   assert.equal(partial.length, 700);
   assert.ok(!readdirSync(folder).includes(named("00000002")));
-  // Under its new name it does not look abandoned.
+  // Under its new name the file does not look abandoned.
   assert.ok(Date.now() - statSync(partial.path).mtimeMs < 30_000);
   await partial.write(CONTENT.subarray(700));
   assert.equal(partial.digest(), FILE.etag);
@@ -119,7 +119,7 @@ test("after a pause that was long enough for others to take it, its owner looks 
   clock.aheadMs += 61_000;
   await partial.write(CONTENT.subarray(10, 20));
   renameSync(partial.path, join(folder, named("00000009")));
-  // Within the minute nobody takes it, so nobody looks.
+  // Within a minute nobody may take the file over, so ownership is not checked.
   await partial.write(CONTENT.subarray(20, 30));
   clock.aheadMs += 61_000;
   await assert.rejects(partial.write(CONTENT.subarray(30)), LostFile);

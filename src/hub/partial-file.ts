@@ -1,7 +1,7 @@
-// A file that is being fetched. It has a name of its own for each process, `{hash}.gpt2api-{8 digits}.incomplete` in the
-// folder of blobs, so that no two write to one; Python deletes such files when it tidies up and reads none. One that
-// nobody has written to or touched for a minute has no owner, and whoever renames it owns it. What is in it is hashed as
-// it comes.
+// A file that is being downloaded. Its name is `{hash}.gpt2api-{8 digits}.incomplete` in the folder of blobs. The digits are
+// random, so no two processes write to one file. Python's huggingface_hub never reads such files and deletes them when it
+// cleans up. A file is owned as long as its modification time is fresh: its owner writes to it or touches it. After a minute
+// without either it has no owner, and a process takes it over by renaming it. Content is hashed as it arrives.
 import type { Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { readdir, rename, rm, stat, utimes } from "node:fs/promises";
@@ -11,11 +11,11 @@ import type { ListedFile } from "./listing.ts";
 import { errorCode } from "./publication.ts";
 import type { World } from "./world.ts";
 
-/** A file that has been still for so long has no owner. */
+/** The age of the modification time at which a partial file has no owner any more. */
 export const ABANDONED_MS = 60_000;
 const TOUCH_EVERY_MS = 20_000;
 
-/** Thrown when another process has taken the file over, as it may after this one was suspended. */
+/** Thrown when another process has taken the file over, which may happen while this process is suspended. */
 export class LostFile extends Error {}
 
 export class PartialFile {
@@ -26,7 +26,7 @@ export class PartialFile {
   readonly #toucher: NodeJS.Timeout;
   #hash: Hash;
   #length: number;
-  /** When the file was last written to or touched. */
+  /** When this process last wrote to the file or touched it. */
   #aliveMs: number;
   #isDoubtful = false;
 
@@ -41,7 +41,7 @@ export class PartialFile {
     this.#toucher = setInterval(this.#touch, TOUCH_EVERY_MS).unref();
   }
 
-  /** Takes over what another process has left of the file, or begins a new one. */
+  /** Takes over a partial file without an owner, or creates a new one. */
   static async claim(
     folder: string,
     file: ListedFile,
@@ -59,12 +59,12 @@ export class PartialFile {
     return new PartialFile(path, file, await world.open(path, "wx+"), world);
   }
 
-  /** Bytes that are here. */
+  /** The length so far, in bytes. */
   get length(): number {
     return this.#length;
   }
 
-  /** Appends; `chunk` must fit. @throws LostFile */
+  /** Appends `chunk`, which must not exceed the file's expected size. @throws LostFile */
   async write(chunk: Uint8Array): Promise<void> {
     if (this.#isDoubtful || this.#world.now() - this.#aliveMs > ABANDONED_MS) await this.#checkOwner();
     let written = 0;
@@ -78,26 +78,26 @@ export class PartialFile {
     this.#aliveMs = this.#world.now();
   }
 
-  /** Forgets all that is here. */
+  /** Empties the file. */
   async restart(): Promise<void> {
     await this.#handle.truncate(0);
     this.#hash = contentHash(this.#file.etag, this.#file.size);
     this.#length = 0;
   }
 
-  /** The hash of what is here. */
+  /** The hash of the content so far, in hexadecimal digits. */
   digest(): string {
     return this.#hash.copy().digest("hex");
   }
 
-  /** Makes sure that the content survives a loss of power, and closes the file. @throws LostFile */
+  /** Flushes the content to the disk (fsync), so that it survives a loss of power, and closes the file. @throws LostFile */
   async finish(): Promise<void> {
     await this.#checkOwner();
     await this.#handle.sync();
     await this.#close();
   }
 
-  /** Leaves the file to whoever comes next, who need not wait. */
+  /** Closes the file and gives it up: it gets an old modification time, so that the next process need not wait a minute. */
   async leave(): Promise<void> {
     await this.#close();
     const seconds = (this.#world.now() - ABANDONED_MS) / 1000 - 1;
@@ -114,7 +114,7 @@ export class PartialFile {
     await this.#handle.close().catch(() => {});
   }
 
-  /** Hashes what an earlier owner wrote; what is longer than the whole cannot be its beginning. */
+  /** Hashes what an earlier owner wrote. If that is longer than the expected size, it is thrown away. */
   async #adopt(size: number, signal: AbortSignal | undefined): Promise<void> {
     try {
       if (size > this.#file.size) await this.restart();
@@ -125,7 +125,7 @@ export class PartialFile {
     }
   }
 
-  /** While no bytes come, too, the file must not look abandoned. */
+  /** Called by a timer, so that the file does not look abandoned while no bytes arrive. */
   readonly #touch = (): void => {
     const now = this.#world.now();
     if (now - this.#aliveMs > ABANDONED_MS) {
@@ -136,7 +136,7 @@ export class PartialFile {
     this.#handle.utimes(now / 1000, now / 1000).catch(() => {});
   };
 
-  /** After a pause that was long enough for others to think that there is no owner. */
+  /** For use after a pause in which another process may have taken the file over. */
   async #checkOwner(): Promise<void> {
     const [named, open] = await Promise.all([
       stat(this.path).catch(() => undefined),
@@ -157,7 +157,7 @@ interface Abandoned {
   readonly size: number;
 }
 
-/** Of one content, the longest first. */
+/** The partial files of one content that have no owner, the longest first. */
 async function abandonedFiles(folder: string, etag: string, nowMs: number): Promise<Abandoned[]> {
   const found: Abandoned[] = [];
   for (const { path, size, mtimeMs } of await ownPartialFiles(folder)) {
@@ -167,14 +167,14 @@ async function abandonedFiles(folder: string, etag: string, nowMs: number): Prom
   return found.sort((a, b) => b.size - a.size);
 }
 
-/** Bytes of a file that `claim` would find. */
+/** The length of the file that `claim` would take over; 0: there is none. */
 export async function abandonedBytes(folder: string, etag: string, nowMs: number): Promise<number> {
   return (await abandonedFiles(folder, etag, nowMs))[0]?.size ?? 0;
 }
 
 const FORGOTTEN_MS = 24 * 60 * 60_000;
 
-/** Deletes partial files without an owner: of contents that are whole by now, and any that nobody came back for. */
+/** Deletes partial files without an owner, if their content is complete by now or if they are a day old. */
 export async function tidy(folder: string, wholeEtags: readonly string[], nowMs: number): Promise<void> {
   for (const { path, mtimeMs } of await ownPartialFiles(folder)) {
     const ageMs = nowMs - mtimeMs;
@@ -198,7 +198,8 @@ export async function ownPartialFiles(folder: string) {
 }
 
 /**
- * Touched under its old name, so that it never looks abandoned under the new one. False when somebody else was faster.
+ * Takes a partial file over by renaming it. It is touched first, under its old name: so it never looks abandoned under the
+ * new one. False: another process was faster.
  */
 async function takeOver(path: string, own: string, nowMs: number): Promise<boolean> {
   try {

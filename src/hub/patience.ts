@@ -1,38 +1,38 @@
-// How long the hub is asked again: after a failure that may pass it waits 1, 2, 4, 8 and 8 seconds, or as long as the
-// server asks for, and then gives up. Progress begins the count anew, so that a large file on a bad line still arrives.
+// Retries with exponential back-off. After a transient failure it waits 1, 2, 4, 8 and 8 seconds, or as long as the server
+// asks for. Then it gives up. Progress resets the count, so that a large file still arrives over a bad line.
 import type { Failure } from "./failure.ts";
 import type { World } from "./world.ts";
 
 const WAITS_MS: readonly number[] = [1000, 2000, 4000, 8000, 8000];
-/** So that many machines that failed together do not come back together. */
+/** Each wait varies by this fraction, so that machines that failed together do not all retry together. */
 const JITTER = 0.2;
-/** The window of the hub's rate limit; whoever asks for more is not waited for. */
+/** The length of the hub's rate-limit window. If a server asks for a longer wait, there is no retry. */
 const WAIT_MAX_MS = 300_000;
 
-export interface Surroundings {
+export interface HubContext {
   readonly world: World;
-  /** Ends waits and requests, with its reason. */
+  /** Aborts waits and requests with its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told in one sentence what a person should know. */
+  /** Called with one sentence for the user. */
   readonly onNotice: (text: string) => void;
 }
 
 export class Patience {
-  readonly #around: Surroundings;
+  readonly #context: HubContext;
   #numFailures = 0;
 
-  constructor(around: Surroundings) {
-    this.#around = around;
+  constructor(context: HubContext) {
+    this.#context = context;
   }
 
-  /** Something arrived that had not been here. */
+  /** To be called when new bytes have arrived. */
   progressed(): void {
     this.#numFailures = 0;
   }
 
   /**
-   * Waits until another attempt makes sense.
-   * @throws GptError with the failure's sentence when none does.
+   * Waits until it is time for the next attempt.
+   * @throws GptError made from the failure, when no further attempt makes sense.
    */
   async after(failure: Failure): Promise<void> {
     const { isTransient, waitMs: asked, notice } = failure.facts;
@@ -41,7 +41,7 @@ export class Patience {
     if (!isTransient || usual === undefined || (asked ?? 0) > WAIT_MAX_MS) {
       throw failure.toError(this.#numFailures);
     }
-    const { world, signal, onNotice } = this.#around;
+    const { world, signal, onNotice } = this.#context;
     if (notice !== undefined) onNotice(notice);
     await world.wait(asked ?? Math.round(usual * (1 + JITTER * (2 * world.random() - 1))), signal);
   }

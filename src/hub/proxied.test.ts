@@ -1,4 +1,4 @@
-// Proxies between here and the hub, and certificates that nobody trusts.
+// Proxies on the way to the hub, and certificates that are not trusted.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
@@ -58,7 +58,7 @@ test("a proxy that refuses, is not there or says nothing is named, without its p
   for (const [{ url }, message, numWaits] of cases) {
     const user = new HubUser(context, hub.endpoint, {
       env: { HTTP_PROXY: url.replace("//", "//me:secret@") },
-      // Who answers is given the time for it, on a slow machine too.
+      // Servers that do answer get a long timeout, for slow machines.
       ...(url === silent.url && { environment: { connectTimeoutMs: 20, headersTimeoutMs: 20 } }),
     });
     await assert.rejects(user.pull("owner/model"), (error: Error & { code?: string }) => {

@@ -1,15 +1,15 @@
-// Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY as most programs read them. NO_PROXY holds
-// hosts, each with what lies below it and perhaps a port, separated by commas or blanks; `*` stands for all. Ranges of
-// addresses are not understood, and ALL_PROXY is not read.
+// Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY as most programs read them. NO_PROXY is a list of
+// hosts, separated by commas or blanks. An entry also matches all subdomains of its host, may name a port, and `*` matches
+// everything. Address ranges (CIDR) are not supported, and ALL_PROXY is not read.
 import { GptError } from "../errors.ts";
 import type { Proxies } from "./hub-environment.ts";
 
 /**
- * The proxy for an address; undefined: the direct way.
- * @throws GptError `invalid_config` when it is not an address itself.
+ * The proxy for an address. Undefined: a direct connection.
+ * @throws GptError `invalid_config` when the variable does not hold an address.
  */
 export function proxyFor(url: URL, { http, https, none }: Proxies): URL | undefined {
-  // As curl does not, and undici and Python do: without one for https, that for http is taken.
+  // Without HTTPS_PROXY, HTTP_PROXY serves https too. undici and Python do so; curl does not.
   const text = url.protocol === "https:" ? https || http : http;
   if (text === "" || isExcepted(url, none)) return undefined;
   const address = text.includes("://") ? text : `http://${text}`;

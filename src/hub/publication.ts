@@ -1,6 +1,7 @@
-// Writing to the cache that Python's huggingface_hub shares, in the order in which readers may look: content, then the
-// link to it, then what is known not to exist, then the reference. Whatever appears under its name is whole: it is made
-// under another one and renamed. No lock is taken, as Node cannot take Python's; every process has files of its own.
+// Writes to the cache that is shared with Python's huggingface_hub. The order is chosen for readers that look meanwhile:
+// first the content, then the link to it, then the names that do not exist, last the reference. Every file is written under
+// a temporary name and renamed, so a reader never sees a half-written one. No lock is taken, because Node has no call for
+// the kind that Python uses (flock). Instead every process writes to temporary files of its own.
 import { constants } from "node:fs";
 import {
   copyFile,
@@ -19,7 +20,7 @@ import { GptError, messageOf } from "../errors.ts";
 import { type CachedRepository, isFile } from "./cached-repository.ts";
 import type { World } from "./world.ts";
 
-/** Of files that are not to be seen under this name; `blobs` is the one folder in which Python minds none. */
+/** Of temporary files. They lie in `blobs`, the only folder in which huggingface_hub does not mind unknown files. */
 const TEMPORARY_PREFIX = ".gpt2api-";
 
 export class Publication {
@@ -35,7 +36,7 @@ export class Publication {
     this.#useSymlinks = useSymlinks;
   }
 
-  /** The snapshot comes first: a repository without one is broken in Python's eyes. */
+  /** Creates the folders. The snapshot's comes first: huggingface_hub calls a repository without one corrupt. */
   async prepare(): Promise<void> {
     await this.#writing(async () => {
       await mkdir(this.#cached.snapshot(this.#commit), { recursive: true });
@@ -44,8 +45,8 @@ export class Publication {
   }
 
   /**
-   * Gives a file whose hash is right its names: that of its content, and that in the snapshot. Without symbolic links the
-   * file itself lies in the snapshot, and only there.
+   * Moves a file whose hash has been checked into the blobs, and links it into the snapshot. Without symbolic links the file
+   * itself moves into the snapshot, and there is no blob.
    */
   async publish(path: string, name: string, etag: string): Promise<void> {
     const blob = this.#cached.blob(etag);
@@ -59,7 +60,7 @@ export class Publication {
     });
   }
 
-  /** Puts a blob that is here already into the snapshot. */
+  /** Links a blob that the cache has already into the snapshot. Without symbolic links it is copied. */
   async linkBlob(name: string, etag: string): Promise<void> {
     const blob = this.#cached.blob(etag);
     const target = this.#cached.file(this.#commit, name);
@@ -72,7 +73,7 @@ export class Publication {
     });
   }
 
-  /** False, from then on, where there are no symbolic links. */
+  /** False: there are no symbolic links here. After the first failure none is tried again. */
   async #link(blob: string, target: string): Promise<boolean> {
     const temporary = this.#temporary();
     this.#useSymlinks = await makeSymlink(relative(dirname(target), blob), temporary);
@@ -81,21 +82,21 @@ export class Publication {
   }
 
   /**
-   * Takes a file of the same content from elsewhere in the cache, for which it needs no room where the file system has
-   * hard links.
+   * Publishes content that another repository of the cache has already. With hard links that needs no further disk space.
    */
   async adopt(source: string, name: string, etag: string): Promise<void> {
     const temporary = this.#temporary();
     await this.#writing(async () => {
       await mkdir(this.#cached.blobs, { recursive: true });
-      // What a link leads to, which may be a store of Python's that is cleaned up when nobody is known to use it.
+      // Newer huggingface_hub keeps contents in a common store and makes blobs links into it. It removes from the store what
+      // no blob of its own uses. So the hard link must go to the content itself.
       const real = await realpath(source);
       await link(real, temporary).catch(() => copyFile(real, temporary, constants.COPYFILE_FICLONE));
     });
     await this.publish(temporary, name, etag);
   }
 
-  /** Notes names that the commit does not have. */
+  /** Records that the commit does not have files of these names. */
   async noteAbsent(names: readonly string[]): Promise<void> {
     await this.#writing(async () => {
       for (const name of names) {
@@ -107,7 +108,7 @@ export class Publication {
     });
   }
 
-  /** Says which commit a branch or tag stands for. */
+  /** Records that a branch or tag points to the commit. */
   async writeRef(revision: string): Promise<void> {
     const path = join(this.#cached.refs, revision);
     const before = await readFile(path, "utf8").catch(() => undefined);
@@ -131,7 +132,10 @@ export class Publication {
   }
 }
 
-/** On Windows an open file cannot be replaced; one of the same name has the same content. */
+/**
+ * Renames `path` to `target`. On Windows an open file cannot be replaced. Then the one that is there can stay: files of one
+ * name have the same content.
+ */
 async function moveInto(path: string, target: string): Promise<void> {
   try {
     await rename(path, target);
@@ -145,10 +149,10 @@ async function moveInto(path: string, target: string): Promise<void> {
   }
 }
 
-/** What file systems without links, and Windows without the right to make them, answer. */
+/** Error codes of file systems without symbolic links, and of Windows when the user may not create them. */
 const NO_SYMLINKS = /^(EPERM|EACCES|ENOTSUP|EOPNOTSUPP|ENOSYS|UNKNOWN)$/;
 
-/** False where there are none. */
+/** False: symbolic links are not possible here. */
 async function makeSymlink(target: string, path: string): Promise<boolean> {
   try {
     await symlink(target, path, "file");
@@ -163,7 +167,7 @@ export function errorCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? "";
 }
 
-/** Errors of a disk that a person can act on, in a sentence with the path; others as they are. */
+/** Turns a file system error that the user can act on into a `GptError` with the path. Returns other errors unchanged. */
 export function writeError(cause: unknown, path: string): unknown {
   if (cause instanceof GptError || !/^E[A-Z0-9]+$/.test(errorCode(cause)) || errorCode(cause) === "ENOENT") {
     return cause;

@@ -1,4 +1,4 @@
-// What `pull` leaves in the cache, in which order, and what of it is fetched again.
+// What `pull` writes to the cache, in which order, and which files it fetches again.
 import assert from "node:assert/strict";
 import {
   chmodSync,
@@ -79,7 +79,7 @@ test("the cache is laid out as Python does it", async (context) => {
   const others = ["model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
   assert.deepEqual(readdirSync(join(folder, ".no_exist", commit)).sort(), [...absent, ...others].sort());
   for (const file of absent) assert.equal(statSync(join(folder, ".no_exist", commit, file)).size, 0);
-  // Nothing else in the repository's folder, and nothing beside it.
+  // There is nothing else in the repository's folder, and nothing beside the folder.
   assert.deepEqual(readdirSync(folder).sort(), [".no_exist", "blobs", "refs", "snapshots"]);
   assert.deepEqual(readdirSync(user.cache), ["models--openai-community--gpt2"]);
 });
@@ -138,7 +138,7 @@ test("under its other name the same model needs neither requests for its weights
   assert.deepEqual(hub.asked("resolve"), []);
   assert.ok(directory.includes("models--openai-community--gpt2"));
   assert.equal(statSync(join(directory, "model.safetensors")).nlink, 2);
-  // A damaged twin is no source.
+  // A damaged blob of the twin is not used.
   writeFileSync(join(user.cache, "models--gpt2", "blobs", etagOf(repository, "vocab.json")), '{"b": 0}');
   rmSync(join(user.cache, "models--openai-community--gpt2"), { recursive: true });
   await user.pull("openai-community/gpt2");
@@ -258,7 +258,7 @@ test("what is no GPT-2 is refused before its weights are fetched, with what it i
   await old.user.pull("gpt2");
   assert.match(
     old.user.notices.join(),
-    /has no tokenizer that can be read .*: it takes and gives token ids only$/,
+    /has no tokenizer that can be read .*: it reads and writes token ids only$/,
   );
 });
 
@@ -312,7 +312,7 @@ test("a cache that is only read serves what is complete, and says why it cannot 
   const { user, repository } = await scene(context);
   const { directory } = await user.pull("gpt2");
   const folder = join(user.cache, "models--gpt2");
-  // The superuser may write everywhere, so what cannot be written is a file where a folder is wanted.
+  // Root may write everywhere, so permissions cannot stop it. A file in place of a folder does.
   rmSync(join(folder, ".no_exist"), { recursive: true });
   writeFileSync(join(folder, ".no_exist"), "");
   assert.equal((await user.pull("gpt2")).directory, directory);

@@ -1,5 +1,5 @@
-// Fetches what the cache lacks of a model at one commit and publishes it there, the branch's name last. `obtain.ts`
-// decides whether anything is to be fetched at all.
+// Fetches the files of a model at one commit that the cache lacks, and publishes them there. The branch's reference is
+// written last. Whether anything has to be fetched at all is decided in `obtain.ts`.
 import { readFile } from "node:fs/promises";
 import { GptError } from "../errors.ts";
 import { CachedRepository, isFile } from "./cached-repository.ts";
@@ -14,7 +14,7 @@ import { errorCode, Publication } from "./publication.ts";
 import { isCommit, label, type Repository } from "./repository.ts";
 
 export interface PulledModel {
-  /** As the hub writes it. */
+  /** The repository's name as the hub spells it. */
   readonly id: string;
   readonly commit: string;
   readonly directory: string;
@@ -23,14 +23,14 @@ export interface PulledModel {
 export interface PullOptions {
   readonly client: HubClient;
   readonly repository: Repository;
-  /** True: what is here already is hashed too. */
+  /** True: files that the cache has already are hashed too. */
   readonly verify: boolean;
   readonly onEvent: (event: HubEvent) => void;
 }
 
-/** Room that is left to others. */
+/** Disk space that must stay free for other programs. */
 const SPARE_BYTES = 64 * 2 ** 20;
-/** How often a model is completed again of which another program removed something meanwhile. */
+/** How often a pull is run when another program removes files meanwhile. */
 const ROUNDS_MAX = 3;
 
 /**
@@ -52,7 +52,7 @@ export async function pullModel(options: PullOptions): Promise<PulledModel> {
   throw new GptError("download_failed", `${pull.cached.folder}: another program removes what is fetched`);
 }
 
-/** Present: it was here before. */
+/** "present": the cache had the file before this pull. */
 type FileState = "present" | "missing" | "fetched";
 
 class Pull {
@@ -61,7 +61,7 @@ class Pull {
   readonly #listing: Listing;
   readonly #publication: Publication;
   #states = new Map<string, FileState>();
-  /** Bytes of the files that had to be fetched: all, and those that are whole by now. */
+  /** Of the files that had to be fetched: the total size in bytes, and the size of those that are complete by now. */
   #size = 0;
   #bytes = 0;
 
@@ -71,10 +71,10 @@ class Pull {
     this.#options = options;
     this.#listing = listing;
     const { useSymlinks } = client.environment;
-    this.#publication = new Publication(this.cached, listing.commit, client.around.world, useSymlinks);
+    this.#publication = new Publication(this.cached, listing.commit, client.context.world, useSymlinks);
   }
 
-  /** False when not all that was fetched is here in the end. */
+  /** False: another program removed a file meanwhile. */
   async run(): Promise<boolean> {
     const { onEvent, client } = this.#options;
     this.#states = new Map();
@@ -87,10 +87,13 @@ class Pull {
     this.#size = sum(absent);
     this.#bytes = sum(absent.filter(({ name }) => this.#states.get(name) === "fetched"));
     onEvent({
-      ...{ kind: "begin", label: this.#label, numFiles: all.length, bytes: sum(all) },
+      kind: "begin",
+      label: this.#label,
+      numFiles: all.length,
+      bytes: sum(all),
       numPresent: all.length - absent.length,
     });
-    if (!files.hasTokenizer) client.around.onNotice(`${this.#label} ${NO_TOKENIZER}`);
+    if (!files.hasTokenizer) client.context.onNotice(`${this.#label} ${NO_TOKENIZER}`);
     await this.#checkRoom(absent);
     for (const file of absent) await this.#need(file);
     const isWhole = await this.#conclude(all, files.absent);
@@ -102,7 +105,7 @@ class Pull {
     return label(this.#listing.id, this.#listing.commit);
   }
 
-  /** In the order in which they are fetched; the index of weights in parts is fetched for this. */
+  /** All files, in the order of fetching. If the weights are in parts, their index is fetched here to learn the names. */
   async #allOf({ config, small, weights, hasParts }: ModelFiles): Promise<ListedFile[]> {
     if (!hasParts) return [config, ...small, weights];
     await this.#need(weights);
@@ -115,40 +118,45 @@ class Pull {
   }
 
   async #stateOf(file: ListedFile): Promise<FileState> {
-    const state = this.#states.get(file.name) ?? ((await this.#isHere(file)) ? "present" : "missing");
+    const state = this.#states.get(file.name) ?? ((await this.#isPresent(file)) ? "present" : "missing");
     this.#states.set(file.name, state);
     return state;
   }
 
-  /** Whether the snapshot has the file; with `verify`, whether it has the right one. */
-  async #isHere(file: ListedFile): Promise<boolean> {
+  /** Whether the snapshot has the file and, with `verify`, whether its hash is right. */
+  async #isPresent(file: ListedFile): Promise<boolean> {
     const { verify, client } = this.#options;
     const path = this.cached.file(this.#listing.commit, file.name);
     if (!(await isFile(path))) return false;
-    if (!verify || (await hasContent(path, file, client.around.signal))) return true;
-    client.around.onNotice(`${file.name} is damaged in the cache; it is fetched again`);
+    if (!verify || (await hasContent(path, file, client.context.signal))) return true;
+    client.context.onNotice(`${file.name} is damaged in the cache; it is fetched again`);
     return false;
   }
 
-  /** Fetches a file unless it is here. */
+  /** Fetches a file unless the cache has it. */
   async #need(file: ListedFile): Promise<void> {
     const { client, onEvent } = this.#options;
-    const { around } = client;
+    const { context } = client;
     if ((await this.#stateOf(file)) !== "missing") return;
     let here = 0;
     const onBytes = (length: number): void => {
       here = length;
-      if (this.#size === 0) return; // Nothing is known of the whole yet.
+      if (this.#size === 0) return; // The total size is not known yet.
       onEvent({
-        ...{ kind: "progress", label: this.#label, file: file.name, fileBytes: length, fileSize: file.size },
-        ...{ bytes: this.#bytes + length, size: this.#size },
+        kind: "progress",
+        label: this.#label,
+        file: file.name,
+        fileBytes: length,
+        fileSize: file.size,
+        bytes: this.#bytes + length,
+        size: this.#size,
       });
     };
     const place = { client, listing: this.#listing, cached: this.cached, publication: this.#publication };
     await fetchFile(place, file, onBytes).catch((error: unknown) => {
-      if (around.signal?.aborted) {
+      if (context.signal?.aborted) {
         const much = megabytesOf(here, file.size);
-        around.onNotice(`stopped at ${much} of ${file.name}; the same command continues there`);
+        context.onNotice(`stopped at ${much} of ${file.name}; the same command continues there`);
       }
       throw error;
     });
@@ -156,10 +164,10 @@ class Pull {
     this.#bytes += file.size;
   }
 
-  /** Before a byte is fetched of what may not fit. */
+  /** Checks the disk space before the first byte is fetched. */
   async #checkRoom(files: readonly ListedFile[]): Promise<void> {
     const { client } = this.#options;
-    const { world } = client.around;
+    const { world } = client.context;
     let needed = 0;
     for (const { name, etag, size } of files) {
       if (this.#states.get(name) !== "missing") continue;
@@ -170,26 +178,26 @@ class Pull {
     throw await noRoom(client, this.#listing.id, needed + SPARE_BYTES);
   }
 
-  /** Says what the commit lacks and which commit the branch is at, once all files are here; false when they are not. */
+  /** Once all files are present, records the absent names and the branch's commit. False: a file is missing. */
   async #conclude(all: readonly ListedFile[], absent: readonly string[]): Promise<boolean> {
     const { revision } = this.#options.repository;
     const { commit } = this.#listing;
     for (const { name } of all) if (!(await this.cached.has(commit, name))) return false;
     const etags = all.map(({ etag }) => etag);
-    await tidy(this.cached.blobs, etags, this.#options.client.around.world.now());
+    await tidy(this.cached.blobs, etags, this.#options.client.context.world.now());
     try {
       await this.#publication.noteAbsent(absent);
       if (!isCommit(revision)) await this.#publication.writeRef(revision);
     } catch (error) {
-      // A cache that is only read may hold a whole model.
+      // A read-only cache may hold a complete model. If nothing was fetched, a notice is enough.
       if (!(error instanceof GptError) || [...this.#states.values()].includes("fetched")) throw error;
-      this.#options.client.around.onNotice(error.message);
+      this.#options.client.context.onNotice(error.message);
     }
     return true;
   }
 }
 
-const NO_TOKENIZER = "has no tokenizer that can be read (byte-level BPE): it takes and gives token ids only";
+const NO_TOKENIZER = "has no tokenizer that can be read (byte-level BPE): it reads and writes token ids only";
 
 function sum(files: readonly ListedFile[]): number {
   return files.reduce((total, { size }) => total + size, 0);

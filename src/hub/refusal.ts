@@ -1,14 +1,14 @@
-// What an answer of the hub means when it is not the one that was wanted. The hub tells by a status and by the headers
-// X-Error-Code and X-Error-Message; which of them say what was found out by asking it and in its own client library.
+// Turns an error answer of the hub into a `Failure`. The hub explains itself by the status and by the headers X-Error-Code
+// and X-Error-Message. Source of their meanings: requests to the hub, and the client library huggingface_hub.
 import { Failure, printable, quoteServer, type RefusedWith } from "./failure.ts";
 import type { HubEnvironment } from "./hub-environment.ts";
 import { type HubAnswer, sendsInTheOpen } from "./transport.ts";
 
-/** What was asked for, for the sentence. */
+/** What was asked for, to be named in messages. */
 export interface Asked {
   readonly id: string;
   readonly revision: string;
-  /** File or route. */
+  /** The file, or a phrase for the route. */
   readonly what: string;
 }
 
@@ -16,7 +16,7 @@ const TRANSIENT: readonly number[] = [408, 429, 500, 502, 503, 504];
 const BODY_BYTES_MAX = 4096;
 const DISABLED = "Access to this resource is disabled.";
 
-/** Reads the beginning of the answer's body, and destroys the rest. */
+/** The failure for an error answer. Reads the beginning of its body and drops the rest. */
 export async function refusal(
   answer: HubAnswer,
   asked: Asked,
@@ -42,7 +42,7 @@ interface HubRefusal extends Asked, RefusedWith {
   readonly message: string;
 }
 
-/** What the hub itself says about a model or a caller; undefined: it says something else. */
+/** The failure for what the hub says about a model or a token. Undefined: it is about neither. */
 function byHub(asked: HubRefusal, environment: HubEnvironment): Failure | undefined {
   const { id, revision, status, errorCode, message } = asked;
   const refused = (sentence: string, code: "hub_refused" | "invalid_config" = "hub_refused") =>
@@ -50,7 +50,7 @@ function byHub(asked: HubRefusal, environment: HubEnvironment): Failure | undefi
   if (message === DISABLED) return refused(`${id} was taken down by the hub: ${message}`);
   if (errorCode === "RevisionNotFound") return refused(`${id} has no revision "${revision}"`);
   const isUnknown = errorCode === "RepoNotFound";
-  // A 404 without a code is no word about a model: a server without this route sends it.
+  // A 404 without an error code says nothing about the model. Servers without this route send it.
   if (!isUnknown && errorCode !== "GatedRepo" && status !== 401 && status !== 403) return undefined;
   const { endpoint } = environment;
   const token = environment.token();
@@ -91,8 +91,8 @@ function rateLimited(answer: HubAnswer, facts: RefusedWith): Failure {
 }
 
 /**
- * How long the server asks to wait: `RateLimit: "api";r=0;t=12`, as the hub sends it, else Retry-After in seconds. A
- * second more, since both are rounded down.
+ * How long the server asks to wait: by `RateLimit: "api";r=0;t=12`, as the hub sends it (none remaining, reset in 12 s), or
+ * by Retry-After in seconds. One second is added, since both are rounded down.
  */
 function waitOf(answer: HubAnswer): { readonly waitMs?: number } {
   const limits = answer.status === 429 ? (answer.header("ratelimit") ?? "") : "";
@@ -113,7 +113,7 @@ async function beginning({ body }: HubAnswer, timeoutMs: number): Promise<string
       if (length >= BODY_BYTES_MAX) break;
     }
   } catch {
-    // What arrived is told.
+    // The part that arrived is enough for the message.
   }
   clearTimeout(late);
   return Buffer.concat(chunks).toString("utf8", 0, BODY_BYTES_MAX);

@@ -1,4 +1,5 @@
-// Hubs that refuse, mirrors and servers that are no hub, and who is told what; and that the token goes to the hub alone.
+// Error answers of hubs, mirrors and servers that are not hubs, and the messages made from them. Also that the token is
+// sent to the hub only.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -182,7 +183,7 @@ test("a token is not sent in the open, which is said; loopback is not the open",
   await user.pull("owner/model");
   assert.deepEqual(user.notices, []);
   const open = await scene(context, [], { isPrivate: true, env: { HF_TOKEN: TOKEN } });
-  // Another name for the same address, by way of a proxy.
+  // Another host name for the same address, through a proxy.
   const proxy = await aProxy(context, { target: open.hub.endpoint });
   const proxied = new HubUser(context, "http://hub.example", {
     env: { HF_TOKEN: TOKEN },
@@ -262,7 +263,7 @@ test("a server that is no hub is recognised, and nothing it says becomes a path"
     [[json({ sha: "../x", id: "owner/model" })], /no commit and name/],
     [[json({ sha: commit, id: "../../x" })], /no commit and name/],
     [[json([])], /no commit and name/],
-    [[json({ sha: commit, id: "owner/model" }), json({})], /its list of files is none/],
+    [[json({ sha: commit, id: "owner/model" }), json({})], /its list of files is not a list/],
     [
       [json({ sha: commit, id: "owner/model" }), json([{ ...entry, oid: "../x" }])],
       /no size and hash of config\.json/,

@@ -1,6 +1,7 @@
-// Takes a model out of the cache: its repository, or one of its snapshots with what no other one uses; references, then
-// snapshots, then contents, so that no reader meets one that leads nowhere, whenever this is interrupted. Locks and the
-// store that newer Pythons share between repositories stay, as they do when Python removes a model.
+// Removes a model from the cache: the whole repository, or some of its snapshots with the contents that no other snapshot
+// uses. References go first, then snapshots, then contents. So no reference or link points to nothing, even if the removal is
+// interrupted. Locks stay, and so does the store that newer huggingface_hub shares between repositories, as when
+// huggingface_hub itself removes a model.
 import { lstat, readdir, readlink, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { CachedRepository } from "./cached-repository.ts";
@@ -9,7 +10,7 @@ import { ABANDONED_MS, ownPartialFiles } from "./partial-file.ts";
 import { errorCode } from "./publication.ts";
 import { isCommit, type Repository, twinOf } from "./repository.ts";
 
-/** What would go; made by `planRemoval`, carried out by `remove`. */
+/** What a removal takes away. `planRemoval` makes it, `remove` carries it out. */
 export interface Removal {
   readonly cached: CachedRepository;
   /** Undefined: the whole repository. */
@@ -19,15 +20,15 @@ export interface Removal {
   readonly blobs: readonly string[];
   /** Bytes that the disk gets back. */
   readonly freedBytes: number;
-  /** Bytes of a store that other repositories may use too. */
+  /** Bytes that stay on the disk, in a store that other repositories may use too. */
   readonly sharedBytes: number;
 }
 
 const COMMIT_DIGITS_MIN = 7;
 
 /**
- * What is removed for a name, or for one of its revisions: a branch, a tag, a commit or the first digits of one.
- * Undefined: the cache has no such model.
+ * Plans the removal of a whole model, or of one revision: a branch, a tag, a commit or the first digits of one.
+ * Undefined: the cache has no such model or revision.
  */
 export async function planRemoval(
   cache: string,
@@ -52,11 +53,13 @@ async function planFor(cached: CachedRepository, revision: string | undefined): 
   const used = new Set((await Promise.all(staying.map((commit) => blobsOf(cached, commit)))).flat());
   const blobs = (await names(cached.blobs)).filter((name) => !used.has(name) && !name.startsWith("."));
   const isWhole = staying.length === 0;
-  // Partial files and other contents that no snapshot has yet may be somebody's work.
+  // Blobs that no snapshot links to stay: they may be downloads of another process.
   const removed = new Set((await Promise.all(chosen.map((commit) => blobsOf(cached, commit)))).flat());
   const going = isWhole ? blobs : blobs.filter((name) => removed.has(name));
   return {
-    ...{ cached, blobs: going, commits: isWhole ? undefined : chosen },
+    cached,
+    blobs: going,
+    commits: isWhole ? undefined : chosen,
     refs: [...refs].flatMap(([ref, commit]) => (chosen.includes(commit) ? [ref] : [])),
     ...(await sizes(cached, going, chosen)),
   };
@@ -70,11 +73,11 @@ function commitsFor(
   const named = refs.get(revision);
   const isPrefix = revision.length >= COMMIT_DIGITS_MIN && /^[0-9a-f]+$/.test(revision);
   const found = commits.filter((commit) => commit === named || (isPrefix && commit.startsWith(revision)));
-  // Several commits that begin alike are not what anybody meant.
+  // The digits are ambiguous, and nothing is removed on a guess.
   return found.length > 1 ? [] : found;
 }
 
-/** Names of the blobs to which a snapshot links. */
+/** Names of the blobs that a snapshot links to. */
 async function blobsOf(cached: CachedRepository, commit: string): Promise<string[]> {
   const folder = cached.snapshot(commit);
   const paths = await readdir(folder, { recursive: true }).catch(() => []);
@@ -88,7 +91,7 @@ async function sizes(cached: CachedRepository, blobs: readonly string[], commits
     const own = await lstat(path).catch(() => undefined);
     const content = await stat(path).catch(() => undefined);
     if (own?.isSymbolicLink()) sharedBytes += content?.size ?? 0;
-    // A further hard link, of the repository's other name, keeps the content.
+    // If `nlink` is 2, the same content is also a blob of the repository's other name, and its space is not freed.
     else if (own?.isFile() && own.nlink === 1) freedBytes += own.size;
   }
   for (const folder of commits.map((commit) => cached.snapshot(commit))) {
@@ -101,7 +104,7 @@ async function sizes(cached: CachedRepository, blobs: readonly string[], commits
 }
 
 /**
- * Partial files that another process is writing to stay, and so does then the folder in which they are.
+ * Carries out a removal. Partial files that another process is writing to stay, and so does their folder.
  * @throws Error of the file system
  */
 export async function remove({ cached, commits, refs, blobs }: Removal, nowMs: number): Promise<void> {
@@ -122,7 +125,7 @@ export async function remove({ cached, commits, refs, blobs }: Removal, nowMs: n
 
 const REMOVE_TRIES = 5;
 
-/** Again where something was added meanwhile. */
+/** Deletes a folder, and tries again if a file was added meanwhile. */
 async function removeTree(folder: string): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {

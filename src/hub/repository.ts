@@ -1,9 +1,9 @@
-// Names of models on a hub: `gpt2`, `owner/name`, either with `@revision`, and pasted addresses of a model's page. Texts
-// only: nothing is looked up here, neither on a disk nor on a network.
+// Parses the name of a model on a hub: `gpt2` or `owner/name`, either with `@revision`, or the address of a model's page.
+// Nothing is looked up here, neither on the disk nor on the network.
 import { GptError } from "../errors.ts";
 import { quote } from "../wording.ts";
 
-/** A model on a hub, and which state of it is asked for. */
+/** A model on a hub, and the revision that is wanted. */
 export interface Repository {
   /** `name` or `owner/name`, as it was asked for. */
   readonly id: string;
@@ -18,7 +18,7 @@ const REVISION = /^(?!.*\.\.)(?![-/])[A-Za-z0-9._/-]{1,200}$/;
 const COMMIT = /^[0-9a-f]{40}$/;
 const HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
-/** The models of OpenAI's release and of its distillation by their first names, which the hub still knows. */
+/** OpenAI's models and the distilled one had names without an owner once. The hub still redirects those. */
 const CANONICAL: Readonly<Record<string, string>> = {
   gpt2: "openai-community/gpt2",
   "gpt2-medium": "openai-community/gpt2-medium",
@@ -28,7 +28,7 @@ const CANONICAL: Readonly<Record<string, string>> = {
 };
 
 /**
- * What a name or an address stands for.
+ * Parses a name or an address.
  * @throws GptError `invalid_config` that says what is wrong with it.
  */
 export function parseRepository(text: string): Repository {
@@ -54,7 +54,7 @@ function splitName(name: string, text: string): Split {
   return { id: name.slice(0, mark), revision: name.slice(mark + 1) };
 }
 
-/** `hf://models/owner/name` is `hf://owner/name`; an owner who is called like another kind of repository is none. */
+/** Strips `models/`. A path that begins with `datasets` or `spaces` names another kind of repository, not an owner. */
 function withoutKind(path: string, text: string): string {
   const [kind] = path.split("/", 1);
   if (kind === "datasets" || kind === "spaces")
@@ -101,28 +101,28 @@ function invalid(text: string, reason: string): GptError {
   return new GptError("invalid_config", `${quote(text)} cannot be looked up on a hub: ${reason}`);
 }
 
-/** Whether a text has the form of a repository's name. */
+/** Whether a text has the form of a repository name. */
 export function isRepositoryId(id: string): boolean {
   const parts = id.split("/");
   return parts.length <= 2 && parts.every((part) => PART.test(part) && !part.endsWith(".git"));
 }
 
-/** A revision of 40 lower-case hexadecimal digits is the commit itself. */
+/** Whether a revision is a commit: 40 lower-case hexadecimal digits. */
 export function isCommit(text: string): boolean {
   return COMMIT.test(text);
 }
 
-/** The other name of the same repository, for the few that have two. */
+/** The other name of the same repository. Only the models in `CANONICAL` have two. */
 export function twinOf(id: string): string | undefined {
   return CANONICAL[id] ?? Object.keys(CANONICAL).find((name) => CANONICAL[name] === id);
 }
 
-/** The name with its owner, as the hub shows it. */
+/** The name with its owner, as the hub spells it. */
 export function canonicalId(id: string): string {
   return CANONICAL[id] ?? id;
 }
 
-/** By which endpoints and logs speak of the model. */
+/** The name without its owner, for endpoints and logs. */
 export function shortName(id: string): string {
   return id.slice(id.indexOf("/") + 1);
 }

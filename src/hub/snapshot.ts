@@ -1,5 +1,5 @@
-// What the cache holds of a model, and whether that is all: a snapshot folder that exists proves nothing, since every
-// program that was interrupted leaves one. Names and proofs of absence do.
+// What the cache holds of a model at one commit, and whether that is complete. That a snapshot folder exists proves nothing:
+// every interrupted download leaves one. So each file must be present, or recorded as absent from the repository.
 import { readFile } from "node:fs/promises";
 import { CachedRepository } from "./cached-repository.ts";
 import {
@@ -14,17 +14,17 @@ import {
 import { type Repository, twinOf } from "./repository.ts";
 
 export interface Snapshot {
-  /** Under which name it is cached. */
+  /** The name under which the model is cached. */
   readonly id: string;
   readonly commit: string;
   readonly directory: string;
-  /** What must be there and is not. */
+  /** Required files that the cache lacks. */
   readonly missing: readonly string[];
-  /** What may be in the repository and is not here; nobody has noted that it is not. */
+  /** Optional files that the cache lacks and that are not recorded as absent: the repository may have them. */
   readonly unknown: readonly string[];
-  /** Undefined: none are here. */
+  /** The form of the weights. Undefined: the cache has none. */
   readonly weights: "safetensors" | "pytorch_model.bin" | "sharded" | undefined;
-  /** Files of the weights. */
+  /** Whether the cache has the files of one form of tokenizer. */
   readonly hasTokenizer: boolean;
 }
 
@@ -32,12 +32,12 @@ export function isComplete({ missing, unknown }: Snapshot): boolean {
   return missing.length === 0 && unknown.length === 0;
 }
 
-/** Whether it can be loaded, though it may lack what changes its answers. */
+/** Whether it can be loaded. It may still lack optional files that would change its answers. */
 export function isUsable({ missing, hasTokenizer }: Snapshot): boolean {
   return missing.length === 0 && hasTokenizer;
 }
 
-/** The best that the cache has for a name or its twin; undefined: nothing at all. */
+/** The most complete snapshot of a name or its twin. Undefined: the cache has none. */
 export async function findSnapshot(cache: string, repository: Repository): Promise<Snapshot | undefined> {
   const { id, revision } = repository;
   const twin = twinOf(id);
@@ -59,10 +59,13 @@ export async function inspectSnapshot(cached: CachedRepository, commit: string):
   const asked = [...SIDE_FILES.filter((_, i) => !here[i]), ...tokenizer.asked];
   const absent = await cached.knownAbsent(commit, asked);
   return {
-    ...{ id: cached.id, commit, directory: cached.snapshot(commit), weights: kind },
+    id: cached.id,
+    commit,
+    directory: cached.snapshot(commit),
+    weights: kind,
     missing: [...missing, ...lacking],
     unknown: asked.filter((name) => !absent.has(name)),
-    hasTokenizer: tokenizer.isHere,
+    hasTokenizer: tokenizer.isFound,
   };
 }
 
@@ -85,14 +88,14 @@ async function inspectWeights(cached: CachedRepository, commit: string): Promise
   return partly ?? { kind: undefined, lacking: [WEIGHT_FILES[0]?.name ?? ""] };
 }
 
-/** One form of the tokenizer is enough where the forms before it are known not to be there. */
+/** `asked`: files of the forms that would be preferred to the one found. They must be recorded as absent. */
 async function inspectTokenizer(cached: CachedRepository, commit: string) {
   const forms = [[TOKENIZER_FILE], TOKENIZER_PAIR, OLD_TOKENIZER_PAIR];
   const asked: string[] = [];
   for (const names of forms) {
     const here = await Promise.all(names.map((name) => cached.has(commit, name)));
-    if (here.every(Boolean)) return { isHere: true, asked };
+    if (here.every(Boolean)) return { isFound: true, asked };
     asked.push(...names.filter((_, i) => !here[i]));
   }
-  return { isHere: false, asked };
+  return { isFound: false, asked };
 }

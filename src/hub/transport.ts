@@ -1,6 +1,6 @@
-// HTTP to the hub, one attempt at a time: the direct way or through a proxy, redirects followed by hand so that the token
-// never leaves the hub's own origin, and no answer that may take for ever. The library, undici, is loaded with the first
-// transport: a model that is in the cache needs none.
+// HTTP to the hub, without retries: directly or through a proxy, with a time limit on every step. Redirects are followed here
+// and not by the library, so that the token is sent to the hub's own origin only. The library, undici, is loaded with the
+// first transport, because a cached model does not need it.
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { AnswerBody, failed } from "./answer-body.ts";
@@ -12,7 +12,7 @@ export interface HubAnswer {
   readonly status: number;
   /** The address that answered, after all redirects. */
   readonly url: URL;
-  /** By lower-case name; of several headers of one name, the first. */
+  /** A header by its lower-case name. If it was sent several times, the first. */
   readonly header: (name: string) => string | undefined;
   readonly body: AnswerBody;
 }
@@ -21,11 +21,11 @@ export interface HubRequest {
   readonly method?: "GET" | "HEAD";
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** False for an answer that is a redirect: it is not followed. Default: all are. */
+  /** Whether to follow a redirect. Default: all are followed. */
   readonly follow?: (redirect: HubAnswer) => boolean;
 }
 
-/** Of the hub that names itself in its answers, whichever mirror passes them on. */
+/** The public hub's answers name this origin in redirects and links, even when a mirror passes them on. */
 const HUB_ORIGIN = "https://huggingface.co";
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const REDIRECTS_MAX = 10;
@@ -38,7 +38,7 @@ export class Transport {
   readonly #environment: HubEnvironment;
   readonly #endpoint: URL;
   readonly #authorization: string | undefined;
-  /** By proxy; "": the direct way. */
+  /** Keyed by the proxy's address; "": a direct connection. */
   readonly #dispatchers = new Map<string, Dispatcher>();
 
   private constructor(undici: Undici, environment: HubEnvironment) {
@@ -55,7 +55,7 @@ export class Transport {
   }
 
   /**
-   * Sends one request and follows redirects; whoever gets the answer reads its body or destroys it.
+   * Sends one request and follows redirects. The caller must read the answer's body or destroy it.
    * @throws Failure when there is no answer, or redirects lead nowhere.
    */
   async send(address: string, request: HubRequest = {}): Promise<HubAnswer> {
@@ -71,7 +71,7 @@ export class Transport {
     throw notAHub(asked.host, `more than ${REDIRECTS_MAX} redirects`);
   }
 
-  /** An address that an answer names: relative ones resolved, those of the hub itself led to its mirror. */
+  /** Resolves an address from an answer. With a mirror as endpoint, addresses of the public hub become the mirror's. */
   resolve(reference: string, base: URL): URL | undefined {
     if (!URL.canParse(reference, base.href)) return undefined;
     const url = new URL(reference, base);
@@ -79,12 +79,12 @@ export class Transport {
     return new URL(`${this.#environment.endpoint}${url.pathname}${url.search}`);
   }
 
-  /** True for addresses of the hub's own origin. */
+  /** True for addresses of the configured hub's origin. */
   isHub(url: URL): boolean {
     return url.origin === this.#endpoint.origin;
   }
 
-  /** Ends all connections. */
+  /** Closes all connections. */
   async close(): Promise<void> {
     await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
   }
@@ -109,7 +109,7 @@ export class Transport {
       const asking = this.#undici.request(url.href, {
         method,
         headers: {
-          // Without this, a file may come compressed, its length and its ranges unknown.
+          // Otherwise a file may come compressed, and then its length and ranges would be unknown.
           "accept-encoding": "identity",
           "user-agent": "gpt2-api",
           ...headers,
@@ -133,8 +133,8 @@ export class Transport {
   }
 
   /**
-   * The pieces of an answer's body, none of which may take longer than a silence may.
-   * @throws Failure when the body ends in an error; the signal's reason
+   * The pieces of an answer's body. The wait for each is limited by `silenceTimeoutMs`.
+   * @throws Failure when the body ends in an error; the signal's reason when it aborts
    */
   async *pieces({ body, url }: HubAnswer, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
     try {
@@ -149,7 +149,7 @@ export class Transport {
     return connectionFailure(error, url.host, proxyFor(url, this.#environment.proxies)?.host);
   }
 
-  /** Ends the connections of one way: a request that was given up may still hold them. */
+  /** Closes the connections to one proxy, or the direct ones: a request that failed may still hold one. */
   #forget(proxy: URL | undefined): void {
     const key = proxy?.href ?? "";
     this.#dispatchers
@@ -164,8 +164,8 @@ export class Transport {
     const known = this.#dispatchers.get(key);
     if (known !== undefined) return known;
     const { Agent, ProxyAgent } = this.#undici;
-    // One connection to a host: all is asked in turn. Not HTTP/2, whose windows are too small here for a line that is
-    // fast and long.
+    // One connection per host, as requests are sent one after another. HTTP/2 is off: undici's flow-control windows are too
+    // small for a fast line with a long round trip.
     const options = { connections: 1, allowH2: false };
     const dispatcher =
       proxy === undefined
@@ -176,15 +176,15 @@ export class Transport {
   }
 }
 
-/** Whether a token would be readable for everybody on the way. */
+/** Whether a token would be sent unencrypted over the network. */
 export function sendsInTheOpen({ endpoint }: HubEnvironment): boolean {
   const { protocol, hostname } = new URL(endpoint);
   return protocol === "http:" && !LOOPBACK.test(hostname);
 }
 
 /**
- * The signal of one request: the caller's, and a limit until the headers come. undici has limits of its own, but none
- * for a proxy that takes a connection and says nothing.
+ * The abort signal of one request: it follows the caller's, and aborts if the headers do not come in time. undici has
+ * timeouts of its own, but none for a proxy that accepts a connection and then stays silent.
  */
 class Guard {
   readonly #controller = new AbortController();
@@ -204,7 +204,7 @@ class Guard {
     return this.#controller.signal;
   }
 
-  /** undici does not look at the signal before there is a connection. */
+  /** Rejects as soon as the signal aborts. undici itself looks at the signal only once there is a connection. */
   race<T>(asking: Promise<T>): Promise<T> {
     const aborted = new Promise<never>((_, reject) => {
       const { signal } = this.#controller;

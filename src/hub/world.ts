@@ -1,21 +1,21 @@
-// What the hub's code takes from the machine besides files and the network: the clock, waits, chance, and the room on a
-// disk. Tests bring their own.
+// What the code of this folder takes from the machine: the clock, timers, random numbers, free disk space, and opening the
+// file to write to. Tests pass a world of their own.
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, statfs } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 
 export interface World {
-  /** Milliseconds since 1970, as the times of files have them. */
+  /** Milliseconds since 1970, comparable with the modification times of files. */
   now(): number;
-  /** Resolves after `ms`, rejects with the signal's reason when that comes first. */
+  /** Resolves after `ms` milliseconds. Rejects with the signal's reason if it aborts first. */
   wait(ms: number, signal?: AbortSignal): Promise<void>;
   /** From 0 up to 1. */
   random(): number;
   /** Eight hexadecimal digits. */
   randomName(): string;
-  /** Bytes that may still be written to the folder's disk; undefined where the system does not tell. */
+  /** Free bytes on the folder's disk. Undefined: the system does not tell. */
   freeBytes(folder: string): Promise<number | undefined>;
-  /** Opens a file to be written. */
+  /** Opens a file for writing. */
   open(path: string, flags: string): Promise<FileHandle>;
 }
 
