@@ -22,8 +22,12 @@ function run(argv: readonly string[], env: Record<string, string> = KEY) {
 // The signature that botocore and other signers make of this request.
 const REQUEST = [
   "http://localhost:8080/endpoints/gpt-2/invocations",
-  ...["--date", "2015-08-30T12:36:00Z", "--header", "Content-Type: application/json"],
-  ...["--body", '{"input":"This is an input text"}'],
+  "--date",
+  "2015-08-30T12:36:00Z",
+  "--header",
+  "Content-Type: application/json",
+  "--body",
+  '{"input":"This is an input text"}',
 ];
 const SIGNATURE = "7ad0bb79c070e877a30ed636f34e91a0b5b3a87aa3708e6c95c8a8cc6c937d3d";
 

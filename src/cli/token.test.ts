@@ -23,7 +23,9 @@ test("a token of the environment's key pair is all that is printed, and good as 
         accessKeyId: PAIR.AWS_ACCESS_KEY_ID,
         secretAccessKey: PAIR.AWS_SECRET_ACCESS_KEY,
       }),
-      ...{ region: "eu-west-1", service: "sagemaker", now: new Date(Date.now() + 1000 * seconds) },
+      region: "eu-west-1",
+      service: "sagemaker",
+      now: new Date(Date.now() + 1000 * seconds),
     }).ok;
   assert.deepEqual([verify(0), verify(890), verify(901)], [true, true, false]);
 });

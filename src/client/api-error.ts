@@ -55,7 +55,8 @@ export async function errorOf(response: Response): Promise<ApiError> {
     (textOf(body.ErrorCode) as ErrorCode | undefined) ?? codeOf(status),
     message ?? `The server answered with status ${status}`,
     {
-      ...{ status, type },
+      status,
+      type,
       requestId: headers.get("x-amzn-requestid") ?? undefined,
       retryAfterSeconds: retryAfterOf(headers.get("retry-after")),
     },

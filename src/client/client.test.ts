@@ -55,8 +55,10 @@ describe("the client", () => {
     const { url } = await serve(context, {});
     const open = await serve(context, { auth: "none" });
     const bearerToken = makeBearerToken({
-      ...{ credential: CREDENTIAL, region: "us-east-1" },
-      ...{ now: new Date(), expiresSeconds: 60 },
+      credential: CREDENTIAL,
+      region: "us-east-1",
+      now: new Date(),
+      expiresSeconds: 60,
     });
     const tokens = await serve(context, { auth: "any" });
     for (const client of [

@@ -25,7 +25,9 @@ interface Options {
 function search(model: Model, options: Options): Hypothesis[] {
   const { numBeams, maxLength, eos = [], prompt = [0] } = options;
   const decoding: DecodingParams = {
-    ...{ maxLength, numReturnSequences: options.numReturnSequences ?? numBeams, seed: 0 },
+    maxLength,
+    numReturnSequences: options.numReturnSequences ?? numBeams,
+    seed: 0,
     noRepeatNgramSize: options.noRepeatNgramSize ?? 0,
     search: {
       kind: "beam",
@@ -169,7 +171,11 @@ describe("beam search", () => {
     // Nothing may follow token 0 any more, and only 0 and 3, which ends a text, may follow token 2.
     const prompt = [2, 2, 1, 1, 0, 0, 3, 0, 1, 0, 2];
     const both = search(() => probabilities(0.6, 0.1, 0.1, 0.2), {
-      ...{ numBeams: 2, maxLength: 20, noRepeatNgramSize: 2, eos: [3], prompt },
+      numBeams: 2,
+      maxLength: 20,
+      noRepeatNgramSize: 2,
+      eos: [3],
+      prompt,
     });
     assert.deepEqual(newIds(both, prompt.length), [[3], [0]]);
     assert.deepEqual(both[1], { tokenIds: [...prompt, 0], finishReason: "length" });

@@ -3,8 +3,12 @@ import { test } from "node:test";
 import { planPass } from "./pass-plan.ts";
 
 const limitsOf = (maxBatchTokens: number, maxLogitRows: number) => ({
-  ...{ vocabSize: 8, contextLength: 16, pages: 8, pagePositions: 4 },
-  ...{ maxBatchTokens, maxLogitRows },
+  vocabSize: 8,
+  contextLength: 16,
+  pages: 8,
+  pagePositions: 4,
+  maxBatchTokens,
+  maxLogitRows,
 });
 const nothing = { rows: 0, together: false, waited: 0, promptTokens: 0 };
 const prompt = (client: number, promptTokens: number) => ({ ...nothing, client, promptTokens });

@@ -58,7 +58,10 @@ test("an engine is not restarted on files that are not those of its tokenizer", 
   const deaths: string[] = [];
   const { promise: ended, release } = deferred();
   const generator = await loadGenerator({
-    ...{ ...TINY, model, name: "changing", threads: 1 },
+    ...TINY,
+    model,
+    name: "changing",
+    threads: 1,
     onDeath: ({ message }, isFatal) => {
       deaths.push(message);
       if (isFatal) release();

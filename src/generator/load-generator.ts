@@ -86,7 +86,11 @@ function modelOptionsOf(options: GeneratorOptions, onProblem: (message: string) 
   const { prefixCache = true, speculation = false } = options;
   const { passTokensMax, passRowsMax, weightCache } = options;
   return {
-    ...{ precision, kvCacheMb, kernels, prefixCache, speculation },
+    precision,
+    kvCacheMb,
+    kernels,
+    prefixCache,
+    speculation,
     threads: threadsFor(threads, onProblem),
     ...(passTokensMax && { passTokensMax }),
     ...(passRowsMax && { passRowsMax }),

@@ -10,7 +10,10 @@ import { packageRoot, resolveModelDirectory } from "./model-directory.ts";
 import { TextGenerator } from "./text-generator.ts";
 
 const decoding: DecodingParams = {
-  ...{ maxLength: 12, numReturnSequences: 2, seed: 5, noRepeatNgramSize: 0 },
+  maxLength: 12,
+  numReturnSequences: 2,
+  seed: 5,
+  noRepeatNgramSize: 0,
   search: { kind: "sample", temperature: 1, topK: 50, topP: 0.92 },
 };
 const facts = {

@@ -42,7 +42,12 @@ export async function loadModel(model = "tiny", options: LoadOptions = {}): Prom
     model: directory,
     name,
     ...(origin !== undefined && { origin }),
-    ...{ precision, threads, kernels, kvCacheMb, queueRequestsMax, onProblem },
+    precision,
+    threads,
+    kernels,
+    kvCacheMb,
+    queueRequestsMax,
+    onProblem,
   });
   return new LanguageModel(generator);
 }

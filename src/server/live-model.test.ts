@@ -70,7 +70,9 @@ test("requests stay with the generator they began with, which is closed when the
   assert.equal(first?.generator, at(0));
   put("two");
   assert.deepEqual(await live.reload(), {
-    ...{ model: "./current", result: "replaced", message: "./current: model serves now" },
+    model: "./current",
+    result: "replaced",
+    message: "./current: model serves now",
   });
   assert.deepEqual(names, ["one", "two"]);
   assert.equal(live.present, at(1));

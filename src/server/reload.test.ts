@@ -285,7 +285,10 @@ test("a stop ends reloads that run or wait at once", async (context) => {
   models.stopReloads();
   for (const each of [first, second]) {
     assert.deepEqual((await each)[0], {
-      ...{ endpoints: ["gpt-2"], model: link, result: "failed", message: `${link}: the server stops` },
+      endpoints: ["gpt-2"],
+      model: link,
+      result: "failed",
+      message: `${link}: the server stops`,
     });
   }
   assert.equal(finds, 2);

@@ -12,7 +12,9 @@ const made = { credential, region: "us-east-1", now, expiresSeconds: 3600 };
 const token = makeBearerToken(made);
 const options = {
   credentials: (id: string) => (id === credential.accessKeyId ? credential : undefined),
-  ...{ region: "us-east-1", service: "sagemaker", now },
+  region: "us-east-1",
+  service: "sagemaker",
+  now,
 };
 const urlOf = (text: string): string =>
   Buffer.from(text.slice(BEARER_TOKEN_PREFIX.length), "base64").toString();

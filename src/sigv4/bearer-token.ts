@@ -112,8 +112,14 @@ interface TokenClaim {
 }
 
 const NEEDED = [
-  ...["Action", "Version", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires"],
-  ...["X-Amz-Signature", "X-Amz-SignedHeaders"],
+  "Action",
+  "Version",
+  "X-Amz-Algorithm",
+  "X-Amz-Credential",
+  "X-Amz-Date",
+  "X-Amz-Expires",
+  "X-Amz-Signature",
+  "X-Amz-SignedHeaders",
 ];
 const UNSIGNED = ["X-Amz-Signature", "Version"];
 

@@ -116,7 +116,9 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
       .optional()
       .describe("Only the last so many tokens of the input are read."),
     ...ENDINGS_AND_ANSWER,
-    ...{ repetition_penalty, frequency_penalty, min_p },
+    repetition_penalty,
+    frequency_penalty,
+    min_p,
   });
 }
 
@@ -124,8 +126,14 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
 const MUST_BE_OFF = ["watermark", "grammar", "adapter_id", "return_tensors", "tools"];
 /** LiteLLM puts the address that it was configured with among the parameters. */
 const WITHOUT_EFFECT = [
-  ...["return_text", "pad_token_id", "sagemaker_base_url", "model_id", "use_cache", "wait_for_model"],
-  ...["clean_up_tokenization_spaces", "eos_token_id"],
+  "return_text",
+  "pad_token_id",
+  "sagemaker_base_url",
+  "model_id",
+  "use_cache",
+  "wait_for_model",
+  "clean_up_tokenization_spaces",
+  "eos_token_id",
 ];
 const TOP_LEVEL = ["inputs", "parameters", "stream", "options", "model", "id", "adapter_id"];
 

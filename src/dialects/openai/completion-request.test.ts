@@ -116,7 +116,11 @@ test("temperature, beams and candidates choose the search", () => {
   const kindOf = (body: object) => only(body).decoding.search;
   assert.deepEqual(kindOf({ temperature: 0 }), { kind: "greedy" });
   assert.deepEqual(kindOf({ temperature: 0.5, top_p: 0.9, top_k: 7, min_p: 0.1 }), {
-    ...{ kind: "sample", temperature: 0.5, topK: 7, topP: 0.9, minP: 0.1 },
+    kind: "sample",
+    temperature: 0.5,
+    topK: 7,
+    topP: 0.9,
+    minP: 0.1,
   });
   assert.deepEqual(kindOf({ top_k: -1 }), { kind: "sample", temperature: 1, topK: 0, topP: 1 });
   const beams = (numBeams: number) => ({ kind: "beam", numBeams, lengthPenalty: 1, earlyStopping: false });
@@ -133,23 +137,26 @@ test("temperature, beams and candidates choose the search", () => {
 
 test("the other fields reach the core", () => {
   const { decoding, ...core } = only({
-    ...{
-      max_tokens: 9,
-      max_new_tokens: 7,
-      echo: true,
-      stop: "x",
-      include_stop_str_in_output: true,
-      logprobs: 2,
-    },
-    ...{
-      presence_penalty: 1,
-      frequency_penalty: -1,
-      repetition_penalty: 2,
-      logit_bias: { "5": -3 },
-      seed: -5,
-    },
-    ...{ ignore_eos: true, min_tokens: 3, stop_token_ids: [4], no_repeat_ngram_size: 2 },
-    ...{ user: "u", suffix: "", store: true, logitBias: {}, skip_special_tokens: true },
+    max_tokens: 9,
+    max_new_tokens: 7,
+    echo: true,
+    stop: "x",
+    include_stop_str_in_output: true,
+    logprobs: 2,
+    presence_penalty: 1,
+    frequency_penalty: -1,
+    repetition_penalty: 2,
+    logit_bias: { "5": -3 },
+    seed: -5,
+    ignore_eos: true,
+    min_tokens: 3,
+    stop_token_ids: [4],
+    no_repeat_ngram_size: 2,
+    user: "u",
+    suffix: "",
+    store: true,
+    logitBias: {},
+    skip_special_tokens: true,
   });
   assert.deepEqual(core, {
     input: "a",

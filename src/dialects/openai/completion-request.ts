@@ -120,15 +120,15 @@ export function completionSchema({
 
 /** Clients send these without a meaning for this software. */
 const WITHOUT_EFFECT = [
-  ...[
-    "add_special_tokens",
-    "spaces_between_special_tokens",
-    "cache_prompt",
-    "store",
-    "metadata",
-    "service_tier",
-  ],
-  ...["safety_identifier", "prompt_cache_key", "logitBias"],
+  "add_special_tokens",
+  "spaces_between_special_tokens",
+  "cache_prompt",
+  "store",
+  "metadata",
+  "service_tier",
+  "safety_identifier",
+  "prompt_cache_key",
+  "logitBias",
 ];
 
 type Values = z.output<ReturnType<typeof completionSchema>>;

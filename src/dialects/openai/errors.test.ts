@@ -5,8 +5,15 @@ import { openAiErrorOf, openAiRefusal } from "./errors.ts";
 
 test("every code has a status, a type and all four members", () => {
   const statuses: Partial<Record<ErrorCode, number>> = {
-    ...{ invalid_json: 400, invalid_body: 400, unknown_field: 400, invalid_field: 400, prompt_too_long: 400 },
-    ...{ request_too_large: 400, queue_full: 503, timed_out: 504, cancelled: 503 },
+    invalid_json: 400,
+    invalid_body: 400,
+    unknown_field: 400,
+    invalid_field: 400,
+    prompt_too_long: 400,
+    request_too_large: 400,
+    queue_full: 503,
+    timed_out: 504,
+    cancelled: 503,
   };
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {
     const { status, body } = openAiErrorOf(new GptError(code, "Why."), 256);

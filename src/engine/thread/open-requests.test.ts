@@ -8,7 +8,12 @@ import type { PassReport } from "./messages.ts";
 import { OpenRequests, type OpenRequestsLimits } from "./open-requests.ts";
 
 const pass = (parts: Partial<PassReport>): PassReport => ({
-  ...{ type: "pass", beganMs: 0, started: [], prefilled: [], progress: [], finished: [] },
+  type: "pass",
+  beganMs: 0,
+  started: [],
+  prefilled: [],
+  progress: [],
+  finished: [],
   stats: NO_STATS,
   ...parts,
 });

@@ -14,7 +14,8 @@ const LIMIT = { timeout: 60_000 };
 const short = someDecoding({ maxLength: 8 });
 /** Thousands of rows: it is never done before a message has gone to and fro. */
 const long = someDecoding({
-  ...{ maxLength: 1024, numReturnSequences: 8 },
+  maxLength: 1024,
+  numReturnSequences: 8,
   search: { kind: "sample", temperature: 1, topK: 0, topP: 1 },
 });
 
@@ -93,11 +94,13 @@ describe("an engine thread", () => {
   it("whose helper thread dies before the model is loaded does not start", LIMIT, async () => {
     const message = "a helper thread of the engine ended";
     await assert.rejects(startMortalEngine(join(directory.path, "stillborn"), { stillbornFrom: 0 }), {
-      ...{ code: "engine_failed", message },
+      code: "engine_failed",
+      message,
     });
     const fatal: GptError[] = [];
     const { engine, threads } = await startMortalEngine(join(directory.path, "stillborn successor"), {
-      ...{ stillbornFrom: 1, onDeath: (error, isFatal) => void (isFatal && fatal.push(error)) },
+      stillbornFrom: 1,
+      onDeath: (error, isFatal) => void (isFatal && fatal.push(error)),
     });
     await kill(threads[0]);
     await assert.rejects(engine.submit([1], short), { code: "engine_failed", message });
@@ -149,7 +152,9 @@ describe("a request in the engine thread", () => {
     assert.deepEqual(
       { pagesInUse, requestsRunning, requestsWaiting },
       {
-        ...{ pagesInUse: 0, requestsRunning: 0, requestsWaiting: 0 },
+        pagesInUse: 0,
+        requestsRunning: 0,
+        requestsWaiting: 0,
       },
     );
     await engine.close();

@@ -69,13 +69,22 @@ describe("a simulated fleet", () => {
 });
 
 const measured = (name: string, rows: number, context: number, ms: number): Measurement => ({
-  ...{ name: `${name} ${rows}`, rows, context, ms },
-  ...{ tokensPerSecond: (rows * 1000) / ms, limitMs: 0 },
+  name: `${name} ${rows}`,
+  rows,
+  context,
+  ms,
+  tokensPerSecond: (rows * 1000) / ms,
+  limitMs: 0,
 });
 const MEASURED = [
-  ...[measured("decode", 1, 32, 4), measured("decode", 8, 32, 11), measured("decode", 16, 32, 27)],
-  ...[measured("decode", 1, 256, 5), measured("decode", 8, 256, 12), measured("decode", 16, 256, 28)],
-  ...[measured("prefill", 16, 0, 32), measured("prefill", 128, 0, 64)],
+  measured("decode", 1, 32, 4),
+  measured("decode", 8, 32, 11),
+  measured("decode", 16, 32, 27),
+  measured("decode", 1, 256, 5),
+  measured("decode", 8, 256, 12),
+  measured("decode", 16, 256, 28),
+  measured("prefill", 16, 0, 32),
+  measured("prefill", 128, 0, 64),
 ];
 
 describe("a plan", () => {

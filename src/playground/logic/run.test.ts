@@ -16,16 +16,16 @@ const START: PlaygroundEvent = {
 
 function end(texts: readonly (readonly TracedToken[])[]): EndEvent {
   return {
-    ...{
-      type: "end",
-      seed: 7,
-      promptTokens: 2,
-      cachedTokens: 0,
-      generatedTokens: 3,
-      queueMs: 1,
-      firstTokenMs: 2,
-    },
-    ...{ totalMs: 3, fingerprint: null, answer: ["abcd"] },
+    type: "end",
+    seed: 7,
+    promptTokens: 2,
+    cachedTokens: 0,
+    generatedTokens: 3,
+    queueMs: 1,
+    firstTokenMs: 2,
+    totalMs: 3,
+    fingerprint: null,
+    answer: ["abcd"],
     sequences: texts.map((rest) => ({ text: "whole", tokenIds: [], rest, finishReason: "length" as const })),
   };
 }

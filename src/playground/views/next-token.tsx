@@ -72,22 +72,38 @@ function Sliders({ filters, change }: SlidersProps) {
     <section class="parameters sliders" aria-label="Filters">
       <Slider
         name="temperature"
-        {...{ min: -1, max: 1, step: 0.01, value: Math.log10(temperature), shown: String(temperature) }}
+        min={-1}
+        max={1}
+        step={0.01}
+        value={Math.log10(temperature)}
+        shown={String(temperature)}
         set={(place) => change({ ...filters, temperature: toTemperature(place) })}
       />
       <Slider
         name="top_k"
-        {...{ min: 0, max: 200, step: 1, value: topK, shown: topK === 0 ? "all" : String(topK) }}
+        min={0}
+        max={200}
+        step={1}
+        value={topK}
+        shown={topK === 0 ? "all" : String(topK)}
         set={(value) => change({ ...filters, topK: value })}
       />
       <Slider
         name="top_p"
-        {...{ min: 0, max: 1, step: 0.01, value: topP, shown: String(topP) }}
+        min={0}
+        max={1}
+        step={0.01}
+        value={topP}
+        shown={String(topP)}
         set={(value) => change({ ...filters, topP: value })}
       />
       <Slider
         name="min_p"
-        {...{ min: 0, max: 1, step: 0.01, value: minP, shown: String(minP) }}
+        min={0}
+        max={1}
+        step={0.01}
+        value={minP}
+        shown={String(minP)}
         set={(value) => change({ ...filters, minP: value })}
       />
     </section>

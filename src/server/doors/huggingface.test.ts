@@ -76,7 +76,9 @@ test("stop strings stay in the text, with the rest of their token", async () => 
 
 test("details tell the tokens, the input's too, and the most likely ones", async () => {
   const [{ generated_text: text, details }] = await texts({
-    ...{ decoder_input_details: true, top_n_tokens: 2, return_full_text: false },
+    decoder_input_details: true,
+    top_n_tokens: 2,
+    return_full_text: false,
   });
   assert.equal(details.tokens.map((token: { text: string }) => token.text).join(""), text);
   assert.deepEqual([details.finish_reason, details.generated_tokens, details.seed], ["length", 12, null]);
@@ -178,14 +180,17 @@ test("errors are TGI's on its routes, and AWS's on SageMaker's", async () => {
 test("parameters that real clients send without a meaning are taken, and null is nothing", async () => {
   assert.deepEqual(
     await texts({
-      ...{
-        sagemaker_base_url: "http://x",
-        use_cache: true,
-        pad_token_id: 50256,
-        watermark: false,
-        grammar: null,
-      },
-      ...{ top_k: null, seed: null, typical_p: null, min_new_tokens: 3, min_length: 11, truncate: 200 },
+      sagemaker_base_url: "http://x",
+      use_cache: true,
+      pad_token_id: 50256,
+      watermark: false,
+      grammar: null,
+      top_k: null,
+      seed: null,
+      typical_p: null,
+      min_new_tokens: 3,
+      min_length: 11,
+      truncate: 200,
     }),
     [{ generated_text: P + SAID }],
   );

@@ -143,7 +143,11 @@ export class HuggingFaceRoutes {
     const model = this.#admit(request);
     const fields = await readJsonBody(takeBody(request), { example: EXAMPLE });
     return answerHuggingFace(model, request, reply, {
-      ...{ fields, place, type: "application/json", frames: huggingFaceEvents(request), headers: {} },
+      fields,
+      place,
+      type: "application/json",
+      frames: huggingFaceEvents(request),
+      headers: {},
       unreadBytesMax: this.#options.unreadBytesMax,
     });
   }

@@ -39,8 +39,12 @@ export async function answerInvocation(
   const fields = await readJsonBody(takeBody(request));
   if (isHuggingFace(fields)) {
     return answerHuggingFace(model, request, reply, {
-      ...{ fields, place: { echoes: true, ...(frames && { isStreamed: true }) } },
-      ...{ type, frames: frames ?? growing, headers: form.headers, unreadBytesMax },
+      fields,
+      place: { echoes: true, ...(frames && { isStreamed: true }) },
+      type,
+      frames: frames ?? growing,
+      headers: form.headers,
+      unreadBytesMax,
     });
   }
   const params = model.parse(fields);

@@ -86,12 +86,10 @@ test("a completion has the form that OpenAI's clients read", async () => {
     model: "gpt-2",
     choices: [{ index: 0, text: " said", logprobs: null, finish_reason: "length", stop_reason: null }],
     usage: {
-      ...{
-        prompt_tokens: 8,
-        completion_tokens: 1,
-        total_tokens: 9,
-        prompt_tokens_details: { cached_tokens: 0 },
-      },
+      prompt_tokens: 8,
+      completion_tokens: 1,
+      total_tokens: 9,
+      prompt_tokens_details: { cached_tokens: 0 },
     },
   });
   const { headers } = response;
@@ -157,7 +155,11 @@ test("the same search gives the same text as the server's own dialect", async ()
 
 test("what lm-evaluation-harness asks is answered with the likelihoods it reads", async () => {
   const { choices } = await complete({
-    ...{ prompt: [[464, 1468, 582, 1816, 1363]], max_tokens: 1, logprobs: 1, seed: 1234, echo: true },
+    prompt: [[464, 1468, 582, 1816, 1363]],
+    max_tokens: 1,
+    logprobs: 1,
+    seed: 1234,
+    echo: true,
   });
   const {
     token_logprobs: own,
@@ -224,11 +226,9 @@ test("models are found by the names that clients use", async () => {
   assert.equal(await named(undefined), "missing_required_parameter");
   assert.equal(await named(5), "invalid_value");
   const below = await two.inject({
-    ...{
-      method: "POST",
-      url: "/endpoints/other/openai/v1/completions",
-      payload: '{"model": "", "prompt": "a"}',
-    },
+    method: "POST",
+    url: "/endpoints/other/openai/v1/completions",
+    payload: '{"model": "", "prompt": "a"}',
   });
   assert.equal(below.json().model, "other");
   const list = (await two.inject("/v1/models")).json();
@@ -287,12 +287,10 @@ test("a prompt that leaves room for one token gets it; the default takes what fi
   const prompt = " a".repeat(255);
   assert.equal((await complete({ prompt, max_tokens: 1 })).choices[0]?.finish_reason, "length");
   assert.deepEqual((await complete({ prompt, max_tokens: undefined })).usage, {
-    ...{
-      prompt_tokens: 255,
-      completion_tokens: 1,
-      total_tokens: 256,
-      prompt_tokens_details: { cached_tokens: 240 },
-    },
+    prompt_tokens: 255,
+    completion_tokens: 1,
+    total_tokens: 256,
+    prompt_tokens_details: { cached_tokens: 240 },
   });
 });
 
@@ -360,15 +358,15 @@ test("the tokenizer answers, and goes both ways", async () => {
 test("a container answers them too", async () => {
   const container = createContainerApp({ generator, settings: DEFAULT_SETTINGS });
   const response = await container.inject({
-    ...{
-      method: "POST",
-      url: PATH,
-      payload: JSON.stringify({ model: "x", prompt: P, temperature: 0, max_tokens: 1 }),
-    },
+    method: "POST",
+    url: PATH,
+    payload: JSON.stringify({ model: "x", prompt: P, temperature: 0, max_tokens: 1 }),
   });
   assert.equal(response.json().choices[0].text, " said");
   const own = await container.inject({
-    ...{ method: "POST", url: PATH, payload: JSON.stringify({ prompt: P, temperature: 0, max_tokens: 1 }) },
+    method: "POST",
+    url: PATH,
+    payload: JSON.stringify({ prompt: P, temperature: 0, max_tokens: 1 }),
   });
   assert.equal(own.json().choices[0].text, " said");
   assert.equal((await container.inject("/v1/models")).json().data.length, 1);

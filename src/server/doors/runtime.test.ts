@@ -139,9 +139,20 @@ test("a request is one line in the log, without its text, its query or its signa
   assert.doesNotMatch(lines[0] ?? "", /private|Signature|Hello/);
   const { level: _, time, pid, hostname, reqId, ms, ...told } = JSON.parse(lines[0] ?? "");
   assert.deepEqual(told, {
-    ...{ method: "POST", path: PATH, status: 200, ip: "127.0.0.1", msg: "request" },
-    ...{ keyId: "AKIDEXAMPLE", operation: "InvokeEndpoint", endpoint: "gpt-2" },
-    ...{ promptTokens: 1, cachedTokens: 0, generatedTokens: 1, queueMs: 1, firstTokenMs: 2, totalMs: 3 },
+    method: "POST",
+    path: PATH,
+    status: 200,
+    ip: "127.0.0.1",
+    msg: "request",
+    keyId: "AKIDEXAMPLE",
+    operation: "InvokeEndpoint",
+    endpoint: "gpt-2",
+    promptTokens: 1,
+    cachedTokens: 0,
+    generatedTokens: 1,
+    queueMs: 1,
+    firstTokenMs: 2,
+    totalMs: 3,
   });
   for (const fact of [time, pid, hostname, reqId, ms]) assert.notEqual(fact, undefined);
 });

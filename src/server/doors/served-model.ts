@@ -109,7 +109,9 @@ export class ServedModel {
     const { contextLength } = generator.model;
     const known = this.#limits.get(generator);
     const limits = known ?? {
-      ...{ contextLength, maxNumReturnSequences, maxNumBeams },
+      contextLength,
+      maxNumReturnSequences,
+      maxNumBeams,
       randomSeed: () => randomInt(SEEDS),
     };
     this.#limits.set(generator, limits);

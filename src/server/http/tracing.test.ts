@@ -72,11 +72,18 @@ test("a request is one span in its caller's trace, with what the log tells of it
   assert.deepEqual([name, parent?.traceId, parent?.spanId], ["InvokeEndpoint", TRACE_ID, SPAN_ID]);
   assert.ok(Number(startTime) >= before && ended && status === undefined);
   assert.deepEqual(attributes, {
-    ...{ "http.request.method": "POST", "url.path": "/endpoints/gpt-2/invocations" },
-    ...{ "http.response.status_code": 200, "gpt2.request_id": answer["x-amzn-requestid"] },
-    ...{ "gpt2.endpoint": "gpt-2", "gpt2.key_id": "AKIDEXAMPLE" },
-    ...{ "gpt2.prompt_tokens": 1, "gpt2.generated_tokens": 1, "gpt2.cached_tokens": 0 },
-    ...{ "gpt2.queue_ms": 1, "gpt2.first_token_ms": 2, "gpt2.total_ms": 3 },
+    "http.request.method": "POST",
+    "url.path": "/endpoints/gpt-2/invocations",
+    "http.response.status_code": 200,
+    "gpt2.request_id": answer["x-amzn-requestid"],
+    "gpt2.endpoint": "gpt-2",
+    "gpt2.key_id": "AKIDEXAMPLE",
+    "gpt2.prompt_tokens": 1,
+    "gpt2.generated_tokens": 1,
+    "gpt2.cached_tokens": 0,
+    "gpt2.queue_ms": 1,
+    "gpt2.first_token_ms": 2,
+    "gpt2.total_ms": 3,
   });
 });
 
