@@ -1,5 +1,5 @@
 // @ts-check
-// The 8-bit matrix kernel in every build and instruction set that this machine runs, on data in cache: a product so small
+// The 8-bit matrix kernels in every build and instruction set that this machine runs, on data in cache: a product so small
 // that its time is that of a call and a step, and one that shows the kernel's own speed.
 // `node bench/kernels/kernels.js [--threads 2]`. The software must be built.
 import { performance } from "node:perf_hooks";
@@ -25,9 +25,10 @@ const RUNS = 300;
  * Microseconds of one product.
  * @param {import("../../dist/src/kernels/host/kernel-build.js").KernelBuild} build
  * @param {number} threads
+ * @param {import("../../dist/src/kernels/program.js").QuantizedKind} kind
  * @param {typeof SMALL} shape
  */
-async function time(build, threads, { rows, inWidth, outWidth }) {
+async function time(build, threads, kind, { rows, inWidth, outWidth }) {
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: PRODUCTS + 2, contextLength: 64, threads });
   const groups = inWidth / GROUP;
@@ -38,12 +39,12 @@ async function time(build, threads, { rows, inWidth, outWidth }) {
   const memory = new LinearMemory(arena.size);
   const kernels = new Kernels(WasmExecutor.start(memory, threads, [], compileKernels(build)), space);
   /** @type {import("../../dist/src/kernels/program.js").Linear} */
-  const linear = { kind: "int8", weight, bias: 0, inWidth, outWidth };
+  const linear = { kind, weight, bias: 0, inWidth, outWidth };
   const times = [];
   for (let run = 0; run < RUNS; run++) {
     const start = performance.now();
-    kernels.quantize(quantized, x, { rows, width: inWidth });
-    for (let i = 0; i < PRODUCTS; i++) kernels.matmulInt8(out, quantized, linear, rows, "store");
+    kernels.quantize(kind, quantized, x, { rows, width: inWidth });
+    for (let i = 0; i < PRODUCTS; i++) kernels.matmulQuantized(out, quantized, linear, rows, "store");
     kernels.run();
     times.push(performance.now() - start);
   }
@@ -55,15 +56,18 @@ const table = [];
 for (const build of /** @type {const} */ (["plain", "relaxed", ...nativeSets()])) {
   if (compileKernels(build).build !== build) continue; // Node.js 20 has no relaxed SIMD.
   for (const threads of new Set([1, threadsMax])) {
-    const small = await time(build, threads, SMALL);
-    const large = await time(build, threads, LARGE);
-    const macs = LARGE.rows * LARGE.inWidth * LARGE.outWidth;
-    table.push({
-      build,
-      threads,
-      "64 × 64, µs": Number(small.toFixed(2)),
-      "16 rows, G multiply-adds/s": Number((macs / large / 1000).toFixed(1)),
-    });
+    for (const kind of /** @type {const} */ (["int8", "rotated"])) {
+      const small = await time(build, threads, kind, SMALL);
+      const large = await time(build, threads, kind, LARGE);
+      const macs = LARGE.rows * LARGE.inWidth * LARGE.outWidth;
+      table.push({
+        build,
+        threads,
+        kind,
+        "64 × 64, µs": Number(small.toFixed(2)),
+        "16 rows, G multiply-adds/s": Number((macs / large / 1000).toFixed(1)),
+      });
+    }
   }
 }
 console.log(machineLine());

@@ -80,11 +80,18 @@ export const KERNELS = {
   ),
   embedHalf: kernel(10, [], "out tokens positions wte wpe", "width"),
   readMemory: kernel(11, X86, "start scratch", "scratchBytes"),
+  quantizeRotated: kernel(12, X86, "values scales x scratch", "rows width scratchBytes"),
+  matmulRotated: kernel(
+    13,
+    X86,
+    "out x xScales weight bias scratch",
+    "rows inWidth outWidth epilogue scratchBytes",
+  ),
   // While a model is loaded; see `reference/pack.ts`.
   packInOut: kernel(32, [], "weight x", "inWidth outWidth begin count"),
   packOutIn: kernel(33, [], "weight x", "inWidth begin count"),
-  packInOutInt8: kernel(34, [], "weight x", "inWidth outWidth begin count"),
-  packOutInInt8: kernel(35, [], "weight x", "inWidth begin"),
+  packInOutInt8: kernel(34, [], "weight x scratch", "inWidth outWidth begin count isRotated scratchBytes"),
+  packOutInInt8: kernel(35, [], "weight x scratch", "inWidth begin isRotated scratchBytes"),
   narrowHalves: kernel(36, [], "out x tooLarge", "count"),
   widenHalves: kernel(37, [], "out x"),
   widenBf16: kernel(38, [], "out x"),
@@ -134,9 +141,10 @@ export const QUAD = 4;
 export const BLOCK_SCALES = BLOCK * GROUP;
 export const BLOCK_BYTES = BLOCK_SCALES + 4 * BLOCK;
 
-/** The largest quantised weight (8 bits) and activation (14 bits), and the largest number of half precision. */
+/** The largest quantised weight (8 bits) and activation (14 bits, rotated 8 bits), and the largest number of half precision. */
 export const WEIGHT_MAX = 127;
 export const ACTIVATION_MAX = 8191;
+export const ROTATED_MAX = 127;
 export const HALF_MAX = 65504;
 
 /** The kernels that convert numbers have items of so many. */

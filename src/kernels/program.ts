@@ -68,14 +68,28 @@ export interface Embedding {
   readonly address: number;
 }
 
-/** y = x·W + b: f32 weights in panels of outputs, or 8-bit weights in blocks of outputs by a group. */
+/**
+ * How a matrix multiplies: with f32 weights in panels of outputs, or with 8-bit weights in blocks of outputs by a group. Of these,
+ * `int8` takes 14-bit activations; `rotated` has groups rotated (`reference/rotation.ts`), and takes 8-bit activations that
+ * are rotated alike.
+ */
+export type LinearKind = "f32" | QuantizedKind;
+export type QuantizedKind = "int8" | "rotated";
+
+/** y = x·W + b */
 export interface Linear {
-  readonly kind: "f32" | "int8";
+  readonly kind: LinearKind;
   readonly weight: number;
   /** 0: none. */
   readonly bias: number;
   readonly inWidth: number;
   readonly outWidth: number;
+}
+
+/** Rows of activations, each of `width` numbers. */
+interface Rows {
+  readonly rows: number;
+  readonly width: number;
 }
 
 /** Some of the rows of a matrix, as it is stored. */
@@ -84,7 +98,7 @@ export interface Piece {
   readonly count: number;
 }
 
-/** Quantised activations: [B, K rounded up to whole groups] 16-bit integers, and a scale for each group. */
+/** Quantised activations: two bytes for each of [B, K rounded up to whole groups], and a scale for each group. */
 export interface Quantized {
   readonly values: number;
   readonly scales: number;
@@ -198,7 +212,7 @@ export class Kernels {
     out: number,
     x: number,
     norm: { weight: number; bias: number; epsilon: number },
-    shape: { rows: number; width: number },
+    shape: Rows,
   ): void {
     const { scratch, scratchBytes } = this.#space;
     const addresses = [out, x, norm.weight, norm.bias, scratch];
@@ -213,18 +227,25 @@ export class Kernels {
     this.#record("matmul", Math.ceil(outWidth / PANEL), [out, x, weight, bias, scratch], integers);
   }
 
-  /** x[rows, width] as 14-bit integers with a scale for each group. */
-  quantize(to: Quantized, x: number, { rows, width }: { rows: number; width: number }): void {
-    this.#record("quantize", Math.ceil(width / GROUP), [to.values, to.scales, x], [rows, width]);
+  /** x[rows, width] as a matrix of this kind takes it: 14-bit integers, or 8-bit ones of rotated groups, and groups' scales. */
+  quantize(kind: QuantizedKind, to: Quantized, x: number, { rows, width }: Rows): void {
+    const groups = Math.ceil(width / GROUP);
+    if (kind === "int8") {
+      this.#record("quantize", groups, [to.values, to.scales, x], [rows, width]);
+      return;
+    }
+    const { scratch, scratchBytes } = this.#space;
+    this.#record("quantizeRotated", groups, [to.values, to.scales, x, scratch], [rows, width, scratchBytes]);
   }
 
-  /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights and quantised x. */
-  matmulInt8(out: number, x: Quantized, linear: Linear, rows: number, epilogue: Epilogue): void {
+  /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights, and x quantised for their kind. */
+  matmulQuantized(out: number, x: Quantized, linear: Linear, rows: number, epilogue: Epilogue): void {
     const { weight, bias, inWidth, outWidth } = linear;
     const { scratch, scratchBytes } = this.#space;
     const addresses = [out, x.values, x.scales, weight, bias, scratch];
     const integers = [rows, inWidth, outWidth, epilogueNumber(epilogue), scratchBytes];
-    this.#record("matmulInt8", Math.ceil(outWidth / BLOCK), addresses, integers);
+    const kernel = linear.kind === "int8" ? "matmulInt8" : "matmulRotated";
+    this.#record(kernel, Math.ceil(outWidth / BLOCK), addresses, integers);
   }
 
   /** Writes the keys and values of qkv[rows, 3C] to the rows' pages. */
@@ -248,7 +269,7 @@ export class Kernels {
   }
 
   /** out[r] = x[indices[r]] */
-  gatherRows(out: number, x: number, indices: number, shape: { rows: number; width: number }): void {
+  gatherRows(out: number, x: number, indices: number, shape: Rows): void {
     this.#record("gatherRows", shape.rows, [out, x, indices], [shape.width]);
   }
 
@@ -269,14 +290,24 @@ export class Kernels {
    */
   packInOut({ kind, weight, inWidth, outWidth }: Linear, x: number, { begin, count }: Piece): void {
     const integers = [inWidth, outWidth, begin, count];
-    if (kind === "int8") this.#record("packInOutInt8", Math.ceil(outWidth / BLOCK), [weight, x], integers);
-    else this.#record("packInOut", Math.ceil(outWidth / PANEL), [weight, x], integers);
+    if (kind === "f32") {
+      this.#record("packInOut", Math.ceil(outWidth / PANEL), [weight, x], integers);
+      return;
+    }
+    const { scratch, scratchBytes } = this.#space;
+    integers.push(kind === "rotated" ? 1 : 0, scratchBytes);
+    this.#record("packInOutInt8", Math.ceil(outWidth / BLOCK), [weight, x, scratch], integers);
   }
 
   /** The same for a matrix stored [out, in], x[count, inWidth]; `begin` is a multiple of the panel. */
   packOutIn({ kind, weight, inWidth }: Linear, x: number, { begin, count }: Piece): void {
-    if (kind === "int8") this.#record("packOutInInt8", count, [weight, x], [inWidth, begin]);
-    else this.#record("packOutIn", Math.ceil(count / PANEL), [weight, x], [inWidth, begin, count]);
+    if (kind === "f32") {
+      this.#record("packOutIn", Math.ceil(count / PANEL), [weight, x], [inWidth, begin, count]);
+      return;
+    }
+    const { scratch, scratchBytes } = this.#space;
+    const integers = [inWidth, begin, kind === "rotated" ? 1 : 0, scratchBytes];
+    this.#record("packOutInInt8", count, [weight, x, scratch], integers);
   }
 
   /** out[count] = x[count] in half precision; a number that is too large for it is put at `tooLarge`. */

@@ -227,8 +227,8 @@ export class Gpt2 implements Backend {
       return;
     }
     const { quantized } = this.#layout.activations;
-    this.#kernels.quantize(quantized, x, { rows, width: linear.inWidth });
-    this.#kernels.matmulInt8(out, quantized, linear, rows, epilogue);
+    this.#kernels.quantize(linear.kind, quantized, x, { rows, width: linear.inWidth });
+    this.#kernels.matmulQuantized(out, quantized, linear, rows, epilogue);
   }
 
   #kvLayer(layer: number): KvLayer {

@@ -4,15 +4,53 @@
 // positions stay f32.
 import { type Arena, rowStride } from "../kernels/memory.ts";
 import { BLOCK, BLOCK_BYTES, GROUP } from "../kernels/numbers.ts";
-import type { Embedding, Linear } from "../kernels/program.ts";
+import type { Embedding, Linear, LinearKind } from "../kernels/program.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
 
 export const PRECISIONS = ["int8", "f32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
+/** The matrices of a model: of each block, and the output head. */
+type Matrix = "cAttn" | "attnProj" | "cFc" | "mlpProj" | "head";
+
+/** Which of them multiply how, in each precision; measured by `npm run bench:quality` (docs/adr/0011-rotated-activations.md). */
+const KINDS: Readonly<Record<Precision, Readonly<Record<Matrix, LinearKind>>>> = {
+  f32: { cAttn: "f32", attnProj: "f32", cFc: "f32", mlpProj: "f32", head: "f32" },
+  int8: { cAttn: "int8", attnProj: "rotated", cFc: "int8", mlpProj: "rotated", head: "rotated" },
+};
+
+/** The kinds of matrices that a precision has. */
+export function kindsOf(precision: Precision): LinearKind[] {
+  return [...new Set(Object.values(KINDS[precision]))];
+}
+
+interface MatrixShape {
+  readonly name: Matrix;
+  readonly kind: LinearKind;
+  /** How many there are. */
+  readonly count: number;
+  readonly inWidth: number;
+  readonly outWidth: number;
+}
+
+/** The matrices that every pass multiplies by. */
+export function matricesOf(config: Gpt2Config, precision: Precision): MatrixShape[] {
+  const { nEmbd, nInner, nLayer, vocabSize } = config;
+  const matrix = (name: Matrix, count: number, inWidth: number, outWidth: number): MatrixShape => {
+    return { name, kind: KINDS[precision][name], count, inWidth, outWidth };
+  };
+  return [
+    matrix("cAttn", nLayer, nEmbd, 3 * nEmbd),
+    matrix("attnProj", nLayer, nEmbd, nEmbd),
+    matrix("cFc", nLayer, nEmbd, nInner),
+    matrix("mlpProj", nLayer, nInner, nEmbd),
+    matrix("head", 1, nEmbd, vocabSize),
+  ];
+}
+
 /** Bytes of a packed matrix. */
-export function linearBytes(precision: Precision, inWidth: number, outWidth: number): number {
-  if (precision === "f32") return 4 * inWidth * rowStride(outWidth);
+export function linearBytes(kind: LinearKind, inWidth: number, outWidth: number): number {
+  if (kind === "f32") return 4 * inWidth * rowStride(outWidth);
   return Math.ceil(outWidth / BLOCK) * Math.ceil(inWidth / GROUP) * BLOCK_BYTES;
 }
 
@@ -51,22 +89,23 @@ export function allocateWeights(arena: Arena, config: Gpt2Config, precision: Pre
     bias: arena.floats(rowStride(nEmbd)),
     epsilon: config.layerNormEpsilon,
   });
-  const linear = (inWidth: number, outWidth: number): Linear => ({
-    kind: precision,
-    weight: arena.allocate(linearBytes(precision, inWidth, outWidth)),
+  const kinds = KINDS[precision];
+  const linear = (matrix: Matrix, inWidth: number, outWidth: number): Linear => ({
+    kind: kinds[matrix],
+    weight: arena.allocate(linearBytes(kinds[matrix], inWidth, outWidth)),
     bias: arena.floats(rowStride(outWidth)),
     inWidth,
     outWidth,
   });
   const blocks = Array.from({ length: config.nLayer }, () => ({
     ln1: norm(),
-    cAttn: linear(nEmbd, 3 * nEmbd),
-    attnProj: linear(nEmbd, nEmbd),
+    cAttn: linear("cAttn", nEmbd, 3 * nEmbd),
+    attnProj: linear("attnProj", nEmbd, nEmbd),
     ln2: norm(),
-    cFc: linear(nEmbd, nInner),
-    mlpProj: linear(nInner, nEmbd),
+    cFc: linear("cFc", nEmbd, nInner),
+    mlpProj: linear("mlpProj", nInner, nEmbd),
   }));
-  const head: Linear = { ...linear(nEmbd, vocabSize), bias: 0 };
+  const head: Linear = { ...linear("head", nEmbd, vocabSize), bias: 0 };
   const shared = precision === "f32" && config.tieWordEmbeddings;
   const wte: Embedding =
     precision === "int8"

@@ -6,19 +6,18 @@ import { WasmExecutor } from "../kernels/host/executor.ts";
 import { compileKernels } from "../kernels/host/kernel-build.ts";
 import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
 import { GROUP } from "../kernels/numbers.ts";
-import { allocateProgram, Kernels, type Linear } from "../kernels/program.ts";
+import { allocateProgram, Kernels, type Linear, type LinearKind } from "../kernels/program.ts";
 import type { ForwardChunk } from "../model/backend.ts";
 import type { Gpt2 } from "../model/gpt2.ts";
-import { countParameters, type Gpt2Config } from "../model/gpt2-config.ts";
-import type { Precision } from "../model/weights.ts";
-import { linearBytes } from "../model/weights.ts";
+import type { Gpt2Config } from "../model/gpt2-config.ts";
+import { kindsOf, linearBytes, matricesOf, type Precision } from "../model/weights.ts";
 
 /** What the machine gives at this number of threads. */
 export interface Machine {
   /** Bytes of memory read in a second. */
   readonly bandwidth: number;
-  /** Multiply-adds in a second of the matrix kernel at 16 rows, everything in cache. */
-  readonly ceiling: number;
+  /** Multiply-adds in a second of the matrix kernels at 16 rows, everything in cache; of those that the precision has. */
+  readonly ceilings: Readonly<Partial<Record<LinearKind, number>>>;
 }
 
 export interface Measurement {
@@ -91,13 +90,14 @@ function readTime(kernels: Kernels, region: number, warmUpMs: number): number {
 
 export async function measureMachine({ precision, kernels: choice, threads }: Setting): Promise<Machine> {
   const { rows, inWidth, outWidth, repeats } = CACHED;
+  const kinds = kindsOf(precision);
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: repeats + 2, contextLength: 64, threads });
   const x = arena.floats(rows * rowStride(inWidth));
   const groups = rows * Math.ceil(inWidth / GROUP);
   const quantized = { values: arena.allocate(2 * GROUP * groups), scales: arena.floats(groups) };
   const out = arena.floats(rows * rowStride(outWidth));
-  const weight = arena.allocate(linearBytes(precision, inWidth, outWidth));
+  const weight = arena.allocate(Math.max(...kinds.map((kind) => linearBytes(kind, inWidth, outWidth))));
   const region = arena.allocate(BANDWIDTH_BYTES);
   const memory = new LinearMemory(arena.size);
   for (let i = x >>> 2; i < (region + BANDWIDTH_BYTES) >>> 2; i++) memory.f32[i] = 1 + (i % 7) / 8;
@@ -106,18 +106,21 @@ export async function measureMachine({ precision, kernels: choice, threads }: Se
     space,
   );
   const readMs = readTime(kernels, region, WARM_UP_MS);
-  const linear: Linear = { kind: precision, weight, bias: 0, inWidth, outWidth };
-  const multiplyMs = time(() => {
-    kernels.quantize(quantized, x, { rows, width: inWidth });
-    for (let i = 0; i < repeats; i++) {
-      if (precision === "f32") kernels.matmul(out, x, linear, rows, "store");
-      else kernels.matmulInt8(out, quantized, linear, rows, "store");
-    }
-    kernels.run();
-  }, 15);
+  const ceilings: Partial<Record<LinearKind, number>> = {};
+  for (const kind of kinds) {
+    const linear: Linear = { kind, weight, bias: 0, inWidth, outWidth };
+    const multiplyMs = time(() => {
+      if (kind !== "f32") kernels.quantize(kind, quantized, x, { rows, width: inWidth });
+      for (let i = 0; i < repeats; i++) {
+        if (kind === "f32") kernels.matmul(out, x, linear, rows, "store");
+        else kernels.matmulQuantized(out, quantized, linear, rows, "store");
+      }
+      kernels.run();
+    }, 15);
+    ceilings[kind] = (rows * inWidth * outWidth * repeats * 1000) / multiplyMs;
+  }
   await kernels.close();
-  const ceiling = (rows * inWidth * outWidth * repeats * 1000) / multiplyMs;
-  return { bandwidth: (BANDWIDTH_BYTES * 1000) / readMs, ceiling };
+  return { bandwidth: (BANDWIDTH_BYTES * 1000) / readMs, ceilings };
 }
 
 /** One token for each of `rows` sequences that hold `context` tokens; choosing the next token is part of it. */
@@ -172,20 +175,22 @@ function result(
 ): Measurement {
   const isPrefill = name.startsWith("prefill");
   const passes = isPrefill ? Math.ceil(numTokens / 128) : 1;
-  const head = config.vocabSize * config.nEmbd;
-  const body =
-    countParameters({ ...config, tieWordEmbeddings: true }) - head - config.contextLength * config.nEmbd;
-  const macs = numTokens * body + (isPrefill ? 1 : numTokens) * head;
+  const seconds = matricesOf(config, shape.precision).map(({ name, kind, count, inWidth, outWidth }) => {
+    const rows = name === "head" && isPrefill ? 1 : numTokens;
+    return (rows * count * inWidth * outWidth) / (machine.ceilings[kind] as number);
+  });
   const keyValueBytes = isPrefill ? 0 : numTokens * shape.context * 8 * config.nLayer * config.nEmbd;
   const bytes = passes * weightBytes(config, shape.precision) + keyValueBytes;
-  const limitMs = 1000 * Math.max(bytes / machine.bandwidth, macs / machine.ceiling);
+  const multiplySeconds = seconds.reduce((sum, each) => sum + each, 0);
+  const limitMs = 1000 * Math.max(bytes / machine.bandwidth, multiplySeconds);
   const { rows, context } = shape;
   return { name, rows, context, ms, tokensPerSecond: (numTokens * 1000) / ms, limitMs };
 }
 
 /** Bytes of weights that every pass reads. */
-export function weightBytes({ nEmbd, nInner, nLayer, vocabSize }: Gpt2Config, precision: Precision): number {
-  const bytes = (inWidth: number, outWidth: number): number => linearBytes(precision, inWidth, outWidth);
-  const layer = bytes(nEmbd, 3 * nEmbd) + bytes(nEmbd, nEmbd) + bytes(nEmbd, nInner) + bytes(nInner, nEmbd);
-  return nLayer * layer + bytes(nEmbd, vocabSize);
+export function weightBytes(config: Gpt2Config, precision: Precision): number {
+  return matricesOf(config, precision).reduce(
+    (sum, { kind, count, inWidth, outWidth }) => sum + count * linearBytes(kind, inWidth, outWidth),
+    0,
+  );
 }

@@ -143,7 +143,7 @@ function measure(
 
 function table(
   facts: Record<string, unknown>,
-  { bandwidth, ceiling }: Machine,
+  { bandwidth, ceilings }: Machine,
   rows: readonly Measurement[],
 ): string {
   const lines = rows.map(({ name, context, ms, tokensPerSecond, limitMs }) =>
@@ -156,11 +156,12 @@ function table(
       (ms / limitMs).toFixed(2).padStart(7),
     ].join(" "),
   );
+  const speeds = Object.entries(ceilings).map(([kind, speed]) => `${kind} ${(speed / 1e9).toFixed(1)}`);
   return [
     Object.entries(facts)
       .map(([key, value]) => `${key} ${value}`)
       .join(", "),
-    `memory ${(bandwidth / 1e9).toFixed(1)} GB/s, kernel in cache ${(ceiling / 1e9).toFixed(1)} G multiply-adds/s`,
+    `memory ${(bandwidth / 1e9).toFixed(1)} GB/s, G multiply-adds/s in cache: ${speeds.join(", ")}`,
     "",
     "pass         context        ms  tokens/s  limit ms  ratio",
     ...lines,

@@ -45,7 +45,7 @@ function layOut(arena: Arena) {
   const groups = Math.ceil(IN_WIDTH / GROUP);
   const pageBytes = 4 * HEADS * headFloats(HEAD_SIZE);
   const listed = POSITIONS.length + ATTENTION_ROWS_MAX;
-  const outs = Array.from({ length: 3 * ROWS.length + 1 }, () => arena.floats(rows * rowStride(OUT_WIDTH)));
+  const outs = Array.from({ length: 4 * ROWS.length + 1 }, () => arena.floats(rows * rowStride(OUT_WIDTH)));
   return {
     ...{ space, begin, outs, pageBytes },
     x: arena.floats(rows * rowStride(IN_WIDTH)),
@@ -78,12 +78,15 @@ function recordAll(kernels: Kernels, layout: Layout): void {
   const shape = { bias, inWidth: IN_WIDTH, outWidth: OUT_WIDTH };
   const f32: Linear = { kind: "f32", weight, ...shape };
   const int8: Linear = { kind: "int8", weight: weight8, ...shape };
+  const rotated: Linear = { ...int8, kind: "rotated" };
   let out = 0;
   for (const rows of ROWS) {
     kernels.matmul(outs[out++] as number, x, f32, rows, "store");
     kernels.matmul(outs[out++] as number, x, f32, rows, "gelu_new");
-    kernels.quantize(quantized, x, { rows, width: IN_WIDTH });
-    kernels.matmulInt8(outs[out++] as number, quantized, int8, rows, "add");
+    kernels.quantize("int8", quantized, x, { rows, width: IN_WIDTH });
+    kernels.matmulQuantized(outs[out++] as number, quantized, int8, rows, "add");
+    kernels.quantize("rotated", quantized, x, { rows, width: IN_WIDTH });
+    kernels.matmulQuantized(outs[out++] as number, quantized, rotated, rows, "store");
   }
   kernels.layerNorm(normed, x, norm, { rows: Math.max(...ROWS), width: IN_WIDTH });
   const table = {

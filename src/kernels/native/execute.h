@@ -11,6 +11,7 @@
 #include "int8.h"
 #include "logits.h"
 #include "matmul.h"
+#include "rotated.h"
 #include "rows.h"
 
 static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int first, int last) {
@@ -23,6 +24,8 @@ static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int
     case OP_READ_MEMORY: read_memory(memory, a, part, first, last); break;
     case OP_QUANTIZE: quantize(memory, a, first, last); break;
     case OP_MATMUL_INT8: matmul_int8(memory, a, first, last); break;
+    case OP_QUANTIZE_ROTATED: quantize_rotated(memory, a, first, last); break;
+    case OP_MATMUL_ROTATED: matmul_rotated(memory, a, first, last); break;
   }
 }
 

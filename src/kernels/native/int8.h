@@ -8,24 +8,38 @@
 #define QUAD_STEP (QUAD * BLOCK) // bytes from one quad of weights of an output to its next quad
 #define LARGEST ((float)ACTIVATION_MAX)
 
-/** A group of one row, or the values that it has, to its words of every quad, `stride` words apart. Returns its scale. */
-INLINE float quantize_group(int16_t *q, size_t stride, const float *x, int count) {
-  float values[GROUP] = {0};
-  if (count < GROUP) {
-    memcpy(values, x, (size_t)count * sizeof(float));
-    x = values;
-  }
+/** The number by which a group is multiplied whose largest magnitude is `top`: 0 where none would do. */
+INLINE float inverse_of(float top, float limit) {
+  const float quotient = limit / top;
+  return quotient < __builtin_inff() ? quotient : 0.0f;
+}
+
+/** The largest magnitude of a group; NaN if any is. */
+INLINE float largest_magnitude(const float *x) {
   vi largest = zero();
   for (int i = 0; i < GROUP; i += LANES) largest = larger_bits(largest, absolute(load(x + i)));
-  const float top = largest_of_bits(largest);
-  const vf inverse = splat(top > 0.0f ? LARGEST / top : 0.0f);
+  return largest_of_bits(largest);
+}
+
+/** A group as whole numbers up to `limit`, to its words of every quad, `stride` words apart. Returns its scale. */
+INLINE float quantize_words(int16_t *q, size_t stride, const float *x, float limit) {
+  const float top = largest_magnitude(x);
+  const vf inverse = splat(inverse_of(top, limit));
   int16_t words[GROUP];
   for (int i = 0; i < GROUP; i += LANES) {
     const vf scaled = load(x + i) * inverse;
     store_words(words + i, if_nan(scaled, splat(0.0f), scaled));
   }
   for (int quad = 0; quad < QUADS; quad++) memcpy(q + quad * stride, words + QUAD * quad, QUAD * sizeof(int16_t));
-  return top / LARGEST;
+  return top / limit;
+}
+
+/** `x`, or a copy of its `count` values with zeros behind them. */
+INLINE const float *whole_group(float *copy, const float *x, int count) {
+  if (count == GROUP) return x;
+  memset(copy, 0, GROUP * sizeof(float));
+  memcpy(copy, x, (size_t)count * sizeof(float));
+  return copy;
 }
 
 /** Groups `first` to `last` of all rows of x[rows, K], to tiles of words and scales. */
@@ -43,7 +57,9 @@ static void quantize(uint8_t *memory, const struct quantize_instruction *a, int 
       const int values = smaller(a->width - (int)k, GROUP);
       for (size_t r = 0; r < count; r++) {
         const float *from = x + ((size_t)start + r) * stride + k;
-        scales[(size_t)group * count + r] = quantize_group(words + k * count + QUAD * r, QUAD * count, from, values);
+        float copy[GROUP];
+        const float *whole = whole_group(copy, from, values);
+        scales[(size_t)group * count + r] = quantize_words(words + k * count + QUAD * r, QUAD * count, whole, LARGEST);
       }
     }
   }
@@ -95,8 +111,12 @@ INLINE void add_groups(const int rows, float *sums, const int16_t *q, const floa
   }
 }
 
-APART void multiply_tile(int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block, int groups,
-                          struct ahead *ahead) {
+/** Sums [rows][outputs] of a tile of rows, whose groups lie at `q`, against the block of all groups of 16 outputs. */
+typedef void multiply_tile(int rows, float *sums, const void *q, const float *scales, const int8_t *block, int groups,
+                           struct ahead *ahead);
+
+APART void multiply_words(int rows, float *sums, const void *q, const float *scales, const int8_t *block, int groups,
+                           struct ahead *ahead) {
   switch (rows) {
 #define ROWS(n) \
   case n: \
@@ -111,17 +131,18 @@ APART void multiply_tile(int rows, float *sums, const int16_t *q, const float *s
 }
 
 /**
- * Blocks `first` to `last` of y[rows, N]. All tiles of rows pass over a block while it is in the cache, and meanwhile the
- * next block is prefetched.
+ * Blocks `first` to `last` of y[rows, N], with a row's group of x in `group_bytes`. All tiles of rows pass over a block while it
+ * is in the cache, and meanwhile the next block is prefetched.
  */
-static void matmul_int8(uint8_t *memory, const struct matmul_int8_instruction *a, int first, int last) {
+INLINE void multiply_blocks(uint8_t *memory, const struct matmul_int8_instruction *a, int first, int last,
+                            multiply_tile *multiply, size_t group_bytes) {
   const int groups = count_groups(a->in_width);
   const size_t block_bytes = (size_t)groups * BLOCK_BYTES;
   const size_t out_stride = row_stride(a->out_width);
   const int tile = tile_rows(a->rows, INT8_ROWS);
   const size_t tiles = (size_t)count_tiles(a->rows, tile);
   const size_t step = (BLOCK_BYTES / LINE_BYTES + tiles - 1) / tiles * LINE_BYTES;
-  const int16_t *x = at(memory, a->x);
+  const uint8_t *x = at(memory, a->x);
   const float *scales = at(memory, a->x_scales);
   const float *bias = at(memory, a->bias);
   float *out = at(memory, a->out);
@@ -131,13 +152,17 @@ static void matmul_int8(uint8_t *memory, const struct matmul_int8_instruction *a
     struct ahead ahead = {w + block_bytes, step};
     for (int row = 0; row < a->rows; row += tile) {
       const int count = smaller(a->rows - row, tile);
-      multiply_tile(count, sums, x + (size_t)row * (size_t)groups * GROUP, scales + row * groups, w, groups, &ahead);
+      multiply(count, sums, x + (size_t)(row * groups) * group_bytes, scales + row * groups, w, groups, &ahead);
       for (int r = 0; r < count; r++) {
         float *y = out + (size_t)(row + r) * out_stride + block * BLOCK;
         finish(y, sums + r * BLOCK, bias ? bias + block * BLOCK : 0, a->epilogue);
       }
     }
   }
+}
+
+static void matmul_int8(uint8_t *memory, const struct matmul_int8_instruction *a, int first, int last) {
+  multiply_blocks(memory, a, first, last, multiply_words, GROUP * sizeof(int16_t));
 }
 
 #endif

@@ -9,6 +9,8 @@
 #define LANES 8
 /** The most rows whose sums stay in the 16 registers: of 8-bit weights, of f32, of attention. */
 #define INT8_ROWS 6
+/** There are no products of bytes without saturation, so rotated activations are words, as the others are. */
+#define HAS_BYTE_DOTS 0
 #define F32_ROWS 5
 #define ATTENTION_ROWS 2
 
@@ -45,6 +47,24 @@ static inline float largest_of_bits(vi x) {
   m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
   m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
   return _mm_cvtss_f32(_mm_castsi128_ps(m));
+}
+
+/** Sums and differences of lanes `apart`: one stage of a rotation. */
+static inline vf butterfly(vf x, const int apart) {
+  switch (apart) {
+    case 4: {
+      const vf other = _mm256_permute2f128_ps(x, x, 1);
+      return _mm256_blend_ps(other + x, other - x, 0xf0);
+    }
+    case 2: {
+      const vf other = _mm256_permute_ps(x, 0x4e);
+      return _mm256_blend_ps(other + x, other - x, 0xcc);
+    }
+    default: {
+      const vf other = _mm256_permute_ps(x, 0xb1);
+      return _mm256_blend_ps(other + x, other - x, 0xaa);
+    }
+  }
 }
 
 /** The nearest whole numbers, to the even one on a tie, as words. */

@@ -8,6 +8,8 @@
 #define LANES 16
 /** The most rows whose sums stay in the 32 registers: of 8-bit weights, of f32, of attention. */
 #define INT8_ROWS 12
+/** Products of bytes are added four to a lane, so rotated activations are bytes. */
+#define HAS_BYTE_DOTS 1
 #define F32_ROWS 12
 #define ATTENTION_ROWS 4
 
@@ -50,10 +52,42 @@ static inline float largest_of_bits(vi x) {
   return largest;
 }
 
+/** Sums and differences of lanes `apart`: one stage of a rotation. */
+static inline vf butterfly(vf x, const int apart) {
+  vf other;
+  __mmask16 differences;
+  switch (apart) {
+    case 8: other = _mm512_shuffle_f32x4(x, x, 0x4e), differences = 0xff00; break;
+    case 4: other = _mm512_shuffle_f32x4(x, x, 0xb1), differences = 0xf0f0; break;
+    case 2: other = _mm512_permute_ps(x, 0x4e), differences = 0xcccc; break;
+    default: other = _mm512_permute_ps(x, 0xb1), differences = 0xaaaa;
+  }
+  return _mm512_mask_sub_ps(_mm512_add_ps(other, x), differences, other, x);
+}
+
 /** The nearest whole numbers, to the even one on a tie, as words. */
 static inline void store_words(int16_t *p, vf x) {
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
 }
+
+/** The same as bytes. */
+static inline void store_bytes(int8_t *p, vf x) {
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+
+static inline vi splat_int(int32_t x) { return _mm512_set1_epi32(x); }
+
+/** Bytes with a sign, plus 128. */
+static inline vi without_sign(vi x) { return x ^ _mm512_set1_epi8(-128); }
+
+/** Adds the products of bytes, four to a lane: `w` without a sign, four bytes of `x` with one, again and again. */
+static inline vi dot_bytes(vi sum, vi w, const int8_t *x) {
+  int32_t four;
+  __builtin_memcpy(&four, x, sizeof(four));
+  return _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(four));
+}
+
+static inline int32_t sum_of_ints(vi x) { return _mm512_reduce_add_epi32(x); }
 
 static inline vi load_bits(const void *p) { return _mm512_loadu_si512(p); }
 static inline vi zero(void) { return _mm512_setzero_si512(); }

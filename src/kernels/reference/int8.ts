@@ -1,11 +1,12 @@
 // The 8-bit kernels in plain TypeScript: the definition of their bits. A group's sum is an exact integer, rounded once to f32.
 // Groups are added in ascending order to one f32 accumulator.
 import { type LinearMemory, rowStride } from "../memory.ts";
-import { ACTIVATION_MAX, BLOCK, BLOCK_BYTES, BLOCK_SCALES, GROUP } from "../numbers.ts";
+import { ACTIVATION_MAX, BLOCK, BLOCK_BYTES, BLOCK_SCALES, GROUP, ROTATED_MAX } from "../numbers.ts";
 import { blockByte } from "../program.ts";
 import { fromHalf } from "./half.ts";
 import type { Arguments } from "./instruction.ts";
 import { epilogueOf } from "./math.ts";
+import { rotate } from "./rotation.ts";
 
 const f = Math.fround;
 
@@ -17,25 +18,49 @@ function nearest(x: number): number {
   return rest < 0.5 ? floor : floor + 1;
 }
 
-export function quantize({ f32, wasm }: LinearMemory, a: Arguments<"quantize">): void {
+/** One group as integers up to `max`; returns its scale. Where 1 / scale is too large for f32, all are 0. */
+function quantizeGroup(values: Float32Array, max: number, set: (i: number, value: number) => void): number {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, Math.abs(value));
+  const quotient = f(max / largest);
+  const inverse = quotient < Number.POSITIVE_INFINITY ? quotient : 0;
+  for (let i = 0; i < GROUP; i++) set(i, nearest(f((values[i] as number) * inverse)));
+  return largest / max;
+}
+
+/** Words in both kinds: what lies there is private to a build, and only the numbers count. */
+function quantizeRows(
+  { f32, wasm }: LinearMemory,
+  a: Arguments<"quantize">,
+  max: number,
+  prepare: (values: Float32Array) => void,
+): void {
   const words = new Int16Array(wasm.buffer);
   const groups = a.items;
   for (let row = 0; row < a.rows; row++) {
     for (let group = 0; group < groups; group++) {
-      const at = (i: number): number => {
-        const k = group * GROUP + i;
-        return k < a.width ? (f32[a.x + row * rowStride(a.width) + k] as number) : 0;
-      };
-      let largest = 0;
-      for (let i = 0; i < GROUP; i++) largest = Math.max(largest, Math.abs(at(i)));
-      const inverse = largest > 0 ? f(ACTIVATION_MAX / largest) : 0;
+      const from = a.x + row * rowStride(a.width) + group * GROUP;
+      const values = new Float32Array(GROUP);
+      values.set(f32.subarray(from, from + Math.min(GROUP, a.width - group * GROUP)));
+      prepare(values);
       const to = a.values * 2 + (row * groups + group) * GROUP;
-      for (let i = 0; i < GROUP; i++) words[to + i] = nearest(f(at(i) * inverse));
-      f32[a.scales + row * groups + group] = largest / ACTIVATION_MAX;
+      const scale = quantizeGroup(values, max, (i, value) => {
+        words[to + i] = value;
+      });
+      f32[a.scales + row * groups + group] = scale;
     }
   }
 }
 
+export function quantize(memory: LinearMemory, a: Arguments<"quantize">): void {
+  quantizeRows(memory, a, ACTIVATION_MAX, () => {});
+}
+
+export function quantizeRotated(memory: LinearMemory, a: Arguments<"quantizeRotated">): void {
+  quantizeRows(memory, a, ROTATED_MAX, rotate);
+}
+
+/** Of either kind: the sum of a group is a whole number. */
 export function matmulInt8({ f32, wasm }: LinearMemory, a: Arguments<"matmulInt8">): void {
   const activations = new Int16Array(wasm.buffer);
   const weights = new Int8Array(wasm.buffer);

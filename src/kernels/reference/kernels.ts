@@ -5,7 +5,7 @@ import { type LinearMemory, rowStride } from "../memory.ts";
 import { END, INSTRUCTION_BYTES, KERNELS, type KernelName, PAGE_POSITIONS, PANEL } from "../numbers.ts";
 import { type Executor, headFloats, type LogitsPlace, valueStride } from "../program.ts";
 import { type Arguments, type Kernel, readArguments } from "./instruction.ts";
-import { embedHalf, matmulInt8, quantize } from "./int8.ts";
+import { embedHalf, matmulInt8, quantize, quantizeRotated } from "./int8.ts";
 import { epilogueOf, exp, partialSums } from "./math.ts";
 import {
   digest,
@@ -33,6 +33,8 @@ const DEFINITIONS: { readonly [Name in KernelName]: Kernel<Name> } = {
   matmulInt8,
   embedHalf,
   readMemory() {},
+  quantizeRotated,
+  matmulRotated: matmulInt8,
   packInOut,
   packOutIn,
   packInOutInt8,

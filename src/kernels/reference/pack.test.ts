@@ -57,7 +57,7 @@ function valueAt(i: number): number {
 }
 
 describe("packing kernels give the reference's bits", () => {
-  for (const kind of ["f32", "int8"] as const) {
+  for (const kind of ["f32", "int8", "rotated"] as const) {
     for (const [inWidth, outWidth] of [
       [128, 48],
       [70, 22],

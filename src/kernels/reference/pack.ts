@@ -17,6 +17,7 @@ import {
 import { blockByte } from "../program.ts";
 import { fromHalf, toHalf } from "./half.ts";
 import type { Arguments } from "./instruction.ts";
+import { rotate } from "./rotation.ts";
 
 /** Where element (k, n) of a piece stands in linear memory, as an index of floats. */
 type Place = (k: number, n: number) => number;
@@ -36,7 +37,13 @@ function packPanels({ f32 }: LinearMemory, weight: number, { inWidth, k, n }: Re
 }
 
 /** The largest magnitude of a group of 64 sets its scale; weights are rounded as Math.round does. */
-function packBlocks(memory: LinearMemory, weight: number, { inWidth, k, n }: Region, at: Place): void {
+function packBlocks(
+  memory: LinearMemory,
+  weight: number,
+  { inWidth, k, n }: Region,
+  at: Place,
+  isRotated: boolean,
+): void {
   const { f32 } = memory;
   const bytes = new Int8Array(memory.wasm.buffer);
   const groups = Math.ceil(inWidth / GROUP);
@@ -44,26 +51,35 @@ function packBlocks(memory: LinearMemory, weight: number, { inWidth, k, n }: Reg
     const lane = output % BLOCK;
     for (let first = k[0]; first < k[1]; first += GROUP) {
       const block = weight * 4 + (Math.floor(output / BLOCK) * groups + first / GROUP) * BLOCK_BYTES;
-      const last = Math.min(first + GROUP, k[1]);
+      const count = Math.min(GROUP, k[1] - first);
+      const values = Float32Array.from({ length: GROUP }, (_, i) =>
+        i < count ? (f32[at(first + i, output)] as number) : 0,
+      );
+      if (isRotated) rotate(values);
       let largest = 0;
-      for (let i = first; i < last; i++) {
-        const magnitude = Math.abs(f32[at(i, output)] as number);
-        if (magnitude > largest) largest = magnitude;
-      }
+      for (const value of values) if (Math.abs(value) > largest) largest = Math.abs(value);
       const inverse = largest > 0 ? WEIGHT_MAX / largest : 0;
-      for (let i = first; i < last; i++) {
-        const to = block + blockByte(i - first, lane);
-        bytes[to] = Math.round((f32[at(i, output)] as number) * inverse);
+      for (let i = 0; i < (isRotated ? GROUP : count); i++) {
+        bytes[block + blockByte(i, lane)] = Math.round((values[i] as number) * inverse);
       }
       f32[(block + BLOCK_SCALES) / 4 + lane] = largest / WEIGHT_MAX;
     }
   }
 }
 
-type Pack = typeof packPanels;
+type Pack = (memory: LinearMemory, weight: number, region: Region, at: Place) => void;
+
+/** The form of 8-bit weights that an instruction asks for. */
+function blocks({ isRotated }: { readonly isRotated: number }): Pack {
+  return (memory, weight, region, at) => packBlocks(memory, weight, region, at, isRotated === 1);
+}
 
 /** x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. */
-function packStoredInOut(pack: Pack, memory: LinearMemory, a: Arguments<"packInOut">): void {
+function packStoredInOut(
+  pack: Pack,
+  memory: LinearMemory,
+  a: Arguments<"packInOut"> | Arguments<"packInOutInt8">,
+): void {
   const { weight, x, inWidth, outWidth, begin, count } = a;
   const region: Region = { inWidth, k: [begin, begin + count], n: [0, outWidth] };
   pack(memory, weight, region, (k, n) => x + (k - begin) * outWidth + n);
@@ -73,7 +89,7 @@ function packStoredInOut(pack: Pack, memory: LinearMemory, a: Arguments<"packInO
 function packStoredOutIn(
   pack: Pack,
   memory: LinearMemory,
-  { weight, x, inWidth, begin }: Arguments<"packOutInInt8">,
+  { weight, x, inWidth, begin }: Arguments<"packOutIn"> | Arguments<"packOutInInt8">,
   count: number,
 ): void {
   const region: Region = { inWidth, k: [0, inWidth], n: [begin, begin + count] };
@@ -85,7 +101,7 @@ export function packInOut(memory: LinearMemory, a: Arguments<"packInOut">): void
 }
 
 export function packInOutInt8(memory: LinearMemory, a: Arguments<"packInOutInt8">): void {
-  packStoredInOut(packBlocks, memory, a);
+  packStoredInOut(blocks(a), memory, a);
 }
 
 export function packOutIn(memory: LinearMemory, a: Arguments<"packOutIn">): void {
@@ -93,7 +109,7 @@ export function packOutIn(memory: LinearMemory, a: Arguments<"packOutIn">): void
 }
 
 export function packOutInInt8(memory: LinearMemory, a: Arguments<"packOutInInt8">): void {
-  packStoredOutIn(packBlocks, memory, a, a.items);
+  packStoredOutIn(blocks(a), memory, a, a.items);
 }
 
 export function narrowHalves({ f32, wasm }: LinearMemory, a: Arguments<"narrowHalves">): void {

@@ -11,12 +11,14 @@ import * as words from "./int8-words";
 import { finish } from "./matmul";
 import {
   ACTIVATION_MAX, BLOCK_BYTES, EmbedHalfInstruction, GROUP, LINE_BYTES, MatmulInt8Instruction, QuantizeInstruction,
-  STREAMS, TILE_ROWS,
+  QuantizeRotatedInstruction, ROTATED_MAX, STREAMS, TILE_ROWS,
 } from "./numbers.generated";
+import { rotateGroup } from "./rotation";
 import { countGroups, rowBytes } from "./shapes";
 
 const SUM_BYTES: usize = TILE_ROWS * ROW_SUMS; // sums of a tile of rows against one block
 const LARGEST: f32 = <f32>ACTIVATION_MAX;
+const LARGEST_ROTATED: f32 = <f32>ROTATED_MAX;
 
 /** Items are groups: x[rows, K] → values[rows, K'] (K' is K rounded up to whole groups, with zeros) and scales[rows, K'/64]. */
 export function quantize(a: QuantizeInstruction, first: i32, last: i32): void {
@@ -30,13 +32,36 @@ export function quantize(a: QuantizeInstruction, first: i32, last: i32): void {
     for (let group = <usize>first; group < <usize>last; group++) {
       const at = group * GROUP;
       const count = min(GROUP, width - <i32>at);
-      store<f32>(scale + (group << 2), quantizeGroup(to + group * GROUP_BYTES, from + (at << 2), count));
+      store<f32>(scale + (group << 2), quantizeGroup(to + group * GROUP_BYTES, from + (at << 2), count, LARGEST));
+    }
+  }
+}
+
+/** The same, with every group rotated and then 8 bits for each number. They are kept as 14-bit ones are. */
+export function quantizeRotated(a: QuantizeRotatedInstruction, part: i32, first: i32, last: i32): void {
+  const width = a.width;
+  const groups = countGroups(width);
+  const stride = rowBytes(width);
+  const rotated = a.scratch + <usize>part * a.scratchBytes;
+  for (let row: usize = 0; row < <usize>a.rows; row++) {
+    const from = a.x + row * stride;
+    const to = a.values + row * groups * GROUP_BYTES;
+    const scale = a.scales + ((row * groups) << 2);
+    for (let group = <usize>first; group < <usize>last; group++) {
+      const at = group * GROUP;
+      const bytes = <usize>min(GROUP, width - <i32>at) << 2;
+      memory.copy(rotated, from + (at << 2), bytes);
+      memory.fill(rotated + bytes, 0, 4 * GROUP - bytes);
+      rotateGroup(rotated);
+      store<f32>(scale + (group << 2), quantizeGroup(to + group * GROUP_BYTES, rotated, GROUP, LARGEST_ROTATED));
     }
   }
 }
 
 /** Quantises one group and returns its scale. */
-function quantizeGroup(q: usize, x: usize, count: i32): f32 {
+// @ts-ignore: decorator
+@inline
+function quantizeGroup(q: usize, x: usize, count: i32, limit: f32): f32 {
   let largest: f32 = 0;
   let i = 0;
   if (count == GROUP) {
@@ -49,7 +74,8 @@ function quantizeGroup(q: usize, x: usize, count: i32): f32 {
   } else {
     for (let k = 0; k < count; k++) largest = max(largest, abs(load<f32>(x + (<usize>k << 2))));
   }
-  const inverse: f32 = largest > 0 ? LARGEST / largest : 0;
+  const quotient: f32 = limit / largest;
+  const inverse: f32 = quotient < Infinity ? quotient : 0;
   if (count == GROUP) {
     const v = f32x4.splat(inverse);
     for (i = 0; i < GROUP; i += 8) {
@@ -66,7 +92,7 @@ function quantizeGroup(q: usize, x: usize, count: i32): f32 {
       else words.storeActivation(q, i, value);
     }
   }
-  return largest / LARGEST;
+  return largest / limit;
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   NarrowHalvesInstruction, PackInOutInstruction, PackInOutInt8Instruction, PackOutInInstruction, PackOutInInt8Instruction,
   PANEL, QUAD, WEIGHT_MAX, WidenBf16Instruction, WidenHalvesInstruction,
 } from "./numbers.generated";
+import { rotateColumns, rotateGroup } from "./rotation";
 import { countGroups } from "./shapes";
 
 const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel
@@ -137,8 +138,27 @@ function quantizeColumns(to: usize, x: usize, stride: usize, count: i32): void {
   v128.store(to, scalesOf(m), SCALES);
 }
 
+/** The same for a group of one output that is rotated, from values `stride` bytes apart. `scratch`: room for the group. */
+function rotateOne(to: usize, x: usize, stride: usize, count: i32, scratch: usize): void {
+  memory.fill(scratch, 0, 4 * GROUP);
+  for (let i: usize = 0; i < <usize>count; i++) store<f32>(scratch + (i << 2), load<f32>(x + i * stride));
+  rotateGroup(scratch);
+  quantizeRow(to, scratch);
+}
+
+/** The same for four outputs that lie side by side. `scratch`: room for their groups. */
+function rotateFour(to: usize, x: usize, stride: usize, count: i32, scratch: usize): void {
+  const end = scratch + 16 * GROUP;
+  let at = scratch;
+  for (let i: usize = 0; i < <usize>count; i++, at += 16) v128.store(at, v128.load(x + i * stride));
+  memory.fill(at, 0, end - at);
+  rotateColumns(scratch);
+  quantizeColumns(to, scratch, 16, GROUP);
+}
+
 /** Items are blocks: x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. `begin` is a multiple of 64. */
-export function packInOutInt8(a: PackInOutInt8Instruction, first: i32, last: i32): void {
+export function packInOutInt8(a: PackInOutInt8Instruction, part: i32, first: i32, last: i32): void {
+  const scratch = a.scratch + <usize>part * a.scratchBytes;
   const outWidth = a.outWidth;
   const groups = <usize>countGroups(a.inWidth);
   const stride = <usize>outWidth << 2;
@@ -152,15 +172,22 @@ export function packInOutInt8(a: PackInOutInt8Instruction, first: i32, last: i32
       const outputs = min(BLOCK, outWidth - n * BLOCK);
       let lane = 0;
       for (; lane + 4 <= outputs; lane += 4) {
-        quantizeColumns(laneOf(block, lane), from + (<usize>lane << 2), stride, rows);
+        const at = from + (<usize>lane << 2);
+        if (a.isRotated) rotateFour(laneOf(block, lane), at, stride, rows, scratch);
+        else quantizeColumns(laneOf(block, lane), at, stride, rows);
       }
-      for (; lane < outputs; lane++) quantizeOne(laneOf(block, lane), from + (<usize>lane << 2), stride, rows);
+      for (; lane < outputs; lane++) {
+        const at = from + (<usize>lane << 2);
+        if (a.isRotated) rotateOne(laneOf(block, lane), at, stride, rows, scratch);
+        else quantizeOne(laneOf(block, lane), at, stride, rows);
+      }
     }
   }
 }
 
 /** Items are outputs: x[count, inWidth], outputs `begin` and on of a matrix stored [out, in], into blocks. */
-export function packOutInInt8(a: PackOutInInt8Instruction, first: i32, last: i32): void {
+export function packOutInInt8(a: PackOutInInt8Instruction, part: i32, first: i32, last: i32): void {
+  const scratch = a.scratch + <usize>part * a.scratchBytes;
   const inWidth = a.inWidth;
   const groups = <usize>countGroups(inWidth);
   for (let row = first; row < last; row++) {
@@ -168,7 +195,8 @@ export function packOutInInt8(a: PackOutInInt8Instruction, first: i32, last: i32
     let to = laneOf(a.weight + <usize>(n / BLOCK) * groups * BLOCK_BYTES, n % BLOCK);
     let from = a.x + <usize>row * (<usize>inWidth << 2);
     for (let k = 0; k < inWidth; k += GROUP, to += BLOCK_BYTES, from += 4 * GROUP) {
-      if (k + GROUP <= inWidth) quantizeRow(to, from);
+      if (a.isRotated) rotateOne(to, from, 4, min(GROUP, inWidth - k), scratch);
+      else if (k + GROUP <= inWidth) quantizeRow(to, from);
       else quantizeOne(to, from, 4, inWidth - k);
     }
   }

@@ -5,7 +5,7 @@ import type { Packer } from "./packing.ts";
 import type { TensorSource } from "./tensor-source.ts";
 
 /** To be raised whenever packed weights get another layout or other bits: cached ones are then of no use. */
-export const WEIGHT_FORMAT = 3;
+export const WEIGHT_FORMAT = 4;
 
 /**
  * Reads every tensor, piece by piece, and packs it into its place.

@@ -1,0 +1,18 @@
+// The rotation of a group of 64 numbers: times the orthonormal Walsh–Hadamard matrix. It is symmetric and its own inverse, so a
+// product of two groups stays what it is when both are rotated; but a number that stands out is spread over the whole
+// group, and no longer sets a scale too coarse for its neighbours (QuaRot, Ashkboos et al. 2024, arXiv:2404.00456). This is the
+// definition of its bits: six stages of sums and differences in f32, of numbers 32 apart first, and a factor of 1/8.
+import { GROUP } from "../numbers.ts";
+
+/** Rotates [64] in place. */
+export function rotate(x: Float32Array): void {
+  for (let apart = GROUP / 2; apart >= 1; apart /= 2) {
+    for (let i = 0; i < GROUP; i++) {
+      if (i & apart) continue;
+      const [a, b] = [x[i] as number, x[i + apart] as number];
+      x[i] = a + b;
+      x[i + apart] = a - b;
+    }
+  }
+  for (let i = 0; i < GROUP; i++) x[i] = (x[i] as number) / 8;
+}
