@@ -127,7 +127,7 @@ export class Client {
     for await (const line of linesOf(response.body)) {
       const piece = line as ClientPiece;
       texts[piece.index] = (texts[piece.index] ?? "") + piece.text;
-      onPiece(piece);
+      if (piece.text !== "" || piece.tokens !== undefined) onPiece(piece);
     }
     return { texts: Array.from(texts, (text) => text ?? ""), ...factsOf(response) };
   }

@@ -15,6 +15,12 @@ export interface Part {
   readonly tokens: AnswerToken[];
 }
 
+/** What becomes final at the end of a sequence. */
+export interface End extends Part {
+  /** What its text ends with: U+FFFD for a character that is not complete, and is in no token's text. */
+  readonly rest: string;
+}
+
 export interface AnswerText {
   /** The text of the prompt, without a character that it leaves incomplete. */
   readonly promptText: string;
@@ -22,7 +28,7 @@ export interface AnswerText {
   /** Takes a token of the end, where a stop string is known to be; `end` says what of it belongs to the text. */
   keep(tokenId: number, logprobs?: TokenLogprobs): void;
   /** The rest. With a stop string: of the bytes of all new tokens so many belong to the text. */
-  end(keptBytes?: number): Part;
+  end(keptBytes?: number): End;
 }
 
 /** The text of a sequence; `stops` are the stop strings that are cut off, in UTF-8. */
@@ -50,8 +56,8 @@ class NoText implements AnswerText {
 
   keep(): void {} // Without a tokenizer nobody can name a stop string.
 
-  end(): Part {
-    return { text: "", tokens: [] };
+  end(): End {
+    return { text: "", tokens: [], rest: "" };
   }
 }
 
@@ -72,8 +78,9 @@ class PlainText implements AnswerText {
 
   keep(): void {} // No stop string is cut off from such a text.
 
-  end(): Part {
-    return { text: this.#detokenizer.flush(), tokens: [] };
+  end(): End {
+    const rest = this.#detokenizer.flush();
+    return { text: rest, tokens: [], rest };
   }
 }
 
@@ -116,13 +123,14 @@ class HeldText implements AnswerText {
     this.#pending = joined(this.#pending, bytes);
   }
 
-  end(keptBytes?: number): Part {
+  end(keptBytes?: number): End {
     const count = keptBytes === undefined ? this.#pending.length : keptBytes - this.#numOut;
     const part = this.#release(count);
-    part.text += this.#decoder.decode();
+    const rest = this.#decoder.decode();
+    part.text += rest;
     const [cut] = this.#held;
     if (cut && cut.numOut > 0) part.tokens.push(answerToken(cut.tokenId, cut.text, cut.logprobs));
-    return part;
+    return { ...part, rest };
   }
 
   /** Lets so many bytes out, and the tokens that are then complete. */

@@ -16,6 +16,7 @@ import type {
   ModelInfo,
   TokenForm,
 } from "../request/generation.ts";
+import { Detokenizer } from "../tokenizer/detokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { inTurns } from "./in-turns.ts";
 import { TextStream } from "./text-stream.ts";
@@ -58,9 +59,10 @@ export class TextGenerator implements Generator {
     const whole = await this.encodePrompt(params);
     const promptTokenIds = whole.slice(-(params.truncatePrompt ?? whole.length));
     const isCut = promptTokenIds.length < whole.length;
-    const text = this.#tokenizer?.decode(whole, { skipSpecialTokens: true }) ?? "";
+    const text = promptText(this.#tokenizer, whole);
     const decoding = this.#resolved(params, promptTokenIds.length);
-    const prompt = { tokenIds: promptTokenIds, text };
+    const skippedTokenIds = whole.slice(0, whole.length - promptTokenIds.length);
+    const prompt = { tokenIds: promptTokenIds, text, ...(isCut && { skippedTokenIds }) };
     const stream = new TextStream({
       promptTokenIds,
       tokenizer: this.#tokenizer,
@@ -220,6 +222,15 @@ export class TextGenerator implements Generator {
     }
     return maxLength;
   }
+}
+
+/** The text of a prompt. A character whose last bytes are missing may still be completed, and is no part of it. */
+function promptText(tokenizer: Tokenizer | undefined, tokenIds: readonly number[]): string {
+  if (tokenizer === undefined) return "";
+  const text = tokenizer.decode(tokenIds, { skipSpecialTokens: true });
+  if (!text.endsWith("\ufffd")) return text;
+  const detokenizer = new Detokenizer(tokenizer, { skipSpecialTokens: true });
+  return tokenIds.map((id) => detokenizer.push(id)).join("");
 }
 
 /** So many new tokens at least, if that is more than is asked for anyway. */

@@ -28,6 +28,7 @@ interface Line {
   /** Of these, what is told already. */
   textTold: number;
   tokensTold: number;
+  isTold: boolean;
 }
 
 export class TextStream {
@@ -62,12 +63,14 @@ export class TextStream {
       };
       const isCut = stop?.kind === "string" && !this.#options.includeStop;
       const line = this.#take(index, rest, isCut);
-      this.#append(line, line.answer.end(isCut ? stop.keptBytes : undefined));
-      this.#tell(index);
+      const last = line.answer.end(isCut ? stop.keptBytes : undefined);
+      this.#append(line, last);
+      this.#tell(index, true);
       return {
         text: line.text,
         tokenIds,
         tokens: line.tokens,
+        ...(last.rest !== "" && { rest: last.rest }),
         finishReason,
         ...(end && { endToken: end }),
         ...(stop && { stop: stop.kind === "string" ? (stops[stop.index] as string) : stop.tokenId }),
@@ -104,17 +107,21 @@ export class TextStream {
     const { tokenizer, promptTokenIds, prefix } = this.#options;
     const answer = answerText(tokenizer, promptTokenIds, this.#stopBytes);
     const text = prefix ?? answer.promptText;
-    return { answer, numTokens: promptTokenIds.length, text, tokens: [], textTold: 0, tokensTold: 0 };
+    const told = { textTold: 0, tokensTold: 0, isTold: false };
+    return { answer, numTokens: promptTokenIds.length, text, tokens: [], ...told };
   }
 
-  #tell(index: number): void {
+  /** Where tokens are told, those of the prompt come with the first piece: so there is one, even if it is empty. */
+  #tell(index: number, isLast = false): void {
     const { onPiece, tellsTokens } = this.#options;
     const line = this.#lines[index] as Line;
     const text = line.text.slice(line.textTold);
     const tokens = line.tokens.slice(line.tokensTold);
-    if (text === "" && !(tellsTokens && tokens.length > 0)) return;
+    const isWanted = tellsTokens && (tokens.length > 0 || (isLast && !line.isTold));
+    if (text === "" && !isWanted) return;
     line.textTold = line.text.length;
     line.tokensTold = line.tokens.length;
+    line.isTold = true;
     onPiece?.({ index, text, tokens });
   }
 }

@@ -61,6 +61,8 @@ export interface GeneratedSequence {
   readonly tokenIds: readonly number[];
   /** The new tokens that are at least partly in the text, and tokens without text between them. */
   readonly tokens: readonly AnswerToken[];
+  /** What the text ends with if that is no whole character: U+FFFD, which no token's text holds. */
+  readonly rest?: string;
   /** The token that ended the sequence, if it is not part of the text. */
   readonly endToken?: AnswerToken;
   readonly finishReason: FinishReason;
@@ -89,8 +91,10 @@ export interface Generation {
 /** The prompt as the model reads it. */
 export interface GeneratedPrompt {
   readonly tokenIds: readonly number[];
-  /** Its text. If the model got only the prompt's end, this is still the whole prompt. */
+  /** Its text, without a character that it leaves incomplete. If the model got only the prompt's end, still the whole prompt. */
   readonly text: string;
+  /** The tokens that the model did not get, if it got only the prompt's end. */
+  readonly skippedTokenIds?: readonly number[];
   /** Set if asked for. Entry i belongs to token i + 1, since the first token has nothing before it. */
   readonly logprobs?: readonly TokenLogprobs[];
 }

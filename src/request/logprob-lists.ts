@@ -7,7 +7,7 @@ import type { AnswerToken, GeneratedPrompt, TokenForm } from "./generation.ts";
 export interface LogprobLists {
   readonly tokens: string[];
   readonly token_logprobs: (number | null)[];
-  /** Name → log-probability, best first. The token itself is always among them. */
+  /** Name → log-probability, best first, but whole numbers before all other names. The token itself is always among them. */
   readonly top_logprobs: (Readonly<Record<string, number>> | null)[];
   /** How many Unicode code points, counted from the prompt's beginning, are complete before the token's first byte. */
   readonly text_offset: number[];
@@ -21,7 +21,7 @@ interface ListedToken {
 /** Builds the lists of one sequence, part by part. */
 export class LogprobLister {
   readonly #form: (tokenId: number) => TokenForm;
-  readonly #decoder: ReturnType<typeof newDecoder>;
+  #decoder = newDecoder();
   #offset: number;
   /** The prompt's tokens, which stand before the first new one. */
   #before: readonly ListedToken[] = [];
@@ -29,14 +29,15 @@ export class LogprobLister {
   /** With `echo` the first lists begin with the prompt's tokens. */
   constructor(prompt: GeneratedPrompt, form: (tokenId: number) => TokenForm, echo: boolean) {
     this.#form = form;
-    const { tokenIds, logprobs = [] } = prompt;
-    this.#decoder = newDecoder();
-    const numRead = tokenIds.reduce((sum, id) => sum + this.#numCompleted(form(id)), 0);
+    const { tokenIds, skippedTokenIds = [], logprobs = [] } = prompt;
+    const numRead = (some: readonly number[]): number =>
+      some.reduce((sum, id) => sum + this.#numCompleted(form(id)), 0);
+    // Offsets count from the whole prompt, even if the model did not get its beginning.
+    const numAll = numRead([...skippedTokenIds, ...tokenIds]);
     this.#offset = numCodePoints(prompt.text);
     if (!echo) return;
-    // Offsets count from the whole prompt, even if the model did not read its beginning.
-    this.#offset -= numRead;
     this.#decoder = newDecoder();
+    this.#offset += numRead(skippedTokenIds) - numAll;
     this.#before = tokenIds.map((tokenId, i) => ({ tokenId, logprobs: i > 0 ? logprobs[i - 1] : undefined }));
   }
 

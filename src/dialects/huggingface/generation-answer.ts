@@ -34,7 +34,10 @@ function detailsOf(
   j: number,
   form: Form,
 ): object {
-  const tokens = [...sequence.tokens, ...(sequence.endToken ? [sequence.endToken] : [])];
+  const inText = sequence.tokens.map((token, i, { length }) =>
+    i === length - 1 ? withRest(token, sequence) : token,
+  );
+  const tokens = [...inText, ...(sequence.endToken ? [sequence.endToken] : [])];
   return {
     ...endingOf(sequence, prompt),
     seed: seedOf(request, j),
@@ -70,6 +73,7 @@ export class TokenEvents {
   /** The last event, with the whole text. */
   end({ sequences: [sequence], prompt }: Generation): object[] {
     if (sequence === undefined) return [];
+    if (this.#held) this.#held = withRest(this.#held, sequence);
     const further = sequence.endToken ? this.#take(sequence.endToken) : [];
     const last = this.#held ?? { tokenId: sequence.tokenIds.at(-1) ?? 0, text: "" };
     const { finish_reason, generated_tokens } = endingOf(sequence, prompt);
@@ -105,11 +109,16 @@ export class TokenEvents {
 }
 
 function endingOf({ finishReason, stop, tokenIds }: GeneratedSequence, prompt: GeneratedPrompt) {
-  const stopped = stop === undefined ? "eos_token" : "stop_sequence";
+  const stopped = typeof stop === "string" ? "stop_sequence" : "eos_token";
   return {
     finish_reason: finishReason === "length" ? "length" : stopped,
     generated_tokens: tokenIds.length - prompt.tokenIds.length,
   };
+}
+
+/** The last token in a text: with what the text ends, so that the texts of its tokens, joined, are the text. */
+function withRest(token: AnswerToken, { rest = "" }: GeneratedSequence): AnswerToken {
+  return { ...token, text: token.text + rest };
 }
 
 /** Null where nothing is drawn. */

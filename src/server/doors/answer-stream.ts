@@ -34,9 +34,19 @@ export function pieceWriter(
 }
 
 function jsonLines(): PieceWriter {
+  const told = new Set<number>();
   return {
-    piece: ({ index, text }) => jsonLine({ index, text }),
-    end: () => "",
+    piece({ index, text }) {
+      told.add(index);
+      return jsonLine({ index, text });
+    },
+    // A reader counts the texts by their lines: those that are empty have one too.
+    end({ sequences }) {
+      const lines = sequences.map(({ text }, index) =>
+        text === "" && !told.has(index) ? jsonLine({ index, text }) : "",
+      );
+      return lines.join("");
+    },
   };
 }
 
@@ -146,7 +156,7 @@ export async function sendStream(options: StreamOptions): Promise<void> {
   try {
     await produce(write, AbortSignal.any([gone, stalled.signal]));
     if (stalled.signal.aborted) throw unread(unreadBytesMax);
-    begin(); // Lines of texts that are all empty have no piece.
+    begin(); // An answer may be empty.
     raw.end();
   } catch (error) {
     if (!begun) throw error;

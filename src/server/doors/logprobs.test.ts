@@ -55,6 +55,13 @@ for (const [name, body] of Object.entries({
   "beam search": { mode: "beam", num_return_sequences: 3, stop: "," },
   "no echo": { mode: "greedy", num_return_sequences: 1, echo: false },
   "no new tokens": { max_new_tokens: 0, num_return_sequences: 1 },
+  "no text": { input: "", max_new_tokens: 0, num_return_sequences: 1 },
+  "texts that end at once": {
+    input: "",
+    mode: "greedy",
+    num_return_sequences: 2,
+    logit_bias: { 50256: 100 },
+  },
 })) {
   test(`with logprobs, ${name} streams what is answered whole`, async () => {
     const request = { input: INPUT, seed: 1, max_new_tokens: 20, logprobs: 2, ...body };
@@ -76,6 +83,12 @@ for (const [name, body] of Object.entries({
     }
   });
 }
+
+test("without logprobs a text that is empty has a line too, so that its reader can count the texts", async () => {
+  const body = { input: "a", echo: false, max_new_tokens: 0, num_return_sequences: 2 };
+  const lines = joinedParts((await post(app, body, LINES)).rawPayload);
+  assert.equal(lines, '{"index":0,"text":""}\n{"index":1,"text":""}\n');
+});
 
 test("offsets count characters from the beginning of the input, with and without echo", async () => {
   const request = { input: INPUT, mode: "greedy", num_return_sequences: 1, max_new_tokens: 9, logprobs: 0 };
