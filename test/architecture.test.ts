@@ -86,6 +86,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "wording",
     "settings",
     "files",
+    "generator/model-directory",
     "request",
     "dialects",
     "server/http",

@@ -2,11 +2,10 @@
 // a JSON body into `GenerationParams`. The generator, which can count tokens, compares the prompt's length with the limits.
 import { z } from "zod";
 import type { DecodingParams, Search } from "../decoding/decoding-params.ts";
-import { GptError } from "../errors.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
 import { describeValue } from "../wording.ts";
 import { type Fields, requireObject } from "./body.ts";
-import { keptByLimits, parseFields, refuseUnknown } from "./fields.ts";
+import { invalidField, keptByLimits, parseFields, refuseUnknown } from "./fields.ts";
 import type { GenerationParams } from "./generation.ts";
 import {
   BEAM_FIELDS,
@@ -275,7 +274,8 @@ function searchOf(parameters: Parameters): Search {
 
 function parseTokenIds(value: unknown, rest: Fields): readonly number[] {
   if (rest.input !== undefined) {
-    throw new GptError("invalid_field", "input and prompt_token_ids exclude each other; send one of them");
+    const message = "input and prompt_token_ids exclude each other; send one of them";
+    throw invalidField("prompt_token_ids", message);
   }
   const result = promptTokenIds.safeParse(value);
   if (result.success) return result.data;
@@ -284,8 +284,8 @@ function parseTokenIds(value: unknown, rest: Fields): readonly number[] {
     typeof index === "number" && Array.isArray(value)
       ? `${describeValue(value[index])} in it`
       : describeValue(value);
-  throw new GptError(
-    "invalid_field",
+  throw invalidField(
+    "prompt_token_ids",
     `prompt_token_ids must be a list of one or more token ids, integers of at least 0, got ${wrong}`,
   );
 }
@@ -293,22 +293,22 @@ function parseTokenIds(value: unknown, rest: Fields): readonly number[] {
 /** The rules that no single field can express. */
 function checkTogether(parameters: Parameters, fields: Fields): void {
   if (fields.max_length !== undefined && fields.max_new_tokens !== undefined) {
-    throw new GptError("invalid_field", "max_length and max_new_tokens exclude each other; send one of them");
+    throw invalidField("max_length", "max_length and max_new_tokens exclude each other; send one of them");
   }
   refuseStrangeBias(fields);
   const { mode, num_beams: numBeams, num_return_sequences: numReturnSequences } = parameters;
   const reads: readonly SearchParameter[] = MODES[mode].reads;
   const { best_of: bestOf } = parameters;
   if (bestOf !== undefined && bestOf < numReturnSequences && reads.includes("best_of")) {
-    throw new GptError(
-      "invalid_field",
+    throw invalidField(
+      "best_of",
       `best_of must be at least num_return_sequences (${numReturnSequences}), got ${bestOf}`,
     );
   }
   if (mode === "beam" && numReturnSequences > numBeams) {
     const isDefault = fields.num_return_sequences === undefined ? ", the default" : "";
-    throw new GptError(
-      "invalid_field",
+    throw invalidField(
+      "num_return_sequences",
       `num_return_sequences must be at most num_beams (${numBeams}) in beam mode, got ${numReturnSequences}${isDefault}`,
     );
   }

@@ -2,8 +2,8 @@
 // ends a text. Each dialect adds its own fields to these.
 import { z } from "zod";
 import type { DecodingParams, Ending, Penalties } from "../decoding/decoding-params.ts";
-import { GptError } from "../errors.ts";
 import type { Fields } from "./body.ts";
+import { invalidField } from "./fields.ts";
 
 export const STOPS_MAX = 64;
 export const STOP_BYTES_MAX = 256;
@@ -127,5 +127,5 @@ export function stopStringsOf({ stop = [] }: SearchValues): readonly string[] {
  */
 export function refuseStrangeBias({ logit_bias: bias }: Fields): void {
   if (typeof bias !== "object" || bias === null || !Object.hasOwn(bias, "__proto__")) return;
-  throw new GptError("invalid_field", 'logit_bias must have token ids for names, got "__proto__"');
+  throw invalidField("logit_bias", 'logit_bias must have token ids for names, got "__proto__"');
 }

@@ -18,6 +18,8 @@ import { describeValue } from "../../wording.ts";
 
 export interface HuggingFaceLimits {
   readonly contextLength: number;
+  /** Default: any token id is taken. */
+  readonly vocabSize?: number;
   readonly maxNumReturnSequences: number;
   readonly maxNumBeams: number;
   /** An integer from 0 to 2^32 − 1; called when the request names no seed. */
@@ -50,6 +52,7 @@ export interface HuggingFaceRequest {
 
 const DEFAULT_NEW_TOKENS = 256;
 const INPUTS_MAX = 128;
+const END_TOKENS_MAX = 64;
 
 const count = z.int().min(1);
 const text = SEARCH_FIELDS.stop;
@@ -76,7 +79,9 @@ const ENDINGS_AND_ANSWER = {
 
 /** The schema of `parameters`; exportable as JSON Schema. */
 export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) {
-  const { contextLength, maxNumReturnSequences, maxNumBeams } = limits;
+  const { contextLength, vocabSize, maxNumReturnSequences, maxNumBeams } = limits;
+  const tokenId = vocabSize === undefined ? z.int().min(0) : z.int().min(0).lt(vocabSize);
+  const tokenIds = vocabSize === undefined ? "a token id" : `a token id below ${vocabSize}`;
   const { repetition_penalty, frequency_penalty, min_p } = SEARCH_FIELDS;
   return z.object({
     max_new_tokens: count
@@ -115,6 +120,11 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
       .max(contextLength)
       .optional()
       .describe("Only the last so many tokens of the input are read."),
+    eos_token_id: z
+      .union([tokenId, z.array(tokenId).max(END_TOKENS_MAX)])
+      .optional()
+      .meta({ "x-expected": `${tokenIds}, or a list of at most ${END_TOKENS_MAX} of them` })
+      .describe("The tokens that end a text, in place of the model's own."),
     ...ENDINGS_AND_ANSWER,
     repetition_penalty,
     frequency_penalty,
@@ -123,7 +133,14 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
 }
 
 /** Other values than these are refused by name; clients send these. */
-const MUST_BE_OFF = ["watermark", "grammar", "adapter_id", "return_tensors", "tools"];
+const MUST_BE_OFF = [
+  "watermark",
+  "grammar",
+  "adapter_id",
+  "return_tensors",
+  "tools",
+  "clean_up_tokenization_spaces",
+];
 /** LiteLLM puts the address that it was configured with among the parameters. */
 const WITHOUT_EFFECT = [
   "return_text",
@@ -132,8 +149,6 @@ const WITHOUT_EFFECT = [
   "model_id",
   "use_cache",
   "wait_for_model",
-  "clean_up_tokenization_spaces",
-  "eos_token_id",
 ];
 const TOP_LEVEL = ["inputs", "parameters", "stream", "options", "model", "id", "adapter_id"];
 
@@ -299,7 +314,12 @@ function decodingOf(
     ...(values.min_p > 0 && { minP: values.min_p }),
   };
   const beam: Search = { kind: "beam", numBeams, lengthPenalty, earlyStopping };
-  const extras = { ...values, presence_penalty: 0, ignore_eos: false, stop: undefined };
+  const ends = values.eos_token_id;
+  const endings = {
+    ignore_eos: ends !== undefined,
+    stop_token_ids: typeof ends === "number" ? [ends] : ends,
+  };
+  const extras = { ...values, presence_penalty: 0, stop: undefined, ...endings };
   return {
     maxLength: values.max_length ?? 0,
     numReturnSequences: bestOf > 1 ? bestOf : numTexts,

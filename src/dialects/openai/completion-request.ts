@@ -215,7 +215,8 @@ function checkTogether(values: Values, search: Search, echo: boolean): void {
     throw invalidField("stream_options", "stream_options must be left out unless stream is true");
   }
   if (maxTokensOf(values) === 0 && !echo) {
-    throw invalidField("max_tokens", "max_tokens must be at least 1 unless echo is true, got 0");
+    const name = values.max_tokens === 0 ? "max_tokens" : "max_new_tokens";
+    throw invalidField(name, `${name} must be at least 1 unless echo is true, got 0`);
   }
 }
 

@@ -50,17 +50,18 @@ const TREATMENTS: Readonly<Record<ErrorCode, Treatment>> = {
   engine_failed: INTERNAL,
 };
 
-/** What the core calls a field, and its name here. */
-const PARAMS: Readonly<Record<string, string>> = {
-  input: "prompt",
-  max_length: "max_tokens",
-  max_new_tokens: "max_tokens",
-};
+/** What the core calls a field, and its name here. `max_new_tokens` is the core's only where lengths are compared. */
+const PARAMS: ReadonlyMap<string, string> = new Map([
+  ["input", "prompt"],
+  ["max_length", "max_tokens"],
+]);
+const LENGTHS: ReadonlyMap<string, string> = new Map([...PARAMS, ["max_new_tokens", "max_tokens"]]);
 
 /** Something that was thrown on purpose. `contextLength`: that of the model, where one was asked. */
 export function openAiErrorOf(error: GptError, contextLength: number | undefined): OpenAiError {
   const treatment = TREATMENTS[error.code];
-  const param = error.field === undefined ? null : (PARAMS[error.field] ?? error.field);
+  const names = error.code === "prompt_too_long" ? LENGTHS : PARAMS;
+  const param = error.field === undefined ? null : (names.get(error.field) ?? error.field);
   if (treatment === INTERNAL) return render(treatment, "The server failed; its log has the cause", null);
   if (error.code !== "prompt_too_long") return render(treatment, error.message, param);
   const limit =

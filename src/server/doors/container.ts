@@ -60,6 +60,7 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     const onFailure = (error: unknown): void =>
       noteError(request, error, toContainerError(error, context(request)));
     return answerInvocation(model, request, reply, {
+      endpoint: NAME,
       type: envelope.accept,
       headers: attributesHeader(envelope),
       frames: envelope.accept === "application/json" ? undefined : chunksOfLines(onFailure),
@@ -68,12 +69,13 @@ export function createContainerApp(options: ContainerOptions): FastifyInstance {
     });
   };
   const endpoints = onlyEndpoint(served);
-  const { CreateCompletion, ListModels } = new OpenAiRoutes({
+  const { CreateCompletion, CreateChatCompletion, ListModels } = new OpenAiRoutes({
     endpoints,
     unreadBytesMax: settings.unreadBytesMax,
   }).handlers();
   const handlers = {
     CreateCompletion,
+    CreateChatCompletion,
     ListModels,
     invocations: invoke,
     ping: async (request: FastifyRequest, reply: FastifyReply) => {

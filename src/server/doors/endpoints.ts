@@ -2,6 +2,7 @@
 // caller who may use them.
 import type { FastifyRequest } from "fastify";
 import { AwsError } from "../http/http-errors.ts";
+import { ACCOUNT } from "./envelope.ts";
 import type { ServedModel } from "./served-model.ts";
 
 export interface Endpoints {
@@ -30,6 +31,13 @@ export function endpointOf(
   const last = asked.replace(/\/+$/, "").split("/").at(-1) ?? "";
   const exact = [asked, last].find((name) => names.includes(name));
   return exact ?? names.find((name) => last !== "" && modelName(name) === last);
+}
+
+/** AWS calls it a validation error; other dialects have a status for it. */
+export class NoSuchEndpoint extends AwsError {
+  constructor(name: string) {
+    super("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
+  }
 }
 
 /** @throws AwsError while a model is being loaded */

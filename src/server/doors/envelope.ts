@@ -62,6 +62,7 @@ export function parseEnvelope(
 ): Envelope {
   checkLimits(rawHeaders);
   refuseFeaturesNotHad(headers, options.endpoint);
+  refuseEncoded(headers);
   const customAttributes = text(headers, "x-amzn-sagemaker-custom-attributes");
   const inferenceId = text(headers, "x-amzn-sagemaker-inference-id");
   return {
@@ -106,13 +107,16 @@ function refuseFeaturesNotHad(headers: IncomingHttpHeaders, endpoint: string): v
   if (variant !== undefined && variant !== VARIANT) {
     throw invalid(`Endpoint ${endpoint} has no variant ${quote(variant)}; its only one is ${VARIANT}.`);
   }
+}
+
+/** @throws AwsError UnsupportedMediaTypeException unless the body comes as it is */
+export function refuseEncoded(headers: IncomingHttpHeaders): void {
   const encoding = text(headers, "content-encoding");
-  if (encoding !== undefined && encoding !== "identity") {
-    throw new AwsError(
-      "UnsupportedMediaTypeException",
-      `Content-Encoding ${quote(encoding)} is not supported; send the body uncompressed`,
-    );
-  }
+  if (encoding === undefined || encoding === "identity") return;
+  throw new AwsError(
+    "UnsupportedMediaTypeException",
+    `Content-Encoding ${quote(encoding)} is not supported; send the body uncompressed`,
+  );
 }
 
 /**

@@ -4,6 +4,7 @@ import { after, test } from "node:test";
 import { joinedParts } from "../../../test/support/event-stream.ts";
 import { aFront, PATH, post, STREAM_PATH } from "../../../test/support/front.ts";
 import { shippedGenerator } from "../../../test/support/shipped-generator.ts";
+import { packageVersion } from "../../generator/model-directory.ts";
 import { DEFAULT_SETTINGS } from "../../settings.ts";
 import { createContainerApp } from "./container.ts";
 
@@ -133,8 +134,8 @@ test("TGI's routes answer one text, a stream, facts and health", async () => {
   assert.equal(eventsOf((await ask(body, "/generate_stream")).body).at(-1).generated_text, SAID);
   assert.deepEqual(JSON.parse((await ask(body, "/")).body), [{ generated_text: P + SAID }]);
   assert.equal(eventsOf((await ask({ ...body, stream: true }, "/")).body).length, 12);
-  const { max_total_tokens: total, max_input_tokens: input } = (await app.inject("/info")).json();
-  assert.deepEqual([total, input], [256, 255]);
+  const { max_total_tokens: total, max_input_tokens: input, version } = (await app.inject("/info")).json();
+  assert.deepEqual([total, input, version], [256, 255, packageVersion()]);
   const limited = aFront({ auth: "none", maxNumReturnSequences: 8 }, { generators }).app;
   assert.equal((await limited.inject("/info")).json().max_best_of, 8);
   const health = await signed.inject("/health");
@@ -154,16 +155,24 @@ test("errors are TGI's on its routes, and AWS's on SageMaker's", async () => {
   const [own, aws] = await wrong({ inputs: P, parameters: { temprature: 1 } }, PATH);
   assert.deepEqual([own, aws.ErrorCode], [424, "unknown_field"]);
   assert.match(aws.OriginalMessage, /"parameters\.temprature" is unknown; did you mean "temperature"\?/);
-  const [missing] = await wrong({ inputs: P }, "/endpoints/none/generate");
-  assert.equal(missing, 422);
+  const [missing, none] = await wrong({ inputs: P }, "/endpoints/none/generate");
+  assert.deepEqual([missing, none.error_type], [404, "not_found"]);
   const refused = async (body: object, message: RegExp, url = PATH) => {
     const [, answer] = await wrong(body, url);
     assert.match(answer.OriginalMessage ?? answer.error, message);
   };
   await refused({ inputs: P, input: P }, /are of different dialects; send one of them/);
-  await refused({ messages: [] }, /messages is OpenAI's/);
+  await refused({ messages: [] }, /messages: This is a base model without a chat template/);
   await refused({ inputs: [] }, /inputs must be a string or a list of 1 to 128 strings, got 0 inputs/);
   await refused({ inputs: P, parameters: { watermark: true } }, /parameters\.watermark is not offered/);
+  await refused(
+    { inputs: P, parameters: { clean_up_tokenization_spaces: true } },
+    /parameters\.clean_up_tokenization_spaces is not offered/,
+  );
+  await refused(
+    { inputs: P, parameters: { eos_token_id: 50257 } },
+    /eos_token_id must be a token id below 50257, or a list/,
+  );
   await refused({ inputs: P, parameters: { typical_p: 0.9 } }, /typical_p must be 1, got 0\.9/);
   await refused({ inputs: P, parameters: { best_of: 2 } }, /best_of needs texts that are drawn/);
   await refused(
@@ -204,4 +213,21 @@ test("a container takes them too", async () => {
   const streamed = JSON.stringify({ inputs: P, stream: true, parameters: { max_new_tokens: 2 } });
   const stream = await container.inject({ method: "POST", url: "/invocations", payload: streamed });
   assert.equal(eventsOf(stream.body).length, 2);
+});
+
+test("eos_token_id names the tokens that end a text, in place of the model's own", async () => {
+  const ended = async (parameters: object) => {
+    const [{ generated_text: text, details }] = await texts({
+      details: true,
+      return_full_text: false,
+      ...parameters,
+    });
+    return [text, details.finish_reason, details.tokens.length];
+  };
+  assert.deepEqual(await ended({ eos_token_id: 11 }), [" said,", "eos_token", 2]);
+  assert.deepEqual(await ended({ eos_token_id: [366, 40] }), [' said, "', "eos_token", 3]);
+  assert.deepEqual(await ended({ eos_token_id: 50256 }), [SAID, "length", 12]);
+  assert.deepEqual(await ended({ eos_token_id: 11, min_new_tokens: 2, max_new_tokens: 2 }), [
+    ...[" said:", "length", 2],
+  ]);
 });

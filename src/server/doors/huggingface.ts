@@ -5,14 +5,15 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { generatedTexts, TokenEvents } from "../../dialects/huggingface/generation-answer.ts";
 import { type HuggingFacePlace, readHuggingFace } from "../../dialects/huggingface/generation-request.ts";
 import { GptError } from "../../errors.ts";
+import { packageVersion } from "../../generator/model-directory.ts";
 import { type Fields, readJsonBody } from "../../request/body.ts";
 import { STOPS_MAX } from "../../request/search-fields.ts";
 import { jsonLine } from "../../wording.ts";
 import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import { type AnswerFrames, sendStream } from "./answer-stream.ts";
-import { type Endpoints, notReady, requireHealth, requireLoaded } from "./endpoints.ts";
-import type { ResponseType } from "./envelope.ts";
+import { type Endpoints, NoSuchEndpoint, notReady, requireHealth, requireLoaded } from "./endpoints.ts";
+import { type ResponseType, refuseEncoded } from "./envelope.ts";
 import { fingerprintHeader } from "./openai.ts";
 import type { RoutedRequest } from "./routes.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -106,6 +107,7 @@ export function toTgiError(error: unknown, request: FastifyRequest): AwsError {
 }
 
 function statusOf(error: unknown, aws: AwsError): readonly [status: number, type: string] {
+  if (error instanceof NoSuchEndpoint) return [404, "not_found"];
   const isCallers = error instanceof GptError && error.kind === "caller";
   if (isCallers) return [422, "validation"];
   if (error instanceof GptError && error.code === "timed_out") return [424, "generation"];
@@ -141,6 +143,7 @@ export class HuggingFaceRoutes {
 
   async #answer(request: RoutedRequest, reply: FastifyReply, place: HuggingFacePlace): Promise<unknown> {
     const model = this.#admit(request);
+    refuseEncoded(request.headers);
     const fields = await readJsonBody(takeBody(request), { example: EXAMPLE });
     return answerHuggingFace(model, request, reply, {
       fields,
@@ -160,6 +163,7 @@ export class HuggingFaceRoutes {
       max_total_tokens: info?.contextLength,
       max_stop_sequences: STOPS_MAX,
       max_best_of: limits.maxNumReturnSequences,
+      version: packageVersion(),
     });
   }
 

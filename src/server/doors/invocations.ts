@@ -1,8 +1,7 @@
 // An invocation, from a payload to its answer: the same for every door and operation. It is answered whole, as a JSON list,
-// or while it grows, in the form and the frames that the door asks for.
+// or while it grows, in the form and the frames that the door asks for. A body of another dialect is answered in that one.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { GptError } from "../../errors.ts";
 import { answerOf } from "../../request/answer.ts";
 import { type Fields, readJsonBody } from "../../request/body.ts";
 import { invalidField } from "../../request/fields.ts";
@@ -11,10 +10,14 @@ import { sendJson, takeBody } from "../http/http-app.ts";
 import { type AnswerFrames, pieceWriter, sendStream, writePieces } from "./answer-stream.ts";
 import type { ResponseType } from "./envelope.ts";
 import { answerHuggingFace } from "./huggingface.ts";
+import { answerCompletion, NO_CHAT, openAiEvents } from "./openai.ts";
 import type { ServedModel } from "./served-model.ts";
+import { EVENT_STREAM } from "./server-sent-events.ts";
 
 /** How an invocation is answered. */
 export interface AnswerForm {
+  /** Of the endpoint. */
+  readonly endpoint: string;
   readonly type: ResponseType;
   /** Headers of the answer, beside those that tell its type and its seed. */
   readonly headers: OutgoingHttpHeaders;
@@ -37,7 +40,17 @@ export async function answerInvocation(
   { type, frames, growing, unreadBytesMax, ...form }: AnswerForm,
 ): Promise<FastifyReply | undefined> {
   const fields = await readJsonBody(takeBody(request));
-  if (isHuggingFace(fields)) {
+  const kind = kindOf(fields);
+  if (kind === "prompt") {
+    // The name of an endpoint stands in the path: `model` may be anything.
+    const { model: _, ...others } = fields;
+    return answerCompletion(model, request, reply.headers(form.headers), {
+      ...{ fields: frames ? { ...others, stream: true } : others, name: form.endpoint, type, unreadBytesMax },
+      frames:
+        frames ?? (growing.contentType === EVENT_STREAM.contentType ? openAiEvents(request, model) : growing),
+    });
+  }
+  if (kind === "inputs") {
     return answerHuggingFace(model, request, reply, {
       fields,
       place: { echoes: true, ...(frames && { isStreamed: true }) },
@@ -73,18 +86,18 @@ export async function answerInvocation(
 function refuseUnstreamed({ tellsLogprobs, keepBest }: GenerationParams, type: ResponseType): void {
   if (tellsLogprobs && type !== "application/jsonlines") {
     const message = "logprobs needs the type application/jsonlines where an answer is sent while it grows";
-    throw new GptError("invalid_field", message);
+    throw invalidField("logprobs", message);
   }
   if (keepBest !== undefined) {
     const message = "best_of must equal num_return_sequences where an answer is sent while it grows";
-    throw new GptError("invalid_field", message);
+    throw invalidField("best_of", message);
   }
 }
 
 const INPUTS = ["input", "inputs", "prompt", "messages"];
 
-/** Whether a body is one of Hugging Face's. @throws GptError for a body that is of several kinds, or of another */
-function isHuggingFace(fields: Fields): boolean {
+/** The field by which the dialect of a body is known. @throws GptError for a body of several dialects, or of a chat */
+function kindOf(fields: Fields): string {
   const named = INPUTS.filter((name) => Object.hasOwn(fields, name));
   if (named.length > 1) {
     throw invalidField(
@@ -92,12 +105,7 @@ function isHuggingFace(fields: Fields): boolean {
       `${named.join(" and ")} are of different dialects; send one of them`,
     );
   }
-  const [kind] = named;
-  if (kind === "prompt" || kind === "messages") {
-    throw invalidField(
-      kind,
-      `${kind} is OpenAI's: send it to /v1/completions as "prompt", or here as "input"`,
-    );
-  }
-  return kind === "inputs";
+  const [kind = "input"] = named;
+  if (kind === "messages") throw invalidField(kind, `messages: ${NO_CHAT}`);
+  return kind;
 }

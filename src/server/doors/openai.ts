@@ -12,14 +12,15 @@ import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import { type AnswerFrames, sendStream } from "./answer-stream.ts";
 import { type Endpoints, endpointOf, requireLoaded } from "./endpoints.ts";
+import { type ResponseType, refuseEncoded } from "./envelope.ts";
 import type { RoutedRequest } from "./routes.ts";
 import type { ServedModel } from "./served-model.ts";
-import { EVENT_STREAM, event, ServerSentEvents } from "./server-sent-events.ts";
+import { EVENT_STREAM, event, JsonLines, ServerSentEvents } from "./server-sent-events.ts";
 
 /** A batch of prompts as token ids is long. */
 const VALUES_MAX = 200_000;
 const EXAMPLE = '{"prompt": "Some text"}';
-const NO_CHAT =
+export const NO_CHAT =
   'This is a base model without a chat template; send the text to be continued as "prompt" to POST /v1/completions.';
 
 export interface OpenAiOptions {
@@ -55,29 +56,11 @@ export class OpenAiRoutes {
   async #complete(request: RoutedRequest, reply: FastifyReply): Promise<unknown> {
     const body = await readBody(request);
     const { name, model } = this.#admit(request, body.model);
-    const completion = readCompletion(body, model.limits);
-    const facts = (): AnswerFacts => ({
-      id: `cmpl-${request.id}`,
-      created: Math.floor(Date.now() / 1000),
-      model: name,
-      fingerprint: model.fingerprint ?? null,
-      form: (id) => model.token(id),
+    reply.header("x-request-id", request.id);
+    return answerCompletion(model, request, reply, {
+      ...{ fields: body, name, type: "application/json", frames: openAiEvents(request, model) },
+      unreadBytesMax: this.#unreadBytesMax,
     });
-    const created = facts();
-    reply.headers({ "x-request-id": request.id, "x-gpt2-seed": String(completion.seed) });
-    if (completion.isStreamed) {
-      reply.headers(fingerprintHeader(model));
-      const unreadBytesMax = this.#unreadBytesMax;
-      return streamCompletion(completion, { facts: created, model, request, reply, unreadBytesMax });
-    }
-    const generations = await model.generateAll(completion.requests, request);
-    reply.headers({
-      "openai-processing-ms": String(request.record.totalMs ?? 0),
-      ...fingerprintHeader(model),
-    });
-    // Right after a start the fingerprint may have become known meanwhile.
-    const { fingerprint } = facts();
-    return sendJson(reply, completionOf(completion, generations, { ...created, fingerprint }));
   }
 
   async #list(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -116,6 +99,7 @@ export class OpenAiRoutes {
   async #detokenize(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { tokens, model: asked } = await readBody(request);
     const { model } = this.#admit(request, asked ?? this.#first(request));
+    if (tokens === undefined) throw missingField("tokens");
     const isList = Array.isArray(tokens) && tokens.every((id) => Number.isSafeInteger(id) && id >= 0);
     if (!isList)
       throw invalidField("tokens", `tokens must be a list of token ids, got ${describeValue(tokens)}`);
@@ -153,6 +137,7 @@ async function noChat(): Promise<never> {
 
 /** Nothing but `model` and `prompt` is looked at here; null stands for what is not there. */
 async function readBody(request: FastifyRequest): Promise<Fields> {
+  refuseEncoded(request.headers);
   return withoutNull(await readJsonBody(takeBody(request), { valuesMax: VALUES_MAX, example: EXAMPLE }));
 }
 
@@ -187,28 +172,68 @@ export function fingerprintHeader({ fingerprint }: ServedModel): Record<string, 
   return fingerprint === undefined ? {} : { "x-gpt2-fingerprint": fingerprint };
 }
 
-interface Streamed {
+export interface CompletionForm {
+  readonly fields: Fields;
+  /** Of the endpoint. */
+  readonly name: string;
+  /** Of a stream: JSON lines, one chunk a line, or server-sent events. */
+  readonly type: ResponseType;
+  /** Of a stream. */
+  readonly frames: AnswerFrames;
+  readonly unreadBytesMax: number;
+}
+
+/** Generates what a body asks for, and answers. @throws GptError as long as nothing is sent */
+export async function answerCompletion(
+  model: ServedModel,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { fields, name, ...form }: CompletionForm,
+): Promise<FastifyReply | undefined> {
+  const completion = readCompletion(fields, model.limits);
+  const facts = (): AnswerFacts => ({
+    id: `cmpl-${request.id}`,
+    created: Math.floor(Date.now() / 1000),
+    model: name,
+    fingerprint: model.fingerprint ?? null,
+    form: (id) => model.token(id),
+  });
+  const created = facts();
+  reply.headers({ "x-gpt2-seed": String(completion.seed), ...fingerprintHeader(model) });
+  if (completion.isStreamed) {
+    return streamCompletion(completion, { ...form, facts: created, model, request, reply });
+  }
+  const generations = await model.generateAll(completion.requests, request);
+  reply.headers({
+    "openai-processing-ms": String(request.record.totalMs ?? 0),
+    ...fingerprintHeader(model),
+  });
+  // Right after a start the fingerprint may have become known meanwhile.
+  const { fingerprint } = facts();
+  return sendJson(reply, completionOf(completion, generations, { ...created, fingerprint }));
+}
+
+interface Streamed extends Pick<CompletionForm, "type" | "frames" | "unreadBytesMax"> {
   readonly facts: AnswerFacts;
   readonly model: ServedModel;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  readonly unreadBytesMax: number;
 }
 
-/** Answers with server-sent events: chunks as texts grow, then the usage where it is asked for, then the end. */
+/** Chunks as texts grow, then the usage where it is asked for, then the end. */
 async function streamCompletion(
   completion: CompletionRequest,
-  { facts, model, request, reply, unreadBytesMax }: Streamed,
+  { facts, model, type, frames, request, reply, unreadBytesMax }: Streamed,
 ): Promise<undefined> {
   const chunks = new CompletionChunks(completion, facts);
   await sendStream({
     reply,
     headers: {},
-    frames: frames(request, model),
+    frames,
     gone: request.exchange.gone,
     unreadBytesMax,
     produce: async (write, signal) => {
-      const events = new ServerSentEvents(write);
+      const events = type === "application/jsonlines" ? new JsonLines(write) : new ServerSentEvents(write);
       try {
         const generations = await model.generateAll(completion.requests, request, (j) => ({
           signal,
@@ -226,7 +251,8 @@ async function streamCompletion(
   return undefined;
 }
 
-function frames(request: FastifyRequest, model: ServedModel): AnswerFrames {
+/** Server-sent events whose errors are OpenAI's. */
+export function openAiEvents(request: FastifyRequest, model: ServedModel): AnswerFrames {
   return {
     ...EVENT_STREAM,
     fail(error) {

@@ -36,14 +36,14 @@ export function tgiOperations(limits: {
   const inputs = { anyOf: [text, { type: "array", items: text }] };
   const operation = (description: string): Json => ({
     requestBody: body({ inputs, parameters, stream: { type: "boolean" } }),
-    responses: answers(description),
+    responses: answers(description, tgiRefusal()),
   });
   return {
     TgiCompat: operation("A list of texts, or a stream."),
     TgiGenerate: operation("A text."),
     TgiGenerateStream: operation("A stream of tokens."),
-    TgiInfo: { responses: answers("Facts about the model.") },
-    TgiHealth: { responses: answers("Nothing: the model is ready.") },
+    TgiInfo: { responses: answers("Facts about the model.", tgiRefusal()) },
+    TgiHealth: { responses: answers("Nothing: the model is ready.", tgiRefusal()) },
   } as const;
 }
 
@@ -72,15 +72,21 @@ function body(properties: Json): Json {
   return { required: true, content: { [JSON_TYPE]: { schema: { type: "object", properties } } } };
 }
 
-function answers(description: string): Json {
+function answers(description: string, failed = refusal()): Json {
   return {
     200: { description, content: { [JSON_TYPE]: { schema: { type: "object" } } } },
-    default: refusal(),
+    default: failed,
   };
 }
 
 function inPath(name: string): Json {
   return { name, in: "path", required: true, schema: { type: "string" } };
+}
+
+function tgiRefusal(): Json {
+  const text = { type: "string" };
+  const schema = { type: "object", properties: { error: text, error_type: text } };
+  return { description: "An error, as TGI tells it.", content: { [JSON_TYPE]: { schema } } };
 }
 
 function refusal(): Json {

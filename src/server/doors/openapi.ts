@@ -79,7 +79,7 @@ function operationsOf({
   maxNumBeams = DEFAULT_SETTINGS.maxNumBeams,
 }: ParameterLimits): Operations {
   const openAi = openAiOperations({ maxNumReturnSequences, maxNumBeams });
-  const { CreateCompletion, ListModels } = openAi;
+  const { CreateCompletion, CreateChatCompletion, ListModels } = openAi;
   return {
     runtime: {
       InvokeEndpoint: invokeEndpoint(),
@@ -91,6 +91,7 @@ function operationsOf({
     },
     container: {
       CreateCompletion,
+      CreateChatCompletion,
       ListModels,
       invocations: invocations(),
       ping: ping(),

@@ -236,6 +236,7 @@ export const ROUTES = {
       summary: "Tells batch transform how much may be asked at a time.",
     },
     CreateCompletion: { ...OPENAI.CreateCompletion, alsoAt: undefined },
+    CreateChatCompletion: { ...OPENAI.CreateChatCompletion, alsoAt: undefined },
     ListModels: { ...OPENAI.ListModels, alsoAt: undefined },
   },
   playground: PLAYGROUND,

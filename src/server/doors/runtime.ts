@@ -24,9 +24,8 @@ import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
-import { type Endpoints, requireHealth, requireLoaded } from "./endpoints.ts";
+import { type Endpoints, NoSuchEndpoint, requireHealth, requireLoaded } from "./endpoints.ts";
 import {
-  ACCOUNT,
   attributesHeader,
   checkEndpointName,
   type Envelope,
@@ -217,6 +216,7 @@ class RuntimeFront implements CallerChecks, Endpoints {
     if (envelope.inferenceId !== undefined) record.inferenceId = envelope.inferenceId;
     requireLoaded(model);
     return answerInvocation(model, request, reply, {
+      endpoint,
       type: envelope.accept,
       headers: { ...responseHeaders(envelope, operation), ...fingerprintHeader(model) },
       frames: operation.isStreamed ? this.#eventFrames(request) : undefined,
@@ -243,9 +243,7 @@ class RuntimeFront implements CallerChecks, Endpoints {
     const caller = this.#callers.get(request) as Caller;
     authorize(caller, name, this.#settings);
     const model = this.#models.get(name);
-    if (model === undefined) {
-      throw new AwsError("ValidationError", `Endpoint ${name} of account ${ACCOUNT} not found.`);
-    }
+    if (model === undefined) throw new NoSuchEndpoint(name);
     request.record.endpoint = name;
     request.exchange.onOver(this.#limits.enter(caller.keyId));
     const begun = model.begin(request);

@@ -17,7 +17,7 @@ import type { Settings } from "../../settings.ts";
 
 export type ModelSettings = Pick<Settings, "maxNumReturnSequences" | "maxNumBeams">;
 
-export type ModelLimits = Required<Omit<ParseOptions, "allowTokenIds">>;
+export type ModelLimits = Required<Omit<ParseOptions, "allowTokenIds">> & Pick<ModelInfo, "vocabSize">;
 
 /** A model whose generator may be replaced while it serves. */
 export interface ModelSource {
@@ -106,10 +106,11 @@ export class ServedModel {
   get limits(): ModelLimits {
     const generator = this.#required;
     const { maxNumReturnSequences, maxNumBeams } = this.#settings;
-    const { contextLength } = generator.model;
+    const { contextLength, vocabSize } = generator.model;
     const known = this.#limits.get(generator);
     const limits = known ?? {
       contextLength,
+      vocabSize,
       maxNumReturnSequences,
       maxNumBeams,
       randomSeed: () => randomInt(SEEDS),

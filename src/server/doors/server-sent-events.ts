@@ -1,5 +1,6 @@
 // Answers as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): data alone. With an id, or a
-// time to reconnect, OpenAI's own client would fail at the next blank line.
+// time to reconnect, OpenAI's own client would fail at the next blank line. And the same as lines, where they are asked for.
+import { jsonLine } from "../../wording.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
 
 /** After so long a silence a stream tells that it is alive. */
@@ -42,4 +43,21 @@ export class ServerSentEvents {
   stop(): void {
     clearInterval(this.#timer);
   }
+}
+
+/** The same values as JSON lines, which need neither a sign of life nor an end. */
+export class JsonLines {
+  readonly #write: (text: string) => void;
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  send(...values: readonly object[]): void {
+    this.#write(values.map(jsonLine).join(""));
+  }
+
+  end(): void {}
+
+  stop(): void {}
 }
