@@ -113,6 +113,15 @@ test("no token is no API key, though its hash stands in the file", async () => {
   }
 });
 
+test("who sends an API key where only key pairs count is told what is taken", async () => {
+  const { app } = aFront({ auth: "sigv4" });
+  const headers = { authorization: "Bearer sk-mine" };
+  const response = await send(app, { method: "POST", url: PATH, headers, payload: '{"input":""}' });
+  assert.equal(response.statusCode, 403);
+  assert.equal(response.headers["x-amzn-errortype"], "UnrecognizedClientException");
+  assert.match(response.json().message, /takes no API keys: .*bearer token that `gpt2-api token` makes/);
+});
+
 test("without authentication nothing is asked for", async () => {
   const { app } = aFront({ auth: "none" });
   const response = await send(app, { method: "POST", url: PATH, payload: '{"input":""}' });

@@ -52,10 +52,11 @@ export interface Keys {
 export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date): Authenticate {
   switch (settings.auth) {
     case "sigv4":
-      return (request) =>
-        isTokenOfPair(request)
-          ? byToken(request, settings, keys, now())
-          : bySignature(request, settings, keys, now());
+      return (request) => {
+        if (isTokenOfPair(request)) return byToken(request, settings, keys, now());
+        if (bearerOf(request) !== undefined) throw forbidden("UnrecognizedClientException", NO_API_KEYS);
+        return bySignature(request, settings, keys, now());
+      };
     case "bearer":
       return (request) => byApiKey(request, keys);
     case "any":
@@ -69,6 +70,10 @@ export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date
       return () => () => ({ keyId: "", endpoints: "*" });
   }
 }
+
+/** What users of other dialects meet first: their clients want a key, and any will do for most servers of this kind. */
+const NO_API_KEYS =
+  "This server takes no API keys: sign the request, or send a bearer token that `gpt2-api token` makes of the server's key pair.";
 
 /** What stands behind `Bearer`; undefined where the header has another form. */
 function bearerOf({ headers }: FastifyRequest): string | undefined {

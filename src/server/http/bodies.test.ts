@@ -23,7 +23,7 @@ test("who is refused for the head is refused before the body comes, in the same 
   const good = signed({});
   const cases: [headers: Record<string, string>, status: number, type: string, path?: string][] = [
     [{}, 403, "MissingAuthenticationTokenException"],
-    [{ authorization: "Bearer x" }, 403, "IncompleteSignatureException"],
+    [{ authorization: "Bearer x" }, 403, "UnrecognizedClientException"],
     [{ ...good, authorization: "AWS4-HMAC-SHA256 Credential" }, 403, "IncompleteSignatureException"],
     [{ ...good, "x-amz-date": "yesterday" }, 403, "IncompleteSignatureException"],
     [{ ...good, "x-amz-security-token": "t" }, 403, "UnrecognizedClientException"],
