@@ -64,7 +64,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "playground/views": ["dialects/playground/events", "playground/logic"],
   index: ["errors", "library", "request", "tokenizer"],
   client: ["errors", "library/run", "request/answer", "request/params"],
-  library: ["settings", "hub", "request", "generator", "tokenizer"],
+  library: ["errors", "settings", "hub", "request", "generator", "tokenizer", "wording"],
   offline: [
     "errors",
     "hub",

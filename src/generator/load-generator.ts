@@ -56,7 +56,9 @@ export function spawnEngineThread(
   const channels = Array.from({ length: options.threads - 1 }, () => new MessageChannel());
   const theirs = channels.map(({ port2 }) => port2);
   const workerData: EngineThreadData = { directory, options, lifelines: theirs, ...(state && { state }) };
-  const worker = new Worker(entry, { workerData, transferList: theirs });
+  // Node refuses to start a file with this one flag, which a thread would inherit.
+  const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
+  const worker = new Worker(entry, { workerData, transferList: theirs, execArgv });
   return { worker, lifelines: channels.map(({ port1 }) => port1) };
 }
 

@@ -89,7 +89,7 @@ export class LanguageModel implements AsyncDisposable {
    * @throws GptError `prompt_too_long`, `invalid_field`
    */
   async score(text: string | readonly number[], { signal }: GenerateOptions = {}): Promise<ScoreResult> {
-    const prompt = typeof text === "string" ? { input: text } : { prompt_token_ids: [...text] };
+    const prompt = Array.isArray(text) ? { prompt_token_ids: text } : { input: text };
     const request = { ...prompt, max_new_tokens: 0, num_return_sequences: 1, logprobs: 0 };
     const params = parseGenerationParams(request, this.#options);
     const generation = await this.#generator.generate(params, signal ? { signal } : {});

@@ -98,7 +98,27 @@ describe("the library", () => {
     );
     await assert.rejects(wrong({ input: "a ".repeat(900) }), { code: "prompt_too_long", field: "input" });
     await assert.rejects(loadModel("./nowhere"), { name: "GptError" });
+    const field = "num_return_sequences";
+    await assert.rejects(wrong({ input: "a", mode: "beam", num_beams: 2, num_return_sequences: 3 }), {
+      field,
+    });
+    await assert.rejects(model.score(5 as never), { code: "invalid_field", field: "input" });
     await assert.rejects(loadModel("gpt2", { offline: true }), { code: "model_not_cached" });
+  });
+
+  it("refuses options that it does not know or cannot use, and loads nothing that is not wanted", async () => {
+    const refused = (options: object, message: RegExp) =>
+      assert.rejects(loadModel("tiny", options as never), { code: "invalid_config", message });
+    await refused({ presicion: "f32" }, /the option "presicion" is unknown; did you mean "precision"\?/);
+    await refused({ port: 1 }, /the option "port" is unknown/);
+    await refused({ precision: "f16" }, /loadModel: precision must be one of int8, f32, got "f16"/);
+    await refused({ threads: -1 }, /loadModel: threads must be an integer from 0 to 256, got -1/);
+    await refused({ kvCacheMb: 0.5 }, /kvCacheMb must be an integer/);
+    await assert.rejects(loadModel("tiny", { signal: AbortSignal.abort() }), { code: "cancelled" });
+    const controller = new AbortController();
+    const loading = loadModel("tiny", { threads: 1, kvCacheMb: 16, signal: controller.signal });
+    setImmediate(() => controller.abort());
+    await assert.rejects(loading, { code: "cancelled" });
   });
 
   it("has a tokenizer, facts, and an end", async () => {
@@ -108,6 +128,17 @@ describe("the library", () => {
     const other = await loadModel("tiny", { threads: 1, kvCacheMb: 16 });
     await other[Symbol.asyncDispose]();
     await assert.rejects(Promise.resolve(other.generate({ input: "a" })), { code: "cancelled" });
+  });
+
+  it("works in a program that is given on the command line", () => {
+    const code =
+      'const { loadModel } = await import("gpt2-api"); ' +
+      'const model = await loadModel("tiny", { threads: 2, kvCacheMb: 16 }); await model.close(); console.log("closed");';
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
+      cwd: packageRoot(),
+      encoding: "utf8",
+    });
+    assert.equal(stdout, "closed\n", stderr);
   });
 
   it("loads no HTTP server", () => {

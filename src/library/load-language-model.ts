@@ -1,8 +1,10 @@
 // From a model's name to a model that answers, in the caller's own process.
+import { GptError } from "../errors.ts";
 import { findModel } from "../generator/find-model.ts";
 import { loadGenerator } from "../generator/load-generator.ts";
 import { hubEnvironment } from "../hub/hub-environment.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
+import { resolveSettings, type Settings, settingsOfObject } from "../settings.ts";
+import { nearest, quote } from "../wording.ts";
 import { LanguageModel } from "./language-model.ts";
 
 /** How a model is loaded; the names and defaults are those of the server's settings. */
@@ -14,7 +16,7 @@ export interface LoadOptions
   readonly onDownload?: (part: number) => void;
   /** Is told what the operator of a server would read in its log. Default: nobody. */
   readonly onProblem?: (message: string) => void;
-  /** Aborted: a download stops; what has come stays for the next time. */
+  /** Aborted: the model is not wanted any more. Of a download what has come stays for the next time. */
   readonly signal?: AbortSignal;
 }
 
@@ -22,10 +24,12 @@ export interface LoadOptions
  * Loads a model: the small one that comes with the package ("tiny"), a directory with a checkpoint, or one of the Hugging Face
  * hub by its name ("gpt2", "owner/name@revision"), which is fetched the first time.
  * @throws GptError `invalid_checkpoint`, `invalid_tokenizer`, `invalid_config`, `hub_refused`, `hub_unreachable`,
- * `download_failed` or `model_not_cached`
+ * `download_failed`, `model_not_cached`, or `cancelled` when `signal` was aborted
  */
 export async function loadModel(model = "tiny", options: LoadOptions = {}): Promise<LanguageModel> {
-  const { offline = DEFAULT_SETTINGS.offline, onDownload, signal, onProblem = () => {}, ...others } = options;
+  const { onDownload, signal, onProblem = () => {}, ...others } = options;
+  const { offline, precision, threads, kernels, kvCacheMb, queueRequestsMax } = settingsOf(others);
+  refuseAborted(signal);
   const found = await findModel(model, () => {
     const environment = hubEnvironment(process.env);
     return {
@@ -37,11 +41,11 @@ export async function loadModel(model = "tiny", options: LoadOptions = {}): Prom
     };
   });
   const { directory, name, origin } = found;
-  const { precision, threads, kernels, kvCacheMb, queueRequestsMax } = { ...DEFAULT_SETTINGS, ...others };
   const generator = await loadGenerator({
     model: directory,
     name,
     ...(origin !== undefined && { origin }),
+    ...(signal && { signal }),
     precision,
     threads,
     kernels,
@@ -49,5 +53,29 @@ export async function loadModel(model = "tiny", options: LoadOptions = {}): Prom
     queueRequestsMax,
     onProblem,
   });
+  if (signal?.aborted) await generator.close();
+  refuseAborted(signal);
   return new LanguageModel(generator);
+}
+
+const SETTING_NAMES = ["precision", "threads", "kernels", "kvCacheMb", "offline", "queueRequestsMax"];
+
+/** @throws GptError `invalid_config` that names the option, its value and its range */
+function settingsOf(options: Readonly<Record<string, unknown>>): Settings {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const unknown = given.find(([name]) => !SETTING_NAMES.includes(name))?.[0];
+  if (unknown === undefined) {
+    return resolveSettings({ layers: [settingsOfObject(Object.fromEntries(given), "loadModel")] });
+  }
+  const known = [...SETTING_NAMES, "onDownload", "onProblem", "signal"];
+  const meant = nearest(unknown, known);
+  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
+  throw new GptError("invalid_config", `loadModel: the option ${quote(unknown)} is unknown; ${hint}`, {
+    field: unknown,
+  });
+}
+
+/** @throws GptError `cancelled` */
+function refuseAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new GptError("cancelled", "the loading was cancelled", { cause: signal.reason });
 }
