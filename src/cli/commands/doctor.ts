@@ -39,7 +39,13 @@ import {
   noFolderCheck,
   portCheck,
 } from "../../offline/doctor/place-checks.ts";
-import { folderFacts, hubFacts, sharedFolderFacts, tryToListen } from "../../offline/doctor/place-facts.ts";
+import {
+  folderFacts,
+  hubFacts,
+  obstacleTo,
+  sharedFolderFacts,
+  tryToListen,
+} from "../../offline/doctor/place-facts.ts";
 import { measureBandwidth, weightBytes } from "../../offline/measure.ts";
 import type { Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
@@ -145,7 +151,7 @@ async function* examinePlace(settings: Settings): AsyncGenerator<Finding> {
     yield problem("hub", environment.message, "Correct or unset the variable");
     return;
   }
-  yield hubCacheCheck(environment.cache, sharedFolderFacts(environment.cache));
+  yield hubCacheCheck(environment.cache, sharedFolderFacts(environment.cache), obstacleTo(environment.cache));
   const { there, ...hub } = await hubFacts(environment);
   yield hubCheck(hub);
   if (there !== undefined) yield clockCheck({ here: Date.now(), there, skewSecondsMax: clockSkewSeconds });

@@ -149,7 +149,8 @@ test("bandwidth: what it means for a token, and when it is suspicious", () => {
 });
 
 test("folders: in nobody else's hands", () => {
-  const folder = (found: FolderFacts["found"]) => folderCheck({ path: "/cache", holds: "keys", found });
+  const folder = (found: FolderFacts["found"]) =>
+    folderCheck({ path: "/cache", holds: "keys", found, obstacle: undefined });
   const unfit = {
     reason: "/cache is open to others (mode 0777)",
     remedy: "Run: chmod 700 /cache",
@@ -157,6 +158,8 @@ test("folders: in nobody else's hands", () => {
   };
   found(folder({ unfit: undefined, canWrite: true }), "ok", /^\/cache \(keys\)$/);
   found(folder(undefined), "ok", /is made when it is needed$/);
+  const barred = { path: "/none/cache", holds: "keys", found: undefined, obstacle: "/" };
+  found(folderCheck(barred), "warning", /^\/none\/cache \(keys\) cannot be made in \/, so nothing is kept/);
   found(
     folder({ unfit, canWrite: true }),
     "problem",
@@ -170,9 +173,14 @@ test("folders: in nobody else's hands", () => {
 
 test("the cache of the hub: nobody else's to change", () => {
   const check = (found: Partial<SharedFolderFacts>) =>
-    hubCacheCheck("/hub", { isFolder: true, isOthers: false, othersWrite: false, canWrite: true, ...found });
+    hubCacheCheck(
+      "/hub",
+      { isFolder: true, isOthers: false, othersWrite: false, canWrite: true, ...found },
+      undefined,
+    );
   found(check({}), "ok", /^\/hub \(models of the hub\)$/);
-  found(hubCacheCheck("/hub", undefined), "ok", /is made when it is needed$/);
+  found(hubCacheCheck("/hub", undefined, undefined), "ok", /is made when it is needed$/);
+  found(hubCacheCheck("/hub", undefined, "/"), "warning", /cannot be made in \/: no model is fetched$/);
   found(check({ isFolder: false }), "problem", /is no folder$/);
   found(check({ isOthers: true }), "warning", /belongs to another user, who can change the models/);
   found(check({ othersWrite: true }), "warning", /can be written by others, who can change the models/);

@@ -12,7 +12,7 @@ import { packageRoot } from "../../generator/model-directory.ts";
 import { hubEnvironment } from "../../hub/hub-environment.ts";
 import type { TensorSource } from "../../model/loading/tensor-source.ts";
 import { compareHashes, inspectModel, scanned } from "./model-facts.ts";
-import { folderFacts, hubFacts, sharedFolderFacts, tryToListen } from "./place-facts.ts";
+import { folderFacts, hubFacts, obstacleTo, sharedFolderFacts, tryToListen } from "./place-facts.ts";
 
 const temporary = temporaryDirectory();
 after(() => temporary.remove());
@@ -103,6 +103,18 @@ test("folders are looked at without following links", () => {
   assert.deepEqual(folderFacts(path, "keys").found, { unfit: undefined, canWrite: true });
   symlinkSync(path, `${path}-link`);
   assert.match(folderFacts(`${path}-link`, "keys").found?.unfit?.reason ?? "", /is a symbolic link$/);
+});
+
+test("a folder that cannot be made: the nearest one above it is a file, or not for this user", () => {
+  assert.equal(obstacleTo(join(temporary.path, "not", "yet", "there")), undefined);
+  const file = join(temporary.path, "no folder");
+  writeFileSync(file, "");
+  assert.equal(obstacleTo(join(file, "a", "b")), file);
+  assert.equal(obstacleTo(temporary.path), undefined);
+  const barred = join(temporary.path, "barred");
+  mkdirSync(barred, { mode: 0o500 });
+  const isRoot = process.getuid?.() === 0; // Nothing is barred to root.
+  assert.equal(obstacleTo(join(barred, "a")), isRoot || process.platform === "win32" ? undefined : barred);
 });
 
 test("a shared folder: whose it is, who may write, what is no folder", () => {

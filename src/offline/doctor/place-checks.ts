@@ -8,12 +8,21 @@ export interface FolderFacts {
   readonly holds: string;
   /** Undefined: there is nothing at this path. `unfit`: why what is there is not used. */
   readonly found: { readonly unfit: Unfit | undefined; readonly canWrite: boolean } | undefined;
+  /** Of a path at which there is nothing: the folder in which it would be made, if that is not possible there. */
+  readonly obstacle: string | undefined;
 }
 
 /** A folder from which code, weights or keys are read must be in nobody else's hands. */
-export function folderCheck({ path, holds, found }: FolderFacts): Finding {
+export function folderCheck({ path, holds, found, obstacle }: FolderFacts): Finding {
   const what = "folder";
   const says = `${path} (${holds})`;
+  if (obstacle !== undefined) {
+    return warning(
+      what,
+      `${says} cannot be made in ${obstacle}, so nothing is kept for the next start`,
+      "Set HOME or XDG_CACHE_HOME to a folder of this user",
+    );
+  }
   if (found === undefined) return ok(what, `${says} is made when it is needed`);
   const { unfit } = found;
   if (unfit !== undefined) return problem(what, `${says} is not used: ${unfit.reason}`, unfit.remedy);
@@ -37,12 +46,23 @@ export interface SharedFolderFacts {
   readonly canWrite: boolean;
 }
 
-/** The cache of models that Python shares: whoever can write there can change answers. */
-export function hubCacheCheck(path: string, found: SharedFolderFacts | undefined): Finding {
+/** The cache of models that Python shares: whoever can write there can change answers. `obstacle`: see `FolderFacts`. */
+export function hubCacheCheck(
+  path: string,
+  found: SharedFolderFacts | undefined,
+  obstacle: string | undefined,
+): Finding {
   const what = "folder";
   const says = `${path} (models of the hub)`;
-  if (found === undefined) return ok(what, `${says} is made when it is needed`);
   const another = "name another in HF_HUB_CACHE";
+  if (obstacle !== undefined) {
+    return warning(
+      what,
+      `${says} cannot be made in ${obstacle}: no model is fetched`,
+      `To fetch one, ${another}`,
+    );
+  }
+  if (found === undefined) return ok(what, `${says} is made when it is needed`);
   if (!found.isFolder) return problem(what, `${says} is no folder`, `Remove it, or ${another}`);
   if (found.isOthers || found.othersWrite) {
     const who = found.isOthers ? "belongs to another user" : "can be written by others";

@@ -1,6 +1,7 @@
 // What there is around the software to judge: folders, ports, the hub. It judges nothing; `place-checks.ts` does.
-import { accessSync, constants, lstatSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, type Stats, statSync } from "node:fs";
 import { createServer } from "node:net";
+import { dirname } from "node:path";
 import { messageOf } from "../../errors.ts";
 import { inspectPrivateFolder } from "../../files/private-folder.ts";
 import type { HubEnvironment } from "../../hub/hub-environment.ts";
@@ -9,8 +10,26 @@ import type { FolderFacts, HubFacts, SharedFolderFacts } from "./place-checks.ts
 
 export function folderFacts(path: string, holds: string): FolderFacts {
   const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  if (!isThere) return { path, holds, found: undefined };
-  return { path, holds, found: { unfit: inspectPrivateFolder(path), canWrite: canWrite(path) } };
+  if (!isThere) return { path, holds, found: undefined, obstacle: obstacleTo(path) };
+  const found = { unfit: inspectPrivateFolder(path), canWrite: canWrite(path) };
+  return { path, holds, found, obstacle: undefined };
+}
+
+/** Where there is nothing at a path: the nearest folder above it, if nothing can be made there. */
+export function obstacleTo(path: string): string | undefined {
+  if (existing(path)) return undefined;
+  let above = dirname(path);
+  while (!existing(above) && above !== dirname(above)) above = dirname(above);
+  return existing(above)?.isDirectory() && canWrite(above) ? undefined : above;
+}
+
+/** Undefined also where the way to it is barred, or goes through a file. */
+function existing(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 function canWrite(path: string): boolean {
