@@ -129,3 +129,8 @@ test("HTTPS needs both of its files", () => {
   assert.equal(status, 2);
   assert.match(stderr, /--tls-cert is set and --tls-key is not/);
 });
+
+test("a parameter of generate that is wrong is a flag that is wrong", () => {
+  const { status, stderr } = run(["generate", "--top-p", "3", "x"]);
+  assert.deepEqual([status, stderr], [2, "gpt2-api: top_p must be a number from 0 to 1, got 3\n"]);
+});

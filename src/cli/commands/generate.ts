@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { GptError } from "../../errors.ts";
 import { weightCacheOf } from "../../files/cache-folders.ts";
 import { loadGenerator } from "../../generator/load-generator.ts";
+import type { Fields } from "../../request/body.ts";
 import type { GenerationParams, Generator } from "../../request/generation.ts";
 import { type ParseOptions, parseGenerationParams, requestSchema } from "../../request/params.ts";
 import { SEEDS } from "../../request/seeds.ts";
@@ -116,7 +117,7 @@ export const generate: Command = {
       if (prompt === undefined) {
         return await answerFile(generator, options, { path: String(flags.values.requests), settings });
       }
-      const params = parseGenerationParams({ ...requestOf(flags), input: prompt }, options);
+      const params = paramsOfFlags({ ...requestOf(flags), input: prompt }, options);
       await answer(generator, params, flags.values.json === true);
       return EXIT.success;
     } finally {
@@ -172,6 +173,16 @@ async function promptOf({ values, operands }: Flags, settings: Settings): Promis
     "invalid_config",
     "One of three must be given: a PROMPT, a text on standard input, or --requests FILE.jsonl",
   );
+}
+
+/** What is wrong with a parameter is here a flag that is wrong, and ends the command as one does. */
+function paramsOfFlags(fields: Fields, options: ParseOptions): GenerationParams {
+  try {
+    return parseGenerationParams(fields, options);
+  } catch (error) {
+    if (!(error instanceof GptError)) throw error;
+    throw new GptError("invalid_config", error.message, { cause: error });
+  }
 }
 
 /** The parameters among the flags, as fields of a request. */
