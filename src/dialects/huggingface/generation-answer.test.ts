@@ -19,7 +19,11 @@ for (const [name, ended] of [
       { tokenId: 2, text: "" },
     ];
     const sequence: GeneratedSequence = {
-      ...{ text: "a\ufffd", tokenIds: [0, 1, 2], tokens, rest: "\ufffd", finishReason: "length" },
+      text: "a\ufffd",
+      tokenIds: [0, 1, 2],
+      tokens,
+      rest: "\ufffd",
+      finishReason: "length",
       ...ended,
     };
     const generation = {

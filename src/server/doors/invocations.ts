@@ -45,7 +45,10 @@ export async function answerInvocation(
     // The name of an endpoint stands in the path: `model` may be anything.
     const { model: _, ...others } = fields;
     return answerCompletion(model, request, reply.headers(form.headers), {
-      ...{ fields: frames ? { ...others, stream: true } : others, name: form.endpoint, type, unreadBytesMax },
+      fields: frames ? { ...others, stream: true } : others,
+      name: form.endpoint,
+      type,
+      unreadBytesMax,
       frames:
         frames ?? (growing.contentType === EVENT_STREAM.contentType ? openAiEvents(request, model) : growing),
     });

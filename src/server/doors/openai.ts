@@ -58,7 +58,10 @@ export class OpenAiRoutes {
     const { name, model } = this.#admit(request, body.model);
     reply.header("x-request-id", request.id);
     return answerCompletion(model, request, reply, {
-      ...{ fields: body, name, type: "application/json", frames: openAiEvents(request, model) },
+      fields: body,
+      name,
+      type: "application/json",
+      frames: openAiEvents(request, model),
       unreadBytesMax: this.#unreadBytesMax,
     });
   }
