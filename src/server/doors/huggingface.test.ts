@@ -231,3 +231,15 @@ test("eos_token_id names the tokens that end a text, in place of the model's own
     ...[" said:", "length", 2],
   ]);
 });
+
+test("what is refused before it meets a route is refused in TGI's form on TGI's paths", async () => {
+  const sent = async (url: string, headers: Record<string, string>, method: "POST" | "PUT" = "POST") => {
+    const response = await app.inject({ method, url, headers, payload: "{}" });
+    return [response.statusCode, Object.keys(response.json())];
+  };
+  const large = { "content-length": String(2 ** 30) };
+  assert.deepEqual(await sent("/generate?x", large), [413, ["error", "error_type"]]);
+  assert.deepEqual(await sent("/endpoints/gpt-2/generate_stream", large), [413, ["error", "error_type"]]);
+  assert.deepEqual(await sent("/generate", {}, "PUT"), [405, ["error", "error_type"]]);
+  assert.deepEqual(await sent(PATH, large), [413, ["message"]]);
+});

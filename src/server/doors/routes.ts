@@ -255,11 +255,23 @@ export const ROUTES = {
   },
 } as const satisfies Record<string, Readonly<Record<string, Route>>>;
 
-/** The dialect of the route that a request to the runtime front or the playground met. */
-export function dialectOf({ record }: FastifyRequest): Route["dialect"] {
+/**
+ * The dialect of the route that a request to the runtime front or the playground met. One that was refused before it met any,
+ * for its method or its size, has that of its path.
+ */
+export function dialectOf({ record, url }: FastifyRequest): Route["dialect"] {
   const routes: Readonly<Record<string, Route>> = { ...ROUTES.runtime, ...ROUTES.playground };
-  return routes[record.operation ?? ""]?.dialect;
+  if (record.operation !== undefined) return routes[record.operation]?.dialect;
+  const path = url.split("?", 1)[0] as string;
+  return DIALECT_PATHS.find(({ pattern }) => pattern.test(path))?.dialect;
 }
+
+const PARAMETER = /\{(\w+)\}/g;
+const REST = /\{\+\w+\}$/;
+
+const DIALECT_PATHS = routesOf("runtime").flatMap(([, route]) =>
+  pathsOf(route).map((path) => ({ pattern: patternOf(path), dialect: route.dialect })),
+);
 
 export type Door = keyof typeof ROUTES;
 export type OperationOf<D extends Door> = keyof (typeof ROUTES)[D] & string;
@@ -321,9 +333,6 @@ export function pathsOf({ path, alsoAt }: Route): readonly string[] {
 /** Bytes from which on a body is worth turns of its own. */
 const LARGE_BODY = 2 ** 18;
 
-const PARAMETER = /\{(\w+)\}/g;
-const REST = /\{\+\w+\}$/;
-
 /** A path, and the methods that it answers to. */
 export interface AllowedMethods {
   readonly path: RegExp;
@@ -339,8 +348,9 @@ export function allowedMethods(...doors: readonly Door[]): readonly AllowedMetho
     const own = route.method === "GET" ? ["GET", "HEAD"] : [route.method];
     for (const path of pathsOf(route)) methods.set(path, [...(methods.get(path) ?? []), ...own]);
   }
-  return [...methods].map(([path, list]) => ({
-    path: new RegExp(`^${path.replace(/[.]/g, "\\.").replace(REST, ".+").replace(PARAMETER, "[^/]*")}$`),
-    allow: list.join(", "),
-  }));
+  return [...methods].map(([path, list]) => ({ path: patternOf(path), allow: list.join(", ") }));
+}
+
+function patternOf(path: string): RegExp {
+  return new RegExp(`^${path.replace(/[.]/g, "\\.").replace(REST, ".+").replace(PARAMETER, "[^/]*")}$`);
 }
