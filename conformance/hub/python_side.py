@@ -28,11 +28,18 @@ def scan():
 
 
 def watch(stop_file):
-    """Scans again and again until a file appears; the different warnings, and how often it scanned."""
-    warnings, scans = set(), 0
+    """Scans again and again until a file appears; the different warnings, and how often it scanned.
+    A scan reads folder after folder while they change, and fails where one goes meanwhile: a warning counts that the
+    next scan repeats."""
+    warnings, scans, before = set(), 0, set()
     while not Path(stop_file).exists():
         if Path(CACHE).exists():
-            warnings.update(scan()["warnings"])
+            try:
+                found = set(scan()["warnings"])
+            except FileNotFoundError:
+                found = set()
+            warnings.update(found & before)
+            before = found
             scans += 1
         time.sleep(0.001)
     return {"warnings": sorted(warnings), "scans": scans}

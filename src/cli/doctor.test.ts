@@ -20,8 +20,12 @@ interface Finding {
   readonly remedy?: string;
 }
 
-function examined(argv: readonly string[]): { code: number | null; findings: Finding[] } {
-  const env = { PATH: process.env.PATH, XDG_CACHE_HOME: cache, HF_HUB_OFFLINE: "1", GPT2_API_PORT: "0" };
+function examined(
+  argv: readonly string[],
+  wrong: Readonly<Record<string, string>> = {},
+): { code: number | null; findings: Finding[] } {
+  const right = { PATH: process.env.PATH, XDG_CACHE_HOME: cache, HF_HUB_OFFLINE: "1", GPT2_API_PORT: "0" };
+  const env = { ...right, ...wrong };
   const command = [MAIN, "doctor", "--json", ...argv];
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { env, encoding: "utf8" });
   assert.equal(stderr, "");
@@ -67,6 +71,27 @@ test("a problem has a remedy, and the exit code is 1", () => {
   assert.match(problems(["--model", foreign]).join(), /^tokenizer: \d+ tokens, and the model has 61/);
   assert.match(problems(["--model", temporary.path]).join(), /^model: .*config\.json/);
   assert.match(problems(["--model", "no-such-model"]).join(), /^model: .*no-such-model/);
+});
+
+test("what is wrong with the way to the hub is no fault of a model that is here", () => {
+  const { code, findings } = examined(["--model", "tiny"], { HF_ENDPOINT: "nonsense" });
+  assert.equal(code, 1);
+  const problems = findings.filter(({ status }) => status === "problem");
+  assert.deepEqual(
+    problems.map(({ what }) => what),
+    ["hub"],
+  );
+});
+
+const isLinux = process.platform === "linux";
+test("where memory cannot be had it still comes to its end", { skip: !isLinux && "needs Linux" }, () => {
+  const env = { PATH: process.env.PATH, XDG_CACHE_HOME: cache, HF_HUB_OFFLINE: "1" };
+  const argv = [process.execPath, MAIN, "doctor", "--port", "0", "--model", "tiny"];
+  const command = ["-c", 'ulimit -v 9000000; exec "$@"', "sh", ...argv];
+  const { stdout, stderr, status } = spawnSync("sh", command, { env, encoding: "utf8" });
+  assert.deepEqual([status, stderr], [1, ""]);
+  assert.match(stdout, /^warning {2}bandwidth {2}Not measured: .* cannot be had/m);
+  assert.match(stdout, /\n\n2 problems, \d+ warnings?\.\n$/);
 });
 
 test("a folder that others may write is a problem", () => {

@@ -160,7 +160,7 @@ export async function listedParts(
   index: string,
 ): Promise<ListedFile[]> {
   const names = partsOf(index);
-  if (names === undefined) throw unusable(listing, `its ${name} has no weight_map of file names`);
+  if (names === undefined) throw unusable(listing, `its ${name} has no weight_map of files beside it`);
   const parts: ListedFile[] = [];
   for (const part of names) {
     const file = await listing.find(part);

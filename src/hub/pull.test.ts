@@ -183,8 +183,8 @@ test("weights in parts come with all parts, or not at all", async (context) => {
   assert.deepEqual(begin?.kind === "begin" && [begin.numFiles, begin.numPresent], [8, 0]);
   for (const [names, message] of [
     [["model-1.safetensors", "model-3.safetensors"], /names model-3\.safetensors, which is not there$/],
-    [["../model-1.safetensors"], /its model\.safetensors\.index\.json has no weight_map of file names$/],
-    [[], /has no weight_map of file names$/],
+    [["../model-1.safetensors"], /its model\.safetensors\.index\.json has no weight_map of files beside it$/],
+    [[], /has no weight_map of files beside it$/],
   ] as const) {
     const broken = await scene(context, { ...contents, "model.safetensors.index.json": index(names) });
     await assert.rejects(broken.user.pull("gpt2"), { code: "invalid_checkpoint", message });

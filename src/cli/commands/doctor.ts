@@ -11,8 +11,9 @@ import { threadsFor, usableCpus } from "../../machine/cpus.ts";
 import { processLimit } from "../../machine/kernel-files.ts";
 import { memoryAvailable, memoryLimit } from "../../machine/memory.ts";
 import { MemoryBudget, PROCESS_BYTES } from "../../machine/memory-budget.ts";
+import type { Gpt2Config } from "../../model/gpt2-config.ts";
 import { memoryNeed } from "../../model/loading/footprint.ts";
-import { type Finding, problem, type Status } from "../../offline/doctor/finding.ts";
+import { type Finding, problem, type Status, warning } from "../../offline/doctor/finding.ts";
 import {
   addressSpaceCheck,
   bandwidthCheck,
@@ -181,10 +182,7 @@ async function* examineModel(settings: Settings): AsyncGenerator<Finding> {
   const threads = threadsFor(settings.threads);
   let directory: string;
   try {
-    const hub = hubEnvironment(process.env);
-    // It changes nothing, so it fetches nothing.
-    const environment = { ...hub, offline: hub.offline ?? "gpt2-api doctor" };
-    directory = (await findModel(settings.model, () => ({ environment }))).directory;
+    directory = (await findModel(settings.model, unfetched)).directory;
     yield examineMemory(directory, settings, threads);
   } catch (error) {
     if (!(error instanceof GptError)) throw error;
@@ -211,8 +209,28 @@ async function* examineModel(settings: Settings): AsyncGenerator<Finding> {
   yield weightCheck(notFinite, loadError);
   yield tokenizerCheck(tokenizer, config.vocabSize);
   yield goldenCheck(golden);
-  const bandwidth = await measureBandwidth({ kernels: settings.kernels, threads });
-  yield bandwidthCheck({ bandwidth, threads, weights: weightBytes(config, settings.precision) });
+  yield await examineBandwidth(settings, threads, config);
+}
+
+/** The hub's cache alone: what changes nothing fetches nothing. */
+function unfetched(): { environment: HubEnvironment } {
+  const environment = hubEnvironment(process.env);
+  return { environment: { ...environment, offline: environment.offline ?? "gpt2-api doctor" } };
+}
+
+/** Measuring takes memory of its own, which a machine may not have. */
+async function examineBandwidth(
+  { kernels, precision }: Settings,
+  threads: number,
+  config: Gpt2Config,
+): Promise<Finding> {
+  try {
+    const bandwidth = await measureBandwidth({ kernels, threads });
+    return bandwidthCheck({ bandwidth, threads, weights: weightBytes(config, precision) });
+  } catch (error) {
+    if (!(error instanceof GptError)) throw error;
+    return warning("bandwidth", `Not measured: ${error.message}`, "Give it more memory");
+  }
 }
 
 function examineMemory(directory: string, settings: Settings, threads: number): Finding {

@@ -1,6 +1,7 @@
 // Every check, with facts that make it speak.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { GptError } from "../../errors.ts";
 import type { Finding } from "./finding.ts";
 import {
   addressSpaceCheck,
@@ -234,8 +235,11 @@ test("model: it opens, its files are whole, its numbers finite, its tokenizer fi
 
   found(weightCheck(undefined, undefined), "ok", /finite/);
   const notFinite = { tensor: "wte.weight", index: 3, value: Number.NaN };
-  found(weightCheck(notFinite, "later"), "problem", /^wte\.weight holds NaN at 3/);
-  found(weightCheck(undefined, "tensor h.0 is missing"), "problem", /^tensor h\.0 is missing$/);
+  const missing = new GptError("invalid_checkpoint", "tensor h.0 is missing");
+  found(weightCheck(notFinite, missing), "problem", /^wte\.weight holds NaN at 3/);
+  found(weightCheck(undefined, missing), "problem", /^tensor h\.0 is missing$/);
+  const noMemory = weightCheck(undefined, new GptError("invalid_config", "no memory"));
+  assert.match(noMemory.remedy ?? "", /memory/);
 
   found(tokenizerCheck({ vocabSize: 50257 }, 50257), "ok", /^50257 tokens, and the model has 50257$/);
   found(tokenizerCheck({ vocabSize: 10 }, 12), "ok", /./);

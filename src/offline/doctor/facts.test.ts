@@ -43,7 +43,7 @@ test("a checkpoint that cannot be opened, one that lacks a tensor, one with a br
   const config = JSON.parse(readFileSync(join(cut, "config.json"), "utf8"));
   writeFileSync(join(cut, "config.json"), JSON.stringify({ ...config, n_positions: 7 }));
   const lacking = await inspectModel(cut, OPTIONS);
-  assert.match(lacking.loadError ?? "", /wpe\.weight has shape/);
+  assert.match(lacking.loadError?.message ?? "", /wpe\.weight has shape/);
 
   const broken = checkpoint("broken-tokenizer");
   writeFileSync(join(broken, "vocab.json"), "{");

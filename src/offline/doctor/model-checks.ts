@@ -1,4 +1,5 @@
 // What `doctor` thinks of a model. Functions of facts that `model-facts.ts` gathers.
+import type { GptError } from "../../errors.ts";
 import type { GoldenOutput } from "../golden-outputs.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
@@ -41,7 +42,7 @@ export interface NotFinite {
 }
 
 /** `error`: why the weights cannot be loaded. */
-export function weightCheck(notFinite: NotFinite | undefined, error: string | undefined): Finding {
+export function weightCheck(notFinite: NotFinite | undefined, error: GptError | undefined): Finding {
   const what = "weights";
   if (notFinite !== undefined) {
     const { tensor, index, value } = notFinite;
@@ -51,7 +52,11 @@ export function weightCheck(notFinite: NotFinite | undefined, error: string | un
       "Fetch the checkpoint again, or go back to one from before the training failed",
     );
   }
-  if (error !== undefined) return problem(what, error, "Give --model another checkpoint, or mend this one");
+  if (error !== undefined) {
+    const isCheckpoint = error.code === "invalid_checkpoint";
+    const remedy = isCheckpoint ? "Give --model another checkpoint, or mend this one" : "Give it more memory";
+    return problem(what, error.message, remedy);
+  }
   return ok(what, "All numbers are finite");
 }
 

@@ -28,7 +28,7 @@ export interface ModelFacts {
   readonly tokenizer: { readonly vocabSize: number } | { readonly error: string } | undefined;
   readonly notFinite: NotFinite | undefined;
   /** Why the weights cannot be loaded. */
-  readonly loadError: string | undefined;
+  readonly loadError: GptError | undefined;
   readonly golden: GoldenFacts | undefined;
 }
 
@@ -87,7 +87,7 @@ async function inspectWeights(
     }
   } catch (error) {
     if (!(error instanceof GptError)) throw error;
-    return { notFinite: notFinite(), loadError: error.message, golden: undefined };
+    return { notFinite: notFinite(), loadError: error, golden: undefined };
   }
 }
 

@@ -60,12 +60,14 @@ interface Parts {
   readonly shape?: Buffer;
   readonly strides?: Buffer;
   readonly hooks?: Buffer;
+  readonly notes?: readonly Buffer[];
 }
 
 function tensor(parts: Parts = {}): Buffer {
   const { stored = storage(), offset = op.int(0), shape = sizes(3, 4), strides = sizes(4, 1) } = parts;
-  const { hooks = op.none } = parts;
-  return call("torch._utils", "_rebuild_tensor_v2", stored, offset, shape, strides, op.false, hooks);
+  const { hooks = op.none, notes = [] } = parts;
+  const args = [stored, offset, shape, strides, op.false, hooks, ...notes];
+  return call("torch._utils", "_rebuild_tensor_v2", ...args);
 }
 
 const run = call("posix", "system", op.text(command));
@@ -140,6 +142,7 @@ describe("a pickle that speaks of storages and tensors that cannot be", () => {
   const badId = /refers to outside of itself by something else than a storage/;
   const badCall = /calls torch\._utils\._rebuild_tensor_v2 with other arguments than it has/;
   const half = op.global("torch", "HalfStorage");
+  const negated = all([op.emptyDict, op.setItems(op.text("neg"), raw("\x88"))]);
   const cases: [string, Buffer, RegExp][] = [
     ["a number as persistent id", all([op.int(1), op.persistent]), badId],
     ["a text", all([op.text("storage"), op.persistent]), badId],
@@ -181,6 +184,7 @@ describe("a pickle that speaks of storages and tensors that cannot be", () => {
     ["negative strides", tensor({ offset: op.int(11), strides: sizes(-4, -1) }), badCall],
     ["enormous strides", tensor({ strides: sizes(2 ** 52, 2 ** 52) }), badCall],
     ["a negative size", tensor({ shape: sizes(-3, 4) }), badCall],
+    ["numbers that are the negatives of those stored", tensor({ notes: [negated] }), badCall],
     ["fewer strides than sizes", tensor({ strides: sizes(4) }), badCall],
     ["sizes that are a list", tensor({ shape: op.emptyList }), badCall],
     [

@@ -93,8 +93,10 @@ function orderedDict(args: readonly Value[]): Dict | undefined {
   return dict;
 }
 
-/** `(storage, offset, size, stride, …)`: what follows are gradients, hooks and notes. */
-function rebuildTensor([storage, offset, size, stride]: readonly Value[]): TensorView | undefined {
+/** `(storage, offset, size, stride, …)`: what follows are gradients, hooks, and whether the numbers are the negatives of those stored. */
+function rebuildTensor(args: readonly Value[]): TensorView | undefined {
+  const [storage, offset, size, stride, , , notes] = args;
+  if (notes instanceof Dict && [...notes.entries.values()].includes(true)) return undefined;
   const [shape, strides] = [countsOf(size), countsOf(stride)];
   if (!(storage instanceof Storage) || !isCount(offset)) return undefined;
   if (shape === undefined || shape.length !== strides?.length) return undefined;
