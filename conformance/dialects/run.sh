@@ -20,4 +20,5 @@ exec python3 "$here/matrix.py" \
   "$(python clients sagemaker_clients.py)" \
   "$(python sagemaker-2 sagemaker_clients.py)" \
   "$(python sagemaker-core sagemaker_clients.py)" \
-  "node:javascript_clients.js"
+  "node:javascript_clients.js" \
+  "$(python clients documented.py)"

@@ -159,9 +159,13 @@ describe("examples", () => {
   const folder = join(packageRoot(), "examples");
   for (const name of readdirSync(folder).filter((each) => each.endsWith(".js"))) {
     it(name, () => {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, name)], {
-        encoding: "utf8",
-      });
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [join(folder, name), ...(name === "browser.js" ? ["--once"] : [])],
+        {
+          encoding: "utf8",
+        },
+      );
       assert.equal(status, 0, stderr);
       assert.ok(stdout.length > 20, stdout);
     });
