@@ -12,17 +12,20 @@ import { DEFAULT_REQUEST, jobBatches, llamaBatches } from "./batches.js";
 import {
   checkpoint,
   ctranslate2Model,
+  llamaBinding,
   llamaModel,
   llamaPrograms,
   onnxModel,
   openvinoEnvironment,
   openvinoModel,
   peer,
+  TINY,
   torchEnvironment,
   transformersJs,
   vllmEnvironment,
 } from "./install.js";
 import { lastWords } from "./jobs.js";
+import { LogitsProcess, ownLogits } from "./logits.js";
 
 /**
  * @typedef {import("./jobs.js").Command} Command
@@ -41,6 +44,7 @@ import { lastWords } from "./jobs.js";
  * @typedef {object} Ready
  * @property {() => Promise<Batches>} batches
  * @property {() => Promise<Server>} [serve] its HTTP server
+ * @property {() => Promise<import("./logits.js").LogitsSource>} [logits] what it computes of the embedded model
  */
 
 /**
@@ -107,7 +111,7 @@ async function servePeer(command, { path, health, fields = {} }) {
   };
 }
 
-/** @param {string} precision @returns {Contestant} */
+/** @param {import("../../dist/src/model/weights.js").Precision} precision @returns {Contestant} */
 const gpt2Api = (precision) => ({
   name: `gpt2-api ${precision}`,
   peer: "gpt2-api",
@@ -131,6 +135,7 @@ const gpt2Api = (precision) => ({
           },
         };
       },
+      logits: async () => ownLogits(TINY, precision, threads),
     };
   },
 });
@@ -144,9 +149,19 @@ const transformers = (dtype, label) => ({
     const [bin, model] = [await torchEnvironment(), await checkpoint()];
     const args = [peer("transformers_jobs.py"), model, String(threads), dtype];
     const env = { OMP_NUM_THREADS: String(threads) };
-    return { batches: () => jobBatches({ program: bin("python"), args, env }) };
+    return {
+      batches: () => jobBatches({ program: bin("python"), args, env }),
+      logits: () => transformersLogits(threads, dtype),
+    };
   },
 });
+
+/** Logits of the embedded model by transformers; in float32 the others are compared with them. @param {number} threads */
+export async function transformersLogits(threads, dtype = "float32") {
+  const bin = await torchEnvironment();
+  const args = [peer("transformers_logits.py"), TINY, String(threads), dtype];
+  return new LogitsProcess({ program: bin("python"), args });
+}
 
 /** @type {Contestant} */
 const ctranslate2 = {
@@ -156,7 +171,14 @@ const ctranslate2 = {
   async prepare(threads) {
     const [bin, model] = [await torchEnvironment(), await ctranslate2Model()];
     const args = [peer("ctranslate2_jobs.py"), model, String(threads), "int8"];
-    return { batches: () => jobBatches({ program: bin("python"), args }) };
+    return {
+      batches: () => jobBatches({ program: bin("python"), args }),
+      async logits() {
+        const tiny = await ctranslate2Model(TINY);
+        const args = [peer("ctranslate2_logits.py"), tiny, String(threads), "int8"];
+        return new LogitsProcess({ program: bin("python"), args });
+      },
+    };
   },
 };
 
@@ -180,6 +202,15 @@ const llama = (type) => ({
           }),
           { path: "/v1/completions", health: "/health" },
         ),
+      async logits() {
+        const [bin, env, tiny] = [
+          await torchEnvironment(),
+          await llamaBinding(),
+          await llamaModel(type, TINY),
+        ];
+        const args = [peer("llama_logits.py"), tiny, String(threads)];
+        return new LogitsProcess({ program: bin("python"), args, env });
+      },
     };
   },
 });
@@ -202,6 +233,10 @@ const openvino = {
           }),
           { path: "/", health: "/" },
         ),
+      async logits() {
+        const args = [peer("openvino_logits.py"), await openvinoModel(TINY), String(threads)];
+        return new LogitsProcess({ program: python, args });
+      },
     };
   },
 };

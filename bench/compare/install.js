@@ -21,7 +21,8 @@ import { lastLine } from "./jobs.js";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const WORK = join(HERE, ".work");
-const TOKENIZER = fileURLToPath(new URL("../../models/tiny", import.meta.url));
+/** The embedded model. */
+export const TINY = fileURLToPath(new URL("../../models/tiny", import.meta.url));
 const LLAMA_SOURCES = "llama-cpp-python==0.3.36";
 const LLAMA_OPTIONS = [
   ...["-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_OPENSSL=OFF"],
@@ -99,32 +100,44 @@ function shared(key, make) {
   };
 }
 
+/**
+ * The same for what is made of a checkpoint: of the one whose speed is measured, or of another directory.
+ * @template T
+ * @param {string} name
+ * @param {(directory: string, name: string) => Promise<T>} make
+ * @returns {(directory?: string) => Promise<T>}
+ */
+function converted(name, make) {
+  return async (directory) => {
+    const nameOfThis = directory === undefined ? name : `${basename(directory)}-${name}`;
+    return shared(nameOfThis, async () => make(directory ?? (await checkpoint()), nameOfThis))();
+  };
+}
+
 export const torchEnvironment = shared("torch", () => environment("torch"));
 export const openvinoEnvironment = shared("openvino", () => environment("openvino"));
 export const vllmEnvironment = shared("vllm", () => environment("vllm"));
 const onnxEnvironment = shared("onnx", () => environment("onnx"));
 
-/** The checkpoint that all contestants run. */
+/** The checkpoint whose speed is measured. */
 export const checkpoint = shared("checkpoint", async () => {
   const bin = await torchEnvironment();
-  return made("checkpoint", (path) =>
-    step("checkpoint", bin("python"), [peer("checkpoint.py"), path, TOKENIZER]),
-  );
+  return made("checkpoint", (path) => step("checkpoint", bin("python"), [peer("checkpoint.py"), path, TINY]));
 });
 
-export const ctranslate2Model = shared("ctranslate2-model", async () => {
-  const [bin, model] = [await torchEnvironment(), await checkpoint()];
-  return made("ctranslate2", (path) =>
-    step("ctranslate2", bin("ct2-transformers-converter"), [
+export const ctranslate2Model = converted("ctranslate2", async (model, name) => {
+  const bin = await torchEnvironment();
+  return made(name, (path) =>
+    step(name, bin("ct2-transformers-converter"), [
       ...["--model", model, "--output_dir", path, "--quantization", "int8"],
     ]),
   );
 });
 
-export const openvinoModel = shared("openvino-model", async () => {
-  const [bin, model] = [await openvinoEnvironment(), await checkpoint()];
-  return made("openvino", (path) =>
-    step("openvino", bin("optimum-cli"), [
+export const openvinoModel = converted("openvino", async (model, name) => {
+  const bin = await openvinoEnvironment();
+  return made(name, (path) =>
+    step(name, bin("optimum-cli"), [
       ...["export", "openvino", "--model", model, "--task", "text-generation-with-past"],
       ...["--weight-format", "int8", path],
     ]),
@@ -160,20 +173,26 @@ export const llamaPrograms = shared("llama-programs", async () => {
   return programs;
 });
 
-const llamaFullModel = shared("llama-f32", async () => {
-  const [bin, model, { sources }] = [await torchEnvironment(), await checkpoint(), await llamaFolders()];
-  return made("llama-f32.gguf", (path) =>
-    step("llama-convert", bin("python"), [
+/** The Python binding as environment variables: its folder, and the library that was built here. */
+export const llamaBinding = shared("llama-binding", async () => {
+  const [{ sources, build }] = await Promise.all([llamaFolders(), llamaPrograms()]);
+  return { PYTHONPATH: join(sources, "../.."), LLAMA_CPP_LIB_PATH: join(build, "bin") };
+});
+
+const llamaFullModel = converted("llama-f32.gguf", async (model, name) => {
+  const [bin, { sources }] = [await torchEnvironment(), await llamaFolders()];
+  return made(name, (path) =>
+    step(`${name}-convert`, bin("python"), [
       ...[join(sources, "convert_hf_to_gguf.py"), model, "--outtype", "f32", "--outfile", path],
     ]),
   );
 });
 
-/** A GGUF file. @param {"Q8_0" | "Q4_0"} type */
-export async function llamaModel(type) {
-  const [programs, full] = [await llamaPrograms(), await llamaFullModel()];
-  return made(`llama-${type}.gguf`, (path) =>
-    step(`llama-${type}`, join(programs, "llama-quantize"), [full, path, type]),
+/** A GGUF file. @param {"Q8_0" | "Q4_0"} type @param {string} [directory] */
+export async function llamaModel(type, directory) {
+  const [programs, full] = [await llamaPrograms(), await llamaFullModel(directory)];
+  return made(basename(full).replace("f32", type), (path) =>
+    step(basename(path, ".part"), join(programs, "llama-quantize"), [full, path, type]),
   );
 }
 

@@ -13,6 +13,7 @@ import { median } from "../support/stats.js";
  * @property {number[]} prompts
  * @property {number} repeats
  * @property {{ clients: number, requests: number }[]} loads
+ * @property {number} windows of each held-out text, for the quality
  */
 
 /** @type {Plan} */
@@ -27,6 +28,7 @@ export const FULL = {
     { clients: 4, requests: 8 },
     { clients: 16, requests: 16 },
   ],
+  windows: 24,
 };
 
 /** @type {Plan} */
@@ -40,6 +42,7 @@ export const QUICK = {
     { clients: 1, requests: 2 },
     { clients: 16, requests: 16 },
   ],
+  windows: 4,
 };
 
 /** After this time nothing is repeated any more. */

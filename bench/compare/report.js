@@ -14,6 +14,7 @@ import { DEFAULT_REQUEST } from "./batches.js";
  * @property {Record<string, number>[]} batches
  * @property {Record<string, import("../support/load.js").Load>[]} loads
  * @property {string[]} remarks
+ * @property {import("./quality.js").Quality} [quality] a text each
  */
 
 const TOKENS = DEFAULT_REQUEST.n * (DEFAULT_REQUEST.maxLength - DEFAULT_REQUEST.promptTokens);
@@ -23,10 +24,11 @@ const TOKENS = DEFAULT_REQUEST.n * (DEFAULT_REQUEST.maxLength - DEFAULT_REQUEST.
  * @property {string} name
  * @property {Record<string, number>} figures
  * @property {Record<string, { tokensPerSecond: number, p50Ms: number, p99Ms: number }>} loads
+ * @property {import("./quality.js").Quality} quality
  */
 
 /** @param {Result} result @returns {Summary} */
-export function summarize({ name, batches, loads }) {
+export function summarize({ name, batches, loads, quality = {} }) {
   const keys = new Set(batches.flatMap((round) => Object.keys(round)));
   const figures = [...keys].map((key) => {
     const rounds = batches.flatMap((round) => round[key] ?? []);
@@ -46,8 +48,16 @@ export function summarize({ name, batches, loads }) {
       },
     ];
   });
-  return { name, figures: Object.fromEntries(figures), loads: Object.fromEntries(summaries) };
+  return { name, figures: Object.fromEntries(figures), loads: Object.fromEntries(summaries), quality };
 }
+
+/** How far the logits are from f32's. @type {Record<string, (found: import("./quality.js").Found) => string>} */
+const MEASURES = {
+  "KL, nats": ({ kl }) => kl.toFixed(6),
+  "top-1": ({ top1 }) => `${(100 * top1).toFixed(1)} %`,
+  perplexity: ({ perplexityChange }) =>
+    `${perplexityChange < 0 ? "−" : "+"}${Math.abs(100 * perplexityChange).toFixed(2)} %`,
+};
 
 /** @param {readonly Result[]} results */
 export function markdown(results) {
@@ -55,11 +65,20 @@ export function markdown(results) {
   const [first] = summaries;
   const figures = Object.keys(first?.figures ?? {});
   const loads = Object.keys(first?.loads ?? {});
-  const head = ["", ...figures, ...loads.map((key) => `HTTP, ${key}`)];
-  const rows = summaries.map(({ name, figures: mine, loads: served }) => [
+  const texts = [...new Set(summaries.flatMap(({ quality }) => Object.keys(quality)))];
+  const measures = texts.length === 0 ? [] : Object.entries(MEASURES);
+  const qualities = measures.map(([name]) => `${name}: ${texts.join(" / ")}`);
+  const head = ["", ...figures, ...loads.map((key) => `HTTP, ${key}`), ...qualities];
+  const rows = summaries.map(({ name, figures: mine, loads: served, quality }) => [
     name,
     ...figures.map((key) => figureCell(key, mine[key], first?.figures[key])),
     ...loads.map((key) => loadCell(served[key], first?.loads[key])),
+    ...measures.map(([, show]) =>
+      texts
+        .map((text) => quality[text])
+        .map((found) => (found === undefined ? "–" : show(found)))
+        .join(" / "),
+    ),
   ]);
   return [
     ...[head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`),

@@ -17,6 +17,9 @@ export interface Agreement {
   readonly maxLogitError: number;
 }
 
+/** What is compared of a row of logits. */
+type Row = Pick<LogitsRow, "values" | "argmax" | "logSumExp">;
+
 export class AgreementMeter {
   #positions = 0;
   #predicted = 0;
@@ -27,11 +30,13 @@ export class AgreementMeter {
   #maxLogitError = 0;
 
   /** Two rows of logits for the same position, and the token that follows there, if one does. */
-  add(reference: LogitsRow, candidate: LogitsRow, next: number | undefined): void {
+  add(reference: Row, candidate: Row, next: number | undefined): void {
     const [referenceTotal, total] = [reference.logSumExp(), candidate.logSumExp()];
     let kl = total - referenceTotal; // KL = Σ p (ln p − ln q), and ln p = logit − ln Σ e^logit
-    for (const [i, logit] of reference.values.entries()) {
-      const difference = logit - (candidate.values[i] as number);
+    const [expected, found] = [reference.values, candidate.values];
+    for (let i = 0; i < expected.length; i++) {
+      const logit = expected[i] as number;
+      const difference = logit - (found[i] as number);
       kl += Math.exp(logit - referenceTotal) * difference;
       this.#maxLogitError = Math.max(this.#maxLogitError, Math.abs(difference));
     }

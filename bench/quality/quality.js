@@ -3,10 +3,11 @@
 // copies of it with planted outlier channels. `node bench/quality/quality.js [--model DIR] [--windows N] [--threads N]
 // [--variant NAME]… [--json FILE] [--from dist] [TEXT…]`, after `npm run build`; 0 threads are as many as the machine has
 // room for. It measures no speed.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { HELD_OUT, spread, windowsOf } from "./windows.js";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,42 +34,6 @@ const { loadTokenizer } = await load("src/tokenizer/tokenizer-files.js");
 /** The bars that int8 must hold to be the default, wherever f32 computes the checkpoint's own function. */
 const BARS = { perplexity: 0.0012, kl: 0.0005, top1: 0.98 };
 const AS_IT_IS = "as it is";
-const SEPARATOR = "<|endoftext|>";
-const HELD_OUT = ["books.txt", "docs.txt"].map((name) =>
-  fileURLToPath(new URL(`heldout/${name}`, import.meta.url)),
-);
-
-/**
- * All documents of a text in one row of ids, each led by <|endoftext|>, cut into windows that begin with the last id of
- * the one before: every id but the first is predicted once (the convention of training/evaluate.py). A .jsonl file is
- * taken as such windows, as `training/evaluate.py --export` writes them.
- * @param {string} path
- * @param {number} contextLength
- * @returns {number[][]}
- */
-function windowsOf(path, contextLength) {
-  const text = readFileSync(path, "utf8");
-  const lines = text.split("\n").filter((line) => line !== "");
-  if (path.endsWith(".jsonl")) return lines.map((line) => JSON.parse(line).prompt_token_ids);
-  const documents = text.split(SEPARATOR).map((piece) => piece.replace(/^[\r\n]+|[\r\n]+$/g, ""));
-  const ids = documents.filter(Boolean).flatMap((document) => tokenizer.encode(SEPARATOR + document));
-  const windows = [];
-  for (let begin = 0; begin < ids.length - 1; begin += contextLength - 1) {
-    windows.push(ids.slice(begin, begin + contextLength));
-  }
-  return windows;
-}
-
-/**
- * `count` of a list, evenly spaced.
- * @template T
- * @param {T[]} list
- * @param {number} count
- */
-function spread(list, count) {
-  if (count >= list.length) return list;
-  return Array.from({ length: count }, (_, i) => list[Math.floor(((i + 0.5) * list.length) / count)]);
-}
 
 /**
  * Both precisions of one model over all windows, position by position.
@@ -100,7 +65,7 @@ const change = (share) => `${share < 0 ? "−" : "+"}${percent(Math.abs(share), 
 
 /** @param {string} text @param {string} variant */
 async function measure(text, variant) {
-  const windows = windowsOf(text, checkpoint.config.contextLength);
+  const windows = windowsOf(text, checkpoint.config.contextLength, tokenizer);
   const source = variant === AS_IT_IS ? checkpoint : plantOutliers(checkpoint, variant);
   const found = await compare(source, spread(windows, Number(values.windows ?? windows.length)));
   const perplexityChange = found.perplexity / found.referencePerplexity - 1;
