@@ -1,5 +1,5 @@
-// The command line's table of commands, its help, its exit codes: 0 for success, 1 for a failure, 2 for a command,
-// flag or setting that is wrong. The commands themselves stand in files of their own, and are loaded when they are named.
+// The table of commands, the help, and the exit codes: 0 for success, 1 for a failure, 2 for a wrong command, flag or
+// setting. Each command is a file of its own in `commands/` and is imported only when it is named.
 import { GptError } from "../errors.ts";
 import { packageVersion } from "../generator/model-directory.ts";
 import { nearest, quote } from "../wording.ts";
@@ -24,7 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   completion: async () => (await import("./commands/completion.ts")).completion(loadAll),
 };
 
-/** Every command with its name; all are loaded. */
+/** Every command with its name. Imports all of them. */
 export function loadAll(): Promise<[name: string, command: Command][]> {
   return Promise.all(
     Object.entries(COMMANDS).map(async ([name, load]): Promise<[string, Command]> => [name, await load()]),
@@ -34,7 +34,7 @@ export function loadAll(): Promise<[name: string, command: Command][]> {
 const HELP_FLAGS = ["--help", "-h"];
 const ALL_HELP = "--help=all";
 
-/** Runs what `argv` names, without the first two entries of `process.argv`; resolves with the exit code. */
+/** Runs the command that `argv` names (`process.argv` without its first two entries). Resolves with the exit code. */
 export async function runCommandLine([name, ...argv]: readonly string[]): Promise<number> {
   if (name === undefined) return print(FIRST_STEPS);
   if (name === "help") return runCommandLine(argv.length > 0 ? [...argv, "--help"] : ["--help"]);
@@ -51,7 +51,7 @@ export async function runCommandLine([name, ...argv]: readonly string[]): Promis
   return help === undefined ? command.run(argv) : print(helpText(name, command, help === "all"));
 }
 
-/** Which help is asked for among the flags; after two hyphens there are none. */
+/** Which help the flags ask for. What follows `--` is not a flag. */
 function helpAsked(argv: readonly string[]): "common" | "all" | undefined {
   const flags = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
   if (flags.includes(ALL_HELP)) return "all";

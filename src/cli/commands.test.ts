@@ -1,4 +1,4 @@
-// The small commands, and what the settings make of keys and the container's variables; no model is loaded.
+// The small commands, and how settings choose keys and read the container's variables. No model is loaded.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -55,7 +55,7 @@ test("sign --explain prints the three stages", () => {
   assert.doesNotMatch(stdout, /wJalr/);
 });
 
-test("sign says what is wrong with its arguments", () => {
+test("sign reports wrong arguments", () => {
   const cases: [argv: string[], message: RegExp][] = [
     [[], /One URL must be given, got 0/],
     [["nowhere"], /The URL must be absolute/],
@@ -80,7 +80,7 @@ test("api-key shows the key once and stores its hash", () => {
   });
 });
 
-test("--print-config tells every setting, its value and its origin, and starts nothing", () => {
+test("--print-config prints every setting, its value and its origin, and starts nothing", () => {
   const { stdout } = run(["serve", "--print-config", "--port", "9"], { GPT2_API_REGION: "any" });
   assert.match(stdout, /^--port +9 +--port$/m);
   assert.match(stdout, /^--region +"any" +GPT2_API_REGION$/m);
@@ -90,7 +90,7 @@ test("--print-config tells every setting, its value and its origin, and starts n
   assert.match(container, /^--host +"0.0.0.0" +the container contract$/m);
 });
 
-test("the container honours SageMaker's variables, and ours before them", () => {
+test("the container reads SageMaker's variables, and our own variables override them", () => {
   const env = {
     SAGEMAKER_BIND_TO_PORT: "9090",
     SAGEMAKER_MAX_PAYLOAD_IN_MB: "20",
@@ -113,7 +113,7 @@ test("the container honours SageMaker's variables, and ours before them", () => 
   });
 });
 
-test("no authentication is for this machine alone, unless the operator insists", () => {
+test("without authentication only the loopback address is allowed, unless the operator confirms it", () => {
   const keys = (changes: object) => loadKeys({ ...DEFAULT_SETTINGS, ...changes }, {}, () => {});
   const open = { auth: "none", host: "0.0.0.0" } as const;
   assert.throws(() => keys(open), { code: "invalid_config", message: /--insecure-public/ });
@@ -124,7 +124,7 @@ test("no authentication is for this machine alone, unless the operator insists",
   for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example"]) assert.ok(!isLoopback(host), host);
 });
 
-test("HTTPS needs both of its files", () => {
+test("HTTPS needs both the certificate and the key file", () => {
   const { status, stderr } = run(["serve", "--tls-cert", "cert.pem"]);
   assert.equal(status, 2);
   assert.match(stderr, /--tls-cert is set and --tls-key is not/);

@@ -1,4 +1,4 @@
-// Settings of a command: from its flags, the environment, and a JSON file that `--config` or a variable names.
+// Reads a command's settings from its flags, the environment, and a JSON file that `--config` or a variable names.
 import { GptError } from "../errors.ts";
 import { readJsonFile } from "../files/json-file.ts";
 import { explainSettings, type ResolvedSettings, type SettingLayer, settingsOfObject } from "../settings.ts";
@@ -17,14 +17,14 @@ export const CONFIG_OPTION = {
   },
 } as const;
 
-/** What a platform brings: variables of its own, which go before the file, and its defaults, which come after it. */
+/** What a platform sets: variables of its own, which override the file, and defaults, which the file overrides. */
 export interface Platform {
   readonly variables: SettingLayer;
   readonly defaults: SettingLayer;
 }
 
 /**
- * Settings from flags, then variables, then the file, then defaults.
+ * The settings. Flags override variables, variables override the file, and the file overrides the defaults.
  * @throws GptError `invalid_config`
  */
 export function settingsOf(

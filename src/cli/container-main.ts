@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The entry point of a container image: the platform runs `IMAGE serve`, and whoever tries it out may add flags. Every
-// other word is refused, so that a mistyped command does not start a server. Everything but the signals is imported later,
-// so that these are heard from the first moment: here this is process 1, and nobody else hears them.
+// The entry point of a container image. The platform runs `IMAGE serve`; a person may add flags. Any other word is
+// refused, so that a mistyped command does not start a server. `signals.ts` is imported first, so that signals are
+// handled from the first moment: as process 1 of a container this process gets no default action for them.
 import "./signals.ts";
 
 async function main([word = "serve", ...argv]: readonly string[]): Promise<number> {

@@ -50,7 +50,7 @@ test("`serve` serves a read-only model on the port of the platform, and SIGTERM 
   assert.deepEqual(readdirSync(model), before);
 });
 
-test("the log tells once what is served, where and with which kernels, and nothing of a /ping that is answered", async (context) => {
+test("the log says once which model is served, where and with which kernels, and does not log a /ping that succeeds", async (context) => {
   const admin = await freePort();
   const child = spawn(process.execPath, [ENTRY, "serve"], {
     env: { GPT2_API_HOST: "127.0.0.1", GPT2_API_PORT: "0", GPT2_API_ADMIN_PORT: String(admin) },
@@ -86,7 +86,7 @@ test("the log tells once what is served, where and with which kernels, and nothi
   assert.deepEqual([typeof kernels, typeof threads], ["string", "number"]);
 });
 
-test("any other argument, and a model that is not there, stop the start with a sentence", () => {
+test("any other argument, or a missing model, ends the start with one sentence", () => {
   const run = (argv: string[], env = {}) =>
     spawnSync(process.execPath, [ENTRY, ...argv], { env, encoding: "utf8" });
   const train = run(["train"]);

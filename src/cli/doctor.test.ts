@@ -1,4 +1,4 @@
-// The command itself, in a process of its own: on a machine in order, and with one thing wrong each. No hub is asked.
+// Runs `doctor` in a process of its own: once with everything in order, then with one fault at a time. No hub is asked.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, closeSync, cpSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
@@ -34,7 +34,7 @@ function examined(
   return { code: status, findings };
 }
 
-test("with nothing in the way the exit code is 0, and every check has spoken", () => {
+test("without problems the exit code is 0, and every check reports a finding", () => {
   const { code, findings } = examined([]);
   assert.equal(code, 0, JSON.stringify(findings));
   const words = findings.map(({ what }) => what);
@@ -94,7 +94,7 @@ test("where memory cannot be had it still comes to its end", { skip: !isLinux &&
   assert.match(stdout, /\n\n2 problems, \d+ warnings?\.\n$/);
 });
 
-test("a folder that others may write is a problem", () => {
+test("a folder that other users may write to is a problem", () => {
   const open = join(cache, "gpt2-api", "weights");
   mkdirSync(open, { recursive: true, mode: 0o700 });
   const { code, findings } = examined([
@@ -109,7 +109,7 @@ test("a folder that others may write is a problem", () => {
   assert.match(folders[0]?.remedy ?? "", /^Run: chmod 700 .*weights$/);
 });
 
-test("for a person there is a line each, without colours where nobody sees them", () => {
+test("each finding is one line of text, coloured on a terminal only", () => {
   const env = { PATH: process.env.PATH, XDG_CACHE_HOME: cache, HF_HUB_OFFLINE: "1" };
   const argv = [MAIN, "doctor", "--port", "0", "--model", "no-such-model"];
   const { stdout, status } = spawnSync(process.execPath, argv, { env, encoding: "utf8" });

@@ -23,8 +23,8 @@ interface Watcher {
   readonly isQuiet?: boolean;
 }
 
-/** What is written when each event comes at its second. */
-function told(events: readonly (readonly [second: number, event: HubEvent])[], watcher: Watcher = {}) {
+/** What is written when each event arrives at its given second. */
+function reportOf(events: readonly (readonly [second: number, event: HubEvent])[], watcher: Watcher = {}) {
   const { isTTY = false, env = {}, isQuiet = false } = watcher;
   const lines: string[] = [];
   const drawn: string[] = [];
@@ -41,9 +41,9 @@ function told(events: readonly (readonly [second: number, event: HubEvent])[], w
 
 const FIRST = `${label}: 8 files, 151 MB, 3 already here`;
 
-test("a log gets few lines: the first, tenths that are ten seconds apart, one a minute at least, and the last", () => {
+test("a log gets few lines: the first, one per tenth at least ten seconds apart, at least one a minute, and the last", () => {
   const slow = [5, 10, 12, 15, 21, 29, 35].map((second) => [second, at(second * 1e6)] as const);
-  const { lines, drawn } = told([[0, begin], ...slow, [40, at(95e6)], [41, end]]);
+  const { lines, drawn } = reportOf([[0, begin], ...slow, [40, at(95e6)], [41, end]]);
   assert.deepEqual(lines, [
     FIRST,
     `${label}: 10 %, 10 of 100 MB, 1.0 MB/s, 2 min left`,
@@ -52,7 +52,7 @@ test("a log gets few lines: the first, tenths that are ten seconds apart, one a 
     `${label} is complete, 100 MB fetched in 41 s`,
   ]);
   assert.deepEqual(drawn, []);
-  const minutes = told([
+  const minutes = reportOf([
     [0, begin],
     [59, at(1e6)],
     [60, at(1.5e6)],
@@ -65,7 +65,7 @@ test("a log gets few lines: the first, tenths that are ten seconds apart, one a 
   );
 });
 
-test("a terminal gets one line that moves, with rate and time left, and is cleared for what stays", () => {
+test("a terminal gets one progress line with rate and time left, which is removed before lines that stay", () => {
   const events = [
     [0, begin],
     [1, at(10e6)],
@@ -73,17 +73,17 @@ test("a terminal gets one line that moves, with rate and time left, and is clear
     [3.5, { kind: "notice", text: "waiting" }],
     [10, end],
   ] as const;
-  const { lines, drawn } = told(events, { isTTY: true });
+  const { lines, drawn } = reportOf(events, { isTTY: true });
   assert.deepEqual(lines, [FIRST, "waiting", `${label} is complete, 100 MB fetched in 10 s`]);
   assert.deepEqual(drawn, [
     "\r\x1b[Kmodel.safetensors   10 %   10 of 100 MB",
     "\r\x1b[Kmodel.safetensors   30 %   30 of 100 MB   10.0 MB/s   7 s left",
     "\r\x1b[K",
   ]);
-  assert.deepEqual(told(events, { isTTY: true, env: { TERM: "dumb" } }).drawn, []);
+  assert.deepEqual(reportOf(events, { isTTY: true, env: { TERM: "dumb" } }).drawn, []);
 });
 
-test("quiet is the first line, the last, and what a person should know", () => {
+test("in quiet mode only the first line, the last line and notices are written", () => {
   const events = [
     [0, begin],
     [20, at(50e6)],
@@ -91,13 +91,13 @@ test("quiet is the first line, the last, and what a person should know", () => {
     [91, end],
   ] as const;
   for (const isTTY of [false, true]) {
-    const { lines, drawn } = told(events, { isTTY, isQuiet: true });
+    const { lines, drawn } = reportOf(events, { isTTY, isQuiet: true });
     assert.deepEqual(lines, [FIRST, "waiting", `${label} is complete, 100 MB fetched in 91 s`]);
     assert.deepEqual(drawn, []);
   }
 });
 
-test("the rate is that of the last seconds, and what begins anew has none", () => {
+test("the rate is that of the last seconds, and a download that begins again has none yet", () => {
   const events = [
     [0, begin],
     [1, at(50e6)],
@@ -106,11 +106,11 @@ test("the rate is that of the last seconds, and what begins anew has none", () =
     [8, at(1e6)],
     [8.2, at(1.1e6)],
   ] as const;
-  const { drawn } = told(events, { isTTY: true });
+  const { drawn } = reportOf(events, { isTTY: true });
   assert.match(drawn[2] ?? "", / {3}1\.0 MB\/s {3}44 s left$/);
   assert.match(drawn[3] ?? "", /1 of 100 MB$/);
   const long =
-    told(
+    reportOf(
       [
         [0, begin],
         [1, at(0)],
@@ -121,10 +121,10 @@ test("the rate is that of the last seconds, and what begins anew has none", () =
   assert.match(long, /0\.0 MB\/s {3}5\.6 h left$/);
 });
 
-test("one file, nothing here and nothing to fetch are said plainly", () => {
+test("the wording is right for one file, for no file present, and for nothing to fetch", () => {
   const one: HubEvent = { ...begin, numFiles: 1, numPresent: 0, bytes: 1000 };
   assert.deepEqual(
-    told([
+    reportOf([
       [0, one],
       [0, { ...end, size: 0 }],
     ]).lines,

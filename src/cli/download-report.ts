@@ -1,23 +1,23 @@
-// What a person sees of a download: on a terminal one line that moves, anywhere else a few lines that do not fill a log.
-// It hears events and writes texts; nothing is fetched here.
+// Shows the progress of a download: on a terminal one line that is rewritten, elsewhere a few lines that do not flood a
+// log. It turns events into text and fetches nothing.
 import { type HubEvent, megabytes, megabytesOf } from "../hub/hub-event.ts";
 import { Progress, type Terminal } from "./terminal.ts";
 
 export interface DownloadReportOptions {
-  /** Takes whole lines, without their ends. */
+  /** Called with whole lines, without line ends. */
   readonly line: (text: string) => void;
-  /** Where the line that moves is drawn, if that is a terminal. Default: standard error. */
+  /** Where the progress line is drawn, if that is a terminal. Default: standard error. */
   readonly stream?: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** True: only the first line, the last one, and what a person should know. */
+  /** True: no progress, only the first line, the last one, and warnings. */
   readonly isQuiet?: boolean;
-  /** Milliseconds. */
+  /** The time in milliseconds. */
   readonly now?: () => number;
 }
 
 type ProgressEvent = Extract<HubEvent, { kind: "progress" }>;
 
-/** Lines of a log come when a tenth more is here, but not more often than the first, and at least as often as the second. */
+/** A log gets a line at every tenth of the download; the first bounds how soon after the last line, the second how late. */
 const LINE_MS_MIN = 10_000;
 const LINE_MS_MAX = 60_000;
 
@@ -63,7 +63,7 @@ export class DownloadReport {
     }
   };
 
-  /** Takes the line that moves away. */
+  /** Removes the progress line. */
   readonly clear = (): void => this.#bar?.clear();
 
   #line(text: string): void {
@@ -94,20 +94,20 @@ function percent(part: number, whole: number): string {
 
 const RATE_WINDOW_MS = 5000;
 
-/** Bytes in a second, over the last few seconds. */
+/** Bytes per second, averaged over the last few seconds. */
 class Rate {
   #samples: { readonly ms: number; readonly bytes: number }[] = [];
 
   add(ms: number, bytes: number): void {
     const last = this.#samples.at(-1);
-    // What begins anew has no rate yet.
+    // The download began again, so the earlier samples say nothing.
     if (last !== undefined && bytes < last.bytes) this.#samples = [];
     if (last !== undefined && ms - last.ms < 100 && this.#samples.length > 1) this.#samples.pop();
     this.#samples.push({ ms, bytes });
     while ((this.#samples[1]?.ms ?? ms) < ms - RATE_WINDOW_MS) this.#samples.shift();
   }
 
-  /** `11.2 MB/s` and `27 s left`; nothing before there is anything to say. */
+  /** `11.2 MB/s` and `27 s left`; an empty list while the rate is unknown. */
   inWords(bytesLeft: number): string[] {
     const [first] = this.#samples;
     const last = this.#samples.at(-1);

@@ -16,7 +16,7 @@ test("flags are read with and without an equals sign, and what was not given is 
   assert.deepEqual(operands, []);
 });
 
-test("operands are taken where they are wanted; after two hyphens everything is one", () => {
+test("operands are accepted by commands that take them, and everything after -- is an operand", () => {
   assert.deepEqual(parseFlags(["a", "--json", "b"], WITH_OPERANDS).operands, ["a", "b"]);
   assert.deepEqual(parseFlags(["--", "--json"], WITH_OPERANDS).operands, ["--json"]);
   assert.throws(() => parseFlags(["serve"], FLAGS_ONLY), {
@@ -29,7 +29,7 @@ test("a value may start with a hyphen", () => {
   assert.equal(parseFlags(["--port", "-1"], FLAGS_ONLY).values.port, "-1");
 });
 
-test("what is wrong with a flag is one sentence that names it", () => {
+test("a wrong flag is reported in one sentence that names it", () => {
   const wrong: [argv: string[], message: RegExp][] = [
     [["--prot", "1"], /^The flag --prot is unknown; did you mean --port\?$/],
     [["--zzzzzzzzz"], /^The flag --zzzzzzzzz is unknown; --help lists the known ones$/],

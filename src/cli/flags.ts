@@ -1,11 +1,11 @@
-// Flags: settings as options of `util.parseArgs`, and parsing with one clear sentence for whatever is wrong.
+// Turns settings into options of `util.parseArgs`, and parses flags. Whatever is wrong is reported in one sentence.
 import { parseArgs } from "node:util";
 import { GptError } from "../errors.ts";
 import { SETTINGS, type SettingName } from "../settings.ts";
 import { nearest, quote } from "../wording.ts";
 import type { Command, Options } from "./command.ts";
 
-/** The options for some settings, or for all, of which some are common. */
+/** The options for the named settings (default: all). `commonNames`: those that the short help shows. */
 export function settingOptions(
   names: readonly SettingName[] = SETTINGS.map(({ name }) => name),
   commonNames: readonly SettingName[] = [],
@@ -28,7 +28,7 @@ function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** What was given, keyed by flag; a flag that was not given is absent. */
+/** What the command line holds, by flag. A flag that was not given is absent. */
 export interface Flags {
   readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
   readonly operands: readonly string[];
@@ -53,7 +53,7 @@ export function parseFlags(
   if (operands === undefined && surplus !== undefined) {
     throw new GptError(
       "invalid_config",
-      `${quote(surplus)} is not a flag, and nothing but flags is taken here`,
+      `${quote(surplus)} is not a flag, and this command takes only flags`,
     );
   }
   return { values, operands: positionals };

@@ -16,7 +16,7 @@ const GENERATION: Generation = {
   timing: { queueMs: 0, firstTokenMs: 0, totalMs: 0 },
 };
 
-/** Hands out pieces of the first text, and one of the second. */
+/** A generator that streams pieces of the first text, and the second text as one piece. */
 function generator(pieces: readonly string[]): Generator {
   return {
     model: { name: "m", precision: "f32" },
@@ -28,7 +28,7 @@ function generator(pieces: readonly string[]): Generator {
   } as Partial<Generator> as Generator;
 }
 
-test("an answer that is written while it grows is, in the end, the same", async () => {
+test("an answer that is written while it is generated ends up as the whole answer", async () => {
   for (const pieces of [["One", " two"], ["One"], []]) {
     const written: string[] = [];
     await answerWhileItGrows(
@@ -43,7 +43,7 @@ test("an answer that is written while it grows is, in the end, the same", async 
   }
 });
 
-test("as JSON an answer is one line with all that is known of it", () => {
+test("as JSON an answer is one line with everything known about it", () => {
   const line = answerLine(GENERATION, generator([]), { decoding: someDecoding({ maxLength: 9 }) });
   assert.match(line, /^[^\n\u2028]*\n$/);
   assert.deepEqual(JSON.parse(line), {

@@ -1,16 +1,16 @@
-// The forms in which `generate` prints an answer: texts for a person, at once or while they grow, and a line of JSON.
+// The forms in which `generate` prints an answer: as text, whole or while it is generated, or as one line of JSON.
 import { generatedTexts } from "../request/answer.ts";
 import type { Generation, GenerationParams, Generator } from "../request/generation.ts";
 import { jsonLine } from "../wording.ts";
 
 const RULE = `\n${"─".repeat(40)}\n`;
 
-/** The texts for a person, a ruled line between them. */
+/** The generated texts, separated by a ruled line. */
 export function answerInWords({ sequences }: Generation): string {
   return `${sequences.map(({ text }) => text).join(RULE)}\n`;
 }
 
-/** The same, written piece by piece: the first text while it grows, the others, which stand below it, after that. */
+/** The same, but the first text is printed while it is generated. The others follow whole, because they stand below it. */
 export async function answerWhileItGrows(
   generator: Generator,
   params: GenerationParams,
@@ -27,7 +27,7 @@ export async function answerWhileItGrows(
   write(answerInWords(generation).slice(length));
 }
 
-/** All that is known of an answer, as one line of JSON. */
+/** Everything known about an answer, as one line of JSON. */
 export function answerLine(generation: Generation, generator: Generator, params: GenerationParams): string {
   const { name, precision } = generator.model;
   return jsonLine({

@@ -43,7 +43,7 @@ function greeted(
   });
 }
 
-test("the greeting is short: model, address, keys, one command, where the rest is", () => {
+test("the greeting is short: model, address, keys, one command, and how to see the others", () => {
   const lines = greeted().trimEnd().split("\n");
   assert.ok(lines.length <= 14, lines.join("\n"));
   assert.equal(lines[0], "# tiny (16.1 M parameters, int8, avx2 kernels) is served at");
@@ -52,10 +52,14 @@ test("the greeting is short: model, address, keys, one command, where the rest i
     lines.filter((line) => /^(curl|aws|python3) /.test(line)).map((line) => line.split(" ")[0]),
     ["curl"],
   );
-  assert.ok(lines.includes("# Started with --examples it tells the same for boto3, AWS CLI v1, AWS CLI v2."));
+  assert.ok(
+    lines.includes(
+      "# With --examples the server also shows how to call it with boto3, AWS CLI v1, AWS CLI v2.",
+    ),
+  );
 });
 
-test("of a model of a hub it says which commit it is", () => {
+test("for a model from a hub the greeting names the commit", () => {
   const [line] = greeted({}, false, "owner/tiny at 607a30d7").split("\n");
   assert.equal(line, "# tiny (owner/tiny at 607a30d7, 16.1 M parameters, int8, avx2 kernels) is served at");
 });
@@ -68,7 +72,7 @@ test("--examples shows all clients", () => {
   assert.doesNotMatch(greeted({ auth: "none" }), /--examples/);
 });
 
-test("who named no model is told that this is the small one, and how to get GPT-2", () => {
+test("if no model was named, the greeting says that this is the small one, and how to get GPT-2", () => {
   const hint = /^# It is the small model that comes with the software; --model gpt2 serves GPT-2 itself\.$/m;
   assert.match(greeted(), hint);
   assert.match(greeted({ endpoint: ["a=/x", "b"] }), hint);
@@ -82,17 +86,17 @@ function pairLines(place: PairPlace, isTerminal: boolean, changes: Partial<Setti
   return greeted(changes, false, undefined, { own: { credential: PAIR, place }, isTerminal });
 }
 
-test("a key pair that the server made is told on a terminal", () => {
+test("a key pair that the server made is shown on a terminal", () => {
   const exported = "export AWS_ACCESS_KEY_ID=GPT2ID\nexport AWS_SECRET_ACCESS_KEY=the-secret\n";
   const kept = pairLines({ kind: "file", path: "/home/me/credentials.json" }, true);
   assert.ok(kept.includes(exported));
   assert.match(kept, /is kept in \/home\/me\/credentials\.json:/);
   const lost = pairLines({ kind: "nowhere", reason: "no home" }, true);
   assert.ok(lost.includes(exported));
-  assert.match(lost, /is kept nowhere and ends with this server:/);
+  assert.match(lost, /is not stored and ends with this server:/);
 });
 
-test("the secret goes to nothing but a terminal, and what is told instead finds it", (context) => {
+test("the secret is shown on a terminal only; elsewhere the printed command reads it from its file", (context) => {
   const directory = mkdtempSync(join(tmpdir(), 'gpt2-api it\'s $(a) "folder" '));
   context.after(() => rmSync(directory, { recursive: true }));
   const path = join(directory, "credentials.json");
@@ -111,7 +115,7 @@ test("the secret goes to nothing but a terminal, and what is told instead finds 
   assert.equal(execFileSync("sh", ["-c", script], { encoding: "utf8" }), "GPT2ID the-secret");
 });
 
-test("the playground's link is told on a terminal, and nowhere else: it is as good as a key", () => {
+test("the playground's link is shown on a terminal only, because it works like a key", () => {
   const playground = "http://127.0.0.1:1/?token=l1nk";
   assert.match(
     greeted({}, false, undefined, { playground }),

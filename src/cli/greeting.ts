@@ -1,4 +1,5 @@
-// What `serve` prints once it is ready. All but the commands is comment, so the whole can be pasted into a shell.
+// What `serve` prints when it is ready. All lines but the commands are shell comments, so the whole can be pasted into a
+// shell.
 
 import { type ExampleTarget, examples, invocationUrl } from "../request/client-examples.ts";
 import type { ModelInfo } from "../request/generation.ts";
@@ -7,7 +8,7 @@ import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { Credential } from "../sigv4/index.ts";
 
 export interface Served {
-  /** Of the endpoint. */
+  /** Name of the endpoint. */
   readonly name: string;
   readonly model: ModelInfo;
 }
@@ -16,17 +17,17 @@ export interface Greeting {
   readonly served: readonly Served[];
   readonly target: ExampleTarget;
   readonly settings: Settings;
-  /** The key pair that the server made or found itself. */
+  /** The key pair that the server made itself or found in its environment or cache. */
   readonly own: LoadedCredential | undefined;
-  /** Whether a person reads this, and nobody else. */
+  /** Whether the greeting goes to a terminal, where only a person reads it. */
   readonly isTerminal: boolean;
-  /** True: the commands of all clients, not of curl alone. */
+  /** True: shows a command for every client. Otherwise only the one for curl. */
   readonly allClients: boolean;
-  /** The link that opens the playground in one browser; undefined: there is none. */
+  /** The link that opens the playground in one browser; undefined where there is no playground. */
   readonly playground: string | undefined;
 }
 
-/** Address and model, how to sign, one command, where the rest is. */
+/** The address, the model, how to sign, an example command, and where to read on. */
 export function greeting(facts: Greeting): string {
   const { served, target, settings, allClients } = facts;
   const models = served.flatMap(({ name, model }) => [
@@ -44,25 +45,27 @@ export function greeting(facts: Greeting): string {
     ...playgroundLines(facts),
     ...shown.flatMap(({ client, command }) => ["", `# ${client}`, command]),
     "",
-    ...(others.length > 0 ? [`# Started with --examples it tells the same for ${others.join(", ")}.`] : []),
+    ...(others.length > 0
+      ? [`# With --examples the server also shows how to call it with ${others.join(", ")}.`]
+      : []),
     "# Ctrl-C stops the server.",
     "",
   ].join("\n");
 }
 
-/** The link is as good as a key: what goes to no terminal does not hold it. */
+/** The link works like a key, so it is shown on a terminal only. */
 function playgroundLines({ playground, isTerminal }: Greeting): string[] {
   if (playground === undefined) return [];
   if (!isTerminal) return ["", "# The playground's link is shown on a terminal only; serve --open opens it."];
   return ["", "# See what the model sees, in the browser that opens this link first:", `#   ${playground}`];
 }
 
-/** What is told when the link was used. */
+/** Printed when the link was used: each link opens one browser. */
 export function nextLink(playground: string): string {
   return `# The playground was opened. The link for another browser:\n#   ${playground}\n`;
 }
 
-/** Who named no model should know what answers. */
+/** A user who named no model is told which one answers. */
 function modelHint({ model, endpoint }: Settings): string[] {
   const isDefault = model === DEFAULT_SETTINGS.model && endpoint.some((name) => !name.includes("="));
   if (!isDefault) return [];
@@ -70,9 +73,9 @@ function modelHint({ model, endpoint }: Settings): string[] {
 }
 
 function keyLines({ settings, own, isTerminal }: Greeting): string[] {
-  if (settings.auth === "none") return ["# Everybody who reaches this address may call it."];
+  if (settings.auth === "none") return ["# Everybody who can reach this address may call it."];
   if (settings.auth === "bearer") {
-    return [`# Clients send an API key of ${settings.apiKeysFile}, here from GPT2_API_KEY.`];
+    return [`# Clients send an API key of ${settings.apiKeysFile}; the examples read it from GPT2_API_KEY.`];
   }
   if (settings.credentialsFile !== "")
     return [`# Clients sign with a key pair of ${settings.credentialsFile}.`];
@@ -84,27 +87,27 @@ function keyLines({ settings, own, isTerminal }: Greeting): string[] {
   return ownPairLines(own.credential, own.place, isTerminal);
 }
 
-/** What goes to no terminal is kept, by a service manager perhaps, and read by others: it holds no secret. */
+/** How to use the server's own key pair. Output that does not go to a terminal may end in a log, so it shows no secret. */
 function ownPairLines(credential: Credential, place: PairPlace, isTerminal: boolean): string[] {
   const id = `export AWS_ACCESS_KEY_ID=${credential.accessKeyId}`;
   if (isTerminal) {
     const where =
-      place.kind === "file" ? `is kept in ${place.path}` : "is kept nowhere and ends with this server";
+      place.kind === "file" ? `is kept in ${place.path}` : "is not stored and ends with this server";
     const secret = `export AWS_SECRET_ACCESS_KEY=${credential.secretAccessKey}`;
     return [`# Clients sign with this key pair, which ${where}:`, id, secret];
   }
   if (place.kind !== "file")
-    return ["# Clients sign with a key pair that this server made, and tells on a terminal only."];
+    return ["# Clients sign with a key pair that this server made, and shows on a terminal only."];
   const read = "JSON.parse(fs.readFileSync(process.argv[1])).secretAccessKey";
   return [
     `# Clients sign with a key pair that this server made and keeps in ${place.path}. Servers that stand in for`,
     "# each other need one in common: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     id,
-    `export AWS_SECRET_ACCESS_KEY="$(node -p '${read}' ${quoted(place.path)})"`,
+    `export AWS_SECRET_ACCESS_KEY="$(node -p '${read}' ${shellQuoted(place.path)})"`,
   ];
 }
 
-/** For a shell. */
-function quoted(text: string): string {
+/** Quotes a text for a shell. */
+function shellQuoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -14,7 +14,7 @@ const COMMAND = {
   },
 } as const;
 
-test("the short help has the common options and says how many there are besides", () => {
+test("the short help has the common options and says how many more there are", () => {
   const text = helpText("serve", COMMAND);
   assert.match(
     text,
@@ -25,7 +25,7 @@ test("the short help has the common options and says how many there are besides"
   assert.match(text, new RegExp(`\n${SETTINGS.length - 1} more options: gpt2-api serve --help all\n$`));
 });
 
-test("the long help tells every setting's flag, variable, range and default, by group", () => {
+test("the long help has every setting's flag, variable, range and default, by group", () => {
   const text = helpText("serve", COMMAND, true);
   for (const { flag, env } of SETTINGS)
     assert.ok(new RegExp(`--${flag}[ \n]`).test(text) && text.includes(`[${env}]`), flag);
@@ -40,13 +40,13 @@ test("the long help tells every setting's flag, variable, range and default, by 
   assert.doesNotMatch(text, /more options/);
 });
 
-test("a command with few options has one help", () => {
+test("a command with few options has only one form of help", () => {
   const few = { ...COMMAND, options: { json: { type: "boolean", help: "Prints JSON." } } } as const;
   assert.equal(helpText("x", few), helpText("x", few, true));
   assert.match(helpText("x", few), /\nOptions:\n {2}--json\n/);
 });
 
-test("every command has a sentence and examples, and the overview lists them", async () => {
+test("every command has a summary and examples, and the overview lists all commands", async () => {
   const all = await loadAll();
   const text = overviewText(all);
   for (const [name, { summary, examples }] of all) {
@@ -57,10 +57,10 @@ test("every command has a sentence and examples, and the overview lists them", a
   }
 });
 
-test("the bare command says in five lines what this is, with commands that there are", async () => {
+test("gpt2-api without arguments says in five lines what it is, and names commands that exist", async () => {
   const lines = FIRST_STEPS.trimEnd().split("\n");
   assert.equal(lines.length, 5);
   const names = (await loadAll()).map(([name]) => name);
-  const told = lines.slice(1, 4).map((line) => /^ {2}gpt2-api (\S+) .* {2,}\S/.exec(line)?.[1] ?? line);
-  for (const name of told) assert.ok(names.includes(name), name);
+  const shownNames = lines.slice(1, 4).map((line) => /^ {2}gpt2-api (\S+) .* {2,}\S/.exec(line)?.[1] ?? line);
+  for (const name of shownNames) assert.ok(names.includes(name), name);
 });

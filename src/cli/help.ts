@@ -1,17 +1,16 @@
-// The texts of `--help`, for all commands together and for each, and what the bare command says. Texts only: nothing is
-// printed here.
+// The texts of `--help`, for all commands and for each one, and of `gpt2-api` without arguments. It prints nothing itself.
 import type { Command, Option } from "./command.ts";
 
-/** Most columns of a line that is wrapped. */
+/** Longest wrapped line, in characters. */
 const WIDTH = 100;
 const INDENT = 6;
 
-/** What `gpt2-api` alone says: what it is, and where to begin. */
+/** What `gpt2-api` without arguments prints: what the software is, and where to begin. */
 export const FIRST_STEPS = [
   "gpt2-api completes texts with GPT-2, on the command line or as a server for SageMaker's clients.",
-  '  gpt2-api generate "Once upon a time"    completes a text, here and now',
-  "  gpt2-api serve                          answers over HTTP, and says how to ask",
-  "  gpt2-api doctor                         looks at this machine and says what is in the way",
+  '  gpt2-api generate "Once upon a time"    completes a text on this machine',
+  "  gpt2-api serve                          answers over HTTP, and prints an example request",
+  "  gpt2-api doctor                         checks this machine and reports problems",
   "gpt2-api --help lists all commands, gpt2-api COMMAND --help the options of one.",
   "",
 ].join("\n");
@@ -24,9 +23,9 @@ export function overviewText(commands: readonly (readonly [name: string, command
     "Commands:",
     ...commands.map(([name, { summary }]) => `  ${name.padEnd(width)}${summary}`),
     "",
-    "gpt2-api COMMAND --help tells the common options of a command, with examples; --help all tells all.",
+    "gpt2-api COMMAND --help lists the common options of a command, with examples; --help all lists all.",
     "gpt2-api --version prints the version.",
-    "Exit codes: 0 success, 1 failure, 2 a command, flag or setting that is wrong.",
+    "Exit codes: 0 success, 1 failure, 2 a wrong command, flag or setting.",
     "",
   ].join("\n");
 }
@@ -61,7 +60,7 @@ export function helpText(
 
 type Entry = readonly [flag: string, option: Option];
 
-/** Options by the title of their group, in the order in which the titles come first; the short help has one group. */
+/** Options by the title of their group, in the order in which the titles first appear. The short help has one group. */
 function groups(entries: readonly Entry[], isGrouped: boolean): [title: string, entries: Entry[]][] {
   const found = new Map<string, Entry[]>();
   for (const entry of entries) {

@@ -1,5 +1,5 @@
 // `pull`, `models` and `rm`, and the commands that fetch a model by themselves, as processes on a hub of our own: with
-// signals, deaths and company.
+// signals, killed processes, and several at once.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
 import { createServer } from "node:https";
@@ -45,7 +45,7 @@ async function scene(
   return { hub, repository, at, commit, blobs: join(at.cache, "models--gpt2", "blobs") };
 }
 
-/** Every large blob is what its name says, and nothing half-done is there. */
+/** Asserts that every large blob has the hash in its name, and that no partial file is left. */
 function assertBlobs(blobs: string): void {
   for (const name of readdirSync(blobs)) {
     assert.match(name, /^([0-9a-f]{40}|[0-9a-f]{64})$/);
@@ -53,7 +53,7 @@ function assertBlobs(blobs: string): void {
   }
 }
 
-test("pull, models and rm, from the first byte to the last", async (context) => {
+test("pull fetches a model, models lists it, and rm removes it", async (context) => {
   const { at, commit, repository } = await scene(context);
   const directory = join(at.cache, "models--gpt2", "snapshots", commit);
   const first = await at.run(["pull", "gpt2"]);
@@ -75,7 +75,7 @@ test("pull, models and rm, from the first byte to the last", async (context) => 
 
   const asked = await at.run(["rm", "gpt2"]);
   assert.deepEqual([asked.status, asked.stdout], [2, ""]);
-  assert.match(asked.stderr, /^gpt2-api: Remove gpt2, 3\.0 MB\? Nobody can answer: say --yes\n$/);
+  assert.match(asked.stderr, /^gpt2-api: Remove gpt2, 3\.0 MB\? No terminal can answer; add --yes\n$/);
   addCommit(repository, "dev", { ...modelContents(SIZE), "added_tokens.json": "{}" });
   await at.run(["pull", "gpt2@dev"]);
   const one = await at.run(["rm", "gpt2@dev", "--yes"]);
@@ -89,11 +89,11 @@ test("pull, models and rm, from the first byte to the last", async (context) => 
   assert.match((await at.run(["models"])).stderr, /^There are no GPT-2 models in /);
 });
 
-test("what is wrong with a name or the hub is one sentence and an exit code", async (context) => {
+test("a wrong name or a fault of the hub gives one sentence and an exit code", async (context) => {
   const { at } = await scene(context);
   const cases: [argv: string[], env: Record<string, string>, status: number, sentence: RegExp][] = [
     [["pull"], {}, 2, /^gpt2-api: One NAME must be given/],
-    [["pull", "tiny"], {}, 2, /"tiny" is on this machine already, at .*; nothing is to be fetched\n$/],
+    [["pull", "tiny"], {}, 2, /"tiny" is on this machine already, at .*; there is nothing to fetch\n$/],
     [["pull", "a--b"], {}, 1, /"a--b" cannot be looked up on a hub: /],
     [["pull", "owner/none"], {}, 1, /owner\/none: the hub knows no such model, or it is private/],
     [["pull", "gpt2"], { HF_HUB_ETAG_TIMEOUT: "x" }, 2, /HF_HUB_ETAG_TIMEOUT must be/],
@@ -117,7 +117,7 @@ test("what is wrong with a name or the hub is one sentence and an exit code", as
   }
 });
 
-test("over https a redirect to http is not followed, and a certificate that is trusted is", async (context) => {
+test("over https a redirect to http is refused, and a trusted certificate is accepted", async (context) => {
   const { hub } = await scene(context);
   const pem = (name: string) => readFileSync(join(packageRoot(), "test", "fixtures", "tls", name));
   const server = createServer(
@@ -166,7 +166,7 @@ test("generate fetches a model and completes with it, and needs no hub the secon
   assert.deepEqual(hub.log, []);
 });
 
-test("a repository that has nothing but pytorch_model.bin is pulled, served offline, and answers as safetensors do", async (context) => {
+test("a repository with only pytorch_model.bin is pulled and served offline, with the answers of the same safetensors", async (context) => {
   const answers: unknown[] = [];
   for (const format of ["safetensors", "zip", "legacy"] as const) {
     const { at } = await scene(context, loadable(format));
@@ -198,7 +198,7 @@ test("a repository that has nothing but pytorch_model.bin is pulled, served offl
   assert.equal((answers[0] as unknown[])[0], 200);
 });
 
-test("serve listens while it fetches, says how far it is, and then answers", async (context) => {
+test("serve listens while it fetches its model, reports the progress, and then answers", async (context) => {
   const { at, hub } = await scene(context, loadable());
   let goOn: () => void = () => {};
   const gate = new Promise<void>((resolve) => {
@@ -218,7 +218,7 @@ test("serve listens while it fetches, says how far it is, and then answers", asy
   assert.match(stdout, /^# http:\/\/127\.0\.0\.1:\d+\/endpoints\/gpt-2\/invocations$/m);
 });
 
-test("a server that is stopped while it fetches says where, ends with 0, and its successor goes on there", async (context) => {
+test("a server that is stopped while it fetches says how far it got and ends with 0; the next one continues there", async (context) => {
   const { at, hub } = await scene(context);
   hub.fail({ on: "cdn", body: { stallAt: 1_000_000 } });
   const server = at.start(["serve", "--port", "0", "--model", "gpt2"]);
@@ -231,7 +231,7 @@ test("a server that is stopped while it fetches says where, ends with 0, and its
   );
 });
 
-test("Ctrl-C ends a pull by the signal, with where it stopped; the next one goes on there", async (context) => {
+test("Ctrl-C ends a pull by the signal and says how far it got; the next pull continues there", async (context) => {
   const { at, hub, blobs } = await scene(context);
   hub.fail({ on: "cdn", body: { stallAt: 1_000_000 } });
   const pull = at.start(["pull", "gpt2"]);
@@ -252,7 +252,7 @@ test("Ctrl-C ends a pull by the signal, with where it stopped; the next one goes
 
 test("killed at any moment, a pull leaves a cache that the next one completes", async (context) => {
   const { at, hub, blobs, commit } = await scene(context);
-  // With the first request, with the list, with files; then with half of the weights here.
+  // Killed at the first request, at the list of files, and among the files; then with half of the weights fetched.
   for (const number of [1, 4, 7]) {
     let numAsked = 0;
     const pull = at.start(["pull", "gpt2"]);
@@ -268,7 +268,7 @@ test("killed at any moment, a pull leaves a cache that the next one completes", 
   while (partialBytes(blobs) < 1_500_000) await new Promise((resolve) => setImmediate(resolve));
   half.child.kill("SIGKILL");
   await half.ended;
-  // A minute later what was left has no owner.
+  // Make the partial files look abandoned: as if nobody had written to them for long.
   for (const name of readdirSync(blobs)) if (name.includes("incomplete")) utimesSync(join(blobs, name), 1, 1);
   hub.log.length = 0;
   const last = await at.run(["pull", "gpt2"]);
@@ -278,7 +278,7 @@ test("killed at any moment, a pull leaves a cache that the next one completes", 
   assert.equal(readFileSync(join(at.cache, "models--gpt2", "refs", "main"), "utf8"), commit);
 });
 
-test("two at once do no harm, with a removal in between either", async (context) => {
+test("two pulls at once do no harm, even with a removal between them", async (context) => {
   const { at, blobs } = await scene(context);
   const pulls = await Promise.all([
     at.run(["pull", "gpt2"]),
@@ -292,7 +292,7 @@ test("two at once do no harm, with a removal in between either", async (context)
   if (existsSync(blobs)) assertBlobs(blobs);
 });
 
-/** Of the largest partial file. */
+/** Size of the largest partial file. */
 function partialBytes(blobs: string): number {
   if (!existsSync(blobs)) return 0;
   const partial = readdirSync(blobs).filter((name) => name.includes("incomplete"));

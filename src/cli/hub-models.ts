@@ -1,5 +1,5 @@
-// Models of a hub for the commands: what the settings and the environment say about it, and who is told while a model is
-// fetched. A first Ctrl-C ends that in good order, and what has come stays for the next time.
+// How commands get models from a hub: the options, from settings and environment, and the report of progress. The first
+// Ctrl-C stops a download in good order, and the next one continues it.
 import { type FoundModel, findModel } from "../generator/find-model.ts";
 import { hubEnvironment } from "../hub/hub-environment.ts";
 import type { HubEvent } from "../hub/hub-event.ts";
@@ -11,11 +11,11 @@ import { signals } from "./signals.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where a container's presets are from. */
+/** The origin that `--print-config` shows for a container's presets. */
 export const CONTRACT = "the container contract";
 
 /**
- * How the hub is asked.
+ * The hub's address, cache and credentials.
  * @throws GptError `invalid_config` when a variable of the hub is wrong
  */
 export function hubOptionsFor(resolved: ResolvedSettings, env: Environment): HubOptions {
@@ -26,18 +26,18 @@ export function hubOptionsFor(resolved: ResolvedSettings, env: Environment): Hub
   return { environment: { ...environment, offline: by } };
 }
 
-/** The model that `--model` names, fetched while a person watches. */
+/** The model that `--model` names. If it has to be fetched, the progress is shown. */
 export async function findModelOf(resolved: ResolvedSettings, env: Environment): Promise<FoundModel> {
-  const find = modelFinder(resolved, env, tell);
+  const find = modelFinder(resolved, env, printLine);
   return signals.whileInterruptible((signal) => find(resolved.settings.model, signal, () => {}));
 }
 
-/** A line for the person at the terminal. */
-export function tell(text: string): void {
+/** Prints a line on standard error. */
+export function printLine(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** `line` takes what is told of a download where there is no terminal, and what a person should know anywhere. */
+/** `line` is called with warnings, and, where there is no terminal, with the progress of a download. */
 export function modelFinder(
   resolved: ResolvedSettings,
   env: Environment,

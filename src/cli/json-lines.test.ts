@@ -14,7 +14,7 @@ async function lines(chunks: readonly string[], lineBytesMax = 100): Promise<[nu
   return found;
 }
 
-test("a line ends with a line feed and nothing else, however it comes in pieces", async () => {
+test("a line ends with a line feed and nothing else, however its bytes are cut into chunks", async () => {
   const whole = [
     [1, "a\u2028b\u0085"],
     [2, ""],
@@ -28,7 +28,7 @@ test("a line ends with a line feed and nothing else, however it comes in pieces"
   assert.deepEqual(await lines([]), []);
 });
 
-test("of a line that is too long nothing is kept, and the next one is read", async () => {
+test("a line that is too long is dropped, and the next one is read", async () => {
   const found = await lines(["abc\nabcd", "e\nab", "c"], 3);
   assert.deepEqual(found, [
     [1, "abc"],
@@ -41,7 +41,7 @@ test("of a line that is too long nothing is kept, and the next one is read", asy
   });
 });
 
-test("an error of ours takes the place of an answer, any other is a defect", () => {
+test("a GptError is printed in place of an answer; any other error is thrown", () => {
   const line = { number: 7, bytes: undefined };
   assert.deepEqual(JSON.parse(errorLine(line, new GptError("invalid_json", "no"))), {
     error: { line: 7, code: "invalid_json", message: "no" },

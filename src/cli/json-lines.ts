@@ -1,6 +1,5 @@
-// JSON lines, in and out: one object a line, empty lines skipped, every error with its line number. A line ends with a
-// line feed and with nothing else. A file may have any number of lines; of a line only so much is kept as a request may
-// have.
+// Reads and writes JSON lines: one object a line, ended by a line feed. Empty lines are skipped, and errors name their
+// line. A file may be of any length, but of one line no more is kept than a request may have.
 import { createReadStream } from "node:fs";
 import { GptError, messageOf } from "../errors.ts";
 import { parseJsonBody } from "../request/body.ts";
@@ -9,14 +8,14 @@ import { jsonLine } from "../wording.ts";
 export interface Line {
   /** Counted from 1. */
   readonly number: number;
-  /** Without its end; undefined: it was longer than allowed. */
+  /** Without the line feed; undefined when the line was longer than allowed. */
   readonly bytes: Uint8Array | undefined;
 }
 
 const LINE_FEED = 0x0a;
 
 /**
- * The lines of a file, or of standard input when `path` is "-", that are not empty.
+ * The lines of a file that are not blank. The path "-" means standard input.
  * @throws GptError `invalid_config` when the file cannot be read.
  */
 export async function* readLines(path: string, lineBytesMax: number): AsyncGenerator<Line> {
@@ -28,7 +27,7 @@ export async function* readLines(path: string, lineBytesMax: number): AsyncGener
   }
 }
 
-/** All lines, empty ones too; the last one may lack its line feed. */
+/** All lines, also empty ones. The last line may lack its line feed. */
 export async function* splitLines(chunks: AsyncIterable<Buffer>, lineBytesMax: number): AsyncGenerator<Line> {
   let number = 1;
   let parts: Buffer[] = [];
@@ -52,7 +51,7 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>, lineBytesMax: n
   if (length > 0) yield line();
 }
 
-/** Nothing but JSON's white space. */
+/** Whether a line has only JSON's white space. */
 function isBlank(bytes: Uint8Array | undefined): boolean {
   return bytes?.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d) ?? false;
 }
@@ -63,7 +62,7 @@ export function parseLine({ bytes }: Line, lineBytesMax: number): Readonly<Recor
   throw new GptError("invalid_body", `the line has more than ${lineBytesMax} bytes, see --body-bytes-max`);
 }
 
-/** Runs `work` on every item, at most `width` at a time, and yields the results in the order of the items. */
+/** Runs `work` on every item, at most `width` items at a time, and yields the results in the order of the items. */
 export async function* mapInOrder<T, R>(
   items: AsyncIterable<T>,
   width: number,
@@ -72,14 +71,14 @@ export async function* mapInOrder<T, R>(
   const pending: Promise<R>[] = [];
   for await (const item of items) {
     const result = work(item);
-    result.catch(() => {}); // It is awaited, and may throw, when its turn comes.
+    result.catch(() => {}); // Its error is thrown later, when it is awaited in its turn.
     pending.push(result);
     if (pending.length >= width) yield await (pending.shift() as Promise<R>);
   }
   for (const result of pending) yield await result;
 }
 
-/** What is printed in place of an answer. */
+/** The line that is printed in place of an answer. */
 export function errorLine({ number }: Line, error: unknown): string {
   if (!(error instanceof GptError)) throw error;
   return jsonLine({ error: { line: number, code: error.code, message: error.message } });

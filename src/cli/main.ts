@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The entry of the command: has Node keep compiled code before there is any, and runs what the arguments name. Everything
-// but the signals is imported later, so that these are heard from the first moment.
+// The entry point of `gpt2-api`: turns Node's cache of compiled code on and runs the command that the arguments name.
+// `signals.ts` is imported first, so that signals are handled from the first moment.
 import "./signals.ts";
 
 const [{ keepCompiledCode }, { endWithOutput, report, warn }] = await Promise.all([

@@ -1,4 +1,4 @@
-// How commands end when their output, their input or their process is not as usual: each in a process of its own.
+// How commands end with a fault in their output, their input or their process. Each runs in a process of its own.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -18,19 +18,19 @@ function run(argv: readonly string[], input?: string) {
   return spawnSync(process.execPath, [MAIN, ...argv], { env, encoding: "utf8", input });
 }
 
-test("a reader that has seen enough ends a command quietly", async () => {
+test("a reader that closes the pipe early ends a command quietly", async () => {
   for (const argv of [["generate", ...GREEDY, "Hi"], ["--help"], ["serve", "--print-config"]]) {
     const child = spawn(process.execPath, [MAIN, ...argv], { env, stdio: ["ignore", "pipe", "pipe"] });
     child.stdout.destroy();
-    let told = "";
+    let output = "";
     child.stderr.setEncoding("utf8").on("data", (text) => {
-      told += text;
+      output += text;
     });
-    assert.deepEqual([...(await once(child, "close")), told], [0, null, ""]);
+    assert.deepEqual([...(await once(child, "close")), output], [0, null, ""]);
   }
 });
 
-test("output that cannot be written is one sentence", () => {
+test("output that cannot be written is reported in one sentence", () => {
   if (!existsSync("/dev/full")) return; // Linux has a device that is always full.
   const { status, stderr } = spawnSync(process.execPath, [MAIN, "--help"], {
     env,
@@ -41,7 +41,7 @@ test("output that cannot be written is one sentence", () => {
   assert.match(stderr, /^gpt2-api: standard output cannot be written: ENOSPC/);
 });
 
-test("too few files that may be open are one sentence", () => {
+test("too few file descriptors are reported in one sentence", () => {
   for (const limit of [32, 64, 96]) {
     const command = `ulimit -n ${limit}; exec "${process.execPath}" "${MAIN}" serve --port 0`;
     const { status, stderr } = spawnSync("sh", ["-c", command], { env, encoding: "utf8", timeout: 60_000 });
@@ -50,7 +50,7 @@ test("too few files that may be open are one sentence", () => {
   }
 });
 
-test("a prompt comes from standard input, whose last line feed is not part of it", () => {
+test("a prompt is read from standard input, without its last line feed", () => {
   const argument = run(["generate", ...GREEDY, "Once upon"]);
   assert.match(argument.stdout, /^Once upon./);
   assert.equal(run(["generate", ...GREEDY], "Once upon\n").stdout, argument.stdout);
@@ -58,7 +58,7 @@ test("a prompt comes from standard input, whose last line feed is not part of it
   assert.notEqual(run(["generate", ...GREEDY], "Once upon\n\n").stdout, argument.stdout);
 });
 
-test("standard input that cannot be a prompt is one sentence, and so is none", () => {
+test("standard input that cannot be a prompt, or is absent, is reported in one sentence", () => {
   const cases: [argv: string[], input: Buffer, message: RegExp][] = [
     [["generate"], Buffer.alloc(0), /^gpt2-api: One of three must be given: a PROMPT, /],
     [["generate", "--requests", "x", "prompt"], Buffer.from("Hi"), /^gpt2-api: One of three must be given: /],
@@ -76,7 +76,7 @@ test("standard input that cannot be a prompt is one sentence, and so is none", (
   }
 });
 
-test("--config and its variable name a file of settings; flags and variables go before it", () => {
+test("--config and its variable name a file of settings, which flags and variables override", () => {
   const file = join(folder, "settings.json");
   writeFileSync(file, '{"port": 1, "host": "h", "region": "r"}');
   const shown = (argv: readonly string[], variables = {}) =>
@@ -89,7 +89,7 @@ test("--config and its variable name a file of settings; flags and variables go 
   assert.match(stdout, /^--host +"e" +GPT2_API_HOST$/m);
   assert.match(stdout, new RegExp(`^--region +"r" +${file}: region$`, "m"));
   assert.match(shown(["serve"], { GPT2_API_CONFIG: file }).stdout, /^--port +1 /m);
-  // The container's own variables go before the file, its defaults come after it.
+  // SageMaker's variables override the file, and the file overrides the container's defaults.
   const container = shown(["container", "--config", file], { SAGEMAKER_BIND_TO_PORT: "3" }).stdout;
   assert.match(container, /^--port +3 +SAGEMAKER_BIND_TO_PORT$/m);
   assert.match(container, /^--host +"h" /m);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Plan } from "../offline/fleet/plan.ts";
 import { PLAN_OPTIONS, planText, wishOf } from "./plan-report.ts";
 
-test("traffic is what the flags say, and the default request where they say nothing", () => {
+test("traffic comes from the flags; without them it is the default request", () => {
   const preset = { requestsPerSecond: 1, promptTokens: 30, newTokens: 70, numSequences: 3 };
   assert.deepEqual(wishOf({}), { traffic: preset, p95Ms: 2000, price: undefined });
   const values = {
@@ -22,7 +22,7 @@ test("traffic is what the flags say, and the default request where they say noth
   for (const flag of Object.keys(values)) assert.ok(flag in PLAN_OPTIONS, flag);
 });
 
-test("what is no number in its range is refused by its flag", () => {
+test("a flag that is not a number in its range is refused by name", () => {
   const cases: [flag: string, text: string, message: RegExp][] = [
     ["rate", "0", /--rate must be a number from 0\.001 to 1000, got "0"/],
     ["sequences", "1.5", /--sequences must be an integer from 1 to 64, got "1\.5"/],
@@ -45,14 +45,14 @@ const PLAN: Plan = {
   numServers: 2,
 };
 
-test("the text of a plan has what one server does, each fleet, the answer, and a price where one was named", () => {
+test("the text of a plan has the speed of one server, a row for each fleet, the result, and the cost if a price was given", () => {
   const text = planText(PLAN, wishOf({ price: "0.36" }), 640);
   assert.match(text, /^one server: 4\.80 requests a second at most, 1000 new tokens a second, 640 MiB$/m);
   assert.match(text, /^a million new tokens at a load of 0\.6: 0\.17$/m);
   assert.match(text, /^ +1 +1\.00 +grows +grows +grows$/m);
   assert.match(text, /^ +2 +0\.50 +0\.01 s +0\.40 s +1\.50 s$/m);
-  assert.match(text, /^2 servers answer nineteen of twenty in 2 s\.$/m);
+  assert.match(text, /^2 servers answer 95 % of the requests within 2 s\.$/m);
   const none = planText({ ...PLAN, numServers: undefined }, wishOf({}), 640);
-  assert.match(none, /^No number of such servers answers nineteen of twenty in 2 s\.$/m);
+  assert.match(none, /^No number of such servers answers 95 % of the requests within 2 s\.$/m);
   assert.doesNotMatch(none, /million/);
 });

@@ -1,4 +1,4 @@
-// `bench --plan`: the traffic that its flags name, and the plan in words.
+// `bench --plan`: reads the expected traffic from the flags, and puts the plan for it into words.
 import { GptError } from "../errors.ts";
 import { costPerMillionTokens, GOOD_LOAD, type Plan } from "../offline/fleet/plan.ts";
 import type { Traffic } from "../offline/fleet/simulation.ts";
@@ -6,18 +6,18 @@ import { describeValue } from "../wording.ts";
 import type { Options } from "./command.ts";
 import type { Flags } from "./flags.ts";
 
-/** Flag → what it is, its least and largest value, and the default; of the default request of the server. */
+/** Flag → what it is, its range and its default. The defaults are those of a request to the server. */
 const NUMBERS = {
-  rate: { value: "R", least: 0.001, most: 1000, preset: 1, help: "Requests a second." },
-  "prompt-tokens": { value: "N", least: 0, most: 4096, preset: 30, help: "Tokens of a prompt." },
-  "new-tokens": { value: "N", least: 1, most: 4096, preset: 70, help: "New tokens of a sequence." },
-  sequences: { value: "N", least: 1, most: 64, preset: 3, help: "Sequences of a request." },
+  rate: { value: "R", least: 0.001, most: 1000, preset: 1, help: "Requests per second." },
+  "prompt-tokens": { value: "N", least: 0, most: 4096, preset: 30, help: "Tokens in each prompt." },
+  "new-tokens": { value: "N", least: 1, most: 4096, preset: 70, help: "New tokens in each sequence." },
+  sequences: { value: "N", least: 1, most: 64, preset: 3, help: "Sequences in each request." },
   p95: {
     value: "SECONDS",
     least: 0.001,
     most: 3600,
     preset: 2,
-    help: "In which nineteen of twenty are answered.",
+    help: "Time within which 95 % of the requests should be answered.",
   },
 } as const;
 const WHOLE = ["prompt-tokens", "new-tokens", "sequences"];
@@ -25,7 +25,7 @@ const WHOLE = ["prompt-tokens", "new-tokens", "sequences"];
 export const PLAN_OPTIONS: Options = {
   plan: {
     type: "boolean",
-    help: "Then tells what servers like this one do for the traffic that the following flags name.",
+    help: "Also plans how many such servers the traffic of the following flags needs.",
   },
   ...Object.fromEntries(
     Object.entries(NUMBERS).map(([flag, { value, help, preset }]) => [
@@ -33,7 +33,7 @@ export const PLAN_OPTIONS: Options = {
       { type: "string", value, help: `With --plan: ${help} Default ${preset}.` } as const,
     ]),
   ),
-  price: { type: "string", value: "P", help: "With --plan: of one server in an hour, in any currency." },
+  price: { type: "string", value: "P", help: "With --plan: price of one server per hour, in any currency." },
 };
 
 export interface Wish {
@@ -42,7 +42,7 @@ export interface Wish {
   readonly price: number | undefined;
 }
 
-/** @throws GptError `invalid_config` for a flag that is no number in its range. */
+/** @throws GptError `invalid_config` for a flag that is not a number in its range. */
 export function wishOf(values: Flags["values"]): Wish {
   const numberOf = (flag: keyof typeof NUMBERS): number => {
     const { least, most, preset } = NUMBERS[flag];
@@ -73,7 +73,7 @@ function given(values: Flags["values"], flag: string, least: number, most: numbe
   );
 }
 
-/** `memoryMib`: what one server may take. */
+/** `memoryMib`: memory that one server may take, in MiB. */
 export function planText(plan: Plan, { traffic, p95Ms, price }: Wish, memoryMib: number): string {
   const { requestsPerSecond: rate, promptTokens, newTokens, numSequences } = traffic;
   const { tokensPerSecond, requestsPerSecond, fleets, numServers } = plan;
@@ -83,7 +83,7 @@ export function planText(plan: Plan, { traffic, p95Ms, price }: Wish, memoryMib:
       ? line([String(count), busy.toFixed(2), ...[firstTokenP95Ms, p50Ms, p95].map(seconds)])
       : line([String(count), busy.toFixed(2), ...Array(3).fill("grows")]),
   );
-  const wanted = `nineteen of twenty in ${p95Ms / 1000} s`;
+  const wanted = `95 % of the requests within ${p95Ms / 1000} s`;
   return [
     `${rate} requests a second of ${promptTokens} + ${numSequences} × ${newTokens} tokens`,
     `one server: ${requestsPerSecond.toFixed(2)} requests a second at most, ${tokensPerSecond.toFixed(0)} new tokens a second, ` +

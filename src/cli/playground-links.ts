@@ -1,5 +1,5 @@
-// The links that open the playground: told when the server is ready, opened in a browser where that is asked for, and told anew
-// when one was used.
+// The links that open the playground. One is printed when the server is ready, and opened in a browser if the user wants
+// that. Each link works once; when it was used, the next one is printed.
 import { GptError, messageOf } from "../errors.ts";
 import { packageVersion } from "../generator/model-directory.ts";
 import { isLoopback } from "../server/access/load-keys.ts";
@@ -10,7 +10,7 @@ import type { Settings } from "../settings.ts";
 import { nextLink } from "./greeting.ts";
 
 export class PlaygroundLinks {
-  /** What the server needs. */
+  /** The page and its sessions, for the server. */
   readonly parts: Playground;
   #baseUrl = "";
 
@@ -26,13 +26,13 @@ export class PlaygroundLinks {
     return `${this.#baseUrl}/?token=${this.parts.sessions.token}`;
   }
 
-  /** The first link, once the address is known. */
+  /** The first link. Call it once the address is known. */
   at(baseUrl: string): string {
     this.#baseUrl = baseUrl;
     return this.#link;
   }
 
-  /** A machine without a browser is told so; the server goes on. */
+  /** Opens the link in a browser. Without a browser, `onProblem` is called and the server goes on. */
   async open(onProblem: (message: string) => void): Promise<void> {
     try {
       const { default: open } = await import("open");
@@ -45,8 +45,9 @@ export class PlaygroundLinks {
 }
 
 /**
- * Undefined where there is no playground: it shows what prompts and answers say, so it is for this machine unless it is asked for.
- * @throws GptError `invalid_config` when it shall be opened and there is none
+ * Undefined where there is no playground. By default there is one only if the server is reached from this machine alone,
+ * because the playground shows prompts and answers.
+ * @throws GptError `invalid_config` when the playground should be opened and there is none
  */
 export function playgroundLinks(
   settings: Settings,

@@ -1,5 +1,5 @@
-// `--print-config`: every setting with its value and where that comes from. No setting holds a secret; those stand in
-// files and in the AWS_ variables.
+// `--print-config`: prints every setting, its value, and where the value comes from. Secrets cannot be printed by it: they
+// are in files and in the AWS_ variables, never in settings.
 import { type ResolvedSettings, SETTINGS } from "../settings.ts";
 
 export function settingsText({ settings, origins }: ResolvedSettings): string {
@@ -17,6 +17,6 @@ export const PRINT_CONFIG = {
   "print-config": {
     type: "boolean",
     common: true,
-    help: "Prints every setting, its value and where it comes from, and ends.",
+    help: "Prints every setting, its value and where it comes from, and exits.",
   },
 } as const;

@@ -1,13 +1,13 @@
-// How the command line ends when something went wrong: the sentence, the exit code, and output that nobody reads.
+// How a command ends when something goes wrong: the message, the exit code, and what happens when output cannot be written.
 import { GptError } from "../errors.ts";
 import { processLimit } from "../machine/kernel-files.ts";
 
-/** What `gpt2-api` ends with; also in docs/guides/operating.md. A signal's own end is the shell's business: 130, 143. */
+/** Exit codes, also in docs/guides/operating.md. For a process that a signal ended the shell reports its own: 130, 143. */
 export const EXIT = { success: 0, failure: 1, usage: 2 } as const;
 
 /**
- * Tells on standard error why a command failed. Errors of ours are one sentence; anything else is a defect, and its
- * stack is wanted.
+ * Prints on standard error why a command failed. A `GptError` is one sentence. Anything else is a defect, so its stack is
+ * printed too.
  * @returns the exit code
  */
 export function report(error: unknown): number {
@@ -21,25 +21,25 @@ function sentence(error: unknown): string {
   return error instanceof Error && !(error instanceof GptError) ? (error.stack ?? text) : text;
 }
 
-/** Node opens the files of many modules at once, so this is met at the start. */
+/** The process has too few file descriptors. It shows at the start, when Node opens the files of many modules at once. */
 function tooManyFiles(): string {
   const limit = processLimit("Max open files");
   const allowed = limit === undefined ? "" : ` (this process may open ${limit})`;
   return `Too many files are open at once${allowed}; raise the limit to 256 or more, as with \`ulimit -n 256\``;
 }
 
-/** Tells the person at the terminal what they should know. */
+/** Prints a warning on standard error. */
 export function warn(message: string): void {
   process.stderr.write(`gpt2-api: ${message}\n`);
 }
 
 /**
- * For commands that print an answer. A reader that has seen enough, as `head` has, ends the command quietly; output
- * that cannot be written ends it with a sentence.
+ * For commands that print an answer. A reader that closes the pipe early, such as `head`, ends the command quietly. Any
+ * other failure to write ends it with a message.
  */
 export function endWithOutput(): void {
   process.stdout.on("error", onOutputError);
-  process.stderr.on("error", () => {}); // There is nowhere left to tell it.
+  process.stderr.on("error", () => {}); // There is no place left to report it.
 }
 
 function onOutputError(error: NodeJS.ErrnoException): void {
@@ -47,7 +47,7 @@ function onOutputError(error: NodeJS.ErrnoException): void {
   process.exit(error.code === "EPIPE" ? EXIT.success : EXIT.failure);
 }
 
-/** For servers: a disk that is full or a pipe that is closed takes the log away, not the service. */
+/** For servers: a full disk or a closed pipe costs the log, but the server goes on. */
 export function outliveOutput(): void {
   process.stdout.off("error", onOutputError);
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});

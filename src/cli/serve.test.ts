@@ -1,4 +1,4 @@
-// The command itself, in a process of its own, on the embedded model.
+// `serve` in a process of its own, with the model that the package ships.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { on, once } from "node:events";
@@ -50,7 +50,7 @@ async function started(
   return { process: child, greeting, url };
 }
 
-/** What the process wrote to standard error, once that holds `sentence`. */
+/** Resolves with standard error as soon as that has `sentence`. */
 async function untilLogged(child: ChildProcess, sentence: RegExp): Promise<string> {
   const { stderr } = child;
   assert.ok(stderr);
@@ -81,9 +81,9 @@ async function invoke(
   return fetch(url, { method: "POST", headers, body });
 }
 
-test("what is printed works: the address with the keys that were made; SIGTERM ends it with 0", async (context) => {
+test("the printed commands work with the keys that the server made; SIGTERM ends it with 0", async (context) => {
   const { process: child, greeting, url } = await started(context);
-  // The greeting goes to no terminal, so its commands read the secret from where it lies.
+  // The greeting does not go to a terminal, so its commands read the secret from its file.
   const exports = greeting.split("\n").filter((line) => line.startsWith("export "));
   const script = [...exports, 'printf "%s %s" "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY"'].join("\n");
   const run = spawnSync("sh", ["-c", script], { encoding: "utf8" });
@@ -109,7 +109,7 @@ test("what is printed works: the address with the keys that were made; SIGTERM e
   assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
-/** Started with --import it ends the engine's thread at every SIGUSR2, as a crash does. */
+/** A module for --import that ends the engine's thread at every SIGUSR2, as a crash would. */
 const KILLER = `
   import { isMainThread } from "node:worker_threads";
   let engine;
@@ -119,7 +119,7 @@ const KILLER = `
   }
 `;
 
-test("an engine that dies is restarted, and a second death ends the process, each with its sentence", async (context) => {
+test("an engine that dies is restarted, a second death ends the process, and both are logged", async (context) => {
   const env = { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" };
   const node = ["--import", `data:text/javascript,${encodeURIComponent(KILLER)}`];
   const { process: child, url } = await started(context, env, [], node);
@@ -137,12 +137,12 @@ test("an engine that dies is restarted, and a second death ends the process, eac
   assert.deepEqual(await once(child, "exit"), [1, null]);
 });
 
-/** Asks for as much as one request may compute. */
+/** Sends the longest request that is allowed. */
 function askForMuch(url: string): Promise<Response> {
   return invoke(url, "ID", "secret", { max_length: 256, num_return_sequences: 64 });
 }
 
-test("SIGHUP cuts no request and says what was read again; a second signal ends a stop at once", async (context) => {
+test("SIGHUP ends no request and logs what was read again; a second SIGTERM ends a stop at once", async (context) => {
   const env = { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" };
   const { process: child, url } = await started(context, env, ["--log-level", "info"]);
   const answer = askForMuch(url);
@@ -158,7 +158,7 @@ test("SIGHUP cuts no request and says what was read again; a second signal ends 
   await cut;
 });
 
-test("SIGHUP loads what the model's path stands for now, and SIGTERM in the middle of it ends in time", async (context) => {
+test("SIGHUP loads the checkpoint that the model's path now leads to, and SIGTERM during it still ends in time", async (context) => {
   const temporary = temporaryDirectory();
   context.after(() => temporary.remove());
   const link = join(temporary.path, "current");
@@ -192,7 +192,7 @@ test("a log that cannot be written does not stop the service", async (context) =
   assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
-test("a server whose greeting nobody reads serves all the same", async (context) => {
+test("a server whose standard output is closed goes on serving", async (context) => {
   const env = environment(context, { AWS_ACCESS_KEY_ID: "ID", AWS_SECRET_ACCESS_KEY: "secret" });
   const port = await freePort();
   const argv = [MAIN, "serve", "--port", String(port), "--log-level", "silent"];
@@ -242,7 +242,7 @@ test("one process serves several endpoints, streams, and counts on its admin por
   assert.match(metrics, /^gpt2_generated_tokens_total\{endpoint="a"\} [1-9]/m);
 });
 
-test("what stops a start is one sentence and an exit code", (context) => {
+test("a start that fails gives one sentence and an exit code", (context) => {
   const cases: [argv: string[], status: number, sentence: RegExp][] = [
     [["serve", "--model", "no-such-model"], 1, /^gpt2-api: .*"no-such-model".*\n$/],
     [["serve", "--port", "x"], 2, /^gpt2-api: --port must be an integer from 0 to 65535, got "x"\. .*\n$/],

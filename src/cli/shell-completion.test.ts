@@ -1,4 +1,4 @@
-// The scripts hold every command and flag, and bash, where there is one, completes with its own.
+// The scripts have every command and flag. Where bash is installed, it really completes with its script.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
@@ -22,7 +22,7 @@ const COMMANDS: readonly CompletedCommand[] = [
 
 const hasBash = spawnSync("bash", ["--version"]).status === 0;
 
-/** What bash offers for the last of some words; a system without bash offers what is expected. */
+/** What bash offers for the last of these words. Without bash it returns `expected`, so that the test passes. */
 function offered(words: readonly string[], expected: readonly string[]): readonly string[] {
   if (!hasBash) return expected;
   const script = [
@@ -36,7 +36,7 @@ function offered(words: readonly string[], expected: readonly string[]): readonl
   return stdout.split("\n").filter((word) => word !== "");
 }
 
-test("bash is offered commands, flags, and the values that a flag has", () => {
+test("bash completes commands, flags, and the values of a flag", () => {
   const cases: [words: string[], expected: string[]][] = [
     [[""], ["serve", "completion", "help", "--help", "--version"]],
     [["se"], ["serve"]],
@@ -70,7 +70,7 @@ test("bash is offered commands, flags, and the values that a flag has", () => {
     assert.deepEqual(offered(words, expected), expected, words.join(" "));
 });
 
-test("zsh's specification escapes what has a meaning there", () => {
+test("characters with a meaning in zsh's specifications are escaped", () => {
   const script = zshCompletion(COMMANDS);
   assert.ok(script.includes(`'--port=[Port \\[1\\]\\: where]:value: '`));
   assert.ok(script.includes(`'--precision=[Which]:value:(int8 f32)'`));
@@ -80,7 +80,7 @@ test("zsh's specification escapes what has a meaning there", () => {
   assert.ok(script.includes(`'1:word:(bash zsh)'`));
 });
 
-test("fish is told which flags take what", () => {
+test("fish's script says which flags take a value, a file or nothing", () => {
   const script = fishCompletion(COMMANDS);
   const here = "complete -c gpt2-api -n '__fish_seen_subcommand_from serve'";
   for (const line of [
@@ -94,7 +94,7 @@ test("fish is told which flags take what", () => {
   }
 });
 
-test("the real scripts hold every command and every flag", async () => {
+test("the real scripts have every command and every flag", async () => {
   const all = await loadAll();
   const completion = all.find(([name]) => name === "completion")?.[1];
   assert.ok(completion);

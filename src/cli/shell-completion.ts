@@ -5,7 +5,7 @@ export interface CompletedFlag {
   /** With its hyphens. */
   readonly flag: string;
   readonly help: string;
-  /** `none`: it is a switch; `any`: a text, most often a path; else the values there are. */
+  /** `none`: a switch without a value; `any`: a text, most often a path; a list: the possible values. */
   readonly values: "none" | "number" | "any" | readonly string[];
   readonly multiple: boolean;
 }
@@ -13,7 +13,7 @@ export interface CompletedFlag {
 export interface CompletedCommand {
   readonly name: string;
   readonly summary: string;
-  /** Words that may follow; none: file names are offered. */
+  /** Words that may follow. If the list is empty, file names are offered. */
   readonly operands: readonly string[];
   readonly flags: readonly CompletedFlag[];
 }
@@ -96,7 +96,7 @@ if [[ \${funcstack[1]} == _gpt2_api ]]; then _gpt2_api "$@"; else compdef _gpt2_
 `;
 }
 
-/** `--flag=[what it does]:name of the value:what is offered` */
+/** zsh's form: `--flag=[what it does]:name of the value:what is offered` */
 function zshSpec({ flag, help, values, multiple }: CompletedFlag): string {
   const text = help.replace(/[[\]\\:]/g, "\\$&");
   const head = `${multiple ? "*" : ""}${flag}`;
@@ -117,15 +117,15 @@ export function fishCompletion(commands: readonly CompletedCommand[]): string {
   });
   return [
     "# fish completion for gpt2-api.",
-    "complete -c gpt2-api -n __fish_use_subcommand -f -a help -d 'Tells the options of a command.'",
+    "complete -c gpt2-api -n __fish_use_subcommand -f -a help -d 'Shows the options of a command.'",
     `complete -c gpt2-api -n '__fish_seen_subcommand_from help' -f -a ${single(names)}`,
-    "complete -c gpt2-api -l help -d 'Tells the options'",
+    "complete -c gpt2-api -l help -d 'Shows the options'",
     ...lines,
     "",
   ].join("\n");
 }
 
-/** -r: a value follows; -f: no file names; -x: both. */
+/** fish's form. -r: a value follows; -f: no file names; -x: both. */
 function fishFlag({ flag, help, values }: CompletedFlag): string {
   const head = `-l ${flag.slice(2)} -d ${single(help)}`;
   if (values === "none") return head;
@@ -133,7 +133,7 @@ function fishFlag({ flag, help, values }: CompletedFlag): string {
   return values === "any" ? `${head} -r -F` : `${head} -x -a ${single(values.join(" "))}`;
 }
 
-/** In single quotes, for any of the three shells: a quote inside leaves them for a moment. */
+/** Puts a text in single quotes, for all three shells. For a quote inside, the quotes are closed, `\'` is put, and they open again. */
 function single(text: string): string {
   return `'${text.replace(/'/g, "'\\''")}'`;
 }

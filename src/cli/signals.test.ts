@@ -1,4 +1,4 @@
-// What signals do, on a process that is none, and the end of a real one whose threads wait inside the kernel.
+// What signals do, tested on a fake process, and the end of a real one whose threads wait inside the operating system.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { temporaryDirectory } from "../../test/support/checkpoints.ts";
 import { type Host, Signals } from "./signals.ts";
 
-/** A process that writes down how it would end. */
+/** A fake process that records how it would end. */
 class FakeProcess extends EventEmitter {
   readonly pid: number;
   readonly ends: string[] = [];
@@ -46,7 +46,7 @@ function fakes(pid: number) {
 
 const someTurns = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
-test("before there is a server, signals have their default action, which process 1 does by hand", async () => {
+test("before a server runs, signals have their default action; process 1, which gets none, exits itself", async () => {
   const { fake: ordinary } = fakes(1234);
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) assert.equal(ordinary.listenerCount(signal), 0);
   for (const [signal, code] of [
@@ -60,7 +60,7 @@ test("before there is a server, signals have their default action, which process
   }
 });
 
-test("a server stops at the first signal, and ends at once at the second, whichever they are", async () => {
+test("a server stops in order at the first signal and ends at once at the second, SIGTERM or SIGINT", async () => {
   for (const [pid, end] of [
     [1234, "SIGINT"],
     [1, "exit 130"],
@@ -77,7 +77,7 @@ test("a server stops at the first signal, and ends at once at the second, whiche
   }
 });
 
-test("work that leaves something to go on with is ended in order by the first signal, and then the process by the same", async () => {
+test("the first signal aborts interruptible work in order, and then ends the process", async () => {
   for (const [pid, end, second] of [
     [1234, "SIGINT", "SIGTERM"],
     [1, "exit 130", "exit 143"],
@@ -113,7 +113,7 @@ test("SIGHUP only reloads", () => {
   assert.deepEqual([reloads, fake.ends], [2, []]);
 });
 
-test("the end has its exit code when all threads can be ended", async () => {
+test("the process ends with its exit code if all threads can be ended", async () => {
   const { fake, signals } = fakes(1234);
   const worker = Object.assign(new EventEmitter(), {
     terminated: 0,
@@ -127,7 +127,7 @@ test("the end has its exit code when all threads can be ended", async () => {
   assert.deepEqual([fake.ends, worker.terminated], [["exit 3"], 1]);
 });
 
-test("the end comes by a signal when a thread cannot be ended, or Node waits for the kernel", async () => {
+test("the process ends by a signal if a thread cannot be ended, or Node waits inside the system", async () => {
   const stuck = Object.assign(new EventEmitter(), { terminate: () => new Promise(() => {}) });
   const cases = [
     { pid: 1234, code: 0, end: "SIGTERM" },

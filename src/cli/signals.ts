@@ -1,23 +1,23 @@
-// The signals of this process, from its first moment on, and its end. A server stops in order at the first SIGTERM or SIGINT;
-// everything else ends at once. As process 1 of a container no signal has a default action, so here it is done by hand.
-// It imports nothing, because it must be there before anything else is loaded.
+// How this process handles signals, and how it ends. At the first SIGTERM or SIGINT a server stops in order; everything else
+// ends at once. Process 1 of a container gets no default action for a signal, so this file does it.
+// It imports nothing, because it must be in place before any other module is loaded.
 
 const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 type StopSignal = keyof typeof STOP_SIGNALS;
 
-/** What a shell tells of a process that a signal ended is this number more than the signal's. */
+/** A shell reports a process that was ended by signal n with the exit code 128 + n. */
 const SHELL_OFFSET = 128;
 /**
- * How long threads may take to end; one that waits inside the kernel, for a disk perhaps, never does. A failure gets longer, so
- * that its exit code is not lost on a busy machine; a stop has its time limit to keep.
+ * How long threads may take to end. A thread that waits inside the operating system's kernel, for a disk for example, may
+ * never end. After a failure they get longer, so that a busy machine does not lose the exit code. A stop has a time limit.
  */
 const TERMINATE_MS = { stopped: 100, failed: 1000 } as const;
 const WORK_MS = 100;
 const LOOK_MS = 10;
-/** Work of Node's own threads, for which `process.exit` waits. */
+/** Work of Node's own thread pool, for which `process.exit` waits: names of Node's resource types. */
 const KERNEL_WORK = /^(FSReq|GetAddrInfo|GetNameInfo)/;
 
-/** What is needed of `process`. */
+/** The part of `process` that is used here. */
 export type Host = Pick<
   NodeJS.Process,
   "pid" | "on" | "removeAllListeners" | "kill" | "exit" | "abort" | "getActiveResourcesInfo"
@@ -36,11 +36,11 @@ export class Signals {
       this.#workers.add(worker);
       worker.once("exit", () => this.#workers.delete(worker));
     });
-    // Elsewhere the default action is better: it also ends a process whose main thread waits for a disk.
+    // Otherwise the default action is better: it ends the process even if its main thread waits for a disk.
     if (host.pid === 1) this.#listen();
   }
 
-  /** Resolves with the first SIGTERM or SIGINT from now on; the one after it ends the process at once. */
+  /** Resolves at the first SIGTERM or SIGINT from now on. The next one ends the process at once. */
   stopped(): Promise<void> {
     this.#isServer = true;
     return new Promise((resolve) => {
@@ -50,8 +50,8 @@ export class Signals {
   }
 
   /**
-   * Work that a first SIGTERM or SIGINT ends by aborting its signal; the process ends as it does by default when the work
-   * has rejected, and at once at a second signal. Without any it is as if the work was called alone.
+   * Runs work that a first SIGTERM or SIGINT interrupts: it aborts the work's signal, and when the work has rejected, the
+   * process ends as a signal ends it by default. A second signal ends the process at once.
    */
   async whileInterruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
@@ -72,14 +72,14 @@ export class Signals {
     }
   }
 
-  /** SIGHUP then ends nothing any more. */
+  /** Calls `reload` at every SIGHUP, which from now on does not end the process. */
   onReload(reload: () => void): void {
     this.#process.on("SIGHUP", reload);
   }
 
   /**
-   * Ends the process, whatever its threads are doing: with this exit code, or by a signal when a thread cannot be ended.
-   * Does not return, except in tests.
+   * Ends the process, whatever its threads are doing: with this exit code, or with a signal if a thread cannot be ended.
+   * It returns only in tests.
    */
   async end(code: number): Promise<void> {
     const host = this.#process;
@@ -88,7 +88,7 @@ export class Signals {
     else this.#raise(code === 0 ? "SIGTERM" : "SIGKILL");
   }
 
-  /** Ends the threads. `process.exit` would wait for those that wait inside the kernel. */
+  /** Ends the threads; false if one does not end. `process.exit` would wait for ever for a thread that waits inside the system. */
   async #canExit(terminateMs: number): Promise<boolean> {
     const ended = Promise.all([...this.#workers].map((worker) => worker.terminate())).then(() => true);
     if (!(await Promise.race([ended, after(terminateMs)]))) return false;
@@ -119,10 +119,10 @@ export class Signals {
     if (stop !== undefined) stop(signal);
     else if (this.#process.pid !== 1) this.#raise(signal);
     else if (this.#isServer) void this.end(code);
-    else this.#process.exit(code); // Only modules are being loaded, from a disk that answers.
+    else this.#process.exit(code); // What is pending is the import of modules, from a disk that answers.
   }
 
-  /** Has the default action. */
+  /** Ends the process with the signal's default action. */
   #raise(signal: NodeJS.Signals): void {
     if (signal !== "SIGKILL") this.#process.removeAllListeners(signal);
     this.#process.kill(this.#process.pid, signal);
@@ -133,5 +133,5 @@ function after(milliseconds: number): Promise<false> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds, false));
 }
 
-/** Those of this process. */
+/** The signals of this process. */
 export const signals = new Signals(process);

@@ -1,9 +1,9 @@
-// Standard input as one text.
+// Reads standard input as one text.
 import { GptError } from "../errors.ts";
 
 /**
- * All of standard input. The line feed at its very end, which `echo` and editors put there, is not part of the text.
- * @throws GptError `invalid_config` when it is not UTF-8 or longer than `bytesMax`
+ * All of standard input, without the line feed that `echo` and editors put at the end.
+ * @throws GptError `invalid_config` when it is not UTF-8, or longer than `bytesMax`
  */
 export async function readStandardInput(
   bytesMax: number,

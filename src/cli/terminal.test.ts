@@ -11,7 +11,7 @@ test("colours are for terminals, unless NO_COLOR or TERM says otherwise", () => 
   assert.equal(red(false, {}), "x");
 });
 
-/** What is written while the clock stands at each of the times. */
+/** What is written when progress is shown at each of these times. */
 function written(isTTY: boolean, times: readonly number[]): string[] {
   const texts: string[] = [];
   let now = 0;
@@ -26,7 +26,7 @@ function written(isTTY: boolean, times: readonly number[]): string[] {
   return texts;
 }
 
-test("slow work is told on a terminal after a second, ten times a second at most, and the line goes at the end", () => {
+test("slow work is shown on a terminal after a second, at most ten times a second, and the line is removed at the end", () => {
   assert.deepEqual(written(true, [0, 999]), []);
   assert.deepEqual(written(true, [1000, 1099, 1100]), ["\r\x1b[Kat 1000 a", "\r\x1b[Kat 1100 a", "\r\x1b[K"]);
   assert.deepEqual(written(false, [5000]), []);

@@ -1,5 +1,5 @@
-// What only a person at a terminal sees: colours, and a line that tells of slow work and goes when that is done. A file, a
-// pipe and a log get neither.
+// What is shown on a terminal only: colours, and a progress line that disappears when the work is done. Files, pipes and
+// logs get neither.
 import { basename } from "node:path";
 
 export interface Terminal {
@@ -11,7 +11,7 @@ export interface Terminal {
 const CODES = { green: 32, yellow: 33, red: 31 } as const;
 export type Colour = keyof typeof CODES;
 
-/** Colours a text, if `stream` is a terminal and neither NO_COLOR (https://no-color.org) nor TERM speaks against it. */
+/** Colours a text if `stream` is a terminal, unless NO_COLOR (https://no-color.org) or TERM forbids it. */
 export function painter(
   stream: Pick<Terminal, "isTTY">,
   env: Readonly<Record<string, string | undefined>>,
@@ -20,17 +20,17 @@ export function painter(
   return (text, colour) => (isPlain ? text : `\x1b[${CODES[colour]}m${text}\x1b[39m`);
 }
 
-/** `part`: how much of the weights is read, from 0 to 1. */
+/** `part`: how much of the weights has been read, from 0 to 1. */
 export function loadingText(model: string, part: number): string {
   return `Loading ${basename(model)} … ${Math.floor(100 * part)} %`;
 }
 
-/** Shorter work is not spoken of. */
+/** Work that takes less time is not shown. */
 const PATIENCE_MS = 1000;
-/** Between two lines. */
+/** Time between two updates of the line. */
 const PACE_MS = 100;
 
-/** One line on a terminal, rewritten in place. */
+/** A progress line on a terminal, rewritten in place. */
 export class Progress {
   readonly #stream: Terminal;
   readonly #now: () => number;
@@ -44,7 +44,7 @@ export class Progress {
     this.#begin = now();
   }
 
-  /** Shows what is being done, once it has taken a second. */
+  /** Shows what is being done, if it has taken a second already. */
   readonly show = (text: string): void => {
     const now = this.#now();
     if (!this.#stream.isTTY || now - this.#begin < PATIENCE_MS || now - this.#last < PACE_MS) return;
@@ -53,7 +53,7 @@ export class Progress {
     this.#stream.write(`\r\x1b[K${text.slice(0, (this.#stream.columns ?? 80) - 1)}`);
   };
 
-  /** Takes the line away, before anything else is written. */
+  /** Removes the line. Call it before anything else is written. */
   readonly clear = (): void => {
     if (this.#isShown) this.#stream.write("\r\x1b[K");
     this.#isShown = false;

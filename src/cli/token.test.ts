@@ -14,7 +14,7 @@ const run = (...argv: string[]) =>
     env: { PATH: process.env.PATH, ...PAIR },
   });
 
-test("a token of the environment's key pair is all that is printed, and good as long as was asked", () => {
+test("only the token is printed; it is made from the environment's key pair and valid as long as asked", () => {
   const { status, stdout, stderr } = run("--expires", "15m", "--region", "eu-west-1");
   assert.deepEqual([status, stderr], [0, ""]);
   const verify = (seconds: number) =>
@@ -30,7 +30,7 @@ test("a token of the environment's key pair is all that is printed, and good as 
   assert.deepEqual([verify(0), verify(890), verify(901)], [true, true, false]);
 });
 
-test("a time that is none, or too long, is refused", () => {
+test("a malformed or too long time is refused", () => {
   for (const time of ["0s", "13h", "12", "1d", "soon"]) {
     const { status, stderr, stdout } = run(`--expires=${time}`);
     assert.equal(status, 2);

@@ -1,5 +1,5 @@
-// `gpt2-api api-key`: makes an API key for --auth bearer. The key is shown once, on standard error; what is stored is
-// its hash, printed on standard output as an entry of the file that --api-keys-file names.
+// `gpt2-api api-key`: makes an API key for --auth bearer. The key is shown once, on standard error. Its hash goes to
+// standard output, as an entry for the file that --api-keys-file names.
 import { createHash, randomBytes } from "node:crypto";
 import { GptError } from "../../errors.ts";
 import { jsonLine } from "../../wording.ts";

@@ -1,4 +1,4 @@
-// `gpt2-api bench`: how fast this machine runs a model, beside how fast it could.
+// `gpt2-api bench`: how fast this machine runs a model, compared with the limits of its memory and its cores.
 import { cpus } from "node:os";
 import { threadsFor } from "../../machine/cpus.ts";
 import { PROCESS_BYTES } from "../../machine/memory-budget.ts";
@@ -33,7 +33,7 @@ const CONTEXTS = [32, 256, 900];
 const PREFILLS = [16, 128, 900];
 
 export const bench: Command = {
-  summary: "Measures the speed of a model on this machine, beside the machine's limits.",
+  summary: "Measures the speed of a model on this machine, compared with the machine's limits.",
   examples: [
     ["The small model that comes with the software", "gpt2-api bench"],
     ["GPT-2's shape, without a checkpoint", "gpt2-api bench --shape gpt2 --threads 2"],
@@ -48,10 +48,10 @@ export const bench: Command = {
     shape: {
       type: "string",
       value: SHAPE_NAMES.join("|"),
-      help: "Random weights of this shape in place of a model.",
+      help: "Random weights of this shape instead of a model.",
     },
     ...PLAN_OPTIONS,
-    json: { type: "boolean", help: "Prints JSON in place of a table." },
+    json: { type: "boolean", help: "Prints JSON instead of a table." },
   },
   async run(argv) {
     const { values } = parseFlags(argv, bench);
@@ -96,7 +96,7 @@ function planFor(
   return planFleet(passTimes(rows, traffic), { traffic, p95Ms, passRowsMax, passTokensMax });
 }
 
-/** What a server of the model may take when all its memory is used. */
+/** Memory in MiB that a server of this model takes at most. */
 function mebibytes(config: Gpt2Config, options: CapacityOptions): number {
   return (footprintOf(config, capacityFor(config, options)).total + PROCESS_BYTES.busy) / 2 ** 20;
 }
@@ -106,7 +106,7 @@ interface Loaded {
   readonly config: Gpt2Config;
 }
 
-/** With pages for the most rows at the longest context. */
+/** Loads the model with enough pages for the most rows at the longest context. */
 function load(name: string, directory: string | undefined, setting: Setting, askedKvCacheMb: number): Loaded {
   if (directory !== undefined) {
     return loadModel(directory, { ...setting, kvCacheMb: askedKvCacheMb, onProblem: warn });
@@ -121,11 +121,11 @@ function measure(
   { backend, config }: Loaded,
   machine: Machine,
   precision: Precision,
-  tell: (text: string) => void,
+  report: (text: string) => void,
 ): Measurement[] {
   const shape = (rows: number, context: number): Shape => ({ precision, rows, context });
   const measured = (what: string, run: () => Measurement): Measurement => {
-    tell(`Measuring ${what} …`);
+    report(`Measuring ${what} …`);
     return run();
   };
   const decodes = ROWS.flatMap((rows) =>

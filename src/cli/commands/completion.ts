@@ -1,5 +1,5 @@
-// `gpt2-api completion`: a script that lets a shell complete commands, flags and values. It is made from the same tables
-// as the help texts, so it never runs the command and never falls behind it.
+// `gpt2-api completion`: prints a script with which a shell completes commands, flags and values. The script is made
+// from the same tables as the help, so it is never out of date, and completing a word does not start the program.
 import { GptError } from "../../errors.ts";
 import type { Command } from "../command.ts";
 import { parseFlags } from "../flags.ts";
@@ -12,7 +12,7 @@ const SHELLS: Readonly<Record<string, (commands: readonly CompletedCommand[]) =>
   fish: fishCompletion,
 };
 
-/** `loadAll` gives the table of commands, which this one is part of. */
+/** `loadAll` returns the table of commands. It is passed in because this command is part of that table. */
 export function completion(loadAll: () => Promise<[name: string, command: Command][]>): Command {
   const self: Command = {
     summary: "Prints a script for a shell that completes commands, flags and values.",
@@ -45,7 +45,7 @@ function completed([name, { summary, operands = "", options }]: [string, Command
     operands: operands.includes("|") ? operands.split("|") : [],
     flags: Object.entries(options).map(([flag, { value, help, multiple = false }]) => ({
       flag: `--${flag}`,
-      // Its first sentence.
+      // The first sentence only.
       help: help.replace(/(?<=\w)[.;:] .*$/s, ""),
       values:
         value === undefined

@@ -1,6 +1,6 @@
-// `gpt2-api container`: the inference-container contract of SageMaker, which is also what an image of this software
-// runs when it is started with the argument `serve`. Settings come from the usual flags and variables, and from those
-// variables of SageMaker's own that mean something here.
+// `gpt2-api container`: serves SageMaker's inference-container contract. A container image runs the same when it is
+// started with the argument `serve`. Settings come from the usual flags and variables, and from those of SageMaker's
+// own variables that have a meaning here.
 
 import { existsSync } from "node:fs";
 import { GptError } from "../../errors.ts";
@@ -14,7 +14,7 @@ import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { CONFIG_OPTION, type Platform, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
-import { CONTRACT, modelFinder, tell } from "../hub-models.ts";
+import { CONTRACT, modelFinder, printLine } from "../hub-models.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
 import { EXIT, warn } from "../report.ts";
 import { serveForLife } from "../server-process.ts";
@@ -22,7 +22,7 @@ import { serveForLife } from "../server-process.ts";
 const MODEL_DIRECTORY = "/opt/ml/model";
 const SHIPPED_MODEL = "tiny";
 
-/** Settings that mean something without keys and endpoint names. */
+/** Settings that have a meaning without keys and endpoint names. */
 const SETTING_NAMES = [
   "host",
   "port",
@@ -69,8 +69,8 @@ const SETTING_NAMES = [
 export const container: Command = {
   summary: "Serves one model as a SageMaker inference container.",
   examples: [
-    ["As a platform does it", "gpt2-api container"],
-    ["Here, with a checkpoint of one's own", "gpt2-api container --host 127.0.0.1 --model ./my-gpt2"],
+    ["As a platform starts it", "gpt2-api container"],
+    ["On this machine, with your own checkpoint", "gpt2-api container --host 127.0.0.1 --model ./my-gpt2"],
   ],
   options: {
     ...settingOptions(SETTING_NAMES, ["host", "port", "model", "precision", "threads", "logLevel"]),
@@ -94,14 +94,14 @@ export const container: Command = {
     }
     const { settings } = resolved;
     const defaultAccept = acceptFrom(process.env);
-    const told = { problem: warn, news: tell };
-    const tellNews = (text: string): void => told.news(text);
+    const reporters = { problem: warn, notice: printLine };
+    const onNotice = (text: string): void => reporters.notice(text);
     const endpoints = [{ name: "container", model: settings.model }];
     const models = new Models(settings, endpoints, {
       env: process.env,
-      findModel: modelFinder(resolved, process.env, tellNews),
-      onProblem: (message) => told.problem(message),
-      onReloaded: tellNews,
+      findModel: modelFinder(resolved, process.env, onNotice),
+      onProblem: (message) => reporters.problem(message),
+      onReloaded: onNotice,
     });
     const metrics = await metricsOf(settings, models);
     const [generator] = models.sources.values();
@@ -112,9 +112,9 @@ export const container: Command = {
       logger: { level: settings.logLevel, stream: process.stderr },
       onFinished: (record, status) => metrics?.finished(record, status),
     });
-    told.problem = (message) => app.log.error(message);
-    told.news = (text) => app.log.info(text);
-    const onReload = () => app.log.info("SIGHUP: the model's files are looked at again");
+    reporters.problem = (message) => app.log.error(message);
+    reporters.notice = (text) => app.log.info(text);
+    const onReload = () => app.log.info("SIGHUP: the model's files are checked again");
     return serveForLife(
       { door: "container", app, models, metrics, files: [], settings, onReload },
       (baseUrl) => {
@@ -128,20 +128,20 @@ const PRESETS: SettingLayer = {
   host: { origin: CONTRACT, value: "0.0.0.0" },
   port: { origin: CONTRACT, value: "8080" },
   model: { origin: CONTRACT, value: MODEL_DIRECTORY },
-  // Models are mounted, or fetched when --download says so.
+  // Models are mounted into the container. They are fetched only with --download.
   offline: { origin: CONTRACT, value: true },
-  // A container's disk ends with it.
+  // A cache on a container's disk would be lost with the container.
   weightCacheMb: { origin: CONTRACT, value: "0" },
 };
 
 const UNMOUNTED: SettingLayer = {
-  model: { origin: `the software, as ${MODEL_DIRECTORY} is not there`, value: SHIPPED_MODEL },
+  model: { origin: `the software, because ${MODEL_DIRECTORY} does not exist`, value: SHIPPED_MODEL },
 };
 
 /**
- * What SageMaker brings: the defaults of its contract, and the variables of the platform and its toolkits. Those that mean
- * nothing here are ignored. Where no model is mounted (`isMounted`) an image serves the one that it was made with.
- * @throws GptError `invalid_config` when a number is none.
+ * What SageMaker sets: the defaults of its contract, and the variables of the platform and its toolkits. Variables without
+ * a meaning here are ignored. If no model is mounted (`isMounted`), the image serves the model that it was built with.
+ * @throws GptError `invalid_config` when a variable should be a number and is not.
  */
 export function containerPlatform(
   env: Environment,
@@ -168,7 +168,7 @@ export function containerPlatform(
   return { variables: Object.fromEntries(set), defaults: isMounted ? PRESETS : { ...PRESETS, ...UNMOUNTED } };
 }
 
-/** The numbers of Python's logging module, or names. */
+/** The log level that SageMaker gives as a number of Python's logging module, or as a name. */
 function logLevel(text: string): string {
   const names: Readonly<Record<string, string>> = {
     10: "debug",

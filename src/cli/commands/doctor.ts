@@ -1,5 +1,5 @@
-// `gpt2-api doctor`: looks at the machine, at what is around the software and at a model, and says what is in the way. It
-// changes nothing.
+// `gpt2-api doctor`: checks the machine, the environment and a model, and reports what would keep the software from
+// working. It changes nothing.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GptError, messageOf } from "../../errors.ts";
@@ -74,13 +74,13 @@ const SERVER_SETTINGS = [
 ] as const;
 
 export const doctor: Command = {
-  summary: "Looks at this machine and a model, and says what is in the way.",
+  summary: "Checks this machine and a model, and reports problems.",
   examples: [
     ["This machine, with the small model that comes with the software", "gpt2-api doctor"],
-    ["A checkpoint of one's own, for a script", "gpt2-api doctor --model ./my-gpt2 --json"],
+    ["Your own checkpoint, with output for a script", "gpt2-api doctor --model ./my-gpt2 --json"],
   ],
   options: {
-    json: { type: "boolean", common: true, help: "Prints one JSON object in place of lines." },
+    json: { type: "boolean", common: true, help: "Prints one JSON object instead of lines." },
     ...settingOptions([...MODEL_SETTINGS, ...SERVER_SETTINGS], ["model", "precision"]),
     ...CONFIG_OPTION,
   },
@@ -102,7 +102,7 @@ export const doctor: Command = {
 
 const COLOURS: Readonly<Record<Status, Colour>> = { ok: "green", warning: "yellow", problem: "red" };
 
-/** A line for each finding, and one below it with what to do. */
+/** Prints one line for each finding, and below it what to do about it. */
 function printer(): (finding: Finding) => void {
   const paint = painter(process.stdout, process.env);
   return ({ what, status, says, remedy }) => {
@@ -114,7 +114,7 @@ function printer(): (finding: Finding) => void {
 function summary(findings: readonly Finding[]): string {
   const count = (status: Status): number => findings.filter((finding) => finding.status === status).length;
   const [problems, warnings] = [count("problem"), count("warning")];
-  if (problems + warnings === 0) return "Nothing is in the way.";
+  if (problems + warnings === 0) return "No problems found.";
   const counted = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
   return `${counted(problems, "problem")}, ${counted(warnings, "warning")}.`;
 }
@@ -212,7 +212,7 @@ async function* examineModel(settings: Settings): AsyncGenerator<Finding> {
   yield await examineBandwidth(settings, threads, config);
 }
 
-/** The hub's cache alone: what changes nothing fetches nothing. */
+/** Looks in the hub's cache only: this command changes nothing, so it fetches no model either. */
 function unfetched(): { environment: HubEnvironment } {
   const environment = hubEnvironment(process.env);
   return { environment: { ...environment, offline: environment.offline ?? "gpt2-api doctor" } };

@@ -1,5 +1,5 @@
-// `gpt2-api generate`: the same parameters, defaults and answers as the endpoint, from the command line; one prompt, or
-// a file of requests that are answered together.
+// `gpt2-api generate`: generates from the command line, with the parameters, defaults and answers of the endpoint. It
+// takes one prompt, or a file of requests that are answered together.
 import { randomInt } from "node:crypto";
 import { GptError } from "../../errors.ts";
 import { weightCacheOf } from "../../files/cache-folders.ts";
@@ -37,12 +37,12 @@ const SETTING_NAMES = [
 ] as const;
 const COMMON_PARAMETERS = ["max_length", "num_return_sequences", "mode", "seed"];
 
-/** A context as long as any: the loaded model's own is checked when it is known. */
+/** Longer than any context. The model's own length is checked once the model is loaded. */
 const ANY_LENGTH = { contextLength: 1_000_000 };
 const parameters = Object.entries(fieldsOf(requestSchema(ANY_LENGTH))).filter(([name]) => name !== "input");
 const flagOf = (name: string): string => name.replaceAll("_", "-");
 
-/** What stands for a value in the help, by its type. */
+/** The placeholder of a value in the help, by the value's type. */
 const VALUES = { number: "N", boolean: "true|false", text: "TEXT|JSON", json: "JSON" } as const;
 
 function valueType(schema: JsonSchema): keyof typeof VALUES {
@@ -148,19 +148,19 @@ async function load(resolved: ResolvedSettings): Promise<Generator> {
   }).finally(progress.clear);
 }
 
-/** What stands for standard input, as in other commands. */
+/** Means standard input, as in other programs. */
 const STANDARD_INPUT = "-";
 
 /**
- * The prompt, or undefined when a file of requests was named instead. Without either it is read from standard input,
- * unless that is a terminal, where nobody would know what is waited for.
+ * The prompt; undefined when a file of requests was named. Without either, the prompt is read from standard input, unless
+ * that is a terminal: a person would not know that the command waits for input.
  */
 async function promptOf({ values, operands }: Flags, settings: Settings): Promise<string | undefined> {
   const [prompt, surplus] = operands;
   if (surplus !== undefined) {
     throw new GptError(
       "invalid_config",
-      `One PROMPT is taken, got a second one, "${surplus}": put it in quotes`,
+      `Only one PROMPT may be given, got a second one, "${surplus}": put it in quotes`,
     );
   }
   const isFile = values.requests !== undefined;
@@ -194,7 +194,7 @@ function requestOf({ values }: Flags): Record<string, unknown> {
   return Object.fromEntries(given);
 }
 
-/** What the text of a flag stands for; what it cannot stand for is left to the schema, which says so by name. */
+/** The value that a flag's text stands for. A text that fits no type is returned as it is, and the schema then refuses it. */
 function fieldValue(schema: JsonSchema, text: string): unknown {
   const types = (schema.anyOf ?? [schema]).map(({ type }) => type);
   const isNumber = text.trim() !== "" && Number.isFinite(Number(text));

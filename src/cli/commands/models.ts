@@ -1,26 +1,26 @@
-// `gpt2-api models`: the GPT-2s in the hub's cache on this machine.
+// `gpt2-api models`: lists the GPT-2 models in the hub's cache on this machine.
 import { hubEnvironment } from "../../hub/hub-environment.ts";
 import { megabytes } from "../../hub/hub-event.ts";
 import { type CachedModel, cachedModels } from "../../hub/inventory.ts";
 import type { Command } from "../command.ts";
 import { parseFlags } from "../flags.ts";
-import { tell } from "../hub-models.ts";
+import { printLine } from "../hub-models.ts";
 import { EXIT } from "../report.ts";
 
 export const models: Command = {
-  summary: "Lists the GPT-2 models in the cache of the hub on this machine.",
+  summary: "Lists the GPT-2 models in the hub's cache on this machine.",
   examples: [
     ["What is there, and whether it is complete", "gpt2-api models"],
     ["For a script, one JSON object a line", "gpt2-api models --json"],
   ],
-  options: { json: { type: "boolean", help: "Prints one JSON object a line in place of a table." } },
+  options: { json: { type: "boolean", help: "Prints one JSON object a line instead of a table." } },
   async run(argv) {
     const { values } = parseFlags(argv, models);
     const { cache } = hubEnvironment(process.env);
     const found = await cachedModels(cache);
     if (values.json) for (const model of found) process.stdout.write(`${jsonOf(model)}\n`);
     else if (found.length > 0) process.stdout.write(table(found));
-    else tell(`There are no GPT-2 models in ${cache}; gpt2-api pull gpt2 fetches one.`);
+    else printLine(`There are no GPT-2 models in ${cache}; gpt2-api pull gpt2 fetches one.`);
     return EXIT.success;
   },
 };
@@ -30,7 +30,7 @@ function jsonOf({ id, commit, refs, bytes, state, lacking, weights, directory }:
 }
 
 const HEAD = ["NAME", "COMMIT", "REFS", "SIZE", "WEIGHTS", "STATE"];
-/** Of names that are lacking; more are counted. */
+/** Missing files that are named. Further ones are only counted. */
 const LACKING_MAX = 3;
 
 function table(found: readonly CachedModel[]): string {

@@ -1,5 +1,5 @@
-// `gpt2-api pull`: fetches a model of a hub into the cache that Python shares, or what is new or damaged of one that is
-// there, and prints where it lies.
+// `gpt2-api pull`: fetches a model from a hub into the cache that Python's libraries share, and prints its path. If the
+// model is there already, only files that are new or damaged are fetched.
 import { GptError } from "../../errors.ts";
 import { placeOf } from "../../generator/model-directory.ts";
 import { hubEnvironment } from "../../hub/hub-environment.ts";
@@ -9,7 +9,7 @@ import { quote } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { DownloadReport } from "../download-report.ts";
 import { parseFlags } from "../flags.ts";
-import { tell } from "../hub-models.ts";
+import { printLine } from "../hub-models.ts";
 import { EXIT } from "../report.ts";
 import { signals } from "../signals.ts";
 
@@ -18,12 +18,12 @@ export const pull: Command = {
   operands: "NAME",
   examples: [
     ["GPT-2 itself", "gpt2-api pull gpt2"],
-    ["Another one, in the state of a commit, branch or tag", "gpt2-api pull owner/name@v1.0"],
+    ["Another model, at a commit, branch or tag", "gpt2-api pull owner/name@v1.0"],
   ],
   options: {
     quiet: {
       type: "boolean",
-      help: "Tells no progress, only what is fetched and what was. [HF_HUB_DISABLE_PROGRESS_BARS=1]",
+      help: "Shows no progress, only what will be fetched and what was. [HF_HUB_DISABLE_PROGRESS_BARS=1]",
     },
   },
   async run(argv) {
@@ -31,7 +31,7 @@ export const pull: Command = {
     const repository = repositoryFor(operands);
     const environment = hubEnvironment(process.env);
     const report = new DownloadReport({
-      line: tell,
+      line: printLine,
       env: process.env,
       isQuiet: environment.isQuiet || values.quiet === true,
     });
@@ -54,6 +54,6 @@ function repositoryFor([name, surplus]: readonly string[]): Repository {
   if ("repository" in place) return place.repository;
   throw new GptError(
     "invalid_config",
-    `${quote(name)} is on this machine already, at ${place.directory}; nothing is to be fetched`,
+    `${quote(name)} is on this machine already, at ${place.directory}; there is nothing to fetch`,
   );
 }

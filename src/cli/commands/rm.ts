@@ -1,4 +1,4 @@
-// `gpt2-api rm`: takes a model out of the hub's cache on this machine, after asking.
+// `gpt2-api rm`: asks, and then removes a model from the hub's cache on this machine.
 import { createInterface } from "node:readline/promises";
 import { GptError } from "../../errors.ts";
 import { hubEnvironment } from "../../hub/hub-environment.ts";
@@ -7,17 +7,20 @@ import { planRemoval, type Removal, remove } from "../../hub/removal.ts";
 import { parseRepository } from "../../hub/repository.ts";
 import type { Command } from "../command.ts";
 import { parseFlags } from "../flags.ts";
-import { tell } from "../hub-models.ts";
+import { printLine } from "../hub-models.ts";
 import { EXIT } from "../report.ts";
 
 export const rm: Command = {
-  summary: "Removes a model from the cache of the hub on this machine.",
+  summary: "Removes a model from the hub's cache on this machine.",
   operands: "NAME",
   examples: [
-    ["A model in all its states, after asking", "gpt2-api rm gpt2"],
-    ["One state, by branch, tag or the first digits of its commit", "gpt2-api rm owner/name@607a30d7 --yes"],
+    ["A model with all its versions, after asking", "gpt2-api rm gpt2"],
+    [
+      "One version, by branch, tag or the first digits of its commit",
+      "gpt2-api rm owner/name@607a30d7 --yes",
+    ],
   ],
-  options: { yes: { type: "boolean", help: "Does not ask; needed where nobody could answer." } },
+  options: { yes: { type: "boolean", help: "Removes without asking; needed where no terminal can answer." } },
   async run(argv) {
     const { values, operands } = parseFlags(argv, rm);
     const [name, surplus] = operands;
@@ -29,14 +32,14 @@ export const rm: Command = {
     const isWhole = !/@|\/tree\//.test(name);
     const plan = await planRemoval(cache, repository, isWhole ? undefined : repository.revision);
     if (plan === undefined) {
-      tell(`There is no ${name} in ${cache}; gpt2-api models lists what there is.`);
+      printLine(`There is no ${name} in ${cache}; gpt2-api models lists what there is.`);
       return EXIT.failure;
     }
     const what = inWords(plan);
     if (!values.yes && !(await isAgreed(`Remove ${what}?`))) return EXIT.failure;
     await remove(plan, Date.now());
-    tell(`Removed ${what}.`);
-    for (const line of result(plan)) tell(line);
+    printLine(`Removed ${what}.`);
+    for (const line of result(plan)) printLine(line);
     return EXIT.success;
   },
 };
@@ -46,9 +49,10 @@ function inWords({ cached, commits, freedBytes }: Removal): string {
   return `${cached.id}${states === undefined ? "" : ` at ${states}`}, ${megabytes(freedBytes)}`;
 }
 
-/** @throws GptError `invalid_config` where nobody can answer */
+/** @throws GptError `invalid_config` where no terminal can answer */
 async function isAgreed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new GptError("invalid_config", `${question} Nobody can answer: say --yes`);
+  if (!process.stdin.isTTY)
+    throw new GptError("invalid_config", `${question} No terminal can answer; add --yes`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());

@@ -1,4 +1,4 @@
-// `gpt2-api score`: what the model thinks of given texts, token by token, and their perplexity.
+// `gpt2-api score`: the log-probability that the model gives to each token of given texts, and the texts' perplexity.
 import { GptError } from "../../errors.ts";
 import { threadsFor } from "../../machine/cpus.ts";
 import { type LoadedScorer, loadScorer } from "../../offline/score.ts";
@@ -12,7 +12,7 @@ import { EXIT, warn } from "../report.ts";
 import { loadingText, Progress } from "../terminal.ts";
 
 export const score: Command = {
-  summary: "Gives the log-probability of every token of given texts, and the perplexity of all.",
+  summary: "Computes the log-probability of every token of given texts, and their perplexity.",
   examples: [
     ["Perplexity of texts, one a line", "gpt2-api score --requests texts.jsonl > scores.jsonl"],
     [
@@ -78,7 +78,7 @@ function strideOf(text: unknown, contextLength: number): number | undefined {
 interface ScoreOptions {
   readonly stride: number | undefined;
   readonly withLogits: boolean;
-  /** Longest line. */
+  /** Longest line of the input, in bytes. */
   readonly bodyBytesMax: number;
 }
 

@@ -1,4 +1,4 @@
-// `gpt2-api serve`: the runtime front on one or more models, from the settings to the orderly stop.
+// `gpt2-api serve`: serves one or more models, from reading the settings to the orderly stop.
 
 import { GptError } from "../../errors.ts";
 import type { WatchedFile } from "../../files/watched-file.ts";
@@ -13,7 +13,7 @@ import type { Command } from "../command.ts";
 import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { greeting } from "../greeting.ts";
-import { modelFinder, tell } from "../hub-models.ts";
+import { modelFinder, printLine } from "../hub-models.ts";
 import { playgroundLinks } from "../playground-links.ts";
 import { PRINT_CONFIG, settingsText } from "../print-config.ts";
 import { EXIT, warn } from "../report.ts";
@@ -39,7 +39,7 @@ export const serve: Command = {
   examples: [
     ["The small model that comes with the software, on port 8080", "gpt2-api serve"],
     ["GPT-2 itself, which is fetched the first time", "gpt2-api serve --model gpt2"],
-    ["A checkpoint of one's own", "gpt2-api serve --model ./my-gpt2 --port 9000"],
+    ["Your own checkpoint", "gpt2-api serve --model ./my-gpt2 --port 9000"],
     ["Two endpoints", "gpt2-api serve --endpoint gpt-2 --endpoint other=./my-gpt2"],
     ["What the server would run with, and why", "gpt2-api serve --config settings.json --print-config"],
   ],
@@ -50,7 +50,7 @@ export const serve: Command = {
     examples: {
       type: "boolean",
       common: true,
-      help: "Prints commands for all clients when the server is ready, not for curl alone.",
+      help: "When the server is ready, prints example commands for all clients, not only for curl.",
     },
     open: {
       type: "boolean",
@@ -77,25 +77,25 @@ interface StartOptions {
 async function startServer(resolved: ResolvedSettings, { allClients, opens }: StartOptions): Promise<number> {
   const { settings } = resolved;
   let progress: Progress | undefined = new Progress();
-  // A person is told until there is a log.
-  const told = { problem: warn, news: tell };
-  const report = (message: string): void => told.problem(message);
-  const tellNews = (text: string): void => told.news(text);
+  // Until the server logs, messages go to the terminal.
+  const reporters = { problem: warn, notice: printLine };
+  const report = (message: string): void => reporters.problem(message);
+  const onNotice = (text: string): void => reporters.notice(text);
   const endpoints = endpointsOf(settings);
   const { keys, own, files: keyFiles } = loadKeys(settings, process.env, report);
   const isTerminal = process.stdout.isTTY === true;
   const playground = playgroundLinks(settings, opens, isTerminal);
-  // Nobody could learn such a pair where the greeting must not tell it.
+  // A pair that is not stored is known from the greeting only, and outside a terminal the greeting shows no secret.
   if (own?.place.kind === "nowhere" && !isTerminal) throw notKept(own.place.reason);
   const tls = tlsOf(settings, report);
   const files = [...keyFiles, ...(tls?.files ?? [])];
-  // The models are loaded in threads of their own, and the server's modules meanwhile.
+  // The models load in threads of their own. Meanwhile this thread imports the server's modules.
   const models = new Models(settings, endpoints, {
     env: process.env,
-    findModel: modelFinder(resolved, process.env, tellNews),
+    findModel: modelFinder(resolved, process.env, onNotice),
     onProblem: report,
     onLoading: (name, part) => progress?.show(loadingText(name, part)),
-    onReloaded: tellNews,
+    onReloaded: onNotice,
   });
   const [{ createApp }, metrics] = await Promise.all([
     import("../../server/doors/runtime.ts"),
@@ -110,8 +110,8 @@ async function startServer(resolved: ResolvedSettings, { allClients, opens }: St
     logger: { level: settings.logLevel, stream: process.stderr },
     onFinished: (record, status) => metrics?.finished(record, status),
   });
-  told.problem = (message) => app.log.error(message);
-  told.news = (text) => app.log.info(text);
+  reporters.problem = (message) => app.log.error(message);
+  reporters.notice = (text) => app.log.info(text);
   const onReload = (): void => {
     checkAll(files);
     app.log.info("SIGHUP: key files and certificate were read again");
@@ -122,7 +122,7 @@ async function startServer(resolved: ResolvedSettings, { allClients, opens }: St
       each ? [{ name, model: each.model }] : [],
     );
     progress?.clear();
-    progress = undefined; // A restart is told in the log.
+    progress = undefined; // From now on the log reports the loading, after a restart of the engine for example.
     const target = targetOf(baseUrl, settings, own);
     const facts = { served, target, settings, own, allClients, isTerminal };
     process.stdout.write(greeting({ ...facts, playground: playground?.at(baseUrl) }));
@@ -130,7 +130,7 @@ async function startServer(resolved: ResolvedSettings, { allClients, opens }: St
   });
 }
 
-/** The first endpoint, as the commands of the greeting reach it. */
+/** How the example commands of the greeting reach the first endpoint. */
 function targetOf(baseUrl: string, settings: Settings, own: LoadedCredential | undefined): ExampleTarget {
   return {
     baseUrl,
@@ -141,14 +141,14 @@ function targetOf(baseUrl: string, settings: Settings, own: LoadedCredential | u
   };
 }
 
-/** How often files are looked at that nobody asks for meanwhile: their trouble is told before a caller meets it. */
+/** How often files are checked even if no request needs them, so that a problem is logged before a caller meets it. */
 const CHECK_MS = 10_000;
 
 function checkAll(files: readonly WatchedFile<unknown>[]): void {
   for (const file of files) file.check();
 }
 
-/** @throws GptError `invalid_config` when only one of the two files is named, or they do not fit together. */
+/** @throws GptError `invalid_config` when only one of the two files is named, or they do not belong together. */
 function tlsOf({ tlsCert, tlsKey }: Settings, onProblem: (message: string) => void): TlsFiles | undefined {
   if (tlsCert === "" && tlsKey === "") return undefined;
   if (tlsCert !== "" && tlsKey !== "") return new TlsFiles(tlsCert, tlsKey, onProblem);

@@ -1,5 +1,5 @@
-// `gpt2-api sign`: signs a request as a client would, and prints the headers to send; with --explain the three stages of
-// the signature, to be compared with what a client or the server's --debug-signature says.
+// `gpt2-api sign`: signs a request as a client would, and prints the headers to send. With --explain it also prints the
+// three stages of the signature, to be compared with those of a client or of the server's --debug-signature.
 import { readFileSync } from "node:fs";
 import { GptError, messageOf } from "../../errors.ts";
 import { loadCredential, requireKept } from "../../server/access/own-key-pair.ts";
@@ -119,7 +119,7 @@ function headerLines(headers: Readonly<Record<string, string>>): string {
     .join("");
 }
 
-/** The three stages, computed anew from the headers that are sent, as a server computes them. */
+/** The three stages of the signature, computed from the headers as the server computes them. */
 function explanation(
   request: RequestToSign,
   headers: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-// `gpt2-api token`: a bearer token made of a key pair, for clients that can send nothing else, such as OpenAI's.
+// `gpt2-api token`: makes a bearer token from a key pair, for clients that cannot sign requests, such as OpenAI's.
 import { GptError } from "../../errors.ts";
 import { loadCredential, requireKept } from "../../server/access/own-key-pair.ts";
 import { BEARER_TOKEN_SECONDS_MAX, makeBearerToken } from "../../sigv4/index.ts";
@@ -9,20 +9,20 @@ import { parseFlags } from "../flags.ts";
 const UNITS = { s: 1, m: 60, h: 3600 } as const;
 
 export const token: Command = {
-  summary: "Makes a bearer token of a key pair.",
+  summary: "Makes a bearer token from a key pair.",
   examples: [
     [
-      "A token for OpenAI's clients, good for twelve hours, with the key pair of the AWS_ variables or the server's own",
+      "A token for OpenAI's clients, valid for twelve hours, with the key pair of the AWS_ variables or the server's own",
       'export OPENAI_API_KEY="$(gpt2-api token)"',
     ],
-    ["One that is good for a quarter of an hour", "gpt2-api token --expires 15m"],
+    ["One that is valid for a quarter of an hour", "gpt2-api token --expires 15m"],
   ],
   options: {
     expires: {
       type: "string",
       value: "TIME",
       common: true,
-      help: "How long it is good, as 900s, 15m or 12h; twelve hours at most. Default 12h.",
+      help: "How long it is valid, as 900s, 15m or 12h; at most twelve hours. Default 12h.",
     },
     region: { type: "string", value: "REGION", help: "Region that the server accepts. Default us-east-1." },
   },

@@ -1,4 +1,5 @@
-// `gpt2-api verify`: does a checkpoint, run by this software, give what others published of it? One line an output.
+// `gpt2-api verify`: checks that a checkpoint, run by this software, gives the outputs that others published for it. It
+// prints one line for each output.
 import { threadsFor } from "../../machine/cpus.ts";
 import { type GoldenOutput, goldenSetFor } from "../../offline/golden-outputs.ts";
 import { type LoadedForVerification, loadForVerification } from "../../offline/load-and-verify.ts";
@@ -11,7 +12,8 @@ import { warn } from "../report.ts";
 import { loadingText, Progress } from "../terminal.ts";
 
 export const verify: Command = {
-  summary: "Compares a checkpoint with what others published of it: texts, token ids, log-probabilities.",
+  summary:
+    "Compares a checkpoint with outputs that others published for it: texts, token ids, log-probabilities.",
   examples: [["Is this the checkpoint that others know?", "gpt2-api verify --model gpt2"]],
   options: { ...settingOptions(["model", "offline", "threads"]), ...CONFIG_OPTION },
   async run(argv) {
@@ -43,7 +45,7 @@ function verifyAll(loaded: LoadedForVerification): number {
     );
     return 0;
   }
-  print(`The checkpoint has the shape of ${set.name}. A fine-tune of it has other outputs.\n`);
+  print(`The checkpoint has the shape of ${set.name}. A fine-tuned model of that shape has other outputs.\n`);
   let numDiffering = 0;
   for (const golden of set.outputs) {
     const differences = verifyOutput(loaded, golden);
