@@ -1,11 +1,11 @@
-// What goes wrong between a client and a server, with a code that a program can act on.
+// The errors of the client, each with a code that a program can act on.
 import type { ErrorCode } from "../errors.ts";
 
 /**
- * The codes of the server's errors, where it tells one, and those of what only a client sees:
+ * The codes of the server's errors, and those that only a client sees:
  * `denied`: the server does not accept the key pair or token; `unavailable`: it has no room now, so try again later;
- * `refused`: another answer with an error status; `unreachable`: no answer came; `invalid_answer`: what came is not an
- * answer of this server; `stream_broken`: an answer that had begun did not end.
+ * `refused`: another answer with an error status; `unreachable`: there was no answer; `invalid_answer`: the answer is not
+ * one of this server; `stream_broken`: a stream was cut off.
  */
 export type ApiErrorCode =
   | ErrorCode
@@ -26,13 +26,13 @@ interface Facts extends ErrorOptions {
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly code: ApiErrorCode;
-  /** The answer's HTTP status, where there was one. */
+  /** The answer's HTTP status, if there was an answer. */
   readonly status: number | undefined;
   /** The server's name for the error, such as `ThrottlingException`. */
   readonly type: string | undefined;
-  /** By which the server's log knows the request. */
+  /** The id of the request in the server's log. */
   readonly requestId: string | undefined;
-  /** After so many seconds the same request may succeed. */
+  /** Seconds after which the same request may succeed. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ApiErrorCode, message: string, facts: Facts = {}) {
@@ -45,7 +45,7 @@ export class ApiError extends Error {
   }
 }
 
-/** An answer with an error status; its body is read. */
+/** The error of an answer with an error status. Reads its body. */
 export async function errorOf(response: Response): Promise<ApiError> {
   const { status, headers } = response;
   const body = membersOf(await response.text().catch(() => ""));
@@ -63,7 +63,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
   );
 }
 
-/** What ends a stream in the place of its last part. */
+/** The error of an exception that ends a stream. */
 export function streamError(type: string, payload: string): ApiError {
   const body = membersOf(payload);
   const message = textOf(body.Message) ?? "The stream ended with an error";
@@ -81,7 +81,7 @@ function membersOf(json: string): Readonly<Record<string, unknown>> {
     const value: unknown = JSON.parse(json);
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
-    return {}; // A proxy's page, perhaps.
+    return {}; // Not JSON: perhaps the page of a proxy.
   }
 }
 
@@ -89,7 +89,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-/** Seconds, or a date, as RFC 9110, section 10.2.3, has them. */
+/** Retry-After in seconds. RFC 9110, 10.2.3, allows seconds or a date. */
 function retryAfterOf(value: string | null): number | undefined {
   if (value === null) return undefined;
   if (/^\d+$/.test(value)) return Number(value);

@@ -1,4 +1,4 @@
-// The client against the real server, over sockets, and against servers that misbehave.
+// The client with the real server over sockets, and with servers that misbehave.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -35,7 +35,7 @@ async function serve(
   return { ...front, url: await front.app.listen({ port: 0, host: "127.0.0.1" }) };
 }
 
-/** A server that answers as the test says. */
+/** A fake server whose answers the test defines. */
 async function serveBy(context: TestContext, listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, "127.0.0.1");
   context.after(() => server.close());
@@ -75,7 +75,7 @@ describe("the client", () => {
     }
   });
 
-  it("brings log-probabilities and the fingerprint", async (context) => {
+  it("returns log-probabilities and the fingerprint", async (context) => {
     const { url } = await serve(context, { auth: "none" });
     while (generator.fingerprint === undefined) await new Promise((resolve) => setImmediate(resolve));
     const request = { ...REQUEST, num_return_sequences: 1, logprobs: 2, echo: false };
@@ -91,7 +91,7 @@ describe("the client", () => {
     assert.deepEqual(numbers, scored?.[0]?.token_logprobs);
   });
 
-  it("says what the server refuses, by a code", async (context) => {
+  it("reports the server's refusals with a code", async (context) => {
     const { url } = await serve(context, {});
     const client = new Client({ url, ...KEY_PAIR });
     const wrong = { input: "a", max_lenght: 3 } as never;
@@ -117,7 +117,7 @@ describe("the client", () => {
     assert.throws(() => new Client({ url: "nowhere" }), TypeError);
   });
 
-  it("stops the server's work when it is told to, when its reader leaves, and when time is up", async (context) => {
+  it("stops the server's work when its signal is aborted, when the reader leaves, and when the time is over", async (context) => {
     for (const how of ["told", "leaves", "late"] as const) {
       const { url, generator } = await serve(context, { auth: "none" }, {});
       generator.waits = true;
@@ -138,7 +138,7 @@ describe("the client", () => {
     }
   });
 
-  it("tries again where there is no room, after the time that the server names", async (context) => {
+  it("tries again when the server has no room, after the time that the server names", async (context) => {
     let numAsked = 0;
     let after = "0";
     const url = await serveBy(context, (request, response) => {
@@ -165,7 +165,7 @@ describe("the client", () => {
     await assert.rejects(Promise.resolve(late), { code: "timed_out" });
   });
 
-  it("tells an answer that ends too early, and one that is none", async (context) => {
+  it("reports an answer that ends too early, and one that is not valid", async (context) => {
     const line = (text: string): Buffer => payloadPart(Buffer.from(`{"index":0,"text":"${text}"}\n`));
     const whole = Buffer.concat([line("é"), line("b")]);
     const exception = exceptionFrame("ModelStreamError", {
@@ -210,7 +210,7 @@ describe("the client", () => {
     );
   });
 
-  it("signs as the signer for Node does", async () => {
+  it("makes the same signatures as the signer for Node", async () => {
     const now = new Date("2026-01-02T03:04:05.678Z");
     for (const url of [
       "http://h:8080/endpoints/gpt-2/invocations",
@@ -229,7 +229,7 @@ describe("the client", () => {
     }
   });
 
-  it("imports nothing that a browser lacks", () => {
+  it("imports nothing that browsers do not have", () => {
     const seen = new Set<string>();
     const visit = (file: string): void => {
       if (seen.has(file)) return;

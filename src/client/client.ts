@@ -1,4 +1,4 @@
-// A client of the server's own dialect, by `fetch`: for Node and for browsers, so that nothing here imports a module of Node.
+// A client for this server's own routes, built on `fetch`, for Node and browsers. So it imports no module of Node.
 import { Run } from "../library/run.ts";
 import type { ScoredText } from "../request/answer.ts";
 import type { TextRequest } from "../request/params.ts";
@@ -7,50 +7,50 @@ import { linesOf } from "./event-stream.ts";
 import { type KeyPair, signatureHeaders } from "./signing.ts";
 
 export interface ClientOptions {
-  /** Where the server is, such as `http://127.0.0.1:8080`. */
+  /** The server's address, such as `http://127.0.0.1:8080`. */
   readonly url: string | URL;
   /** The endpoint's name. Default: `gpt-2`. */
   readonly endpointName?: string;
-  /** Signs requests. At most one of this and `bearerToken`; without either nothing is sent, as `--auth none` takes it. */
+  /** Signs requests. Give this or `bearerToken`, or neither for a server with `--auth none`. */
   readonly keyPair?: KeyPair;
   /** An API key, or what `gpt2-api token` prints. */
   readonly bearerToken?: string;
-  /** For which a request is signed. Default: `us-east-1`. */
+  /** The region to sign for. Default: `us-east-1`. */
   readonly region?: string;
-  /** A request takes at most so long, its retries included. Default: ten minutes. */
+  /** The longest time of a request with its retries. Default: ten minutes. */
   readonly timeoutMs?: number;
-  /** So often a request that finds no room is sent again, after the time that the server names. Default: 2. */
+  /** How often a request is sent again if the server has no room, after the time that the server names. Default: 2. */
   readonly retriesMax?: number;
-  /** In place of the global one. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch;
 }
 
 export interface ClientGenerateOptions {
-  /** Aborted: the connection ends, the server stops the work, and the promise rejects with code `cancelled`. */
+  /** When it is aborted, the connection ends, the server stops the work, and the promise rejects with code `cancelled`. */
   readonly signal?: AbortSignal;
 }
 
 export interface ClientResult {
   readonly texts: readonly string[];
-  /** With `logprobs`, awaited: how likely the tokens of each text were. */
+  /** With `logprobs`, if the result is awaited: the log-probabilities of each text's tokens. */
   readonly scored?: readonly ScoredText[];
-  /** The one that was used; the same one gives the same texts. */
+  /** The seed that was used. The same seed gives the same texts. */
   readonly seed: number;
-  /** Of weights, precision and arithmetic: equal ones give equal texts for an equal request and seed. */
+  /** A digest of weights, precision and arithmetic. With equal fingerprints, equal requests and seeds give equal texts. */
   readonly fingerprint?: string;
 }
 
-/** A piece of a text that is final; with `logprobs` the numbers of the tokens that it brings. */
+/** A piece of text that will not change any more, with `logprobs` also the log-probabilities of its tokens. */
 export interface ClientPiece extends Partial<Omit<ScoredText, "text" | "finish_reason">> {
-  /** The number of the text in the answer. */
+  /** Index of the text in the answer. */
   readonly index: number;
-  /** Whole characters. The pieces of a text, joined, are the text. */
+  /** Whole characters. All pieces of a text, joined, are the text. */
   readonly text: string;
 }
 
 const TIMEOUT_MS = 600_000;
 const RETRIES_MAX = 2;
-/** A server that asks for more patience than this is not waited for. */
+/** If the server names a longer time to wait, the request is not sent again. */
 const RETRY_AFTER_SECONDS_MAX = 60;
 const NO_ROOM: ReadonlySet<number> = new Set([429, 503]);
 
@@ -58,7 +58,7 @@ export class Client {
   readonly #invocations: URL;
   readonly #options: ClientOptions;
 
-  /** @throws TypeError for a `url` that is none, or a key pair beside a bearer token */
+  /** @throws TypeError for an invalid `url`, or if both a key pair and a bearer token are given */
   constructor(options: ClientOptions) {
     const { url, endpointName = "gpt-2", keyPair, bearerToken } = options;
     if (keyPair !== undefined && bearerToken !== undefined) {
@@ -71,8 +71,8 @@ export class Client {
   }
 
   /**
-   * Completes a text. The answer can be awaited as a whole, or taken piece by piece with `for await`; leaving that loop ends the
-   * connection, with which the server stops the work.
+   * Completes a text. The answer can be awaited whole, or read piece by piece with `for await`. Leaving that loop ends the
+   * connection, and the server stops the work.
    * @param request the parameters of a request, such as `{ input: "Once", mode: "greedy", max_new_tokens: 20 }`
    * @throws ApiError (when awaited or iterated)
    */
@@ -91,7 +91,9 @@ export class Client {
         if (signal?.aborted || stopped.aborted)
           throw new ApiError("cancelled", "The request was cancelled", { cause: error });
         if (timeout.aborted)
-          throw new ApiError("timed_out", `No whole answer came within ${timeoutMs} ms`, { cause: error });
+          throw new ApiError("timed_out", `There was no complete answer within ${timeoutMs} ms`, {
+            cause: error,
+          });
         const why = error instanceof Error ? error.message : String(error);
         throw new ApiError("unreachable", `The connection to ${this.#invocations.host} failed: ${why}`, {
           cause: error,
@@ -132,7 +134,7 @@ export class Client {
     return { texts: Array.from(texts, (text) => text ?? ""), ...factsOf(response) };
   }
 
-  /** Sends a request until it is answered with something else than that there is no room. @throws ApiError */
+  /** Sends a request, and again while the server has no room. @throws ApiError */
   async #send(
     url: URL,
     body: string,
@@ -156,7 +158,7 @@ export class Client {
     }
   }
 
-  /** Made for each attempt: a signature tells its time. */
+  /** The headers. They are made for each attempt, because a signature has its time. */
   async #authorization(url: URL, body: string): Promise<Record<string, string>> {
     const { keyPair, bearerToken, region = "us-east-1" } = this.#options;
     if (keyPair) return signatureHeaders("POST", url, body, { keyPair, region, now: new Date() });
@@ -174,12 +176,12 @@ function answerIn(json: string): (string | ScoredText)[] {
     const answer: unknown = JSON.parse(json);
     if (Array.isArray(answer)) return answer;
   } catch {
-    // Said below.
+    // The error is thrown below.
   }
   throw new ApiError("invalid_answer", "The answer is not a JSON list; is this the server's address?");
 }
 
-/** @throws the reason of the signal, when it is aborted */
+/** @throws the signal's reason when it is aborted */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
-// Reads an answer that is sent while it grows: frames of `application/vnd.amazon.eventstream`, in which lines of JSON travel, cut
-// anywhere. Checksums are not compared: the connection has its own. `src/server/doors/event-stream.ts` tells the layout.
+// Reads a streamed answer: JSON lines, cut at any place, in frames of `application/vnd.amazon.eventstream`. Checksums are not
+// compared, because TCP and TLS have their own. `src/server/doors/event-stream.ts` describes the layout.
 import { ApiError, streamError } from "./api-error.ts";
 
 const PRELUDE_BYTES = 12;
@@ -8,7 +8,7 @@ const STRING_TYPE = 7;
 const FRAME_BYTES_MAX = 1 << 24;
 const LINE_LENGTH_MAX = 1 << 24;
 
-/** The values of the lines, as they come. @throws ApiError for an exception in the stream, or a stream that is cut or no such one */
+/** The values of the lines, as they come. @throws ApiError for an exception in the stream, or a stream that is cut or malformed */
 export async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<unknown, void> {
   const utf8 = new TextDecoder();
   let line = "";
@@ -43,7 +43,7 @@ async function* payloads(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   if (rest.length > 0) throw new ApiError("stream_broken", "The stream ended within a frame");
 }
 
-/** Not every browser can iterate a stream by itself. A reader who leaves cancels it. */
+/** Iterates over a stream, which not every browser can do itself. If the caller leaves the loop, the stream is cancelled. */
 async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   const reader = body.getReader();
   try {
@@ -53,7 +53,7 @@ async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Ar
       yield value;
     }
   } finally {
-    reader.cancel().catch(() => {}); // It has failed or ended already, or is cut here.
+    reader.cancel().catch(() => {}); // It fails if the stream has failed already.
   }
 }
 
@@ -76,7 +76,7 @@ function payloadOf(frame: Uint8Array): Uint8Array {
   throw streamError(type, new TextDecoder().decode(payload));
 }
 
-/** Length and name, type, length and value; strings only. */
+/** Reads the headers: length of the name, name, type, length of the value, value. Strings only. */
 function headersOf(bytes: Uint8Array): Map<string, string> {
   const view = viewOf(bytes);
   const utf8 = new TextDecoder();

@@ -1,11 +1,11 @@
-// AWS Signature Version 4 by Web Crypto, for requests without a query: what this client sends. `src/sigv4/` has the general form for
-// Node, and the tests compare the two.
+// AWS Signature Version 4 with Web Crypto, for requests without a query, as this client sends them. `src/sigv4/` has the general
+// form for Node, and tests compare the two.
 import { ApiError } from "./api-error.ts";
 
 const ALGORITHM = "AWS4-HMAC-SHA256";
 const utf8 = new TextEncoder();
 
-/** Temporary key pairs carry a session token. */
+/** Temporary key pairs have a session token. */
 export interface KeyPair {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -18,7 +18,7 @@ export interface Signing {
   readonly now: Date;
 }
 
-/** The headers that sign a request; `host` is among what is signed, and left to `fetch`, which sends it. */
+/** The headers of a signed request. `host` is signed too, but `fetch` sends it itself. */
 export async function signatureHeaders(
   method: string,
   url: URL,
@@ -27,7 +27,7 @@ export async function signatureHeaders(
 ): Promise<Record<string, string>> {
   if (globalThis.crypto?.subtle === undefined) {
     const message =
-      "Web Crypto is not here: browsers have it on https and on localhost only; use a bearer token";
+      "Web Crypto is not available: browsers have it on https and on localhost only; use a bearer token";
     throw new ApiError("invalid_config", message);
   }
   const timestamp = now.toISOString().replace(/[-:]|\.\d+/g, "");
@@ -52,7 +52,7 @@ export async function signatureHeaders(
   };
 }
 
-/** The path is percent-encoded already, and once more for the signature: that is AWS's rule. Empty segments do not count. */
+/** The path for the signature. AWS encodes the already percent-encoded path a second time, and drops empty segments. */
 function canonicalPath(path: string): string {
   const segments = path.split("/").filter((segment) => segment !== "");
   const end = segments.length > 0 && path.endsWith("/") ? "/" : "";

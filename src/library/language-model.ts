@@ -1,5 +1,5 @@
-// A model in the caller's own process: texts, log-probabilities and token ids, without a server. Parameters and answers have the
-// names that requests and answers have over HTTP and on the command line.
+// A model in the caller's own process: it generates texts, scores them and tokenizes, without a server. Parameters and answers
+// have the same names as over HTTP and on the command line.
 import { randomInt } from "node:crypto";
 import type { TextGenerator } from "../generator/text-generator.ts";
 import { type GeneratedText, generatedTexts } from "../request/answer.ts";
@@ -9,41 +9,41 @@ import { SEEDS } from "../request/seeds.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Run } from "./run.ts";
 
-/** An answer. With `logprobs` its texts tell how likely their tokens were, in four lists side by side. */
+/** An answer. With `logprobs` each text has the log-probabilities of its tokens, in four parallel lists. */
 export interface GenerateResult {
   readonly texts: readonly string[];
   readonly sequences: readonly GeneratedText[];
-  /** The one that was used; the same one gives the same texts. */
+  /** The seed that was used. The same seed gives the same texts. */
   readonly seed: number;
   readonly prompt_tokens: number;
   readonly generated_tokens: number;
 }
 
-/** A piece of a text that is final. */
+/** A piece of text that will not change any more. */
 export interface GeneratePiece {
-  /** The number of the text in the answer. */
+  /** Index of the text in the answer. */
   readonly index: number;
-  /** Whole characters. The pieces of a text, joined, are the text. */
+  /** Whole characters. All pieces of a text, joined, are the text. */
   readonly text: string;
 }
 
 export interface GenerateOptions {
-  /** Aborted: the work stops, and the promise rejects with code `cancelled`. */
+  /** When it is aborted, the work stops and the promise rejects with code `cancelled`. */
   readonly signal?: AbortSignal;
 }
 
-/** How likely a text is to the model. */
+/** The log-probabilities of a text. */
 export interface ScoreResult {
   readonly token_ids: readonly number[];
-  /** Natural logarithms; null for the first token, which has nothing before it. */
+  /** Natural logarithms, one for each token; null for the first, because nothing precedes it. */
   readonly logprobs: readonly (number | null)[];
-  /** The exponential of minus their mean; NaN for a text of one token. */
+  /** exp(−mean of the log-probabilities); NaN for a text of one token. */
   readonly perplexity: number;
 }
 
 /**
- * A loaded model. It computes in threads of its own, which keep the process alive until it is closed:
- * `await using model = await loadModel("gpt2")`, or `close()`.
+ * A loaded model. Its threads keep the process alive until it is closed: use
+ * `await using model = await loadModel("gpt2")`, or call `close()`.
  */
 export class LanguageModel implements AsyncDisposable {
   readonly #generator: TextGenerator;
@@ -56,19 +56,19 @@ export class LanguageModel implements AsyncDisposable {
     this.#options = { contextLength, randomSeed: () => randomInt(SEEDS), allowTokenIds: true };
   }
 
-  /** Facts about the model: its name, precision, kernels, number of parameters, vocabulary and context. */
+  /** The model's name, precision, kernels, number of parameters, vocabulary size and context length. */
   get info(): ModelInfo {
     return this.#generator.model;
   }
 
-  /** Texts to token ids and back; undefined for a checkpoint without a tokenizer's files. */
+  /** Converts text to token ids and back; undefined for a checkpoint without tokenizer files. */
   get tokenizer(): Tokenizer | undefined {
     return this.#generator.tokenizer;
   }
 
   /**
-   * Completes a text. The answer can be awaited as a whole, or taken piece by piece with `for await`; leaving that loop stops
-   * the work.
+   * Completes a text. The answer can be awaited whole, or read piece by piece with `for await`. Leaving that loop stops the
+   * work.
    * @param request the parameters of a request, such as `{ input: "Once", mode: "greedy", max_new_tokens: 20 }`
    * @throws GptError (when awaited) `invalid_field`, `unknown_field`, `prompt_too_long`, `request_too_large`, `queue_full`,
    * `cancelled` or `engine_failed`
@@ -85,7 +85,7 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   /**
-   * How likely a text is, token by token. Its length is that of the context at most.
+   * The log-probability of every token of a text. The text may not be longer than the model's context.
    * @throws GptError `prompt_too_long`, `invalid_field`
    */
   async score(text: string | readonly number[], { signal }: GenerateOptions = {}): Promise<ScoreResult> {
@@ -99,7 +99,7 @@ export class LanguageModel implements AsyncDisposable {
     return { token_ids: tokenIds, logprobs: [null, ...numbers], perplexity: Math.exp(-mean) };
   }
 
-  /** Ends the threads; open requests are rejected as cancelled. */
+  /** Ends the threads. Open requests reject with `cancelled`. */
   close(): Promise<void> {
     return this.#generator.close();
   }

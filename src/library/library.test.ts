@@ -1,4 +1,4 @@
-// The library as its users have it: imported by the package's name.
+// The library as its users import it: by the package's name.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -19,11 +19,11 @@ const REQUEST = {
 const EXPECTED = ' said, "I am not a man, but I am';
 
 describe("the library", () => {
-  it("is what the package's name means", () => {
+  it("is what an import of the package's name gives", () => {
     assert.equal(loadModel, loadModelType);
   });
 
-  it("completes a text, with everything that a request can ask for", async () => {
+  it("completes a text, with every parameter of a request", async () => {
     const { texts, sequences, prompt_tokens, generated_tokens } = await model.generate({
       ...REQUEST,
       max_new_tokens: 12,
@@ -48,7 +48,7 @@ describe("the library", () => {
     assert.equal(byIds.prompt_tokens, 2);
   });
 
-  it("gives the pieces of a text, which are the text", async () => {
+  it("streams pieces which, joined, are the text", async () => {
     const pieces: string[] = [];
     const run = model.generate({ ...REQUEST, max_new_tokens: 12 });
     for await (const { index, text } of run) {
@@ -63,7 +63,7 @@ describe("the library", () => {
     }, /begun already/);
   });
 
-  it("stops when its reader leaves, or when it is told to", async () => {
+  it("stops when the reader leaves the loop, or the signal is aborted", async () => {
     const run = model.generate({ ...REQUEST, max_new_tokens: 240 });
     for await (const _ of run) break;
     await assert.rejects(Promise.resolve(run), { code: "cancelled" });
@@ -90,7 +90,7 @@ describe("the library", () => {
     assert.deepEqual((await model.score(token_ids)).logprobs, logprobs);
   });
 
-  it("says what is wrong by a code", async () => {
+  it("reports errors with a code", async () => {
     const wrong = (request: object) => Promise.resolve(model.generate(request as never));
     await assert.rejects(
       wrong({ input: "a", max_lenght: 3 }),
@@ -121,7 +121,7 @@ describe("the library", () => {
     await assert.rejects(loading, { code: "cancelled" });
   });
 
-  it("has a tokenizer, facts, and an end", async () => {
+  it("has a tokenizer and information about the model, and can be closed", async () => {
     const { tokenizer, info } = model;
     assert.equal(tokenizer?.decode(tokenizer.encode("naïve 😀")), "naïve 😀");
     assert.deepEqual([info.name, info.precision, info.contextLength], ["tiny", "f32", 256]);

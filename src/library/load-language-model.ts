@@ -1,4 +1,4 @@
-// From a model's name to a model that answers, in the caller's own process.
+// Loads a model by its name, in the caller's own process.
 import { GptError } from "../errors.ts";
 import { findModel } from "../generator/find-model.ts";
 import { loadGenerator } from "../generator/load-generator.ts";
@@ -7,22 +7,22 @@ import { resolveSettings, type Settings, settingsOfObject } from "../settings.ts
 import { nearest, quote } from "../wording.ts";
 import { LanguageModel } from "./language-model.ts";
 
-/** How a model is loaded; the names and defaults are those of the server's settings. */
+/** How a model is loaded. Names and defaults are those of the server's settings. */
 export interface LoadOptions
   extends Partial<Pick<Settings, "precision" | "threads" | "kernels" | "kvCacheMb" | "offline">> {
-  /** Requests that may be open at a time; further ones are refused with `queue_full`. */
+  /** Requests that may be open at the same time. More are refused with `queue_full`. */
   readonly queueRequestsMax?: number;
-  /** Is told which part of a download is there, from 0 to 1. */
+  /** Called with the part of a download that is fetched, from 0 to 1. */
   readonly onDownload?: (part: number) => void;
-  /** Is told what the operator of a server would read in its log. Default: nobody. */
+  /** Called with the warnings that a server would log. Default: they are dropped. */
   readonly onProblem?: (message: string) => void;
-  /** Aborted: the model is not wanted any more. Of a download what has come stays for the next time. */
+  /** When it is aborted, the loading stops with `cancelled`. The next download continues where this one stopped. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Loads a model: the small one that comes with the package ("tiny"), a directory with a checkpoint, or one of the Hugging Face
- * hub by its name ("gpt2", "owner/name@revision"), which is fetched the first time.
+ * Loads a model: the small one that comes with the package ("tiny"), a directory with a checkpoint, or a model of the Hugging
+ * Face hub by its name ("gpt2", "owner/name@revision"), which is fetched the first time.
  * @throws GptError `invalid_checkpoint`, `invalid_tokenizer`, `invalid_config`, `hub_refused`, `hub_unreachable`,
  * `download_failed`, `model_not_cached`, or `cancelled` when `signal` was aborted
  */

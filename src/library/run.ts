@@ -1,12 +1,12 @@
-// Work whose result can be awaited, or taken piece by piece while it grows. It begins when somebody asks for either.
+// Work whose result can be awaited, or read piece by piece while it is made. It begins when it is first awaited or iterated.
 
-/** Does the work. `onPiece` is there when somebody takes pieces; `stopped` is aborted when nobody does any more. */
+/** The work. `onPiece` is given if the caller iterates. `stopped` is aborted if the caller leaves the loop. */
 type Work<Result, Piece> = (
   onPiece: ((piece: Piece) => void) | undefined,
   stopped: AbortSignal,
 ) => Promise<Result>;
 
-/** Awaited, it is the whole result. Iterated, it gives the pieces, and the result is there when they have come. */
+/** Await it for the whole result, or iterate over it for the pieces. After the iteration the result is ready too. */
 export class Run<Result, Piece> implements PromiseLike<Result>, AsyncIterable<Piece> {
   readonly #work: Work<Result, Piece>;
   readonly #stopped = new AbortController();
@@ -16,7 +16,7 @@ export class Run<Result, Piece> implements PromiseLike<Result>, AsyncIterable<Pi
     this.#work = work;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: being awaited is what it is for.
+  // biome-ignore lint/suspicious/noThenProperty: this class is made to be awaited.
   then<A = Result, B = never>(
     onResult?: ((result: Result) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
@@ -25,7 +25,7 @@ export class Run<Result, Piece> implements PromiseLike<Result>, AsyncIterable<Pi
     return this.#result.then(onResult, onError);
   }
 
-  /** The pieces, once. They are bounded by what the request asks for, so that a slow reader holds no more than the answer. */
+  /** The pieces; they can be read once. A slow reader makes at most the whole answer wait in memory. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Piece, void> {
     if (this.#result) throw new Error("the work has begun already: its pieces can no longer be taken");
     const pieces: Piece[] = [];
@@ -50,7 +50,7 @@ export class Run<Result, Piece> implements PromiseLike<Result>, AsyncIterable<Pi
           wake = resolve;
         });
       }
-      await this.#result; // An error of the work is the reader's.
+      await this.#result; // Throws the work's error to the reader.
     } finally {
       this.#stopped.abort();
     }

@@ -1,8 +1,8 @@
-// Public outputs of public checkpoints, computed with PyTorch, TensorFlow or JAX by others: facts, each with the public
-// place where it stands. Only deterministic ones, and only those that need nothing that this software lacks.
-// `docs/golden-outputs.md` lists them with the commands that reproduce each.
+// Outputs of public checkpoints that others computed with PyTorch, TensorFlow or JAX and published, each with its source. Only
+// deterministic outputs are here, and only those that this software can produce. `docs/golden-outputs.md` lists them with the
+// commands that reproduce each.
 
-/** What tells checkpoints apart; a fine-tune has the shape of its origin, and other outputs. */
+/** The shape by which a checkpoint is recognised. A fine-tuned model has the shape of its origin, but other outputs. */
 export interface CheckpointShape {
   readonly vocabSize: number;
   readonly contextLength: number;
@@ -11,26 +11,26 @@ export interface CheckpointShape {
   readonly nHead: number;
 }
 
-/** The prompt, how it goes on, and where that was published. A field that is absent is not compared. */
+/** A prompt, its published output, and the source. Absent fields are not compared. */
 export interface GoldenOutput {
   readonly source: string;
   readonly prompt: string;
-  /** Tokens in all, or tokens after the prompt. */
+  /** Tokens with the prompt, or tokens after the prompt. */
   readonly maxLength?: number;
   readonly maxNewTokens?: number;
   /** Default 1: greedy. */
   readonly numBeams?: number;
   readonly noRepeatNgramSize?: number;
-  /** What follows the prompt, best sequence first. */
+  /** The texts after the prompt, the best sequence first. */
   readonly continuations?: readonly string[];
-  /** The published text is shorter than what was generated. */
+  /** True: the published text is only the beginning of what was generated. */
   readonly isPrefix?: boolean;
-  /** All tokens, the prompt's included. */
+  /** All token ids, with those of the prompt. */
   readonly tokenIds?: readonly number[];
-  /** Of the greedy tokens after the prompt. */
+  /** Log-probabilities of the greedy tokens after the prompt. */
   readonly logprobs?: readonly number[];
   readonly logits?: readonly number[];
-  /** Largest difference of a log-probability or logit. */
+  /** Largest allowed difference of a log-probability or logit. */
   readonly tolerance?: number;
 }
 

@@ -1,11 +1,11 @@
-// Loads a checkpoint for verification: the model in the calling thread, and its tokenizer, which it must have.
+// Loads a checkpoint for verification: the model, in the calling thread, and its tokenizer, which must exist.
 import { GptError } from "../errors.ts";
 import { loadModel, type ModelOptions } from "../model/loading/load-model.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer-files.ts";
 import type { CheckpointShape } from "./golden-outputs.ts";
 import type { VerifiedModel } from "./verify.ts";
 
-/** Enough for the widest of the searches. */
+/** Enough for the published output with the widest beam search. */
 const KV_CACHE_MB = 64;
 
 export interface LoadedForVerification extends VerifiedModel {

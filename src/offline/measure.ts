@@ -1,5 +1,5 @@
-// Times passes of a model against what the machine can give: the memory bandwidth and the kernels' own speed on data in
-// cache, both measured in the same run. Everything is a median.
+// Measures the times of passes, and compares them with two limits of the machine: the memory bandwidth, and the speed of the
+// matrix kernel on data in the cache. Both limits are measured in the same run. All times are medians.
 import { performance } from "node:perf_hooks";
 import { chooseBuild, type KernelChoice } from "../kernels/host/choose-build.ts";
 import { WasmExecutor } from "../kernels/host/executor.ts";
@@ -12,11 +12,11 @@ import type { Gpt2 } from "../model/gpt2.ts";
 import type { Gpt2Config } from "../model/gpt2-config.ts";
 import { kindsOf, linearBytes, matricesOf, type Precision } from "../model/weights.ts";
 
-/** What the machine gives at this number of threads. */
+/** The machine's limits with this number of threads. */
 export interface Machine {
-  /** Bytes of memory read in a second. */
+  /** Memory bandwidth for reading, in bytes per second. */
   readonly bandwidth: number;
-  /** Multiply-adds in a second of the matrix kernels at 16 rows, everything in cache; of those that the precision has. */
+  /** Multiply-adds per second of each matrix kernel of this precision, at 16 rows and with all data in the cache. */
   readonly ceilings: Readonly<Partial<Record<LinearKind, number>>>;
 }
 
@@ -38,7 +38,7 @@ function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number;
 }
 
-/** Long enough for JavaScript's compiler to have seen what it will be asked to do in a busy server. */
+/** Long enough for the JavaScript compiler to have optimised the code as in a busy server. */
 const WARM_UP_MS = 500;
 
 /** Median milliseconds of `run`, after some runs to warm up. */
@@ -53,17 +53,17 @@ function time(run: () => void, repeats: number, warmUpMs = WARM_UP_MS): number {
   return median(times);
 }
 
-/** What is measured with. */
+/** Settings of a measurement. */
 export interface Setting {
   readonly precision: Precision;
   readonly kernels: KernelChoice;
   readonly threads: number;
 }
 
-/** Milliseconds of warming up where an answer is wanted at once. */
+/** A shorter warm-up, for commands that should answer quickly. */
 const SHORT_WARM_UP_MS = 100;
 
-/** Bytes of memory that all threads together read in a second; takes about a second itself. */
+/** Bytes per second that all threads together read from memory. It takes about one second. */
 export async function measureBandwidth({
   kernels: choice,
   threads,
@@ -72,7 +72,7 @@ export async function measureBandwidth({
   const space = allocateProgram(arena, { maxInstructions: 2, contextLength: 64, threads });
   const region = arena.allocate(BANDWIDTH_BYTES);
   const memory = new LinearMemory(arena.size);
-  memory.f32.fill(1, region >>> 2); // Pages that were never written cost nothing to read.
+  memory.f32.fill(1, region >>> 2); // Pages that were never written are all the same zero page, and stay in the cache.
   const executor = WasmExecutor.start(memory, threads, [], compileKernels(chooseBuild(choice)));
   const kernels = new Kernels(executor, space);
   const readMs = readTime(kernels, region, SHORT_WARM_UP_MS);
@@ -123,7 +123,7 @@ export async function measureMachine({ precision, kernels: choice, threads }: Se
   return { bandwidth: (BANDWIDTH_BYTES * 1000) / readMs, ceilings };
 }
 
-/** One token for each of `rows` sequences that hold `context` tokens; choosing the next token is part of it. */
+/** Measures decoding: one token for each of `rows` sequences with `context` tokens, with the choice of the next token. */
 export function measureDecode(model: Gpt2, config: Gpt2Config, machine: Machine, shape: Shape): Measurement {
   const { rows, context } = shape;
   const pagesEach = Math.ceil((context + 1) / model.limits.pagePositions);
@@ -151,7 +151,7 @@ export interface Shape {
   readonly context: number;
 }
 
-/** A prompt of `rows` tokens, in passes of as many tokens as the model takes. */
+/** Measures the prefill of a prompt of `rows` tokens, in passes of as many tokens as the model takes. */
 export function measurePrefill(model: Gpt2, config: Gpt2Config, machine: Machine, shape: Shape): Measurement {
   const { maxBatchTokens, pagePositions } = model.limits;
   const pages = Array.from({ length: Math.ceil(shape.rows / pagePositions) }, (_, page) => page);
@@ -187,7 +187,7 @@ function result(
   return { name, rows, context, ms, tokensPerSecond: (numTokens * 1000) / ms, limitMs };
 }
 
-/** Bytes of weights that every pass reads. */
+/** Bytes of weights that every pass reads, for one set of sizes and a precision. */
 export function weightBytes(config: Gpt2Config, precision: Precision): number {
   return matricesOf(config, precision).reduce(
     (sum, { kind, count, inWidth, outWidth }) => sum + count * linearBytes(kind, inWidth, outWidth),

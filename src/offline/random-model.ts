@@ -1,5 +1,5 @@
-// Random weights in the shape of a published checkpoint, so that speed can be measured without a download. The values
-// have the spread of trained ones: denormal numbers would halve the speed of any processor.
+// Random weights in the shape of a published checkpoint, to measure speed without a download. The values have the spread of
+// trained weights, because denormal numbers would slow the processor down.
 import { GptError } from "../errors.ts";
 import { type Gpt2Config, parseGpt2Config } from "../model/gpt2-config.ts";
 import type { TensorSource } from "../model/loading/tensor-source.ts";
@@ -22,7 +22,7 @@ export function shapeConfig(name: string): Gpt2Config {
 
 const SPREAD = 0.07;
 
-/** A source of tensors with values spread evenly around zero, in the order they are read; norms are near one. */
+/** Tensors with uniform random values around zero. Those of the norms are near one. */
 export function randomTensors(config: Gpt2Config): TensorSource {
   let state = 1;
   return {

@@ -17,13 +17,13 @@ after(async () => {
 const text = (length: number): number[] => Array.from({ length }, (_, i) => (i * i * 7 + 3 * i) % 61);
 
 describe("scores in windows", () => {
-  it("of a text that fits are those without windows", () => {
+  it("of a text that fits are the same as without windows", () => {
     for (const length of [1, 2, CONTEXT]) {
       assert.deepEqual(scoreStrided(backend, text(length), 5), score(backend, text(length)));
     }
   });
 
-  it("give every token the context of the first window that holds it", () => {
+  it("give every token the context of the first window that has it", () => {
     for (const stride of [1, 3, 8, CONTEXT - 1, CONTEXT]) {
       for (const length of [CONTEXT + 1, 2 * CONTEXT, 3 * CONTEXT + 1, 50]) {
         const tokens = text(length);
@@ -45,7 +45,7 @@ describe("scores in windows", () => {
     assert.deepEqual(unscored, [15, 31]);
   });
 
-  it("a text beyond the context needs them", () => {
+  it("are required for a text longer than the context", () => {
     assert.throws(() => score(backend, text(CONTEXT + 1)), { code: "prompt_too_long", message: /--stride/ });
   });
 });

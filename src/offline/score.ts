@@ -1,5 +1,5 @@
-// Log-probabilities of given texts: what the model thinks of every token, given all before it. Runs in the calling
-// thread, without an engine: nothing is generated.
+// Log-probabilities of given texts: for every token, its probability after all tokens before it. It runs in the calling
+// thread without an engine, because nothing is generated.
 import { GptError } from "../errors.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { Backend } from "../model/backend.ts";
@@ -7,15 +7,15 @@ import { loadModel, type ModelOptions } from "../model/loading/load-model.ts";
 import { hasTokenizerFiles, loadTokenizer } from "../tokenizer/tokenizer-files.ts";
 
 export interface Score {
-  /** Entry i is ln P(token i+1 | tokens 0 … i); one less than there are tokens. */
+  /** Entry i is ln P(token i+1 | tokens 0 … i). There is one entry less than tokens. */
   readonly logprobs: readonly number[];
   /** Logits after the last token, [V]. */
   readonly lastLogits: Float32Array;
 }
 
 /**
- * The logits after every token of a text, one row at a time: row i is [V] and predicts token i+1. A row holds
- * until the next one is asked for.
+ * The logits after every token of a text, one row at a time: row i is [V] and predicts token i+1. A row is valid until the
+ * next one is requested.
  * @throws GptError `prompt_too_long`, `invalid_field`
  */
 export function* logitsOf(backend: Backend, tokenIds: readonly number[]): Generator<LogitsRow> {
@@ -58,15 +58,15 @@ export function score(backend: Backend, tokenIds: readonly number[]): Score {
 }
 
 export interface StridedScore {
-  /** As in `Score`; null for the first token of a window that no earlier window reaches. */
+  /** As in `Score`; null for a token that is the first of its window and in no earlier window. */
   readonly logprobs: readonly (number | null)[];
   readonly lastLogits: Float32Array;
 }
 
 /**
- * Scores a text of any length in windows of n_positions tokens that begin `stride` tokens apart: every token is scored
- * once, in the first window that holds it, after as much of the text as the window has before it. This is the
- * perplexity of fixed-length models as Hugging Face documents it
+ * Scores a text of any length, in windows of n_positions tokens that begin `stride` tokens apart. Every token is scored once,
+ * in the first window that has it, after the tokens of the window before it. This is the perplexity of fixed-length models as
+ * Hugging Face documents it
  * (https://huggingface.co/docs/transformers/perplexity).
  * @throws GptError `invalid_field`
  */
@@ -84,18 +84,18 @@ export function scoreStrided(backend: Backend, tokenIds: readonly number[], stri
   }
 }
 
-/** A model and its tokenizer, for scoring. */
+/** A model for scoring, with its tokenizer. */
 export interface LoadedScorer {
   /** @throws GptError `invalid_field` when the checkpoint has no tokenizer. */
   encode(text: string): readonly number[];
-  /** With a stride of 1 … `contextLength` a text may be longer than the context. */
+  /** With a stride from 1 to `contextLength` the text may be longer than the context. */
   score(tokenIds: readonly number[], stride?: number): StridedScore;
-  /** n_positions of the model. */
+  /** The model's n_positions. */
   readonly contextLength: number;
   close(): Promise<void>;
 }
 
-/** Texts are scored one after the other, so one context is enough, and that is always kept. */
+/** Texts are scored one after the other, so one context is enough. A cache has always room for one context. */
 const KV_CACHE_MB = 1;
 
 /** @throws GptError `invalid_checkpoint`, `invalid_tokenizer` or `invalid_config` */

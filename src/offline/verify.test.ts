@@ -22,7 +22,7 @@ const model = { backend, tokenizer, eosTokenIds: [50256] };
 describe("verification", () => {
   const base: GoldenOutput = { source: "this test", prompt: "The dog", maxNewTokens: 4 };
   const prompt = tokenizer.encode(base.prompt);
-  /** What this model gives: greedy search by the definition. */
+  /** The output of this model: greedy search, computed from the definition. */
   const greedy = [...prompt];
   for (let i = 0; i < 4; i++) {
     const { lastLogits } = score(backend, greedy);
@@ -67,14 +67,14 @@ describe("verification", () => {
 });
 
 describe("the public outputs", () => {
-  it("belong to checkpoints by their shape", () => {
+  it("are found by the shape of a checkpoint", () => {
     for (const set of GOLDEN_SETS) assert.equal(goldenSetFor({ ...set.shape }), set);
     const gpt2 = GOLDEN_SETS[0]?.shape;
     assert.ok(gpt2);
     assert.equal(goldenSetFor({ ...gpt2, vocabSize: 50258 }), undefined);
   });
 
-  // GPT-2's vocabulary comes with the shipped model, so texts, token ids and lengths can be compared with each other.
+  // The shipped model has GPT-2's vocabulary, so texts, token ids and lengths can be compared with each other.
   for (const { name, shape, outputs } of GOLDEN_SETS.filter((set) => set.shape.vocabSize === 50257)) {
     it(`of ${name} are consistent in themselves`, () => {
       for (const golden of outputs) {
@@ -85,7 +85,7 @@ describe("the public outputs", () => {
         assert.ok(total <= shape.contextLength);
         for (const text of continuations) {
           const ids = [...tokenizer.encode(prompt), ...tokenizer.encode(text)];
-          // A model writes a line break twice where the tokenizer has a token for both at the end of a text.
+          // A model generates two tokens of one line break each, where the tokenizer would use one token for both.
           const breaks = text.match(/\n+$/)?.[0].length ?? 0;
           const fits = golden.isPrefix
             ? ids.length <= total

@@ -1,5 +1,5 @@
-// Compares a loaded checkpoint with public outputs. Runs in the calling thread, in f32, one output at a time; texts are
-// compared character by character, numbers within the tolerance that comes with them.
+// Compares a loaded checkpoint with published outputs, in the calling thread and one output at a time. The checkpoint is loaded
+// in f32. Texts must be equal. Numbers may differ by the tolerance that comes with them.
 import type { DecodingParams, Search } from "../decoding/decoding-params.ts";
 import type { Hypothesis } from "../decoding/strategy.ts";
 import { EngineCore } from "../engine/engine-core.ts";
@@ -14,10 +14,10 @@ export interface VerifiedModel {
   readonly tokenizer: Tokenizer;
 }
 
-/** One sentence for each difference; none: the output is the published one. */
+/** One sentence for each difference. The list is empty if the output is the published one. */
 export type Differences = readonly string[];
 
-/** Generates what `golden` describes and compares. */
+/** Generates what `golden` describes, and compares it. */
 export function verifyOutput(model: VerifiedModel, golden: GoldenOutput): Differences {
   const prompt = model.tokenizer.encode(golden.prompt);
   const hypotheses = generate(model, golden, prompt);
@@ -72,7 +72,7 @@ function compareTokens(found: readonly number[], expected: readonly number[]): s
   return [`expected tokens ${expected.join(" ")}, got ${found.join(" ")}`];
 }
 
-/** Log-probabilities and logits of the tokens after the prompt. */
+/** Compares log-probabilities and logits of the tokens after the prompt. */
 function compareNumbers(
   backend: Backend,
   { logprobs = [], logits = [], tolerance = 0 }: GoldenOutput,

@@ -1,5 +1,5 @@
-// The server as a library: its doors as Fastify applications, to be listened with, embedded, or called with `inject`. Whoever
-// makes one closes it, and the models that it was given.
+// The server as a library: its doors as Fastify applications, which can listen, be embedded, or be called with `inject`. Who
+// creates one also closes it, and the models that it was given.
 export { loadGenerator } from "../generator/load-generator.ts";
 export type { Generator } from "../request/generation.ts";
 export { DEFAULT_SETTINGS, type Settings } from "../settings.ts";

@@ -21,7 +21,7 @@ import { listenOnAll } from "./http/listen.ts";
 import { Metrics } from "./http/metrics.ts";
 import { drain, run, type ServerParts, watch } from "./lifecycle.ts";
 
-test("a stop waits for open requests, and after its time cancels them and tells their callers", async (context) => {
+test("a stop waits for open requests; after its time limit it cancels them with an error", async (context) => {
   const { app, generator } = aFront();
   await app.listen({ host: "127.0.0.1", port: 0 });
   const origin = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
@@ -45,27 +45,27 @@ test("a stop waits for open requests, and after its time cancels them and tells 
   assert.equal(closings, 0);
   context.mock.timers.tick(1);
   assert.equal(closings, 1);
-  context.mock.timers.reset(); // The request's deadline began before; only the real `clearTimeout` stops it.
-  const { status, headers: told } = await answer;
-  assert.deepEqual([status, told.get("x-amzn-errortype")], [503, "ServiceUnavailable"]);
+  context.mock.timers.reset(); // The timer of the request's deadline was real, so only the real `clearTimeout` can stop it.
+  const response = await answer;
+  assert.deepEqual([response.status, response.headers.get("x-amzn-errortype")], [503, "ServiceUnavailable"]);
   await drained;
   assert.equal(closings, 2);
 });
 
-test("a stop ends three quarters of a second after its time at the latest, whatever hangs", async (context) => {
+test("a stop ends at most three quarters of a second after its time limit, whatever hangs", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const never = () => new Promise<never>(() => {});
-  const told: string[] = [];
-  const app = { close: never, connections: { cut: () => told.push("cut") } } as unknown as App;
+  const events: string[] = [];
+  const app = { close: never, connections: { cut: () => events.push("cut") } } as unknown as App;
   const models = {
-    stopReloads: () => told.push("no reloads"),
+    stopReloads: () => events.push("no reloads"),
     close() {
-      told.push("cancelled");
+      events.push("cancelled");
       return never();
     },
   };
-  const drained = drain([app], models, 5000).then(() => told.push("over"));
-  const steps: [ms: number, told: string[]][] = [
+  const drained = drain([app], models, 5000).then(() => events.push("over"));
+  const steps: [ms: number, events: string[]][] = [
     [4999, ["no reloads"]],
     [1, ["no reloads", "cancelled"]],
     [499, ["no reloads", "cancelled"]],
@@ -77,12 +77,12 @@ test("a stop ends three quarters of a second after its time at the latest, whate
     context.mock.timers.tick(ms);
     await Promise.resolve().then(() => {});
     await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(told, expected);
+    assert.deepEqual(events, expected);
   }
   await drained;
 });
 
-/** Parts of a server whose model loads for ever and whose engines cannot be closed. */
+/** The parts of a server whose model loads for ever and whose engines cannot be closed. */
 function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly generator: FakeGenerator } {
   const all = { ...DEFAULT_SETTINGS, port: 0, ...settings };
   const { app, generator } = aFront(all);
@@ -110,7 +110,7 @@ function hungParts(settings: Partial<Settings> = {}): ServerParts & { readonly g
   };
 }
 
-test("a stop ends in time with everything open that can be, and while a model loads", {
+test("a stop ends in time, with open connections of every kind and while a model loads", {
   timeout: 20_000,
 }, async () => {
   const { generator, ...parts } = hungParts({ drainTimeoutMs: 100 });
@@ -137,7 +137,7 @@ test("a stop ends in time with everything open that can be, and while a model lo
   await Promise.all(ends);
 });
 
-test("for --drain-delay-ms a stop is only announced: requests are taken, and the admin port tells of it", async () => {
+test("for --drain-delay-ms a stop is only announced: requests are accepted, and the admin port reports it", async () => {
   const settings = { drainDelayMs: 600_000, adminPort: await freePort() };
   const { generator, ...parts } = hungParts(settings);
   const ready = { ...parts.models, ready: async () => {}, byEndpoint: () => new Map([["gpt-2", generator]]) };
@@ -160,12 +160,12 @@ test("for --drain-delay-ms a stop is only announced: requests are taken, and the
   const headers = signedHeaders(body, { origin });
   const answer = await fetch(origin + PATH, { method: "POST", headers, body });
   assert.deepEqual([answer.status, answer.headers.get("connection")], [200, "close"]);
-  // Whoever waits for a stop is not kept waiting by an engine beyond help.
+  // An engine that has failed for good ends the waiting.
   fail();
   assert.equal(await code, 0);
 });
 
-test("a start that fails ends too, while a model loads", async (context) => {
+test("a start that fails ends, even while a model loads", async (context) => {
   const { app } = await listening(context);
   const { port } = app.server.address() as AddressInfo;
   const { generator: _, ...parts } = hungParts({ port });
@@ -191,7 +191,7 @@ test("a start that fails leaves nothing listening", async () => {
   assert.equal(parts.app.server.listening, false);
 });
 
-test("what fails after a stop began is nobody's business any more", async () => {
+test("a failure after the beginning of a stop is ignored", async () => {
   const { generator: _, ...parts } = hungParts({ drainTimeoutMs: 0 });
   const stopped = Promise.resolve();
   const ready = () =>
@@ -199,7 +199,7 @@ test("what fails after a stop began is nobody's business any more", async () => 
   assert.equal(await run({ ...parts, models: { ...parts.models, ready }, stopped }, () => {}), 0);
 });
 
-test("a stop that is over leaves no timer behind", async (context) => {
+test("no timer is left after a stop", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   let closings = 0;
   const app = { close: async () => {}, connections: { cut: assert.fail } } as unknown as App;
@@ -214,7 +214,7 @@ test("a stop that is over leaves no timer behind", async (context) => {
   assert.equal(closings, 1);
 });
 
-test("a server that listens on several addresses has one limit and one stop", async (context) => {
+test("a server on several addresses has one limit of connections and one stop", async (context) => {
   const { app } = aFront({ connectionsMax: 1 });
   await listenOnAll(app, ["127.0.0.1", "::1"], 0);
   context.after(() => app.close());
@@ -232,7 +232,7 @@ test("a server that listens on several addresses has one limit and one stop", as
   while (app.connections.stats.open > 0) await new Promise((resolve) => setImmediate(resolve));
   const second = at("::1");
   second.write(ping);
-  if (!hasLoopback6()) return; // This machine speaks no IPv6.
+  if (!hasLoopback6()) return; // This machine has no IPv6.
   await until(second, /200 OK/);
   await Promise.all([app.close(), once(second, "close")]);
   const late = at("::1");
@@ -244,7 +244,7 @@ function hasLoopback6(): boolean {
   return Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === "::1"));
 }
 
-test("--watch-model looks every ten seconds, one look at a time, and asks the hub more rarely", async (context) => {
+test("--watch-model looks every ten seconds, never twice at once, and asks the hub less often", async (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   const looks: boolean[] = [];
   let { promise: looked, release } = deferred();

@@ -1,4 +1,4 @@
-// What `serve` and `container` have in common: listening, the admin port, and the orderly stop.
+// What `serve` and `container` share: listening, the admin port, watching models, and the orderly stop.
 import type { AddressInfo } from "node:net";
 import { GptError, messageOf } from "../errors.ts";
 import type { WatchedFile } from "../files/watched-file.ts";
@@ -24,7 +24,7 @@ export async function listen(app: App, host: string, port: number, flag = "--por
   }
 }
 
-/** Where a server that listens on all addresses is reached. */
+/** The loopback address for a server that listens on all addresses. */
 const LOOPBACK: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** The address at which clients on this machine reach the server. */
@@ -35,7 +35,7 @@ export function baseUrl(app: App, settings: Pick<Settings, "host" | "tlsCert">):
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** What is needed of `Models`. */
+/** The part of `Models` that is used here. */
 export type ServedModels = Pick<
   Models,
   | "ready"
@@ -58,22 +58,21 @@ export interface ServerParts {
   readonly files: readonly WatchedFile<unknown>[];
   readonly settings: Settings;
   /**
-   * Is called for SIGHUP, which never ends a request: reads again what can be read again without a stop, and says so in
-   * the log. The models are then reloaded.
+   * Called at SIGHUP. It reads keys and certificates again and logs that. The models are then reloaded. No request is ended.
    */
   readonly onReload: () => void;
 }
 
-/** SIGHUP. */
+/** What SIGHUP does. */
 export function reload({ models, onReload }: Pick<ServerParts, "models" | "onReload">): void {
   onReload();
   void models.reload();
 }
 
 /**
- * Listens first, so that `/ping` tells of the loading; then serves until `stopped` resolves or an engine failed for good.
- * `onReady` is told the address when the models are ready. A stop is announced for `drainDelayMs`; after that it resolves
- * within `drainTimeoutMs` and a second, whatever is open, loading or stuck; what still runs then has to be ended with the process.
+ * Listens at once, so that `/ping` answers while the models load. Then serves until `stopped` resolves, or an engine failed for
+ * good. `onReady` is called with the address when the models are ready. A stop is announced for `drainDelayMs`. After that it
+ * resolves within `drainTimeoutMs` and one second, even if something is open, loading or stuck; the end of the process ends it.
  * @returns the exit code
  * @throws GptError when the start or an engine failed
  */
@@ -113,7 +112,7 @@ export async function run(
   throw reason;
 }
 
-/** What a start is told of in the log: this software, and by endpoint what computes for it. */
+/** What the log says at the start: the version, and for each endpoint its model, precision, kernels and threads. */
 function served({ byEndpoint }: Pick<Models, "byEndpoint">) {
   const endpoints = [...byEndpoint()].map(([endpoint, generator]) => {
     const { name: model, precision, kernels, threads } = generator?.model ?? {};
@@ -122,7 +121,7 @@ function served({ byEndpoint }: Pick<Models, "byEndpoint">) {
   return { version: packageVersion(), endpoints };
 }
 
-/** Announces the stop, and gives proxies time to hear of it; an engine beyond help is not waited for. */
+/** Announces the stop, and waits until proxies have noticed. It does not wait if an engine has failed for good. */
 async function leave(app: App, fatalError: Promise<unknown>, delayMs: number): Promise<void> {
   app.connections.leave();
   if (delayMs === 0) return;
@@ -134,10 +133,10 @@ async function leave(app: App, fatalError: Promise<unknown>, delayMs: number): P
   clearTimeout(timer);
 }
 
-/** How often --watch-model looks at files; a change is seen at the second look after its last write. */
+/** How often --watch-model looks at files. A change is used at the second look, when nobody writes any more. */
 const LOOK_MS = 10_000;
 
-/** Looks at the models' files now and then, and asks the hub more rarely; the returned function ends it. */
+/** Watches the models' files, and asks the hub less often. The returned function ends it. */
 export function watch(
   models: Pick<Models, "look">,
   { watchHubIntervalMs }: Pick<Settings, "watchHubIntervalMs">,
@@ -146,7 +145,7 @@ export function watch(
   let isLooking = false;
   const look = async (): Promise<void> => {
     sinceHubMs += LOOK_MS;
-    if (isLooking) return; // A disk or a hub is slow, or a model is being loaded.
+    if (isLooking) return; // The last look is not over: a slow disk or hub, or a model that loads.
     isLooking = true;
     const asksHub = sinceHubMs >= watchHubIntervalMs;
     if (asksHub) sinceHubMs = 0;
@@ -157,7 +156,7 @@ export function watch(
   return () => clearInterval(timer);
 }
 
-/** Undefined without an admin port: nobody could read them. */
+/** Undefined without an admin port, because then nobody could read metrics. */
 export async function metricsOf(
   settings: Pick<Settings, "adminPort">,
   models: Pick<Models, "loadedOnce">,
@@ -195,15 +194,15 @@ async function adminOf({
   });
 }
 
-/** How long answers that were cancelled may take to leave; then connections are cut. */
+/** Time for the answers of cancelled requests to be sent. Then connections are cut. */
 const FLUSH_MS = 500;
-/** How long engines may then take to end. */
+/** Time for engines to end after that. */
 const CLOSE_MS = 250;
 
 /**
- * Accepts nothing more and waits for the open requests; those that are open after `timeoutMs` are cancelled, and their
- * callers told. Resolves within 750 ms more, whatever hangs. The applications are closed one after the other: the admin
- * port tells of a stop until it is over.
+ * Accepts nothing more and waits for open requests. After `timeoutMs` the rest is cancelled, and the callers get an error.
+ * Resolves at most 750 ms later, whatever hangs. The applications are closed in order, the admin port last, so that it
+ * reports the stop until the end.
  */
 export async function drain(
   apps: readonly App[],

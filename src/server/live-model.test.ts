@@ -11,7 +11,7 @@ import { LiveModel, type LiveModelOptions, type OnDeath } from "./live-model.ts"
 
 class ClosableGenerator extends FakeGenerator {
   closings = 0;
-  /** What closing waits for. */
+  /** `close` waits for this. */
   closed: Promise<void> = Promise.resolve();
 
   override async close(): Promise<void> {
@@ -21,7 +21,7 @@ class ClosableGenerator extends FakeGenerator {
   }
 }
 
-/** A model on fake generators, whose directory is a link to the state that was last put there. */
+/** A model with fake generators. Its directory is a link to the last state that the test put there. */
 async function aModel(context: TestContext, options: Partial<LiveModelOptions> = {}) {
   const temporary = temporaryDirectory();
   context.after(() => temporary.remove());
@@ -64,7 +64,7 @@ async function aModel(context: TestContext, options: Partial<LiveModelOptions> =
 
 const aTurn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("requests stay with the generator they began with, which is closed when the last of them is over", async (context) => {
+test("requests stay with the generator that they began with, which is closed after the last of them", async (context) => {
   const { live, put, at, names } = await aModel(context);
   const [first, second] = [live.hold(), live.hold()];
   assert.equal(first?.generator, at(0));
@@ -78,7 +78,7 @@ test("requests stay with the generator they began with, which is closed when the
   assert.equal(live.present, at(1));
   assert.equal(live.hold()?.generator, at(1));
   first?.release();
-  first?.release(); // Twice is once.
+  first?.release(); // A second release has no effect.
   await aTurn();
   assert.equal(at(0).closings, 0);
   second?.release();
@@ -86,7 +86,7 @@ test("requests stay with the generator they began with, which is closed when the
   assert.deepEqual([at(0).closings, at(1).closings], [1, 0]);
 });
 
-test("what lingers too long is closed all the same", async (context) => {
+test("an old generator is closed when its time is over, even with open requests", async (context) => {
   const { live, put, at } = await aModel(context, { lingerMs: 5000 });
   const held = live.hold();
   put("two");
@@ -103,7 +103,7 @@ test("what lingers too long is closed all the same", async (context) => {
   assert.equal(at(0).closings, 1);
 });
 
-test("a reload waits for the end of the one before: never are three in memory", async (context) => {
+test("a reload waits until the last old generator is closed: never are three in memory", async (context) => {
   const { live, put, at, loaded } = await aModel(context);
   const { promise: closed, release: endClosing } = deferred();
   at(0).closed = closed;
@@ -120,7 +120,7 @@ test("a reload waits for the end of the one before: never are three in memory", 
   assert.equal(loaded.length, 3);
 });
 
-test("files that are the same are not loaded again; those that cannot be loaded leave the old one and are told of", async (context) => {
+test("unchanged files are not loaded again; files that cannot be loaded leave the old model and are reported", async (context) => {
   let failure: Error | undefined;
   const loaded = new ClosableGenerator();
   const { live, put } = await aModel(context, {
@@ -137,14 +137,14 @@ test("files that are the same are not loaded again; those that cannot be loaded 
     [outcome.result, outcome.message],
     ["failed", "./current: model.safetensors is cut off; the old one serves on"],
   );
-  assert.deepEqual([live.present, live.problem, live.news], [loaded, outcome.message, outcome.message]);
+  assert.deepEqual([live.present, live.problem, live.reloadNote], [loaded, outcome.message, outcome.message]);
   failure = undefined;
   assert.equal((await live.reload()).result, "replaced");
-  assert.deepEqual([live.problem, live.news], [undefined, undefined]);
+  assert.deepEqual([live.problem, live.reloadNote], [undefined, undefined]);
   assert.deepEqual(live.outcomes, { replaced: 1, unchanged: 1, refused: 0, failed: 1 });
 });
 
-test("without room beside the old one a reload is refused, or ends the old one first where that is allowed", async (context) => {
+test("without memory beside the old one a reload is refused, or closes the old one first if that is allowed", async (context) => {
   const refusal = () => "new has no room beside old: 9 MiB of 8 MiB";
   const { live, put, at } = await aModel(context, { refusal });
   put("two");
@@ -167,13 +167,13 @@ test("without room beside the old one a reload is refused, or ends the old one f
   while (other.live.present !== undefined) await aTurn();
   assert.deepEqual(order, ["check two"]);
   assert.deepEqual([other.live.hold(), other.loaded.length], [undefined, 1]);
-  assert.equal(other.live.news, "a new checkpoint is being loaded");
+  assert.equal(other.live.reloadNote, "a new checkpoint is being loaded");
   held?.release();
   assert.equal((await reload).result, "replaced");
   assert.deepEqual([other.at(0).closings, other.live.present], [1, other.at(1)]);
 });
 
-test("in place, what cannot be loaded ends nothing if that shows before; if later, the old files are loaded again", async (context) => {
+test("in place, a checkpoint that fails its check closes nothing; if it fails later, the old files are loaded again", async (context) => {
   const broken = new GptError("invalid_checkpoint", "broken");
   const common = { refusal: () => "no room", isInPlace: true };
   const checked = await aModel(context, { ...common, check: () => Promise.reject(broken) });
@@ -196,10 +196,10 @@ test("in place, what cannot be loaded ends nothing if that shows before; if late
   rmSync(join(late.path, "one"), { recursive: true });
   assert.match((await late.live.reload()).message, /: broken; no model serves$/);
   assert.equal(late.live.present, undefined);
-  assert.match(late.live.news ?? "", /no model serves/);
+  assert.match(late.live.reloadNote ?? "", /no model serves/);
 });
 
-test("files count as changed when they stay so for a look, and those that could not be loaded no more", async (context) => {
+test("files count as changed if two looks see the same state, and not again after they could not be loaded", async (context) => {
   let failure: Error | undefined;
   const { live, put, path } = await aModel(context, {
     load: async () => {
@@ -231,7 +231,7 @@ test("files count as changed when they stay so for a look, and those that could 
   put("three");
   assert.deepEqual(await looks(2), [false, true]);
   await live.reload();
-  // What serves is there again.
+  // The files that serve are back.
   rmSync(join(path, "current"));
   symlinkSync(join(path, "two"), join(path, "current"));
   assert.deepEqual(await looks(2), [false, true]);
@@ -239,7 +239,7 @@ test("files count as changed when they stay so for a look, and those that could 
   assert.equal(live.problem, undefined);
 });
 
-test("the death of an engine that serves is told; one that only lingers ends with its requests", async (context) => {
+test("the death of a serving engine is reported; a retired one just ends with its requests", async (context) => {
   const { live, put, at, ends, deaths } = await aModel(context);
   const error = new GptError("engine_failed", "it ended");
   ends[0]?.(error, false);
@@ -255,7 +255,7 @@ test("the death of an engine that serves is told; one that only lingers ends wit
   assert.deepEqual(deaths, ["it ended false", "it ended true"]);
 });
 
-test("its numbers only grow, whatever serves", async (context) => {
+test("its counts only grow, whichever generator serves", async (context) => {
   const { live, put, at } = await aModel(context);
   const numbers = { ...at(0).stats(), tokensGenerated: 5, restarts: 1, requestsRunning: 2 };
   at(0).stats = () => numbers;
@@ -263,18 +263,18 @@ test("its numbers only grow, whatever serves", async (context) => {
   put("two");
   await live.reload();
   at(1).stats = () => ({ ...numbers, tokensGenerated: 30, restarts: 0, pagesInUse: 7 });
-  const told = () => {
+  const counts = () => {
     const { tokensGenerated, restarts, requestsRunning, pagesInUse } = live.stats();
     return [tokensGenerated, restarts, requestsRunning, pagesInUse];
   };
-  assert.deepEqual(told(), [35, 1, 4, 7]);
+  assert.deepEqual(counts(), [35, 1, 4, 7]);
   at(0).stats = () => ({ ...numbers, requestsRunning: 0 });
   held?.release();
   await aTurn();
-  assert.deepEqual(told(), [35, 1, 2, 7]);
+  assert.deepEqual(counts(), [35, 1, 2, 7]);
 });
 
-test("closed in the middle of a reload, it closes what comes and puts nothing in its place", async (context) => {
+test("closed during a reload, it closes the new generator too and does not serve it", async (context) => {
   const { promise: hold, release } = deferred();
   const late = new ClosableGenerator();
   let loads = 0;

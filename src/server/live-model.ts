@@ -1,6 +1,6 @@
-// One model whose checkpoint can be replaced while it serves. A new checkpoint is loaded beside the old one; requests that
-// begin then go to it, those that have begun finish where they began, and when the last has, the old one is closed. At most
-// two are in memory at a time. When and how often is not decided here: see `models.ts`.
+// One model whose checkpoint can be replaced while it serves. The new checkpoint is loaded beside the old one. New requests
+// then go to the new one. Running requests finish on the old one, which is closed after the last of them. At most two are in
+// memory at a time. `models.ts` decides when to reload.
 import { realpathSync } from "node:fs";
 import { addStats, IDLE_STATS } from "../engine/counts.ts";
 import { GptError, messageOf } from "../errors.ts";
@@ -10,29 +10,29 @@ import type { Generator, GeneratorStats } from "../request/generation.ts";
 import type { HeldGenerator, ModelSource } from "./doors/served-model.ts";
 import { Instance } from "./model-instance.ts";
 
-/** What came of a reload. */
+/** The result of a reload. */
 export interface ReloadOutcome {
-  /** As the setting names it. */
+  /** The model as the setting names it. */
   readonly model: string;
-  /** `refused`: there is not memory enough; `failed`: the new checkpoint cannot be loaded. The old one serves on. */
+  /** `refused`: not enough memory; `failed`: the new checkpoint cannot be loaded. The old one goes on serving. */
   readonly result: "replaced" | "unchanged" | "refused" | "failed";
   /** One sentence. */
   readonly message: string;
 }
 
 export interface LiveModelOptions {
-  /** As the setting names it. */
+  /** The model as the setting names it. */
   readonly model: string;
   readonly find: (freshness: Freshness) => Promise<FoundModel>;
   readonly load: (found: FoundModel, onDeath: OnDeath, signal: AbortSignal) => Promise<Generator>;
-  /** Rejects when it cannot be loaded, as far as that shows without memory. */
+  /** Rejects if the checkpoint cannot be loaded, as far as that can be checked without allocating its memory. */
   readonly check: (found: FoundModel) => Promise<void>;
-  /** Why it has no room beside what is loaded. */
+  /** Why there is no memory for it beside what is loaded; undefined if there is. */
   readonly refusal: (found: FoundModel) => string | undefined;
-  /** Without room the old one ends before the new one is loaded. */
+  /** True: if memory is short, the old one is closed before the new one is loaded. */
   readonly isInPlace: boolean;
   readonly lingerMs: number;
-  /** Is told of the death of the engine that serves. */
+  /** Called when the engine of the serving checkpoint dies. */
   readonly onDeath: (name: string, error: GptError, isFatal: boolean) => void;
 }
 
@@ -41,16 +41,16 @@ export type OnDeath = (error: GptError, isFatal: boolean) => void;
 export class LiveModel implements ModelSource {
   readonly #options: LiveModelOptions;
   #present: Instance | undefined;
-  /** The one before, until it is closed. */
+  /** The previous checkpoint, until it is closed. */
   #retired: Instance | undefined;
   #retirement: Promise<void> = Promise.resolve();
-  /** Of those that are closed. */
+  /** The sums of all closed checkpoints. */
   #counted: GeneratorStats = IDLE_STATS;
   #outcomes = { replaced: 0, unchanged: 0, refused: 0, failed: 0 };
   #isReloading = false;
   #problem: string | undefined;
   readonly #closed = new AbortController();
-  /** The states of the files that were seen last, and that could not be loaded last. */
+  /** The state of the files at the last look, and the state that was last tried. */
   #seen = "";
   #tried = "";
 
@@ -70,29 +70,29 @@ export class LiveModel implements ModelSource {
     return this.#present?.hold();
   }
 
-  /** How many reloads came to what. */
+  /** Number of reloads by result. */
   get outcomes(): Readonly<Record<ReloadOutcome["result"], number>> {
     return this.#outcomes;
   }
 
-  /** Why the last reload left the old checkpoint; undefined: it did not. */
+  /** Why the last reload kept the old checkpoint; undefined if it did not. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** What /readyz tells beside the health; undefined: nothing. */
-  get news(): string | undefined {
+  /** What /readyz reports about a reload; undefined if there is nothing to report. */
+  get reloadNote(): string | undefined {
     return this.#isReloading ? "a new checkpoint is being loaded" : this.#problem;
   }
 
-  /** Loads it for the first time. To be called once. @throws GptError */
+  /** Loads the first checkpoint. Call it once. @throws GptError */
   async start(found: FoundModel): Promise<Generator> {
     const instance = await this.#load(resolved(found));
     this.#present = instance;
     return instance.generator;
   }
 
-  /** Puts what the model's name stands for now in the place of what serves. One at a time; never rejects. */
+  /** Replaces the checkpoint by the one that the model's name leads to now. Call one at a time. It never rejects. */
   async reload(): Promise<ReloadOutcome> {
     this.#isReloading = true;
     const outcome = await this.#replace().catch((error: unknown) => this.#failed(error));
@@ -104,26 +104,26 @@ export class LiveModel implements ModelSource {
   }
 
   /**
-   * Whether there is something to reload: files that are others than those that serve, or those again after others could not be
-   * loaded; the same ones as at the last look (nobody writes them any more), and not the ones that could not be loaded.
+   * Whether a reload makes sense. The files must differ from those that serve, or the last reload must have failed. They must be
+   * the same as at the last look, so that nobody writes them any more. And they must not be those that were last tried.
    */
   async isOutdated(freshness: Freshness): Promise<boolean> {
     const { directory } = await this.#options.find(freshness);
     const state = checkpointState(directory);
     const isSettled = state === this.#seen;
     this.#seen = state;
-    const isNews = state !== this.#present?.state || this.#problem !== undefined;
-    return isSettled && isNews && state !== this.#tried;
+    const isDifferent = state !== this.#present?.state || this.#problem !== undefined;
+    return isSettled && isDifferent && state !== this.#tried;
   }
 
-  /** Over all that served so far; of pages only those of the present one. */
+  /** Counts over all checkpoints so far. The numbers of pages are those of the present one only. */
   stats(): GeneratorStats {
     const present = this.#present?.generator.stats() ?? IDLE_STATS;
     const retired = this.#retired?.generator.stats() ?? IDLE_STATS;
     return [retired, this.#counted].reduce(addStats, present);
   }
 
-  /** Cancels what is open; what is being loaded is closed when that is done, and not waited for. */
+  /** Cancels open requests. A checkpoint that still loads is closed when it is loaded, without waiting for it. */
   async close(): Promise<void> {
     this.#closed.abort();
     this.#retired?.end();
@@ -146,7 +146,7 @@ export class LiveModel implements ModelSource {
     return { model, result: "replaced", message: `${model}: ${inWords(found)} serves now` };
   }
 
-  /** Ends the old one first. Where the new one then cannot be loaded, the old one is, if its files are still there. */
+  /** Closes the old one first. If the new one then cannot be loaded, the old one is loaded again, if its files are still there. */
   async #replaceInPlace(found: FoundModel): Promise<void> {
     await this.#options.check(found);
     const old = this.#present as Instance;
@@ -167,7 +167,7 @@ export class LiveModel implements ModelSource {
     let instance: Instance | undefined;
     const onDeath: OnDeath = (error, isFatal) => {
       if (instance === undefined || !instance.isRetired) this.#options.onDeath(found.name, error, isFatal);
-      else instance.end(); // Its requests have failed, and it gets no others.
+      else instance.end(); // A retired engine gets no new requests, and those that it had have failed.
     };
     const generator = await this.#options.load(found, onDeath, this.#closed.signal);
     instance = new Instance(found, generator, state);
@@ -210,7 +210,7 @@ export function stopped(): GptError {
   return new GptError("cancelled", "the server stops");
 }
 
-/** A link may point to another directory by the time that its files are opened. */
+/** Resolves symbolic links now: a link may lead to another directory by the time that the files are opened. */
 function resolved(found: FoundModel): FoundModel {
   return { ...found, directory: realpathSync(found.directory) };
 }

@@ -1,4 +1,4 @@
-// One loaded checkpoint of a model, with the requests that it was given: it ends when the last of them is over.
+// One loaded checkpoint of a model, and a count of the requests that use it. Once retired, it is closed after the last one.
 import type { FoundModel } from "../generator/find-model.ts";
 import type { Generator } from "../request/generation.ts";
 import type { HeldGenerator } from "./doors/served-model.ts";
@@ -6,7 +6,7 @@ import type { HeldGenerator } from "./doors/served-model.ts";
 export class Instance {
   readonly found: FoundModel;
   readonly generator: Generator;
-  /** Of its files, when they were read. */
+  /** The state of its files when they were read. */
   readonly state: string;
   isRetired = false;
   #numHolders = 0;
@@ -30,7 +30,7 @@ export class Instance {
     return { generator: this.generator, release };
   }
 
-  /** Closes it once nobody holds it, after `lingerMs` at the latest; resolves when it is closed. */
+  /** Closes it when no request holds it, at the latest after `lingerMs`. Resolves when it is closed. */
   async retire(lingerMs: number): Promise<void> {
     this.isRetired = true;
     let timer: NodeJS.Timeout | undefined;
@@ -43,7 +43,7 @@ export class Instance {
     await this.generator.close();
   }
 
-  /** Lets it linger no longer. */
+  /** Ends the waiting of `retire`. */
   end(): void {
     this.#onFree();
   }

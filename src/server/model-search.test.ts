@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { FoundModel } from "../generator/find-model.ts";
 import { ModelSearch } from "./model-search.ts";
 
-test("each model is found once, those of a hub in turn, and a stop ends what is fetched", async () => {
+test("each model is found once, those of a hub one after the other, and a stop ends downloads", async () => {
   const asked: string[] = [];
   const fetched = new Map<string, (part: number) => void>();
   const settle = new Map<
@@ -37,7 +37,7 @@ test("each model is found once, those of a hub in turn, and a stop ends what is 
   await assert.rejects(search.of("owner/other"), /the server stops/);
 });
 
-test("one that cannot be fetched does not keep the next from being tried; what can be nothing is refused at once", async () => {
+test("after a failed download the next model is tried; a name that can be no model is refused at once", async () => {
   const search = new ModelSearch(["a", "b"], async (model) => {
     if (model === "a") throw new Error("no a");
     return { directory: model, name: model };

@@ -1,10 +1,10 @@
-// Finds the models of all endpoints, each once, and knows how far those are that have to be fetched first.
+// Finds the models of all endpoints, each once, and follows the progress of downloads.
 import type { FoundModel, Freshness } from "../generator/find-model.ts";
 import { placeOf } from "../generator/model-directory.ts";
 
 /**
- * Finds a model, and fetches it if need be; `onFetched` is told which part of it is here, from 0 to 1. Default freshness:
- * complete.
+ * Finds a model, and fetches it if necessary. `onFetched` is called with the part that is fetched, from 0 to 1. The default
+ * freshness is `complete`.
  */
 export type FindModel = (
   model: string,
@@ -19,19 +19,19 @@ export class ModelSearch {
   readonly #fetched = new Map<string, number>();
   readonly #stop = new AbortController();
 
-  /** @throws GptError `invalid_checkpoint` when a model is no directory, and can be nothing else. */
+  /** @throws GptError `invalid_checkpoint` when a model is not a directory, and its name cannot be one of a hub. */
   constructor(models: readonly string[], find: FindModel) {
     this.#find = find;
     const names = [...new Set(models)];
-    const places = names.map((model) => ({ model, isHere: "directory" in placeOf(model) }));
-    // Those of a hub one after the other: one connection fills most lines.
+    const places = names.map((model) => ({ model, isLocal: "directory" in placeOf(model) }));
+    // Models of a hub are fetched one after the other, because one download fills most connections to the internet.
     let last: Promise<unknown> = Promise.resolve();
-    for (const { model, isHere } of places) {
+    for (const { model, isLocal } of places) {
       const begin = (): Promise<FoundModel> =>
         find(model, this.#stop.signal, (part) => this.#fetched.set(model, part));
-      const finding = isHere ? begin() : last.then(begin);
-      if (!isHere) last = finding.catch(() => {});
-      finding.catch(() => {}); // It may fail while nobody waits for it yet.
+      const finding = isLocal ? begin() : last.then(begin);
+      if (!isLocal) last = finding.catch(() => {});
+      finding.catch(() => {}); // It may fail before anybody awaits it.
       this.#found.set(model, finding);
     }
   }
@@ -40,18 +40,18 @@ export class ModelSearch {
     return this.#found.get(model) as Promise<FoundModel>;
   }
 
-  /** Finds it anew: what its name stands for may have changed. */
+  /** Finds the model again, because its name may lead to something else now. */
   again(model: string, freshness: Freshness): Promise<FoundModel> {
     return this.#find(model, this.#stop.signal, () => {}, freshness);
   }
 
-  /** What is being done about a model that cannot answer yet. */
+  /** What is being done for a model that cannot answer yet. */
   stateOf(model: string): string {
     const part = this.#fetched.get(model) ?? 1;
     return part < 1 ? `downloading ${Math.floor(100 * part)} %` : "loading";
   }
 
-  /** Ends what is being fetched; it goes on there the next time. */
+  /** Stops downloads. The next start continues them. */
   async close(): Promise<void> {
     this.#stop.abort(new Error("the server stops"));
     await Promise.allSettled(this.#found.values());

@@ -1,4 +1,4 @@
-// Models on disk, loaded as a server loads them: what the settings say about them, and what becomes of them when their files
+// Models on disk, loaded as a server loads them: with the settings that apply to them, and when their files
 // change while they serve.
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -9,14 +9,14 @@ import { findModel } from "../generator/find-model.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
 import { Models, type ModelsOptions } from "./models.ts";
 
-/** For models that are on this machine. */
+/** Finds models that are on this machine. */
 const HERE: ModelsOptions = {
   env: {},
   findModel: (model) => findModel(model, () => assert.fail("no hub is asked")),
   onProblem: assert.fail,
 };
 
-test("--prefix-cache says whether a prompt is found that was there before", async (context) => {
+test("--prefix-cache decides whether an earlier prompt is found", async (context) => {
   const directory = temporaryDirectory();
   context.after(() => directory.remove());
   const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
@@ -38,7 +38,7 @@ test("--prefix-cache says whether a prompt is found that was there before", asyn
   }
 });
 
-test("--speculation says whether tokens are guessed", async (context) => {
+test("--speculation decides whether tokens are guessed", async (context) => {
   const directory = temporaryDirectory();
   context.after(() => directory.remove());
   const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
@@ -48,7 +48,7 @@ test("--speculation says whether tokens are guessed", async (context) => {
     const models = new Models(settings, [{ name: "a", model }], HERE);
     await models.ready();
     const generator = models.byEndpoint().get("a");
-    // One token is forced, so that the text repeats itself and guesses are right.
+    // One token is forced, so that the text repeats itself and the guesses are right.
     const penalties = { logitBias: new Map([[7, 1e6]]) };
     const decoding = someDecoding({ maxLength: 60, penalties });
     answers.push((await generator?.generate({ promptTokenIds: [1], decoding }))?.sequences);
@@ -60,7 +60,7 @@ test("--speculation says whether tokens are guessed", async (context) => {
   assert.deepEqual(answers[0], answers[1]);
 });
 
-test("--request-deadline-ms is the time in which a model answers", async (context) => {
+test("--request-deadline-ms limits the time of an answer", async (context) => {
   const directory = temporaryDirectory();
   context.after(() => directory.remove());
   const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 64 });
@@ -78,7 +78,7 @@ test("--request-deadline-ms is the time in which a model answers", async (contex
   await assert.rejects(late, { code: "timed_out", message: /within 1234 milliseconds/ });
 });
 
-test("--pass-tokens-max and --pass-rows-max are the size of a pass", async (context) => {
+test("--pass-tokens-max and --pass-rows-max limit the size of a pass", async (context) => {
   const directory = temporaryDirectory();
   context.after(() => directory.remove());
   const model = writeCheckpoint(join(directory.path, "model"), { seed: 3, V: 61, P: 256 });

@@ -1,5 +1,5 @@
-// The models of all endpoints: each is found and loaded once, however many endpoints serve it, and put anew on demand or
-// when its files change. Reloads are done one after the other, so that never more than one new model needs memory.
+// The models of all endpoints. Each is found and loaded once, even if several endpoints serve it, and reloaded on demand or
+// when its files change. Reloads run one after the other, so that at most one additional model needs memory.
 import { GptError, messageOf } from "../errors.ts";
 import { type Environment, weightCacheOf } from "../files/cache-folders.ts";
 import type { FoundModel } from "../generator/find-model.ts";
@@ -21,32 +21,32 @@ import { Turns } from "./turns.ts";
 export interface ModelsOptions {
   readonly env: Environment;
   readonly findModel: FindModel;
-  /** Is told what the operator should know. */
+  /** Called with problems for the operator. */
   readonly onProblem: (message: string) => void;
-  /** Is told of a model which part of its weights is read, from 0 to 1. */
+  /** Called with the part of a model's weights that is read, from 0 to 1. */
   readonly onLoading?: (name: string, part: number) => void;
-  /** Is told what came of a reload that left nothing to be done. */
+  /** Called with the result of a reload that succeeded. */
   readonly onReloaded?: (message: string) => void;
-  /** Default: all that this process may have. */
+  /** Default: all memory that this process may use. */
   readonly memory?: MemoryBudget;
 }
 
 interface Served {
   readonly live: LiveModel;
   readonly endpoints: string[];
-  /** Its first loading. */
+  /** Resolves when the first checkpoint is loaded. */
   readonly started: Promise<Generator>;
-  /** A reload that has not begun: it will see all that is there by now. */
+  /** A reload that has not begun. It can serve further callers, because it will read the files as they are then. */
   waiting: Promise<ReloadOutcome> | undefined;
 }
 
-/** What came of the reload of one model. */
+/** The result of one model's reload. */
 export interface EndpointsReload extends ReloadOutcome {
   readonly endpoints: readonly string[];
 }
 
 export class Models {
-  /** Resolves when an engine that serves failed for good. */
+  /** Resolves when the engine of a serving model has failed for good. */
   readonly fatalError: Promise<GptError>;
   readonly #options: ModelsOptions;
   readonly #settings: Settings;
@@ -56,13 +56,13 @@ export class Models {
   readonly #served: readonly Served[];
   readonly #modelOf: ReadonlyMap<string, Served>;
   readonly #turns = new Turns();
-  /** What was told last of one that cannot be looked at. */
-  readonly #told = new Map<LiveModel, string>();
+  /** The last problem that was reported for each model that cannot be watched. */
+  readonly #reported = new Map<LiveModel, string>();
   readonly #stop = new AbortController();
   readonly #stopped: Promise<never>;
   #fail: (error: GptError) => void = () => {};
 
-  /** @throws GptError `invalid_checkpoint` when a model is nowhere to be found. */
+  /** @throws GptError `invalid_checkpoint` when a model can be neither a directory nor one of a hub. */
   constructor(settings: Settings, endpoints: readonly EndpointSetting[], options: ModelsOptions) {
     this.#settings = settings;
     this.#options = options;
@@ -92,37 +92,37 @@ export class Models {
     );
   }
 
-  /** By endpoint, for the doors. */
+  /** The models by endpoint, for the doors. */
   get sources(): ReadonlyMap<string, LiveModel> {
     return new Map([...this.#modelOf].map(([name, { live }]) => [name, live]));
   }
 
-  /** What is being done about the model of an endpoint that cannot answer yet. */
+  /** What is being done for an endpoint whose model cannot answer yet. */
   readonly stateOf = (endpoint: string): string => {
     const live = this.#modelOf.get(endpoint)?.live;
-    return live?.news ?? this.#search.stateOf(live?.model ?? "");
+    return live?.reloadNote ?? this.#search.stateOf(live?.model ?? "");
   };
 
-  /** The generator of every endpoint for requests that begin now; undefined while there is none. */
+  /** The generator for new requests of every endpoint; undefined while there is none. */
   readonly byEndpoint = (): ReadonlyMap<string, Generator | undefined> =>
     new Map([...this.#modelOf].map(([name, { live }]) => [name, live.present]));
 
-  /** Every model once, under the first endpoint that it serves. */
+  /** Every model once, by the first endpoint that it serves. */
   readonly byFirstEndpoint = (): ReadonlyMap<string, LiveModel> =>
     new Map(this.#served.map(({ endpoints, live }) => [endpoints[0] ?? "", live]));
 
-  /** Those of them that are loaded. */
+  /** The same, without models that are not loaded. */
   readonly loadedOnce = (): ReadonlyMap<string, LiveModel> =>
     new Map([...this.byFirstEndpoint()].filter(([, { present }]) => present !== undefined));
 
-  /** @throws GptError with the first reason why one cannot be loaded. */
+  /** Resolves when all models are loaded. @throws GptError when one cannot be loaded */
   async ready(): Promise<void> {
     await Promise.all(this.#served.map(({ started }) => started));
   }
 
   /**
-   * Puts what the models' names stand for now in the place of what serves, where it is something else; without `endpoint`
-   * all models'. A reload that is ordered while one runs begins after it, once for all who ordered it.
+   * Reloads the model of an endpoint, or all models, from what their names lead to now. A model whose files have not changed
+   * stays. Calls during a reload share one further reload, which begins after it.
    */
   async reload(endpoint?: string): Promise<readonly EndpointsReload[]> {
     const wanted = endpoint === undefined ? this.#served : [this.#modelOf.get(endpoint)];
@@ -132,35 +132,35 @@ export class Models {
     );
   }
 
-  /** Looks whether files or the commits of revisions have changed; reloads the models of which they have. Never rejects. */
+  /** Reloads the models whose files, or whose commit on the hub, have changed. It never rejects. */
   async look(asksHub: boolean): Promise<void> {
     for (const served of this.#served) {
       const { live } = served;
-      if (live.present === undefined && live.problem === undefined) continue; // It is loaded for the first time.
+      if (live.present === undefined && live.problem === undefined) continue; // Its first checkpoint still loads.
       try {
         if (await live.isOutdated(asksHub ? "newest" : "here")) await this.#reload(served);
-        this.#told.delete(live);
+        this.#reported.delete(live);
       } catch (error) {
-        this.#tellOnce(live, `--watch-model cannot look at ${live.model}: ${messageOf(error)}`);
+        this.#reportOnce(live, `--watch-model cannot look at ${live.model}: ${messageOf(error)}`);
       }
     }
   }
 
-  /** Reloads that run or wait come to nothing, at once. */
+  /** Gives up all running and waiting reloads at once. */
   stopReloads(): void {
     this.#stop.abort();
   }
 
-  /** Cancels what is running or fetched. Models that are still being loaded are closed later, and not waited for. */
+  /** Cancels requests and downloads. Models that still load are closed later, without waiting for them. */
   async close(): Promise<void> {
     this.stopReloads();
     const searched = this.#search.close();
     await Promise.all([searched, ...this.#served.map(({ live }) => live.close())]);
   }
 
-  #tellOnce(live: LiveModel, message: string): void {
-    if (this.#told.get(live) === message || this.#stop.signal.aborted) return;
-    this.#told.set(live, message);
+  #reportOnce(live: LiveModel, message: string): void {
+    if (this.#reported.get(live) === message || this.#stop.signal.aborted) return;
+    this.#reported.set(live, message);
     this.#options.onProblem(message);
   }
 
@@ -170,17 +170,18 @@ export class Models {
       const { live, started } = served;
       const { model } = live;
       const outcome = started.then(() => (this.#stop.signal.aborted ? this.#stopped : live.reload()));
-      const told = await Promise.race([outcome, this.#stopped]).catch(
+      const result = await Promise.race([outcome, this.#stopped]).catch(
         (error: unknown): ReloadOutcome => ({
           model,
           result: "failed",
           message: `${model}: ${messageOf(error)}`,
         }),
       );
-      const isWell = told.result === "replaced" || told.result === "unchanged";
-      if (isWell) this.#options.onReloaded?.(`reload: ${told.message}`);
-      else if (!this.#stop.signal.aborted) this.#options.onProblem(`reload ${told.result}: ${told.message}`);
-      return told;
+      const isWell = result.result === "replaced" || result.result === "unchanged";
+      if (isWell) this.#options.onReloaded?.(`reload: ${result.message}`);
+      else if (!this.#stop.signal.aborted)
+        this.#options.onProblem(`reload ${result.result}: ${result.message}`);
+      return result;
     });
     return served.waiting;
   }

@@ -1,4 +1,4 @@
-// Reloads of models on disk under the requests of callers, from the signal to the memory that comes home.
+// Reloads of models on disk while callers send requests, from the signal to the release of the old model's memory.
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const TOKENIZER = join(packageRoot(), "test", "fixtures", "tokenizer", "small");
 const MIB = 2 ** 20;
 const SEEDS = { a: 3, b: 4 } as const;
 
-/** Two checkpoints whose weights and tokenizers differ, and a link that points to one of them. */
+/** Two checkpoints with different weights and tokenizers, and a link to one of them. */
 function aPlace(context: TestContext) {
   const temporary = temporaryDirectory();
   context.after(() => temporary.remove());
@@ -29,7 +29,7 @@ function aPlace(context: TestContext) {
     const directory = writeCheckpoint(join(temporary.path, name), options);
     cpSync(TOKENIZER, directory, { recursive: true });
   }
-  // The same tokens under other numbers: decoded by the wrong tokenizer no text is right.
+  // The same tokens with other ids, so that every text is wrong if the wrong tokenizer decodes it.
   const file = join(temporary.path, "b", "tokenizer.json");
   const json = JSON.parse(readFileSync(file, "utf8"));
   const ids = Object.entries(json.model.vocab as Record<string, number>);
@@ -78,7 +78,7 @@ function served(
 type App = ReturnType<typeof createApp>;
 
 const ENDPOINT = "/endpoints/gpt-2";
-/** One request of each kind; what is compared is all that the model decides. */
+/** One request of each kind. The parts of an answer that depend on the model are compared. */
 const REQUESTS: Readonly<Record<string, (app: App) => Promise<unknown>>> = {
   async whole(app) {
     const payload = { input: "Hello world", max_length: 40, seed: 7, logprobs: 2 };
@@ -105,7 +105,7 @@ const REQUESTS: Readonly<Record<string, (app: App) => Promise<unknown>>> = {
 
 const ask = async (app: App, kind: string): Promise<string> => JSON.stringify(await REQUESTS[kind]?.(app));
 
-/** The right answers of a model alone. */
+/** The correct answers, from one model alone. */
 async function rightAnswers(context: TestContext, model: string): Promise<Map<string, string>> {
   const { models, app } = served(context, model);
   await models.ready();
@@ -115,7 +115,7 @@ async function rightAnswers(context: TestContext, model: string): Promise<Map<st
   return answers;
 }
 
-test("ten reloads lose no request, and every answer is one of the two models' own", {
+test("ten reloads lose no request, and every answer comes from exactly one of the two models", {
   timeout: 120_000,
 }, async (context) => {
   const { link, point, path } = aPlace(context);
@@ -148,7 +148,7 @@ test("ten reloads lose no request, and every answer is one of the two models' ow
     point(reload % 2 === 1 ? "b" : "a");
     const [outcome] = await models.reload();
     assert.equal(outcome?.result, "replaced", outcome?.message);
-    // What begins now is answered by the new one.
+    // New requests are answered by the new model.
     assert.equal(await ask(app, "tokens"), right[reload % 2]?.get("tokens"));
   }
   isOver = true;
@@ -183,7 +183,7 @@ test("a fingerprint and a list of models are those of the model that serves", as
   assert.deepEqual(((await fingerprint()) as unknown[])[0], (first as unknown[])[0]);
 });
 
-test("a broken checkpoint leaves the old one serving, and files that change while they are read are no model", async (context) => {
+test("a broken checkpoint, or files that change while they are read, leave the old model serving", async (context) => {
   const { link, point, path } = aPlace(context);
   const { models, app, told } = served(context, link);
   await models.ready();
@@ -200,9 +200,9 @@ test("a broken checkpoint leaves the old one serving, and files that change whil
   assert.equal(await ask(app, "whole"), before);
 });
 
-test("a model that has no room beside the old one is refused with both numbers, or loaded in its place", async (context) => {
+test("a model without memory beside the old one is refused with both sizes, or loaded in its place", async (context) => {
   const { link, point, path } = aPlace(context);
-  // One of these models needs a few MiB: there is room for one, and not for two.
+  // Each model needs a few MiB: there is memory for one, but not for two.
   const memory = () => new MemoryBudget({ bytes: PROCESS_BYTES.busy + 40 * MIB, file: undefined });
   const isFree = (budget: MemoryBudget): boolean =>
     budget.refusalBeside({ name: "", precision: "f32", least: 40 * MIB, full: 40 * MIB }) === undefined;
@@ -234,7 +234,7 @@ test("a model that has no room beside the old one is refused with both numbers, 
   assert.ok(isFree(second));
 });
 
-test("reloads that are ordered while one runs are one, which sees what is there by then", async (context) => {
+test("reloads requested during a reload become one, which reads the files as they are then", async (context) => {
   const { link, point } = aPlace(context);
   let { promise: hold, release } = deferred();
   release();
@@ -264,7 +264,7 @@ test("reloads that are ordered while one runs are one, which sees what is there 
   assert.equal(finds, 3);
 });
 
-test("a stop ends reloads that run or wait at once", async (context) => {
+test("a stop ends running and waiting reloads at once", async (context) => {
   const { link } = aPlace(context);
   let finds = 0;
   const { models, told } = served(
@@ -296,7 +296,7 @@ test("a stop ends reloads that run or wait at once", async (context) => {
   assert.deepEqual(told, []);
 });
 
-test("--watch-model reloads files that have changed and settled, and says once that they are gone", async (context) => {
+test("--watch-model reloads files that have changed and are no longer written, and reports once if they are gone", async (context) => {
   const { link, point } = aPlace(context);
   const { models, told } = served(context, link);
   await models.ready();
@@ -315,7 +315,7 @@ test("--watch-model reloads files that have changed and settled, and says once t
   assert.equal(await looks(3), 3);
 });
 
-test("--watch-model follows a cached revision that moves, and asks the hub for news in one small request", async (context) => {
+test("--watch-model follows a cached revision that moves, and asks the hub with one small request", async (context) => {
   const { path } = aPlace(context);
   const repository = fakeRepository("owner/model", directoryContents(join(path, "a")));
   const hub = await FakeHub.start([repository], {}, context);
@@ -351,7 +351,7 @@ test("--watch-model follows a cached revision that moves, and asks the hub for n
     told.map((text) => /owner\/model at [0-9a-f]{8} serves now$/.test(text)),
     [true],
   );
-  // Another program moves the revision.
+  // Another program updates the revision in the cache.
   addCommit(repository, "main", directoryContents(join(path, "a")));
   await user.pull("owner/model");
   assert.deepEqual([await looks(false), await looks(false), told.length], [0, 0, 2]);

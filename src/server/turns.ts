@@ -1,9 +1,9 @@
-// Work that is done one after the other, whoever asks for it.
+// A queue of asynchronous work: one piece at a time, in the order of the calls.
 
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Begins when all that was ordered before is over, well or badly. */
+  /** Runs `work` when all earlier work is over, whether it succeeded or failed. */
   next<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work, work);
     this.#last = done;

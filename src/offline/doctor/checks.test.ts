@@ -1,4 +1,4 @@
-// Every check, with facts that make it speak.
+// Every check, with facts for each of its findings.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GptError } from "../../errors.ts";
@@ -28,7 +28,7 @@ import {
 
 const GIB = 2 ** 30;
 
-/** The finding has this status and sentence, and says what to do exactly where something is to be done. */
+/** Asserts a finding's status and sentence, and that it has a remedy if and only if it is not ok. */
 function found({ status, says, remedy }: Finding, expected: Finding["status"], sentence: RegExp): void {
   assert.equal(status, expected, says);
   assert.match(says, sentence);
@@ -53,7 +53,7 @@ const KERNELS: KernelFacts = {
   processorFlags: AVX512,
 };
 
-test("kernels: which, and why not better ones", () => {
+test("kernels: which are used, and why not faster ones", () => {
   const check = (changes: Partial<KernelFacts>) => kernelCheck({ ...KERNELS, ...changes });
   found(check({}), "ok", /^native, avx512-vnni$/);
   found(check({ build: "avx2" }), "ok", /^native, avx2$/);
@@ -86,7 +86,7 @@ test("kernels: which, and why not better ones", () => {
   );
 });
 
-test("threads: against cores and quota", () => {
+test("threads: compared with cores and CPU quota", () => {
   const cpus = (quota?: number) => ({
     cores: 4,
     quota: quota === undefined ? undefined : { cores: quota, file: "/cpu.max" },
@@ -102,7 +102,7 @@ test("threads: against cores and quota", () => {
   );
 });
 
-test("memory: against the limit, and against what others leave of it", () => {
+test("memory: compared with the limit, and with what is available", () => {
   const facts: MemoryFacts = {
     limit: { bytes: GIB, file: undefined },
     available: GIB,
@@ -122,20 +122,20 @@ test("memory: against the limit, and against what others leave of it", () => {
   found(check({ refusal: "it cannot fit" }), "problem", /^it cannot fit$/);
 });
 
-test("address space: WebAssembly reserves much of it", () => {
+test("address space: WebAssembly reserves a lot of it", () => {
   found(addressSpaceCheck(undefined), "ok", /not limited/);
   found(addressSpaceCheck(13 * GIB), "ok", /limited to 13\.0 GiB$/);
   found(addressSpaceCheck(13 * GIB - 1), "problem", /reserves 10 GiB/);
 });
 
-test("open files: for a start, and for the connections of a server", () => {
+test("open files: enough for a start, and for a server's connections", () => {
   found(openFilesCheck(undefined, 1024), "ok", /not limited/);
   found(openFilesCheck(1088, 1024), "ok", /^1088 files may be open$/);
   found(openFilesCheck(1087, 1024), "warning", /too few for the 1024 connections/);
   found(openFilesCheck(255, 1), "problem", /^255 files may be open, and a start opens up to 256$/);
 });
 
-test("bandwidth: what it means for a token, and when it is suspicious", () => {
+test("bandwidth: the time per token that follows, and a warning if it is very low", () => {
   found(
     bandwidthCheck({ bandwidth: 15e9, threads: 2, weights: 1e8 }),
     "ok",
@@ -149,7 +149,7 @@ test("bandwidth: what it means for a token, and when it is suspicious", () => {
   found(bandwidthCheck({ bandwidth: 1.9e9, threads: 1, weights: undefined }), "warning", /far below/);
 });
 
-test("folders: in nobody else's hands", () => {
+test("folders: not writable for others", () => {
   const folder = (found: FolderFacts["found"]) =>
     folderCheck({ path: "/cache", holds: "keys", found, obstacle: undefined });
   const unfit = {
@@ -172,7 +172,7 @@ test("folders: in nobody else's hands", () => {
   found(noFolderCheck(none), "warning", /^Nothing is kept between starts: no home$/);
 });
 
-test("the cache of the hub: nobody else's to change", () => {
+test("the hub's cache: not writable for others", () => {
   const check = (found: Partial<SharedFolderFacts>) =>
     hubCacheCheck(
       "/hub",
@@ -188,7 +188,7 @@ test("the cache of the hub: nobody else's to change", () => {
   found(check({ canWrite: false }), "warning", /models in it are served, and none is fetched$/);
 });
 
-test("ports: free, in use, or not for this user", () => {
+test("ports: free, in use, or not allowed for this user", () => {
   found(portCheck("h port 1", undefined, "--port"), "ok", /^h port 1 is free$/);
   found(portCheck("h port 1", "EADDRINUSE", "--port"), "problem", /^h port 1 is in use$/);
   assert.match(portCheck("h port 1", "EADDRINUSE", "--admin-port").remedy ?? "", /with --admin-port$/);
@@ -196,7 +196,7 @@ test("ports: free, in use, or not for this user", () => {
   found(portCheck("h port 1", "EADDRNOTAVAIL", "--port"), "problem", /\(EADDRNOTAVAIL\)$/);
 });
 
-test("hub: reached, not reached, not asked", () => {
+test("hub: reached, not reached, or not asked", () => {
   const facts = { endpoint: "http://hub", offlineBy: undefined, error: undefined };
   found(hubCheck(facts), "ok", /^http:\/\/hub answers$/);
   found(hubCheck({ ...facts, error: "ENOTFOUND" }), "warning", /does not answer \(ENOTFOUND\)/);
@@ -207,7 +207,7 @@ test("hub: reached, not reached, not asked", () => {
   );
 });
 
-test("clock: signatures stand and fall with it", () => {
+test("clock: too far off for signatures", () => {
   const check = (seconds: number) =>
     clockCheck({ here: 1e12 + seconds * 1000, there: 1e12, skewSecondsMax: 300 });
   found(check(0.9), "ok", /^On time$/);
@@ -217,7 +217,7 @@ test("clock: signatures stand and fall with it", () => {
   found(check(-301), "problem", /behind/);
 });
 
-test("model: it opens, its files are whole, its numbers finite, its tokenizer fits, its output is known", () => {
+test("model: opened, files intact, numbers finite, tokenizer fits, output as published", () => {
   found(
     checkpointCheck("/m", { parameters: 16_100_000, contextLength: 256 }),
     "ok",
@@ -249,10 +249,10 @@ test("model: it opens, its files are whole, its numbers finite, its tokenizer fi
 
   const golden = { name: "gpt2", output: { source: "s", prompt: "The dog" }, differences: [] };
   found(goldenCheck(undefined), "ok", /^Nothing is published/);
-  found(goldenCheck(golden), "ok", /^After "The dog" comes what others published of gpt2$/);
+  found(goldenCheck(golden), "ok", /^The text after "The dog" is the published one of gpt2$/);
   found(
     goldenCheck({ ...golden, differences: ["expected"] }),
     "warning",
-    /fine-tune, or its files are damaged$/,
+    /fine-tuned model, or its files are damaged$/,
   );
 });

@@ -1,4 +1,4 @@
-// How `doctor` looks: at checkpoints with one thing wrong each, at folders, ports, and a hub on the loopback address.
+// How `doctor` gathers facts: about checkpoints with one fault each, folders, ports, and a hub on the loopback address.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -23,7 +23,7 @@ function checkpoint(name: string): string {
   return writeCheckpoint(join(temporary.path, name), { seed: 3, V: 61, P: 64 });
 }
 
-test("a model in order: opened, loaded, every number looked at", async () => {
+test("a correct model is opened and loaded, and every number is checked", async () => {
   const { config, parameters, hashes, tokenizer, notFinite, loadError, golden } = await inspectModel(
     TINY,
     OPTIONS,
@@ -54,7 +54,7 @@ test("a checkpoint that cannot be opened, one that lacks a tensor, one with a br
   assert.equal((await inspectModel(checkpoint("bare"), OPTIONS)).tokenizer, undefined);
 });
 
-test("the first number that is not finite is told, whatever the tensor's type", () => {
+test("the first number that is not finite is found, whatever the tensor's type", () => {
   const cases: [dtype: "F32" | "F16" | "BF16", bytes: Uint8Array, value: number][] = [
     ["F32", new Uint8Array(new Float32Array([1, 2, Number.NaN, Number.NaN]).buffer), Number.NaN],
     ["F16", new Uint8Array(new Uint16Array([0x3c00, 0x7bff, 0x7c00]).buffer), Number.POSITIVE_INFINITY],
@@ -78,7 +78,7 @@ test("the first number that is not finite is told, whatever the tensor's type", 
   }
 });
 
-test("files that the hub's cache keeps under their hash are compared with it", async () => {
+test("files whose name in the hub's cache is their hash are compared with it", async () => {
   const model = checkpoint("hashed");
   const blobs = join(temporary.path, "blobs");
   mkdirSync(blobs);
@@ -96,7 +96,7 @@ test("files that the hub's cache keeps under their hash are compared with it", a
   assert.deepEqual(await compareHashes(model), { numKnown: 2, differing: ["config.json"] });
 });
 
-test("folders are looked at without following links", () => {
+test("folders are inspected without following links", () => {
   const path = join(temporary.path, "folder");
   assert.equal(folderFacts(path, "keys").found, undefined);
   mkdirSync(path, { mode: 0o700 });
@@ -117,7 +117,7 @@ test("a folder that cannot be made: the nearest one above it is a file, or not f
   assert.equal(obstacleTo(join(barred, "a")), isRoot || process.platform === "win32" ? undefined : barred);
 });
 
-test("a shared folder: whose it is, who may write, what is no folder", () => {
+test("a shared folder: its owner, who may write, and a path that is not a folder", () => {
   const path = join(temporary.path, "hub");
   assert.equal(sharedFolderFacts(path), undefined);
   mkdirSync(path);
@@ -130,7 +130,7 @@ test("a shared folder: whose it is, who may write, what is no folder", () => {
   assert.equal(sharedFolderFacts(join(temporary.path, "file"))?.isFolder, false);
 });
 
-test("a port is tried and given back", async (context) => {
+test("a port is tried and released", async (context) => {
   const server = createTcpServer().listen(0, "127.0.0.1");
   context.after(() => server.close());
   await once(server, "listening");
@@ -142,7 +142,7 @@ test("a port is tried and given back", async (context) => {
   assert.equal(await tryToListen("127.0.0.1", port), undefined);
 });
 
-test("the hub is asked at its endpoint for an answer and its time, unless a variable forbids it", async (context) => {
+test("the hub is asked for an answer and its time, unless a variable forbids it", async (context) => {
   const asked: string[] = [];
   const hub = createServer(({ method, url, headers }, response) => {
     assert.equal(headers.authorization, undefined);
@@ -156,7 +156,7 @@ test("the hub is asked at its endpoint for an answer and its time, unless a vari
   const answered = { endpoint, offlineBy: undefined, error: undefined, there };
   const ask = (env: Record<string, string>) => hubFacts(hubEnvironment({ HF_HOME: temporary.path, ...env }));
   assert.deepEqual(await ask({ HF_ENDPOINT: `${endpoint}/`, HF_TOKEN: "hf_secret" }), answered);
-  // Any answer is one.
+  // Any status shows that the hub can be reached.
   assert.deepEqual(await ask({ HF_ENDPOINT: endpoint, HF_HUB_OFFLINE: "0" }), answered);
   assert.deepEqual(asked, ["HEAD /", "HEAD /"]);
   for (const name of ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]) {

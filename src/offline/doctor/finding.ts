@@ -1,15 +1,15 @@
-// What `doctor` finds: one line for each thing it looked at, with what to do about it where there is something to do.
+// A finding of `doctor`: one for each thing that it checks, with a remedy if something is wrong.
 
 export type Status = "ok" | "warning" | "problem";
 
 export interface Finding {
-  /** One word for what was looked at. */
+  /** One word for what was checked. */
   readonly what: string;
-  /** `warning`: it works, and less well than it could; `problem`: something will not work, or is not safe. */
+  /** `warning`: it works, but not as well as it could; `problem`: something will not work, or is not safe. */
   readonly status: Status;
-  /** A sentence. */
+  /** What was found, in a sentence. */
   readonly says: string;
-  /** What to do; there unless the status is ok. */
+  /** What to do. Absent if the status is ok. */
   readonly remedy?: string;
 }
 

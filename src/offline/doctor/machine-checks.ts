@@ -1,4 +1,4 @@
-// What `doctor` thinks of the machine. Every check is a function of facts that somebody else has gathered.
+// The checks of `doctor` about the machine. Every check is a pure function; the facts are gathered elsewhere.
 import { type Cpus, cpuReason } from "../../machine/cpus.ts";
 import type { MemoryLimit } from "../../machine/memory.ts";
 import { limitInWords, mib } from "../../machine/memory-budget.ts";
@@ -6,7 +6,7 @@ import { type Finding, ok, problem, warning } from "./finding.ts";
 
 const GIB = 2 ** 30;
 
-/** `version` as `process.version` has it; `needed` as package.json's `engines.node`, such as `>=20.19`. */
+/** `version`: `process.version`; `needed`: `engines.node` of package.json, such as `>=20.19`. */
 export function nodeCheck(version: string, needed: string): Finding {
   const [major = 0, minor = 0] = numbers(version);
   const [majorNeeded = 0, minorNeeded = 0] = numbers(needed);
@@ -24,17 +24,17 @@ function numbers(version: string): number[] {
 }
 
 export interface KernelFacts {
-  /** What computes: an instruction set of the native kernels, or a build of the WebAssembly ones. */
+  /** The kernels in use: an instruction set of the native ones, or a build of the WebAssembly ones. */
   readonly build: string;
   readonly choice: "auto" | "wasm";
-  /** As `process.arch` has it. */
+  /** `process.arch`. */
   readonly arch: string;
-  /** Whether the file of the native kernels is there, and why it cannot be loaded. */
+  /** Whether the file of the native kernels exists, and why it cannot be loaded. */
   readonly isBuilt: boolean;
   readonly loadError: string | undefined;
-  /** Why native kernels that can be loaded were passed over. */
+  /** Why native kernels that can be loaded are not used. */
   readonly fault: string | undefined;
-  /** What the processor can do, as Linux names it; undefined: not known. */
+  /** The processor's instruction sets, with Linux's names; undefined if not known. */
   readonly processorFlags: readonly string[] | undefined;
 }
 
@@ -44,7 +44,7 @@ const NEEDED_FLAGS = {
   avx2: ["avx2"],
 } as const;
 
-/** Which kernels compute, and why not better ones. */
+/** Which kernels are used, and why not faster ones. */
 export function kernelCheck(facts: KernelFacts): Finding {
   const { build, choice, arch, isBuilt, loadError, fault, processorFlags } = facts;
   const what = "kernels";
@@ -55,7 +55,7 @@ export function kernelCheck(facts: KernelFacts): Finding {
     return warning(
       what,
       `${says}: faster native kernels are not used, because ${fault}`,
-      "Install the package anew, or build it on this machine: npm run build:native",
+      "Reinstall the package, or build it on this machine: npm run build:native",
     );
   }
   if (isNative) {
@@ -76,13 +76,13 @@ export function kernelCheck(facts: KernelFacts): Finding {
     return warning(
       what,
       `${says}: the native kernels, several times as fast, cannot be loaded (${loadError})`,
-      "Install the package anew, or build it on this machine: npm run build:native",
+      "Reinstall the package, or build it on this machine: npm run build:native",
     );
   }
   return ok(what, `${says}; for native ones the processor lacks ${NEEDED_FLAGS.avx2.join(", ")}`);
 }
 
-/** `asked`: the setting; 0 is as many as there are. */
+/** `asked`: the setting; 0 means as many as there are. */
 export function threadCheck(asked: number, cpus: Cpus): Finding {
   const what = "threads";
   const { cores, quota, threads } = cpus;
@@ -106,12 +106,12 @@ export function threadCheck(asked: number, cpus: Cpus): Finding {
 
 export interface MemoryFacts {
   readonly limit: MemoryLimit;
-  /** What could be had now without swapping; undefined: not known. */
+  /** Memory that is available without swapping; undefined if not known. */
   readonly available: number | undefined;
-  /** Why the model does not fit, or fits when idle only; see `MemoryBudget.claim`. */
+  /** Why the model does not fit, or fits only while idle; see `MemoryBudget.claim`. */
   readonly refusal: string | undefined;
   readonly warning: string | undefined;
-  /** What the model and the process need under full load. */
+  /** Memory of the model and the process under full load. */
   readonly need: number;
 }
 
@@ -132,10 +132,10 @@ export function memoryCheck(facts: MemoryFacts): Finding {
   return ok(what, says);
 }
 
-/** V8 reserves 10 GiB of addresses around every WebAssembly memory, and Node has some of its own. */
+/** V8 reserves 10 GiB of address space around every WebAssembly memory, and Node needs some of its own. */
 const ADDRESS_SPACE_MIN = 13 * GIB;
 
-/** Undefined: no limit. */
+/** `limit` in bytes; undefined if there is none. */
 export function addressSpaceCheck(limit: number | undefined): Finding {
   const what = "addresses";
   if (limit === undefined) return ok(what, "The address space is not limited");
@@ -148,11 +148,11 @@ export function addressSpaceCheck(limit: number | undefined): Finding {
   );
 }
 
-/** Files that the start opens at once, and that a server has open besides its connections. */
+/** Files that are open at once at the start, and beside the connections later. */
 const FILES_MIN = 256;
 const FILES_BESIDES = 64;
 
-/** Undefined: no limit. */
+/** `limit`: number of file descriptors; undefined if there is no limit. */
 export function openFilesCheck(limit: number | undefined, connectionsMax: number): Finding {
   const what = "files";
   if (limit === undefined) return ok(what, "The number of open files is not limited");
@@ -175,16 +175,16 @@ export function openFilesCheck(limit: number | undefined, connectionsMax: number
 }
 
 export interface BandwidthFacts {
-  /** Bytes of memory read in a second. */
+  /** Memory bandwidth for reading, in bytes per second. */
   readonly bandwidth: number;
   readonly threads: number;
-  /** Weights that every pass of the model reads, in bytes; undefined: there is no model. */
+  /** Bytes of weights that every pass reads; undefined if no model was loaded. */
   readonly weights: number | undefined;
 }
 
 const BANDWIDTH_MIN = 2e9;
 
-/** What limits the speed of one request: every token reads all weights. */
+/** The limit for one request's speed: every token reads all weights from memory. */
 export function bandwidthCheck({ bandwidth, threads, weights }: BandwidthFacts): Finding {
   const what = "bandwidth";
   const limit =
@@ -195,7 +195,7 @@ export function bandwidthCheck({ bandwidth, threads, weights }: BandwidthFacts):
   if (bandwidth >= BANDWIDTH_MIN) return ok(what, says);
   return warning(
     what,
-    `${says}, far below any machine of its own`,
+    `${says}, far below that of a machine without other load`,
     "See what else runs, and what the container is allowed",
   );
 }

@@ -1,5 +1,4 @@
-// What there is of the machine to judge: kernels here, the rest from `machine/`. It judges nothing; `machine-checks.ts`
-// does.
+// Gathers the facts about the machine: about the kernels here, the rest from `machine/`. `machine-checks.ts` judges them.
 import { chooseBuild, type KernelChoice, nativeFault } from "../../kernels/host/choose-build.ts";
 import { compileKernels, processorFlags } from "../../kernels/host/kernel-build.ts";
 import { nativeState } from "../../kernels/host/native-binding.ts";

@@ -1,9 +1,9 @@
-// What `doctor` thinks of a model. Functions of facts that `model-facts.ts` gathers.
+// The checks of `doctor` about a model: pure functions of the facts that `model-facts.ts` gathers.
 import type { GptError } from "../../errors.ts";
 import type { GoldenOutput } from "../golden-outputs.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
-/** `error`: why the checkpoint cannot be opened. */
+/** `error`: why the checkpoint cannot be opened; undefined if it can. */
 export function checkpointCheck(
   directory: string,
   found: { readonly parameters: number; readonly contextLength: number } | { readonly error: string },
@@ -17,7 +17,7 @@ export function checkpointCheck(
 }
 
 export interface HashFacts {
-  /** Files whose SHA-256 is known, by name. */
+  /** Number of files whose SHA-256 is known, because it is their name in the cache. */
   readonly numKnown: number;
   readonly differing: readonly string[];
 }
@@ -41,7 +41,7 @@ export interface NotFinite {
   readonly value: number;
 }
 
-/** `error`: why the weights cannot be loaded. */
+/** `error`: why the weights cannot be loaded; undefined if they can. */
 export function weightCheck(notFinite: NotFinite | undefined, error: GptError | undefined): Finding {
   const what = "weights";
   if (notFinite !== undefined) {
@@ -60,7 +60,7 @@ export function weightCheck(notFinite: NotFinite | undefined, error: GptError | 
   return ok(what, "All numbers are finite");
 }
 
-/** `found`: undefined where there are no tokenizer files. */
+/** `found`: undefined if there are no tokenizer files. */
 export function tokenizerCheck(
   found: { readonly vocabSize: number } | { readonly error: string } | undefined,
   modelVocabSize: number,
@@ -78,9 +78,9 @@ export function tokenizerCheck(
     : ok(what, says);
 }
 
-/** What came of comparing a published output; undefined: none is published for a model of this shape. */
+/** The comparison with a published output. */
 export interface GoldenFacts {
-  /** Of the published checkpoint. */
+  /** Name of the published checkpoint. */
   readonly name: string;
   readonly output: GoldenOutput;
   readonly differences: readonly string[];
@@ -91,10 +91,10 @@ export function goldenCheck(found: GoldenFacts | undefined): Finding {
   if (found === undefined) return ok(what, "Nothing is published of a model of this shape");
   const { name, output, differences } = found;
   const prompt = JSON.stringify(output.prompt);
-  if (differences.length === 0) return ok(what, `After ${prompt} comes what others published of ${name}`);
+  if (differences.length === 0) return ok(what, `The text after ${prompt} is the published one of ${name}`);
   return warning(
     what,
-    `After ${prompt} comes something else than others published of ${name}: it is a fine-tune, or its files are damaged`,
+    `The text after ${prompt} differs from the published one of ${name}: this is a fine-tuned model, or its files are damaged`,
     "See what differs: gpt2-api verify --model …",
   );
 }

@@ -1,5 +1,5 @@
-// Looks at a checkpoint as a server would: opens it, reads every weight, loads it, and compares one output with what
-// others published. It judges nothing; `model-checks.ts` does.
+// Gathers the facts about a checkpoint. It opens it, reads every weight, loads it, and compares one output with a published
+// one. `model-checks.ts` judges the facts.
 import { createHash } from "node:crypto";
 import { createReadStream, readdirSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -24,10 +24,10 @@ export interface ModelFacts {
   readonly config: Gpt2Config;
   readonly parameters: number;
   readonly hashes: HashFacts;
-  /** Undefined: there are no tokenizer files. */
+  /** Undefined if there are no tokenizer files. */
   readonly tokenizer: { readonly vocabSize: number } | { readonly error: string } | undefined;
   readonly notFinite: NotFinite | undefined;
-  /** Why the weights cannot be loaded. */
+  /** Why the weights cannot be loaded; undefined if they can. */
   readonly loadError: GptError | undefined;
   readonly golden: GoldenFacts | undefined;
 }
@@ -63,7 +63,7 @@ async function tokenizerOf(directory: string): Promise<Tokenizer | GptError | un
   });
 }
 
-/** Enough for the widest of the published searches. */
+/** Enough for the published output with the widest beam search. */
 const KV_CACHE_MB = 64;
 
 async function inspectWeights(
@@ -72,7 +72,7 @@ async function inspectWeights(
   options: InspectOptions,
 ): Promise<Pick<ModelFacts, "notFinite" | "loadError" | "golden">> {
   const set = tokenizer && goldenSetFor(checkpoint.config);
-  // What is published was computed in f32.
+  // The published outputs were computed in f32.
   const canCompare = set !== undefined && fits(checkpoint.directory, options.threads);
   const { source, notFinite } = scanned(checkpoint);
   try {
@@ -101,13 +101,13 @@ function fits(directory: string, threads: number): boolean {
   }
 }
 
-/** The first published output: a short one. */
+/** Compares the first published output, which is short. */
 function compare(set: GoldenSet, model: Parameters<typeof verifyOutput>[0]): GoldenFacts | undefined {
   const [output] = set.outputs;
   return output && { name: set.name, output, differences: verifyOutput(model, output) };
 }
 
-/** The same tensors; every number that is read is looked at, and the first that is not finite is told. */
+/** The same tensors, but every number is checked as it is read. The first that is not finite is remembered. */
 export function scanned(source: TensorSource): {
   readonly source: TensorSource;
   readonly notFinite: () => NotFinite | undefined;
@@ -128,7 +128,7 @@ export function scanned(source: TensorSource): {
   return { source: { config: source.config, tensor }, notFinite: () => found };
 }
 
-/** The hub's cache keeps files under their own SHA-256, and a model's folder holds links to them. */
+/** Compares files with their hashes. The hub's cache names each file by its SHA-256; a model's folder has links to them. */
 export async function compareHashes(directory: string): Promise<HashFacts> {
   const known = readdirSync(directory).flatMap((name) => {
     const hash = basename(realpathSync(join(directory, name)));

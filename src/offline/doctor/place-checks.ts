@@ -1,18 +1,18 @@
-// What `doctor` thinks of where the software runs: folders, ports, the hub, the clock. Functions of gathered facts.
+// The checks of `doctor` about the environment: folders, ports, the hub, the clock. Pure functions of gathered facts.
 import type { Unfit } from "../../files/private-folder.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
 export interface FolderFacts {
   readonly path: string;
-  /** What is kept there, in words. */
+  /** What the folder is for, in words. */
   readonly holds: string;
-  /** Undefined: there is nothing at this path. `unfit`: why what is there is not used. */
+  /** Undefined if nothing exists at this path. `unfit`: why the folder is not used. */
   readonly found: { readonly unfit: Unfit | undefined; readonly canWrite: boolean } | undefined;
-  /** Of a path at which there is nothing: the folder in which it would be made, if that is not possible there. */
+  /** If the path does not exist: the folder in which it cannot be created; undefined if it can. */
   readonly obstacle: string | undefined;
 }
 
-/** A folder from which code, weights or keys are read must be in nobody else's hands. */
+/** A folder with code, weights or keys must not be writable for other users. */
 export function folderCheck({ path, holds, found, obstacle }: FolderFacts): Finding {
   const what = "folder";
   const says = `${path} (${holds})`;
@@ -36,17 +36,20 @@ export function folderCheck({ path, holds, found, obstacle }: FolderFacts): Find
   return ok(what, says);
 }
 
-/** What is known of a folder that other programs of the user share. */
+/** Facts about a folder that other programs of the user share. */
 export interface SharedFolderFacts {
   readonly isFolder: boolean;
-  /** It belongs to another user, who is not root. */
+  /** It belongs to another user who is not root. */
   readonly isOthers: boolean;
-  /** Its mode lets others than its owner write. */
+  /** Its mode allows others than the owner to write. */
   readonly othersWrite: boolean;
   readonly canWrite: boolean;
 }
 
-/** The cache of models that Python shares: whoever can write there can change answers. `obstacle`: see `FolderFacts`. */
+/**
+ * Checks the hub's cache, which Python shares. Who can write there can change the model's answers. `obstacle`: see
+ * `FolderFacts`.
+ */
 export function hubCacheCheck(
   path: string,
   found: SharedFolderFacts | undefined,
@@ -77,12 +80,12 @@ export function hubCacheCheck(
   );
 }
 
-/** Where there is no home folder and none was named. */
+/** For a user without a home folder, if no other folder is named. */
 export function noFolderCheck({ reason, remedy }: Unfit): Finding {
   return warning("folder", `Nothing is kept between starts: ${reason}`, remedy);
 }
 
-/** `error`: the code with which listening failed; undefined: it did not. `flag` chooses another port. */
+/** `error`: the code of the failure to listen; undefined if it succeeded. `flag`: the flag that sets the port. */
 export function portCheck(address: string, error: string | undefined, flag: string): Finding {
   const what = "port";
   if (error === undefined) return ok(what, `${address} is free`);
@@ -101,9 +104,9 @@ export function portCheck(address: string, error: string | undefined, flag: stri
 
 export interface HubFacts {
   readonly endpoint: string;
-  /** The variable that forbids asking; undefined: none does. */
+  /** The variable that forbids to contact the hub; undefined if none does. */
   readonly offlineBy: string | undefined;
-  /** Why there was no answer; undefined: there was one, or nobody asked. */
+  /** Why there was no answer; undefined if there was one, or the hub was not asked. */
   readonly error: string | undefined;
 }
 
@@ -120,13 +123,13 @@ export function hubCheck({ endpoint, offlineBy, error }: HubFacts): Finding {
 }
 
 export interface ClockFacts {
-  /** This machine's time and another's, in milliseconds. */
+  /** This machine's time and that of the hub, in milliseconds. */
   readonly here: number;
   readonly there: number;
   readonly skewSecondsMax: number;
 }
 
-/** A `Date` header tells whole seconds. */
+/** A `Date` header has whole seconds only. */
 const CLOCK_RESOLUTION_MS = 1000;
 
 export function clockCheck({ here, there, skewSecondsMax }: ClockFacts): Finding {

@@ -1,4 +1,4 @@
-// What there is around the software to judge: folders, ports, the hub. It judges nothing; `place-checks.ts` does.
+// Gathers the facts about the environment: folders, ports, the hub. `place-checks.ts` judges them.
 import { accessSync, constants, lstatSync, type Stats, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
@@ -41,7 +41,7 @@ function canWrite(path: string): boolean {
   }
 }
 
-/** Listens for a moment; resolves with the code of the error, or undefined where there was none. */
+/** Tries to listen for a moment. Resolves with the error's code, or undefined if it succeeded. */
 export function tryToListen(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -53,8 +53,8 @@ export function tryToListen(host: string, port: number): Promise<string | undefi
 const ANSWER_MS = 3000;
 
 /**
- * Asks the hub for its front page on the way that a fetch takes, proxies and certificates and all, unless a variable forbids
- * it. No token is sent. `there`: its time, in milliseconds, if it told one.
+ * Asks the hub for its front page, in the way of a download: with its proxies and certificates. It does not ask if a variable
+ * forbids it, and sends no token. `there` is the hub's time in milliseconds, if the answer has one.
  */
 export async function hubFacts(
   environment: HubEnvironment,
@@ -80,7 +80,7 @@ export async function hubFacts(
   }
 }
 
-/** A folder that other programs of this user share; undefined: it is not there. */
+/** The facts about a folder that other programs of this user share; undefined if it does not exist. */
 export function sharedFolderFacts(path: string): SharedFolderFacts | undefined {
   const facts = statSync(path, { throwIfNoEntry: false });
   if (facts === undefined) return undefined;

@@ -12,7 +12,7 @@ const near = (actual: number, expected: number, part: number): void =>
   assert.ok(Math.abs(actual - expected) <= part * expected, `${actual} is not within ${part} of ${expected}`);
 
 describe("a simulated fleet", () => {
-  it("answers a request that is alone after its prompt's pass and one for each further token", () => {
+  it("answers a single request after the pass of its prompt and one pass for each further token", () => {
     const rare = { ...TRAFFIC, requestsPerSecond: 0.01 };
     const { p50Ms, p95Ms, firstTokenP95Ms, numRequests } = simulateFleet(rare, TIMES, {
       ...OPTIONS,
@@ -25,8 +25,8 @@ describe("a simulated fleet", () => {
     near(numRequests, 1000, 0.1);
   });
 
-  it("waits as queueing theory has it, where only one request is computed at a time", () => {
-    // M/D/1: half of the waits of M/M/1 on average; of its 95th percentile the exact value is known for a load of one half.
+  it("has the waits of queueing theory when only one request is computed at a time", () => {
+    // M/D/1: on average half the waits of M/M/1. For a load of one half the 95th percentile is known exactly.
     const one = { requestsPerSecond: 50, promptTokens: 0, newTokens: 1, numSequences: 1 };
     const times = { decodeMs: () => 10, promptTokenMs: 0, overheadMs: 0 };
     const result = simulateFleet(one, times, { ...OPTIONS, passRowsMax: 1 });
@@ -41,7 +41,7 @@ describe("a simulated fleet", () => {
       }
       return 0.5 * sum;
     };
-    // The wait that nineteen in twenty do not exceed.
+    // The 95th percentile of the waits.
     let [low, high] = [0, 10];
     while (high - low > 1e-6) {
       const middle = (low + high) / 2;
@@ -51,7 +51,7 @@ describe("a simulated fleet", () => {
     near(result.p95Ms, 10 * (1 + low), 0.03);
   });
 
-  it("is repeated exactly, and another seed is another run of the same", () => {
+  it("gives the same result for the same seed, and a similar one for another seed", () => {
     const busy = { ...TRAFFIC, requestsPerSecond: 20 };
     const [first, again, other] = [1, 1, 2].map((seed) => simulateFleet(busy, TIMES, { ...OPTIONS, seed }));
     assert.deepEqual(first, again);
@@ -59,7 +59,7 @@ describe("a simulated fleet", () => {
     near(other?.p95Ms ?? 0, first?.p95Ms ?? 0, 0.1);
   });
 
-  it("waits less with more servers, and computes a prompt that does not fit into a pass in several", () => {
+  it("has shorter waits with more servers, and computes a long prompt in several passes", () => {
     const busy = { ...TRAFFIC, requestsPerSecond: 30 };
     const p95 = [1, 2, 4].map((numServers) => simulateFleet(busy, TIMES, { ...OPTIONS, numServers }).p95Ms);
     assert.ok((p95[0] ?? 0) > (p95[1] ?? 0) && (p95[1] ?? 0) > (p95[2] ?? 0), String(p95));
@@ -90,7 +90,7 @@ const MEASURED = [
 describe("a plan", () => {
   const traffic = { requestsPerSecond: 10, promptTokens: 20, newTokens: 40, numSequences: 1 };
 
-  it("reads the measurements at the nearest context, with lines between them and beyond", () => {
+  it("uses the measurements at the nearest context, and interpolates and extrapolates linearly", () => {
     const times = passTimes(MEASURED, traffic);
     assert.deepEqual([1, 2, 8, 12, 20].map(times.decodeMs), [4, 5, 11, 19, 35]);
     assert.equal(times.promptTokenMs, 0.5);
@@ -98,7 +98,7 @@ describe("a plan", () => {
     assert.deepEqual([1, 8].map(long.decodeMs), [5, 12]);
   });
 
-  it("takes the fewest servers that answer in time, and says when none do", () => {
+  it("finds the smallest number of servers that answer in time, or says that there is none", () => {
     const times = passTimes(MEASURED, traffic);
     const options = { traffic, passRowsMax: 16, passTokensMax: 128 };
     const alone = 10 + 0.35 + 39 * (4 + 0.35);
@@ -112,7 +112,7 @@ describe("a plan", () => {
     assert.ok((large.numServers ?? 0) > 200 / plan.requestsPerSecond);
   });
 
-  it("has the most requests a second that any number at once gives, and their price", () => {
+  it("has the best throughput over all numbers of concurrent requests, and its price", () => {
     const times = passTimes(MEASURED, traffic);
     const eight = 1000 / ((40 * (11 + 0.35)) / 8 + 20 * 0.5);
     near(capacity(times, { traffic, passRowsMax: 16, passTokensMax: 128 }), eight, 1e-9);

@@ -1,26 +1,26 @@
-// From measured passes to what a fleet of such servers would do for some traffic: requests a second, waits, how many servers, what
-// a million tokens cost. Prices and traffic are the caller's.
+// Plans a fleet: from the measured times of passes to the throughput and latency of several such servers, the number of servers
+// that some traffic needs, and the cost of a million tokens. Traffic and price come from the caller.
 import type { Measurement } from "../measure.ts";
 import { type FleetResult, type PassTimes, simulateFleet, type Traffic } from "./simulation.ts";
 
 /**
- * Milliseconds of a pass that `bench` does not see: choosing tokens, scheduling, messages between threads. An estimate that once
- * fitted a real server on one thread; `node bench/fleet/fleet.js` compares real servers with the simulation.
+ * Milliseconds of a pass that `bench` does not measure: choosing tokens, scheduling, messages between threads. It is an estimate,
+ * fitted to a real server on one thread. `node bench/fleet/fleet.js` compares real servers with the simulation.
  */
 export const OVERHEAD_MS = 0.35;
-/** Of the time: what a fleet should be loaded with, so that waits stay short. */
+/** The part of the time for which servers should be busy, so that waits stay short. */
 export const GOOD_LOAD = 0.6;
 const SERVERS_MAX = 64;
-/** Enough for a steady 95th percentile. */
+/** Enough simulated requests for a stable 95th percentile. */
 const REQUESTS_MIN = 3000;
 const SECONDS_MIN = 120;
 const SEED = 1;
-/** Of the time, above which waits grow for as long as requests come. */
+/** Above this utilisation, waits grow as long as requests come. */
 const FULL = 0.98;
 
 export interface PlanOptions {
   readonly traffic: Traffic;
-  /** Of nineteen in twenty answers. */
+  /** The 95th percentile of the latency that is wanted. */
   readonly p95Ms: number;
   readonly passRowsMax: number;
   readonly passTokensMax: number;
@@ -28,21 +28,21 @@ export interface PlanOptions {
 
 export interface FleetRow extends FleetResult {
   readonly numServers: number;
-  /** Whether waits come to an end. */
+  /** Whether waits stay bounded. */
   readonly isSteady: boolean;
 }
 
 export interface Plan {
-  /** Of one server at full load, in this traffic: all new tokens, over all sequences. */
+  /** New tokens of all sequences per second, of one server at full load with this traffic. */
   readonly tokensPerSecond: number;
   readonly requestsPerSecond: number;
-  /** From the fewest servers that are not full to the first number that meets `p95Ms`, if any does. */
+  /** From the smallest fleet that is not overloaded to the first that meets `p95Ms`, if one does. */
   readonly fleets: readonly FleetRow[];
-  /** Undefined: not with any number of such servers. */
+  /** Undefined if no number of such servers meets `p95Ms`. */
   readonly numServers: number | undefined;
 }
 
-/** Measured times at the context that is nearest to the middle of an answer, with straight lines between them. */
+/** The measured times at the context length nearest to the middle of an answer, interpolated linearly over rows. */
 export function passTimes(rows: readonly Measurement[], { promptTokens, newTokens }: Traffic): PassTimes {
   const middle = promptTokens + newTokens / 2;
   const decodes = rows.filter(({ name }) => name.startsWith("decode"));
@@ -68,14 +68,14 @@ function between(points: readonly Measurement[], rows: number): number {
       points.findIndex((each) => each.rows >= rows),
     ),
   );
-  // Beyond the last point its line goes on.
+  // Beyond the last point, the last line is extended.
   const at = points.some((each) => each.rows >= rows) ? after : points.length - 1;
   const [a, b] = [points[at - 1], points[at]];
   if (a === undefined || b === undefined) return points[0]?.ms ?? 0;
   return a.ms + ((rows - a.rows) * (b.ms - a.ms)) / (b.rows - a.rows);
 }
 
-/** What a server can do when it is never idle: as many requests at once as fit into a pass, or fewer where that is more. */
+/** Throughput of a server that is never idle: the best over all numbers of concurrent requests that fit into a pass. */
 export function capacity(times: PassTimes, { traffic, passRowsMax }: Omit<PlanOptions, "p95Ms">): number {
   const { promptTokens, newTokens, numSequences } = traffic;
   let most = 0;
@@ -98,7 +98,7 @@ export function planFleet(times: PassTimes, options: PlanOptions): Plan {
     const result = simulateFleet(traffic, times, simulated);
     const isSteady = result.busy < FULL;
     fleets.push({ numServers, isSteady, ...result });
-    // More servers cannot make an answer shorter than it is alone.
+    // More servers help no more when an answer takes as long as it does on an idle server.
     const before = fleets.at(-2);
     const isMet = isSteady && result.p95Ms <= p95Ms;
     const isUseless = before?.isSteady && result.p95Ms > 0.99 * before.p95Ms;
@@ -113,7 +113,7 @@ export function planFleet(times: PassTimes, options: PlanOptions): Plan {
   };
 }
 
-/** Of a million new tokens, where a server costs `price` an hour and is loaded as it should be. */
+/** Cost of a million new tokens, if a server costs `price` per hour and has the load GOOD_LOAD. */
 export function costPerMillionTokens(tokensPerSecond: number, price: number): number {
   return (price * 1e6) / (tokensPerSecond * GOOD_LOAD * 3600);
 }

@@ -1,24 +1,24 @@
-// A fleet on paper: equal servers, each of which runs passes that cost what was measured, and requests that come at random times.
-// Formulas for queues do not fit, since a request takes the longer the more others are computed with it. It knows no prefix cache and
-// no network, and every request of it is as long as the next.
+// Simulates a fleet: equal servers that run passes with the measured times, and requests that come at random times. Queueing
+// formulas do not apply, because a request takes longer when more others are computed with it. The simulation has no prefix
+// cache and no network, and all requests are equally long.
 import { uniform } from "../../decoding/random.ts";
 
-/** What callers ask for. */
+/** The requests of the callers. */
 export interface Traffic {
   readonly requestsPerSecond: number;
   readonly promptTokens: number;
-  /** Of each sequence. */
+  /** New tokens of each sequence. */
   readonly newTokens: number;
   readonly numSequences: number;
 }
 
-/** What passes cost. */
+/** The times of passes. */
 export interface PassTimes {
-  /** Milliseconds of a pass with a row for each of so many sequences. */
+  /** Milliseconds of a pass with one row for each of `rows` sequences. */
   decodeMs(rows: number): number;
   /** Milliseconds that each token of a prompt adds. */
   readonly promptTokenMs: number;
-  /** Milliseconds of every pass besides: choosing tokens, messages between threads. */
+  /** Further milliseconds of every pass: choosing tokens, messages between threads. */
   readonly overheadMs: number;
 }
 
@@ -26,17 +26,17 @@ export interface FleetOptions {
   readonly numServers: number;
   readonly passRowsMax: number;
   readonly passTokensMax: number;
-  /** In which requests come. */
+  /** Length of the simulated time in which requests come. */
   readonly seconds: number;
   readonly seed: number;
 }
 
 export interface FleetResult {
-  /** Milliseconds from a request's coming to its answer. */
+  /** Milliseconds from a request's arrival to its answer. */
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly firstTokenP95Ms: number;
-  /** Part of the time in which a server computes, until the last request came. */
+  /** Utilisation: the part of the time, until the last arrival, in which a server computes. */
   readonly busy: number;
   readonly numRequests: number;
 }
@@ -51,7 +51,7 @@ interface Request {
 class Server {
   readonly queue: Request[] = [];
   readonly running: Request[] = [];
-  /** When the present pass ends; undefined: there is none. */
+  /** When the running pass ends; undefined if none runs. */
   endMs: number | undefined;
   busyMs = 0;
 
@@ -60,7 +60,7 @@ class Server {
   }
 }
 
-/** Each request goes to the server with the fewest open ones, as a good proxy sends it. */
+/** Runs the simulation. Each request goes to the server with the fewest open requests, as a good proxy does it. */
 export function simulateFleet(traffic: Traffic, times: PassTimes, options: FleetOptions): FleetResult {
   const { numServers, seconds, seed } = options;
   const servers = Array.from({ length: numServers }, () => new Server());
@@ -107,7 +107,7 @@ function earliest(servers: readonly Server[]): Server | undefined {
   return first;
 }
 
-/** Takes in what fits, and computes a token of each sequence whose prompt is done, and of prompts what else fits. */
+/** Admits requests that fit. The pass then has a row for each sequence whose prompt is done, and fills up with prompts. */
 function beginPass(
   server: Server,
   nowMs: number,
@@ -133,14 +133,14 @@ function beginPass(
     promptTokens += taken;
   }
   const decodeMs = rows > 0 ? times.decodeMs(rows) : 0;
-  // A pass is never shorter than one row's: it reads all weights.
+  // Every pass reads all weights, so none is shorter than that of one row.
   const computeMs = Math.max(times.decodeMs(1), decodeMs + promptTokens * times.promptTokenMs);
   const ms = computeMs + times.overheadMs;
   server.endMs = nowMs + ms;
   server.busyMs += Math.max(0, Math.min(server.endMs, seconds * 1000) - nowMs);
 }
 
-/** Every sequence whose prompt is done has a token more; those that are over are answered. */
+/** Gives each sequence whose prompt is done one more token. Returns the requests that are finished. */
 function endPass({ running }: Server, nowMs: number): Request[] {
   const over: Request[] = [];
   for (const request of running) {

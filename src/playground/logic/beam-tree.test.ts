@@ -28,7 +28,7 @@ describe("the tree of a beam search", () => {
   const tree = beamTree(STEPS, false);
   const node = (key: string) => tree.nodes.find((other) => other.key === key);
 
-  it("has a column for each step, beams above what ended", () => {
+  it("has a column for each step, with beams above finished candidates", () => {
     assert.deepEqual([tree.numColumns, tree.numRows], [2, 4]);
     assert.deepEqual(
       tree.nodes.map(({ key, kind }) => `${key} ${kind}`),
@@ -42,7 +42,7 @@ describe("the tree of a beam search", () => {
     assert.equal(node("1.2")?.parent, node("0.0"));
   });
 
-  it("tells what could not follow a beam", () => {
+  it("shows the tokens that were banned after a beam", () => {
     assert.deepEqual(
       node("0.1")?.banned.map(({ id }) => id),
       [2],
@@ -50,12 +50,12 @@ describe("the tree of a beam search", () => {
     assert.deepEqual(node("0.0")?.banned, []);
   });
 
-  it("marks the way to the best text that ended", () => {
+  it("marks the path to the best finished text", () => {
     const path = tree.nodes.filter(({ isOnPath }) => isOnPath).map(({ key }) => key);
     assert.deepEqual(path, ["0.0", "1.2"]);
   });
 
-  it("marks the way to the best beam while nothing has ended", () => {
+  it("marks the path to the best beam while nothing is finished", () => {
     const path = beamTree(STEPS.slice(0, 1), false).nodes.filter(({ isOnPath }) => isOnPath);
     assert.deepEqual(
       path.map(({ key }) => key),
@@ -63,7 +63,7 @@ describe("the tree of a beam search", () => {
     );
   });
 
-  it("shows what was dropped when it is asked to", () => {
+  it("shows dropped candidates on request", () => {
     assert.deepEqual(
       beamTree(STEPS, true)
         .nodes.filter(({ kind }) => kind === "dropped")
@@ -72,5 +72,5 @@ describe("the tree of a beam search", () => {
     );
   });
 
-  it("of no step is empty", () => assert.deepEqual(beamTree([], true).nodes, []));
+  it("is empty without steps", () => assert.deepEqual(beamTree([], true).nodes, []));
 });

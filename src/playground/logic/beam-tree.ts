@@ -1,5 +1,5 @@
-// The steps of a beam search as a tree to be drawn: a column for each step, a row for each candidate. Where the search kept, ended
-// and dropped what, and which nodes the answers came through. Places are in columns and rows, not in pixels.
+// Lays the steps of a beam search out as a tree: a column for each step, a row for each candidate. It shows which candidates were kept,
+// finished or dropped, and the paths of the answers. Positions are columns and rows, not pixels.
 import type { Alternative, BeamStep, Token } from "../../dialects/playground/events.ts";
 
 export type NodeKind = "beam" | "ended" | "dropped";
@@ -9,16 +9,16 @@ export interface TreeNode {
   readonly kind: NodeKind;
   readonly column: number;
   readonly row: number;
-  /** Undefined: the prompt. */
+  /** Undefined for the prompt. */
   readonly parent: TreeNode | undefined;
   readonly token: Token;
   readonly score: number;
-  /** Of an ended one: its score over its length, and whether it was among the best at that time. */
+  /** For a finished candidate: its score divided by its length, and whether it was among the best at that time. */
   readonly normalised?: number;
   readonly isKept?: boolean;
-  /** Tokens that could not follow it. */
+  /** Tokens that were banned after it. */
   readonly banned: readonly Alternative[];
-  /** The best text, or one that is still among the beams, came through it. */
+  /** True: it is on the path of the best text, or of a living beam. */
   isOnPath: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface BeamTree {
   readonly nodes: readonly TreeNode[];
   readonly numColumns: number;
   readonly numRows: number;
-  /** What the prompt could not be followed by. */
+  /** Tokens that were banned after the prompt. */
   readonly bannedFirst: readonly Alternative[];
 }
 
@@ -67,7 +67,7 @@ export function beamTree(steps: readonly BeamStep[], showsDropped: boolean): Bea
   };
 }
 
-/** From the best ended text, or from the living beams where none has ended, back to the prompt. */
+/** Marks the path of the best finished text, or of all living beams if none is finished, back to the prompt. */
 function markPaths(nodes: readonly TreeNode[], beams: readonly TreeNode[]): void {
   const value = ({ normalised }: TreeNode): number => normalised ?? Number.NEGATIVE_INFINITY;
   const ended = nodes.filter(({ kind, isKept }) => kind === "ended" && isKept);

@@ -1,5 +1,5 @@
-// A run as a file: JSON for programs, Markdown for people. Markdown shows the texts in fences that are longer than any run of
-// backticks in them, so that nothing a model writes becomes markup where the file is read.
+// Exports a run as JSON or as Markdown. In Markdown the texts are in fences that are longer than any run of backticks in them, so that
+// generated text never becomes markup.
 import { percent } from "./heat.ts";
 import { type Run, textOf } from "./run.ts";
 

@@ -1,4 +1,4 @@
-// The sliders against a real request: the tokens that a sampled search draws are those that the page says are left.
+// Compares the sliders with real requests: sampling draws exactly the tokens that the page says are left.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { makeStrategy } from "../../decoding/make-strategy.ts";
@@ -9,7 +9,7 @@ import { type Filters, filtered, logitsOf, NO_FILTERS } from "./filtered.ts";
 const VOCABULARY = 60;
 const logits = Float32Array.from({ length: VOCABULARY }, (_, id) => 8 * uniform(3, 0, id));
 
-/** The tokens that many draws give. */
+/** The tokens of many draws. */
 function drawn({ temperature, topK, topP, minP }: Filters): Set<number> {
   const search = { kind: "sample", temperature, topK, topP, minP } as const;
   const decoding = { maxLength: 2, numReturnSequences: 20_000, seed: 5, noRepeatNgramSize: 0, search };
@@ -38,7 +38,7 @@ describe("what the sliders leave over", () => {
     });
   }
 
-  it("is, with each filter alone, what the filter is defined to keep", () => {
+  it("is what each single filter is defined to keep", () => {
     const row = Float32Array.from([0.5, 0.3, 0.15, 0.05], Math.log);
     const left = (filters: Partial<Filters>) => [
       ...filtered(row, { ...NO_FILTERS, ...filters }).probabilities.keys(),
@@ -56,7 +56,7 @@ describe("what the sliders leave over", () => {
     assert.ok(Math.abs(even.perplexity - 8) < 1e-9);
   });
 
-  it("begins with the logits as they are sent, little-endian, with what was changed or banned", () => {
+  it("is computed from the logits as they are sent, little-endian, with changed and banned ones", () => {
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setFloat32(0, 1.5, true);
     new DataView(bytes.buffer).setFloat32(4, -2, true);

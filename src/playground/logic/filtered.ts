@@ -1,24 +1,24 @@
-// What temperature, top-k, top-p and min-p leave of the next token's distribution, computed in the page from the row of logits. It runs
-// the same operations that define a request's, so that it leaves over what a request would, to the token.
+// Computes in the page what temperature, top-k, top-p and min-p leave of the next token's distribution. It applies the reference operations
+// that define a request's sampling, so exactly the tokens of a request are left.
 import { type SamplingFilters, samplingFilters } from "../../decoding/logits-processors.ts";
 import type { NextToken } from "../../dialects/playground/events.ts";
 import { PlainLogitsRow } from "../../kernels/reference/plain-logits-row.ts";
 
 export type Filters = Required<SamplingFilters>;
 
-/** No effect at all. */
+/** Values without an effect. */
 export const NO_FILTERS: Filters = { temperature: 1, topK: 0, topP: 1, minP: 0 };
 
 export interface Filtered {
-  /** Token id → probability among what is left; a token that is out is not in it. */
+  /** Token id → probability among the tokens that are left. Removed tokens are not in it. */
   readonly probabilities: ReadonlyMap<number, number>;
-  /** −Σ p log2 p, in bits. */
+  /** Entropy in bits: −Σ p log2 p. */
   readonly entropyBits: number;
-  /** 2^entropy: it is as uncertain as a draw among so many equally likely tokens. */
+  /** Perplexity, 2^entropy: as uncertain as a draw among this number of equally likely tokens. */
   readonly perplexity: number;
 }
 
-/** The logits of an answer, [vocab], with what penalties, bias and bans made of some. */
+/** The logits of an answer, [vocab], with those that penalties, biases and bans changed. */
 export function logitsOf({ logits, changed }: Pick<NextToken, "logits" | "changed">): Float32Array {
   const binary = atob(logits);
   const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));

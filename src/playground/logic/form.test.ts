@@ -1,4 +1,4 @@
-// The form, with the server's own list of parameters.
+// The form, tested with the server's real list of parameters.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Field } from "../../dialects/playground/events.ts";
@@ -52,14 +52,14 @@ const names = (fields: readonly Field[]): string[] => fields.map(({ name }) => n
 const field = (name: string): Field => FIELDS.find((other) => other.name === name) as Field;
 
 describe("the form", () => {
-  it("shows what a mode reads and nothing else", () => {
+  it("shows only the parameters that a mode reads", () => {
     const { ofMode, lengthAndSeed, further } = fieldGroups(FIELDS, "b");
     assert.deepEqual(names(ofMode), ["temperature"]);
     assert.deepEqual(names(lengthAndSeed), ["max_length", "seed"]);
     assert.deepEqual(names(further), ["no_repeat_ngram_size", "stop", "logit_bias", "ignore_eos"]);
   });
 
-  it("reads boxes by the kind and the range of their parameters", () => {
+  it("reads boxes by the type and the range of their parameters", () => {
     const good: readonly [string, string, unknown][] = [
       ["max_length", " 7 ", 7],
       ["top_p", "0", 0],
@@ -85,7 +85,7 @@ describe("the form", () => {
     for (const [name, text] of bad) assert.ok("problem" in parseEntry(field(name), text), `${name} ${text}`);
   });
 
-  it("sends what differs from the defaults, and never what the mode does not read", () => {
+  it("sends only parameters that differ from the defaults and that the mode reads", () => {
     const entries = { max_length: "5", top_p: "0.5", temperature: "2", seed: "1", no_repeat_ngram_size: "2" };
     assert.deepEqual(bodyOf(FACTS, FIELDS, "a", entries), {
       body: { seed: 1, top_p: 0.5, no_repeat_ngram_size: 2 },
@@ -105,7 +105,7 @@ describe("the form", () => {
     });
   });
 
-  it("is filled by the body that it made", () => {
+  it("can be filled from a body that it made", () => {
     const entries = { seed: "1", top_p: "0.5", stop: '["a"]', logit_bias: '{"1":2}', ignore_eos: "true" };
     assert.deepEqual(entriesOf(bodyOf(FACTS, FIELDS, "a", entries).body, FIELDS), entries);
   });

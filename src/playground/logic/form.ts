@@ -1,23 +1,23 @@
-// The form of the parameters, from the server's own list of them: which are shown in a mode, what a text in a box means, and the body
-// of the request. What is left at its default is not sent, so that the body is as short as the request is simple.
+// The form of the parameters, made from the server's list: which are shown in a mode, how the text of a box is read, and the body of the
+// request. Defaults are not sent, so that the body stays short.
 import type { Facts, Field } from "../../dialects/playground/events.ts";
 
-/** What stands in the boxes that somebody changed, by the name of the parameter. */
+/** The texts of changed boxes, by parameter. */
 export type Entries = Readonly<Record<string, string>>;
 
-/** Fields that have a place of their own, or that the page sets. */
+/** Fields with a place of their own, or that the page sets itself. */
 const OUTSIDE = new Set(["input", "mode", "prompt_token_ids", "logprobs", "echo"]);
-/** What people change most, in the order in which they think of it. */
+/** The parameters that people change most, in the order of the form. */
 const FIRST = ["max_length", "max_new_tokens", "num_return_sequences", "seed"];
 
 export interface FieldGroups {
-  /** What this mode alone, or with some others, reads. */
+  /** Parameters that this mode reads, but not every mode. */
   readonly ofMode: readonly Field[];
   readonly lengthAndSeed: readonly Field[];
   readonly further: readonly Field[];
 }
 
-/** The fields that a mode reads, and no other. */
+/** The fields that a mode reads. */
 export function fieldGroups(fields: readonly Field[], mode: string): FieldGroups {
   const shown = fields.filter(({ name, modes }) => !OUTSIDE.has(name) && (!modes || modes.includes(mode)));
   const isFirst = ({ name }: Field): boolean => FIRST.includes(name);
@@ -31,7 +31,7 @@ export function fieldGroups(fields: readonly Field[], mode: string): FieldGroups
 
 export type Parsed = { readonly value: unknown } | { readonly problem: string };
 
-/** What the text in a box means; an empty one means the default. */
+/** The value of a box's text. An empty box means the default. */
 export function parseEntry(field: Field, entry: string): Parsed {
   const text = entry.trim();
   if (field.type === "string") return { value: entry };
@@ -48,7 +48,7 @@ export function parseEntry(field: Field, entry: string): Parsed {
   return fits && (field.type === "number" || Number.isInteger(value)) ? { value } : problem;
 }
 
-/** Lists and objects are written as JSON; where a plain text is allowed too, everything else is one. */
+/** Lists and objects are written as JSON. If plain text is allowed too, everything else is text. */
 function parseJson({ range }: Field, entry: string): Parsed | undefined {
   try {
     return { value: JSON.parse(entry) };
@@ -59,11 +59,11 @@ function parseJson({ range }: Field, entry: string): Parsed | undefined {
 
 export interface FormResult {
   readonly body: Readonly<Record<string, unknown>>;
-  /** What is wrong, by the name of the parameter. */
+  /** The faults, by parameter. */
   readonly problems: Readonly<Record<string, string>>;
 }
 
-/** The parameters that differ from what the server takes by itself, of those that the mode reads. */
+/** The parameters of the mode that differ from the server's defaults. */
 export function bodyOf(
   facts: Pick<Facts, "modes">,
   fields: readonly Field[],
@@ -86,12 +86,12 @@ export function bodyOf(
   return { body, problems };
 }
 
-/** A rule that only counts when it is sent has a default in one mode and none in the others, so it always goes with the request. */
+/** The n-gram ban has a default in beam mode only, and other modes read it only if it is sent. So it is always sent. */
 function isSame(value: unknown, field: Field): boolean {
   return field.name !== "no_repeat_ngram_size" && JSON.stringify(value) === JSON.stringify(field.default);
 }
 
-/** The boxes for parameters that come from elsewhere: a preset, a link, the history. */
+/** The boxes for parameters of a preset, a link or the history. */
 export function entriesOf(parameters: Readonly<Record<string, unknown>>, fields: readonly Field[]): Entries {
   const entries: Record<string, string> = {};
   for (const { name, type } of fields) {

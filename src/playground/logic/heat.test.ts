@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { LEGENDS, percent, stepOf, surpriseBits } from "./heat.ts";
 
 describe("heat", () => {
-  it("has the steps that its legend tells", () => {
+  it("has the steps of its legend", () => {
     const steps = (measure: "probability" | "surprise", probabilities: readonly number[]) =>
       probabilities.map((p) => stepOf({ logprob: Math.log(p) }, measure));
     assert.deepEqual(
@@ -19,13 +19,13 @@ describe("heat", () => {
     for (const legend of Object.values(LEGENDS)) assert.equal(legend.length, 7);
   });
 
-  it("has none where nothing is known", () => {
+  it("is undefined if the number is not known", () => {
     assert.equal(stepOf({ logprob: null }, "probability"), undefined);
     assert.equal(stepOf({ logprob: -1 }, "rank"), undefined);
     assert.equal(stepOf({ logprob: -1, rank: 1 }, "none"), undefined);
   });
 
-  it("tells surprise in bits and probabilities in percent", () => {
+  it("shows surprise in bits and probabilities in percent", () => {
     assert.equal(surpriseBits(Math.log(0.25)), 2);
     assert.equal(Object.is(surpriseBits(0), 0), true);
     assert.deepEqual([1, 0.99999, 0.2468, 0.0123, 0.000004, 0].map(percent), [

@@ -24,7 +24,7 @@ class MapShelf extends Map<string, string> implements Shelf {
 const entry = (at: number, prompt = "p") => ({ at, body: { seed: at }, prompt, beginning: "b".repeat(999) });
 
 describe("the history", () => {
-  it("holds the newest first, so many and no more", () => {
+  it("has the newest entry first, up to a limit", () => {
     const shelf = new MapShelf();
     for (let at = 1; at <= ENTRIES_MAX + 3; at++) addToHistory(shelf, entry(at));
     const history = readHistory(shelf);
@@ -33,7 +33,7 @@ describe("the history", () => {
     assert.equal(history[0]?.beginning.length, 200);
   });
 
-  it("drops the oldest where texts are long, and an entry that is too long by itself", () => {
+  it("drops the oldest entries if texts are long, and an entry that is too long by itself", () => {
     const shelf = new MapShelf();
     const long = "x".repeat(CHARACTERS_MAX / 3);
     for (let at = 1; at <= 4; at++) addToHistory(shelf, entry(at, long));
@@ -44,7 +44,7 @@ describe("the history", () => {
     assert.deepEqual(addToHistory(new MapShelf(), entry(1, long.repeat(4))), []);
   });
 
-  it("is empty after it was cleared, and where something else lies in its place", () => {
+  it("is empty after it was cleared, and if the storage has something else", () => {
     const shelf = new MapShelf();
     addToHistory(shelf, entry(1));
     const key = [...shelf.keys()][0] as string;
@@ -58,7 +58,7 @@ describe("the history", () => {
     assert.deepEqual(readHistory(shelf), []);
   });
 
-  it("is only of this page where the browser keeps nothing", () => {
+  it("lasts only as long as the page if the browser has no storage", () => {
     const deny = (): never => {
       throw new Error("denied");
     };

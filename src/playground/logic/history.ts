@@ -1,10 +1,11 @@
-// What this browser asked before, newest first. Bounded in number and in size; lost without a word where the browser keeps nothing.
+// The earlier requests of this browser, newest first, bounded in number and size. If the browser's storage is not available, the
+// history is lost silently.
 import type { GenerateBody } from "../../dialects/playground/events.ts";
 
 export interface HistoryEntry {
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** With the seed that was used. */
+  /** The request, with the seed that was used. */
   readonly body: GenerateBody;
   readonly prompt: string;
   /** The beginning of the first text. */
@@ -32,7 +33,7 @@ export function readHistory(shelf: Shelf): readonly HistoryEntry[] {
   }
 }
 
-/** The history with one more entry, as it was kept. */
+/** Adds an entry, and returns the history as it was stored. */
 export function addToHistory(shelf: Shelf, entry: HistoryEntry): readonly HistoryEntry[] {
   const short = { ...entry, beginning: entry.beginning.slice(0, BEGINNING_CHARACTERS) };
   const entries = [short, ...readHistory(shelf)].slice(0, ENTRIES_MAX);
@@ -40,7 +41,7 @@ export function addToHistory(shelf: Shelf, entry: HistoryEntry): readonly Histor
   try {
     shelf.setItem(KEY, JSON.stringify(entries));
   } catch {
-    // A full or forbidden storage: the page works without.
+    // The storage is full or forbidden. The page works without it.
   }
   return entries;
 }

@@ -1,16 +1,16 @@
-// Greedy search falls into loops: the same run of tokens again and again. Finds the one that a text ends in.
+// Finds the loop at the end of a text: a run of tokens that repeats, as often with greedy search.
 
 export interface Loop {
-  /** Index of the token where the first of the equal runs begins. */
+  /** Index of the first token of the first of the equal runs. */
   readonly start: number;
-  /** Tokens of one run. */
+  /** Number of tokens in one run. */
   readonly period: number;
-  /** Whole runs. */
+  /** Number of whole runs. */
   readonly count: number;
 }
 
 const RUNS_MIN = 3;
-/** Shorter repeats are ordinary: dots, a line of hyphens. */
+/** Shorter repetitions, such as dots or a line of hyphens, are not loops. */
 const TOKENS_MIN = 6;
 
 /** The shortest run that fills the end of a text at least three times. */

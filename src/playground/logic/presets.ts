@@ -1,4 +1,4 @@
-// Sets of parameters with a name, for people who want to see what they do before they know them.
+// Named sets of parameters, for people who do not know the parameters yet.
 
 export interface Preset {
   readonly name: string;

@@ -33,7 +33,7 @@ function end(texts: readonly (readonly TracedToken[])[]): EndEvent {
 const after = (...events: PlaygroundEvent[]): Run => events.reduce(withEvent, newRun(1, { input: "ab" }));
 
 describe("a run", () => {
-  it("grows by its events, and does not change what it was", () => {
+  it("grows with its events, without changing earlier states", () => {
     const begun = after(START);
     const grown = withEvent(begun, { type: "tokens", sequence: 1, tokens: [token(3, "c")] });
     assert.equal(begun.sequences.length, 0);
@@ -45,7 +45,7 @@ describe("a run", () => {
     assert.deepEqual([grown.sequences[1]?.numTokens, more.sequences[1]?.numTokens], [1, 2]);
   });
 
-  it("takes the rest from its end", () => {
+  it("takes the rest from its last event", () => {
     const run = after(
       START,
       { type: "tokens", sequence: 0, tokens: [token(3, "c")] },
@@ -56,14 +56,14 @@ describe("a run", () => {
     assert.equal(textOf(run, 0), "whole");
   });
 
-  it("passes over events that it does not know, and fails with those that say so", () => {
+  it("ignores unknown events, and fails with an error event", () => {
     const run = after(START, { type: "later" } as never);
     assert.equal(run.status, "running");
     const failed = withEvent(run, { type: "error", error: { code: "c", message: "m" } });
     assert.deepEqual([failed.status, failed.error?.message], ["failed", "m"]);
   });
 
-  it("goes on from a token with the length that is left", () => {
+  it("continues from a token with the length that is left", () => {
     const next = continuation({ input: "ab", max_length: 10, seed: 7, top_k: 5 }, [1, 2, 3, 9], 2, 64);
     assert.deepEqual(next, {
       seed: 7,
@@ -74,7 +74,7 @@ describe("a run", () => {
     });
   });
 
-  it("goes on from the end with as many tokens again, as far as the context reaches", () => {
+  it("continues from the end with as many tokens again, up to the context length", () => {
     const ids = Array.from({ length: 10 }, (_, i) => i);
     assert.equal(continuation({ max_length: 10 }, ids, 2, 64).max_new_tokens, 8);
     assert.equal(continuation({ max_new_tokens: 8 }, ids, 2, 13).max_new_tokens, 3);
@@ -83,7 +83,7 @@ describe("a run", () => {
 });
 
 describe("the body in the form", () => {
-  it("has the seed of the run that came of it, and of no other", () => {
+  it("has the seed of the run that it made, and of no other", () => {
     const run = after(START);
     assert.deepEqual(withSeedOf({ input: "ab" }, run), { input: "ab", seed: 7 });
     assert.deepEqual(withSeedOf({ input: "ab", seed: 1 }, run), { input: "ab", seed: 1 });
@@ -92,12 +92,12 @@ describe("the body in the form", () => {
   });
 });
 
-describe("a run as a file", () => {
+describe("an exported run", () => {
   const hostile = "```\n<img src=x onerror=alert(1)>\n````";
   const run = after(START, end([[token(3, hostile)]]));
   const told: Run = { ...run, sequences: run.sequences.map(({ end: _, ...rest }) => rest) };
 
-  it("keeps in Markdown whatever a model writes inside its fence", () => {
+  it("keeps any generated text inside its fence in Markdown", () => {
     const lines = runAsMarkdown(told).split("\n");
     const from = lines.indexOf("`````text");
     const to = lines.indexOf("`````");

@@ -1,4 +1,4 @@
-// One request and what has come of it so far: the events of its stream, put together. Pure: the stream itself is read elsewhere.
+// A run: one request and its result so far, made from the events of its stream. Pure functions; the stream is read elsewhere.
 import type {
   BeamStep,
   EndEvent,
@@ -13,9 +13,9 @@ import type {
 export type RunStatus = "waiting" | "running" | "done" | "stopped" | "failed";
 
 export interface SequenceState {
-  /** New tokens so far. The array grows in place; the object around it is a new one after each event. */
+  /** New tokens so far. The array grows in place, but after each event the object around it is a new one. */
   readonly tokens: TracedToken[];
-  /** How many there are, so that whoever compares objects sees the growth. */
+  /** The number of tokens, so that a comparison of objects notices the growth. */
   readonly numTokens: number;
   readonly end?: EndEvent["sequences"][number];
 }
@@ -23,7 +23,7 @@ export interface SequenceState {
 export interface Run {
   readonly id: number;
   readonly body: GenerateBody;
-  /** Where it comes from, in words; absent for a prompt of its own. */
+  /** How the run continues an earlier one, in words; absent for an independent prompt. */
   readonly origin?: string;
   readonly status: RunStatus;
   readonly waiting?: WaitingEvent;
@@ -38,7 +38,7 @@ export function newRun(id: number, body: GenerateBody, origin?: string): Run {
   return { id, body, ...(origin && { origin }), status: "waiting", sequences: [], beams: [] };
 }
 
-/** A run with one more event of its stream. */
+/** Returns the run with one more event of its stream. */
 export function withEvent(run: Run, event: PlaygroundEvent): Run {
   switch (event.type) {
     case "waiting":
@@ -54,7 +54,7 @@ export function withEvent(run: Run, event: PlaygroundEvent): Run {
     case "error":
       return { ...run, status: "failed", error: event.error };
     default:
-      // A newer server may tell more.
+      // Unknown events of a newer server are ignored.
       return run;
   }
 }
@@ -84,22 +84,22 @@ function withEnd(run: Run, end: EndEvent): Run {
   return { ...run, status: "done", sequences, end };
 }
 
-/** Token ids of a sequence, from the prompt's first up to and with the new token `last`; −1: the prompt alone. */
+/** Token ids of a sequence, from the prompt's first to the new token `last` inclusive; −1 means the prompt only. */
 export function idsUpTo(run: Run, sequence: number, last: number): number[] {
   const prompt = run.start?.prompt.map(({ id }) => id) ?? [];
   const tokens = run.sequences[sequence]?.tokens ?? [];
   return [...prompt, ...tokens.slice(0, last + 1).map(({ id }) => id)];
 }
 
-/** The text of a sequence as far as it is known, prompt included. */
+/** The text of a sequence so far, with its prompt. */
 export function textOf(run: Run, sequence: number): string {
   const state = run.sequences[sequence];
   return state?.end?.text ?? (run.start?.text ?? "") + (state?.tokens ?? []).map(({ text }) => text).join("");
 }
 
 /**
- * The body of a request that goes on from these tokens as another did from its prompt. Where the old length leaves no room, the
- * new one gets as many tokens as the old had.
+ * The body of a request that continues from these tokens with the parameters of another request. If its length leaves no room,
+ * it is extended by as many tokens as the old request had.
  */
 export function continuation(
   body: GenerateBody,
@@ -109,7 +109,7 @@ export function continuation(
 ): GenerateBody {
   const { input: _, prompt_token_ids: __, ...rest } = body;
   const next: Record<string, unknown> = { ...rest, prompt_token_ids: tokenIds, num_return_sequences: 1 };
-  // Beam search and best_of keep their numbers; only one text is looked at.
+  // Beam search and best_of keep their numbers, but only one text is returned.
   const most = contextLength - tokenIds.length;
   const asked =
     typeof rest.max_new_tokens === "number"
@@ -121,7 +121,7 @@ export function continuation(
   return next;
 }
 
-/** A body with the seed that a run took by itself, if the run came of the same body. */
+/** A body with the seed that the server chose for a run, if the run has the same body. */
 export function withSeedOf(body: GenerateBody, run: Run | undefined): GenerateBody {
   if (!run?.start || body.seed !== undefined) return body;
   const { seed: _, ...asked } = run.body;

@@ -13,7 +13,7 @@ describe("server-sent events", () => {
     { name: "message", data: "a\nb" },
   ];
 
-  it("are the same however the bytes are cut", () => {
+  it("are the same wherever the bytes are cut", () => {
     for (let size = 1; size <= stream.length; size++) {
       const reader = new EventReader();
       const events = [];

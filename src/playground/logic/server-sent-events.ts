@@ -1,9 +1,8 @@
-// Reads a stream of server-sent events from bytes that arrive in any pieces. Only the parts of the format that the server
-// writes and that matter to a reader: names, data over several lines, comments. Reference: WHATWG HTML, section 9.2.6.
-// It knows nothing of what an event means.
+// Parses server-sent events from bytes in any pieces. It supports the parts of the format that this server writes: names, data over
+// several lines, comments. Reference: WHATWG HTML, section 9.2.6. It does not know what an event means.
 
 export interface ServerSentEvent {
-  /** "message" where the server named none. */
+  /** "message" if the event has no name. */
   readonly name: string;
   readonly data: string;
 }
@@ -14,7 +13,7 @@ export class EventReader {
   #name = "";
   #data: string[] = [];
 
-  /** The events that are complete with these bytes. */
+  /** Adds bytes, and returns the events that are complete now. */
   push(bytes: Uint8Array): ServerSentEvent[] {
     this.#rest += this.#utf8.decode(bytes, { stream: true });
     const events: ServerSentEvent[] = [];
@@ -25,7 +24,7 @@ export class EventReader {
     return events;
   }
 
-  /** A line without its end; a CR at the very end may be half of a CR LF, so it waits. */
+  /** The next line without its end. A CR at the end of the bytes may be half of a CR LF, so it waits. */
   #nextLine(): string | undefined {
     const end = /\r\n|\n|\r(?!$)/.exec(this.#rest);
     if (!end) return undefined;

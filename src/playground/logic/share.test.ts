@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { fromFragment, LINK_CHARACTERS_MAX, toFragment } from "./share.ts";
 
 describe("a link", () => {
-  it("gives back what was put in, be it any text", () => {
+  it("returns any text that was put in", () => {
     for (const input of ["", "plain", "é👩‍🚀\u0000 שלום <img>&#%", "\ud800"]) {
       const parameters = { input, seed: 4294967295, stop: ["a", "\n"], top_p: 0.92 };
       const fragment = toFragment(parameters) as string;
@@ -12,11 +12,11 @@ describe("a link", () => {
     }
   });
 
-  it("is none for a text that is too long", () => {
+  it("is not made for a text that is too long", () => {
     assert.equal(toFragment({ input: "a".repeat(LINK_CHARACTERS_MAX) }), undefined);
   });
 
-  it("that somebody changed is none", () => {
+  it("is refused if it was changed", () => {
     const good = toFragment({ input: "x" }) as string;
     const list = `#1.${btoa("[1]").replaceAll("=", "")}`;
     for (const bad of [

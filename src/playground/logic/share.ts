@@ -1,14 +1,14 @@
-// A link that holds a request: prompt, parameters and seed, in the part of the address that browsers do not send. What comes in
-// with such a link was written by anybody: it fills the form and is never run by itself.
+// Links with a request: prompt, parameters and seed are in the fragment of the address, which browsers do not send. Anybody can write
+// such a link, so it only fills the form and never runs by itself.
 
-/** So that a link of another form is refused and not misread. */
+/** The version of the form, so that links of another version are refused. */
 const FORM = "1";
-/** Browsers and chats cut longer ones. */
+/** Browsers and chat programs cut longer links. */
 export const LINK_CHARACTERS_MAX = 32_000;
 
 export type Parameters = Readonly<Record<string, unknown>>;
 
-/** The fragment of a link; undefined for a request that is too long for one. */
+/** The fragment of a link; undefined if the request is too long. */
 export function toFragment(parameters: Parameters): string | undefined {
   const bytes = new TextEncoder().encode(JSON.stringify(parameters));
   let binary = "";
@@ -17,7 +17,7 @@ export function toFragment(parameters: Parameters): string | undefined {
   return fragment.length > LINK_CHARACTERS_MAX ? undefined : fragment;
 }
 
-/** What a fragment holds; undefined for one that is no request of ours. */
+/** The request of a fragment; undefined if it has none. */
 export function fromFragment(fragment: string): Parameters | undefined {
   const match = /^#1\.([\w-]+)$/.exec(fragment);
   if (!match || fragment.length > LINK_CHARACTERS_MAX) return undefined;

@@ -1,6 +1,6 @@
-// Makes every character of a text visible: control characters as their pictures, the invisible ones that steer direction or
-// join letters by their code point, bytes that are no UTF-8 as hexadecimal numbers. Gives pieces of text to be shown and says
-// of what kind they are; how they look is not decided here. Letters, spaces and emoji stay what they are.
+// Makes every character of a text visible: control characters as symbols, invisible format characters as code points, bytes that are not
+// UTF-8 as hexadecimal numbers. It returns pieces of text and their kinds; the views decide how they look. Letters, spaces and emoji do
+// not change.
 
 export interface TextRun {
   readonly kind: "text" | "symbol" | "newline";
@@ -8,15 +8,15 @@ export interface TextRun {
 }
 
 /**
- * Characters that have no look of their own: controls, formats such as direction marks, separators of lines. The joiners
- * U+200C and U+200D belong to scripts and emoji, and Arabic's number signs are seen; they stay as they are.
+ * Invisible characters: controls, formats such as direction marks, line separators. The joiners U+200C and U+200D are parts of scripts
+ * and emoji, and Arabic number signs are visible, so these do not count.
  */
 const UNSEEN = /(?!\u200c|\u200d|[\u0600-\u0605\u06dd\u070f\u08e2])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** U+2400 and up: the pictures of the control characters. */
+/** The symbols for control characters, from U+2400 on. */
 const PICTURES = 0x2400;
 
-/** A text in runs of one kind each. */
+/** Splits a text into runs of one kind. */
 export function visibleRuns(text: string): readonly TextRun[] {
   const runs: TextRun[] = [];
   let from = 0;
@@ -38,7 +38,7 @@ function symbolOf(character: string): TextRun {
   return { kind: "symbol", text: `U+${code.toString(16).toUpperCase().padStart(4, "0")}` };
 }
 
-/** One line for a table, a name or a tooltip: spaces and ends of lines are seen as well. */
+/** The text as one line for a table, a name or a tooltip. Spaces and line ends are visible too. */
 export function inOneLine(text: string): string {
   return visibleRuns(text)
     .map((run) => (run.kind === "text" ? run.text.replaceAll(" ", "␣") : run.text))

@@ -1,4 +1,4 @@
-// What a person can do on the page: each action changes the state and, where it must, asks the server.
+// The actions of a person on the page. Each changes the state and, if necessary, calls the server.
 import type { GenerateBody, PlaygroundEvent } from "../../dialects/playground/events.ts";
 import { bodyOf, entriesOf } from "../logic/form.ts";
 import { addToHistory, clearHistory, type HistoryEntry, readHistory } from "../logic/history.ts";
@@ -7,7 +7,7 @@ import { fromFragment, type Parameters } from "../logic/share.ts";
 import { generate, ServerFailure, server } from "./server.ts";
 import { endpointOf, type PageState, type Selection, type Store } from "./state.ts";
 
-/** Runs that can be gone back to; older ones are in the history. */
+/** Runs that one can go back to. Older ones are in the history. */
 const RUNS_MAX = 20;
 
 export class Actions {
@@ -27,7 +27,7 @@ export class Actions {
     this.#store.set(change);
   }
 
-  /** Asks for the facts, and fills the form from the link that was opened. */
+  /** Loads the facts about the server, and fills the form from the opened link. */
   async start(): Promise<void> {
     this.set({ history: readHistory(localStorage) });
     try {
@@ -48,7 +48,7 @@ export class Actions {
     this.set({ failure, announcement: failure.message });
   }
 
-  /** Fills the form with parameters that came from elsewhere; nothing is sent. */
+  /** Fills the form with given parameters. Nothing is sent. */
   fill(parameters: Parameters): void {
     const { facts } = this.#state;
     const endpoint =
@@ -74,7 +74,7 @@ export class Actions {
     if (seed !== undefined) this.setEntry("seed", seed);
   }
 
-  /** The body that the form makes; undefined while something in it is wrong. */
+  /** The body of the request; undefined while the form has a fault. */
   body(): GenerateBody | undefined {
     const { body, problems } = this.form();
     return Object.keys(problems).length > 0 ? undefined : { ...body, input: this.#state.prompt };
@@ -95,7 +95,7 @@ export class Actions {
     else this.set({ announcement: "Some parameters are wrong; see their boxes." });
   }
 
-  /** The same request again; with the seed it had, or with a fresh one. */
+  /** Sends the same request again, with its seed or a fresh one. */
   regenerate(run: Run, seed: "same" | "new"): void {
     const { seed: _, ...body } = run.body;
     const same = run.start?.seed ?? run.body.seed;
@@ -110,7 +110,7 @@ export class Actions {
     return this.#running !== undefined;
   }
 
-  /** Goes on after a token, or after others that take its place. */
+  /** Continues after a token, or after others that replace it. */
   branch(run: Run, { sequence, token }: Selection, inItsPlace?: readonly number[]): void {
     const kept = inItsPlace
       ? [...idsUpTo(run, sequence, token - 1), ...inItsPlace]
@@ -121,7 +121,7 @@ export class Actions {
     void this.#run(body, `text ${sequence + 1} with ${what} at token ${token + 1}`);
   }
 
-  /** Goes on with a text that is written in the place of a token. */
+  /** Continues with a text that replaces a token. */
   async replace(run: Run, selection: Selection, text: string): Promise<void> {
     try {
       const { endpoint } = this.#state;
@@ -196,7 +196,7 @@ export class Actions {
   }
 }
 
-/** Events arrive faster than a screen shows them: they are put in together, once a frame. */
+/** Events arrive faster than a screen shows them, so they are applied together, once per frame. */
 class FrameBatch {
   readonly #apply: (events: readonly PlaygroundEvent[]) => void;
   #events: PlaygroundEvent[] = [];
@@ -210,7 +210,7 @@ class FrameBatch {
     this.#events.push(event);
     if (this.#isAsked) return;
     this.#isAsked = true;
-    // A hidden page gets no frames.
+    // A hidden page gets no animation frames.
     if (document.hidden) setTimeout(() => this.flush(), 100);
     else requestAnimationFrame(() => this.flush());
   }

@@ -124,7 +124,7 @@ function Theme() {
     try {
       localStorage.setItem(THEME_KEY, theme);
     } catch {
-      // A browser that keeps nothing asks again next time.
+      // Without storage the choice is not remembered.
     }
   }, [theme]);
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] as (typeof THEMES)[number];

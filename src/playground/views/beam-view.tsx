@@ -1,5 +1,5 @@
-// A beam search drawn as a tree: a column for each step, the way of the best text in the accent colour, what ended, what was dropped,
-// and what the rule against repeated n-grams forbade.
+// Draws a beam search as a tree: a column for each step, the path of the best text in the accent colour, finished and dropped candidates,
+// and tokens that the n-gram ban forbade.
 import { useMemo, useState } from "preact/hooks";
 import { type BeamTree, beamTree, type TreeNode } from "../logic/beam-tree.ts";
 import type { Run } from "../logic/run.ts";
@@ -10,7 +10,7 @@ const COLUMN = 118;
 const ROW = 40;
 const BOX = { width: 96, height: 32 };
 const ROOT = 64;
-/** Steps in one drawing: a tree of a thousand steps is looked at in parts. */
+/** Steps in one drawing. A longer tree is shown in parts. */
 const STEPS = 40;
 
 export function BeamView({ run }: { readonly run: Run }) {
@@ -69,7 +69,7 @@ function Tree({ tree, from, chosen, choose }: TreeProps) {
   const height = numRows * ROW + 12;
   const x = (column: number): number => ROOT + (column - from) * COLUMN;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll this
     <section class="tree-box" tabIndex={0} aria-label="Steps from left to right, beams from top to bottom">
       <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
         <title>The search as a tree</title>
@@ -104,7 +104,7 @@ function Tree({ tree, from, chosen, choose }: TreeProps) {
 
 const middle = (row: number): number => 6 + row * ROW + ROW / 2;
 
-/** From the right edge of the parent to the left edge of the node. */
+/** The line from the right edge of the parent to the left edge of the node. */
 function edge({ parent, column, row }: TreeNode, x: (column: number) => number, from: number): string {
   const isInside = parent && parent.column >= from;
   const left = isInside ? x(parent.column) + BOX.width : parent ? 0 : 24;

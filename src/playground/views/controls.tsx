@@ -1,8 +1,8 @@
-// The column of controls: open beside the texts where there is room, and folded above them where there is not.
+// The column of controls: beside the texts if there is room, otherwise folded above them.
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-/** As in styles/frame.css. */
+/** The same width as in styles/frame.css. */
 const WIDE = "(width >= 760px)";
 
 export function Controls(props: { readonly label: string; readonly children: ComponentChildren }) {

@@ -1,4 +1,4 @@
-// What this browser asked before. It lies in this browser only.
+// The earlier requests of this browser. They are stored in this browser only.
 
 import { SafeText } from "./parts.tsx";
 import type { ViewProps } from "./view-props.ts";

@@ -1,5 +1,5 @@
-// One token under the glass: how likely it was, what else it could have been, what the filters left, where the draw fell; and what
-// can be done from here.
+// Shows one token in detail: its probability, its alternatives, what the filters left and where the draw fell; with actions to continue
+// from there.
 import { useState } from "preact/hooks";
 import type { Alternative, Choice, TracedToken } from "../../dialects/playground/events.ts";
 import { percent, surpriseBits } from "../logic/heat.ts";
@@ -7,9 +7,9 @@ import { TokenName } from "./parts.tsx";
 
 export interface InspectorProps {
   readonly token: TracedToken;
-  /** Where it stands, in words. */
+  /** Its position, in words. */
   readonly place: string;
-  /** Absent where nothing can be generated from here. */
+  /** Absent if nothing can be generated from here. */
   readonly steer?: {
     readonly branch: (tokenId: number) => void;
     readonly goOn: () => void;

@@ -1,4 +1,4 @@
-// The page begins here.
+// The entry point of the page.
 import { render } from "preact";
 import { Actions } from "./actions.ts";
 import { App } from "./app.tsx";
@@ -9,6 +9,6 @@ const actions = new Actions(store);
 const root = document.getElementById("page") as HTMLElement;
 root.replaceChildren();
 render(<App store={store} actions={actions} />, root);
-// The link opens once: a page that is loaded anew has its cookie.
+// The link works once. A reloaded page has its cookie, so the token is removed from the address.
 history.replaceState(null, "", `${location.pathname}${location.hash}`);
 void actions.start();

@@ -1,5 +1,5 @@
-// The distribution of the next token after the prompt, and what temperature, top-k, top-p and min-p would leave of it. The server is
-// asked once for a prompt; the sliders are answered by the page itself, with the operations that a request runs.
+// Shows the distribution of the next token after the prompt, and what temperature, top-k, top-p and min-p leave of it. The server is called
+// once for a prompt. The page itself computes the effect of the sliders, with the operations of a request.
 import { useMemo, useState } from "preact/hooks";
 import type { NextToken, Token } from "../../dialects/playground/events.ts";
 import { type Filters, filtered, logitsOf, NO_FILTERS } from "../logic/filtered.ts";
@@ -63,7 +63,7 @@ interface SlidersProps {
   readonly change: (filters: Filters) => void;
 }
 
-/** The temperature moves in equal ratios, from a tenth to ten. */
+/** The slider of the temperature is logarithmic, from 0.1 to 10. */
 const toTemperature = (place: number): number => Number((10 ** place).toPrecision(3));
 
 function Sliders({ filters, change }: SlidersProps) {

@@ -1,4 +1,4 @@
-// The parameters of a request, from the server's own list: what the chosen mode reads, and nothing else.
+// The parameters that the chosen mode reads, from the server's list.
 import type { Field } from "../../dialects/playground/events.ts";
 import { fieldGroups, parseEntry } from "../logic/form.ts";
 import { PRESETS } from "../logic/presets.ts";
@@ -156,7 +156,7 @@ function placeholderOf({ name }: Field): string {
   return name === "seed" ? "a fresh one" : "none";
 }
 
-/** Arrow keys count, as in a box for numbers; such boxes lose what they cannot read, so the boxes are of text. */
+/** Arrow keys change the number. It is a text box, because browsers' number boxes drop text that they cannot read. */
 function stepByKey(
   event: KeyboardEvent,
   field: Field,

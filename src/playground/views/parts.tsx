@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Token } from "../../dialects/playground/events.ts";
 import { inOneLine, visibleRuns } from "../logic/visible-text.ts";
 
-/** A text of anybody's, never anything but text: what is unseen is shown by symbols, and its direction stays inside. */
+/** Shows untrusted text as text only. Invisible characters are shown as symbols, and its writing direction cannot leave the element. */
 export function SafeText({ text }: { readonly text: string }) {
   const runs = visibleRuns(text);
   if (runs.length === 1 && runs[0]?.kind === "text") return <>{text}</>;
@@ -31,7 +31,7 @@ function NewLine() {
   );
 }
 
-/** A token's name in one line, with its spaces and controls seen. */
+/** A token in one line, with visible spaces and control characters. */
 export function TokenName({ token }: { readonly token: Token }) {
   return (
     <bdi class={token.special ? "token-name special" : "token-name"} title={`id ${token.id}`}>
@@ -40,7 +40,7 @@ export function TokenName({ token }: { readonly token: Token }) {
   );
 }
 
-/** Numbers with their names. */
+/** A list of numbers with their names. */
 export function FactList(props: {
   readonly label: string;
   readonly facts: readonly (readonly [string, string])[];
@@ -57,7 +57,7 @@ export function FactList(props: {
   );
 }
 
-/** Copies a text and says so for a moment. */
+/** A button that copies a text, and says so for a moment. */
 export function CopyButton({ text, label = "Copy" }: { readonly text: string; readonly label?: string }) {
   const [isDone, setDone] = useState(false);
   useEffect(() => {
@@ -81,7 +81,7 @@ async function copy(text: string): Promise<boolean> {
   }
 }
 
-/** A text area that is as tall as its text, up to the limit that the style sheet sets. */
+/** A text area that is as tall as its text, up to the limit of the style sheet. */
 export function GrowingTextarea(props: {
   readonly id: string;
   readonly label: string;
@@ -119,7 +119,7 @@ export function GrowingTextarea(props: {
   );
 }
 
-/** Calls `load` some time after its inputs last changed, and gives up an earlier call that has not answered. */
+/** Calls `load` some time after its inputs last changed, and aborts an earlier call that is still open. */
 export function useLater(
   load: (signal: AbortSignal) => Promise<void>,
   inputs: readonly unknown[],
@@ -135,7 +135,7 @@ export function useLater(
   }, inputs);
 }
 
-/** Offers a file to be kept. */
+/** Offers a file for download. */
 export function download(name: string, type: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");

@@ -1,4 +1,4 @@
-// The prompt: its text, how many tokens it has, and on demand its pieces with their ids.
+// The prompt: its text, its number of tokens, and on demand each token with its id.
 import { useState } from "preact/hooks";
 import type { Token } from "../../dialects/playground/events.ts";
 import { GrowingTextarea, TokenName, useLater } from "./parts.tsx";
@@ -6,7 +6,7 @@ import { server } from "./server.ts";
 import { endpointOf } from "./state.ts";
 import type { ViewProps } from "./view-props.ts";
 
-/** More pieces than people read; the count is of all of them. */
+/** Most tokens that are listed. All are counted. */
 const PIECES_MAX = 2000;
 
 export function Prompt({ state, actions }: ViewProps) {

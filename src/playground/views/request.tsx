@@ -1,4 +1,4 @@
-// The way out of the page: the request as commands and programs, as a link, as a file; and the whole answer.
+// Export: the request as commands and programs, as a link and as a file; and the whole answer.
 import { useState } from "preact/hooks";
 import type { Clients, GenerateBody } from "../../dialects/playground/events.ts";
 import { runAsJson, runAsMarkdown } from "../logic/export.ts";

@@ -1,4 +1,4 @@
-// A run: its texts side by side as they come, how fast it was, and the way between this run and the others.
+// Shows a run: its texts side by side as they come, its speed, and the arrows to other runs.
 import { useMemo } from "preact/hooks";
 import { loopAtEnd } from "../logic/loops.ts";
 import { type Run, type SequenceState, textOf } from "../logic/run.ts";
@@ -90,7 +90,7 @@ interface SequenceProps extends RunViewProps {
 
 function Sequence({ state, actions, run, onHover, sequence, index }: SequenceProps) {
   const { tokens, end } = sequence;
-  // Other texts grow far more often than this one is looked through.
+  // Memoised, because most updates of the page are about other texts.
   const loop = useMemo(() => loopAtEnd(tokens.map(({ id }) => id)), [tokens, tokens.length]);
   const description = useMemo(() => describe(sequence), [sequence]);
   const isOwn = state.selection?.sequence === index;

@@ -1,5 +1,5 @@
-// The text of one sequence, token by token: each is tinted by how likely it was, and can be reached by pointer and by keys. Long texts
-// are drawn in chunks, of which only those that changed are made anew and only those in sight are laid out.
+// The text of one sequence, token by token: each is tinted by how likely it was, and can be chosen with pointer and keys. Long texts are
+// drawn in chunks. Only changed chunks are rendered again, and only visible ones are laid out.
 import { memo } from "preact/compat";
 import { useRef } from "preact/hooks";
 import type { TracedToken } from "../../dialects/playground/events.ts";
@@ -10,19 +10,19 @@ import { SafeText } from "./parts.tsx";
 const CHUNK_TOKENS = 64;
 
 export interface SequenceTextProps {
-  /** Names the tokens in the document; unique on the page. */
+  /** Prefix of the tokens' ids in the document; unique on the page. */
   readonly id: string;
   readonly label: string;
-  /** What stands before the first token, shown but not to be chosen. */
+  /** Text before the first token. It is shown but cannot be chosen. */
   readonly prompt?: string;
   readonly tokens: readonly TracedToken[];
   readonly measure: Measure;
   readonly selected: number | undefined;
-  /** From this token on the text only repeats itself. */
+  /** Index of the token from which on the text only repeats itself. */
   readonly loopStart?: number | undefined;
   readonly onSelect: (index: number) => void;
   readonly onHover?: (index: number | undefined) => void;
-  /** Enter on a token. */
+  /** Called when Enter is pressed on a token. */
   readonly onOpen?: () => void;
 }
 
@@ -78,7 +78,7 @@ function within(selected: number | undefined, start: number): number | undefined
     : undefined;
 }
 
-/** A press of the pointer focuses too, and then chooses the token itself. */
+/** A pointer press also focuses the list, and then chooses the token itself. */
 function isByKey(box: HTMLElement | null): boolean {
   return box?.matches(":focus-visible") ?? false;
 }
@@ -111,7 +111,7 @@ const Chunk = memo(function Chunk({ id, tokens, start, end, measure, selected, l
           loopStart !== undefined && index >= loopStart ? "loops" : "",
         ];
         return (
-          // biome-ignore lint/a11y/useFocusableInteractive: the list box holds the focus, and names its active option
+          // biome-ignore lint/a11y/useFocusableInteractive: the list box has the focus, and names its active option
           <span
             key={index}
             id={`${id}-${index}`}
@@ -129,15 +129,15 @@ const Chunk = memo(function Chunk({ id, tokens, start, end, measure, selected, l
   );
 });
 
-/** What a screen reader says of a token. */
+/** The text for screen readers. */
 function nameOf(token: TracedToken): string {
   const likely = token.logprob === null ? "" : `, ${percent(Math.exp(token.logprob))}`;
   return `${inOneLine(token.name).replaceAll("␣", " ").trim() || "space"}${likely}`;
 }
 
 /**
- * A special token is seen by its name. One that holds only a part of a character shows nothing of its own: the character stands at the
- * token that completes it, and what lies between the parts of an emoji would tear it apart.
+ * The visible text of a token. A special token shows its name. A token with only a part of a character shows nothing: the character is
+ * shown at the token that completes it, so that an emoji is not torn apart.
  */
 function TokenText({ token }: { readonly token: TracedToken }) {
   if (token.special) return <span class="symbol">{token.name}</span>;
@@ -167,7 +167,7 @@ function onKey(event: KeyboardEvent, box: HTMLElement, props: SequenceTextProps)
   document.getElementById(`${props.id}-${index}`)?.scrollIntoView({ block: "nearest" });
 }
 
-/** The token of the line above or below that stands nearest. */
+/** The nearest token in the line above or below. */
 function inNextLine(box: HTMLElement, id: string, from: number, direction: number, last: number): number {
   const place = (index: number): DOMRect | undefined =>
     box.querySelector(`#${CSS.escape(`${id}-${index}`)}`)?.getBoundingClientRect();

@@ -1,5 +1,5 @@
-// The page's line to its server: JSON asked and answered, and the stream of a request. The session's cookie goes with every call; no
-// key is ever in the browser. Failures are sentences that can be shown.
+// The page's calls to its server: JSON requests, and the stream of a generation. The session's cookie authorises them; the browser never
+// has a key. Errors are sentences that can be shown.
 import type {
   Clients,
   Facts,
@@ -13,7 +13,7 @@ import type {
 } from "../../dialects/playground/events.ts";
 import { EventReader } from "../logic/server-sent-events.ts";
 
-/** What went wrong, to be shown as it is. */
+/** An error whose message is shown as it is. */
 export class ServerFailure extends Error {
   readonly refusal: Refusal["error"];
 
@@ -27,7 +27,7 @@ const UNREACHABLE =
   "The server does not answer. Is it still running? The page stays as it is; try again when it is back.";
 const NO_SESSION =
   "This page has no session with the server, or it is over. Open the link that the server printed at its start.";
-const BROKEN_OFF = "The connection broke off in the middle of the answer. What had come is still here.";
+const BROKEN_OFF = "The connection broke off during the answer. The text so far is kept.";
 
 export const server = {
   facts: (): Promise<Facts> => ask("facts"),
@@ -69,7 +69,7 @@ async function ask<T>(route: string, body?: object, signal?: AbortSignal): Promi
   return (await response.json()) as T;
 }
 
-/** The events of a request as they come. Ends with "end" or "error"; throws if the line breaks before. */
+/** The events of a request as they come, up to "end" or "error". Throws if the connection breaks before. */
 export async function* generate(body: GenerateBody, signal: AbortSignal): AsyncGenerator<PlaygroundEvent> {
   const response = await send("generate", body, signal);
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();

@@ -1,5 +1,5 @@
-// The state of the page and the one place that changes it. Views get the state as it is and call actions; they keep only what nobody
-// else needs, such as what the pointer is over.
+// The state of the page, and the only place that changes it. Views read the state and call actions. They keep only local state, such as
+// the token under the pointer.
 import type { Facts, Refusal } from "../../dialects/playground/events.ts";
 import type { Entries } from "../logic/form.ts";
 import type { Measure } from "../logic/heat.ts";
@@ -29,7 +29,7 @@ export interface PageState {
   readonly isTable: boolean;
   readonly history: readonly HistoryEntry[];
   readonly failure: Refusal["error"] | undefined;
-  /** For the ears: what just happened. */
+  /** The latest event, announced to screen readers. */
   readonly announcement: string;
 }
 
@@ -69,7 +69,7 @@ export class Store {
   }
 }
 
-/** The run that is shown, if there is one. */
+/** The visible run, if there is one. */
 export function shownRun({ runs, shownRun: id }: PageState): Run | undefined {
   return runs.find((run) => run.id === id);
 }

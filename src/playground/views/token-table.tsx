@@ -1,10 +1,10 @@
-// Tokens as a table: the same numbers as the tints, to be read, heard and copied.
+// Tokens as a table, with the numbers behind the tints, for reading, screen readers and copying.
 import { useState } from "preact/hooks";
 import type { TracedToken } from "../../dialects/playground/events.ts";
 import { percent, surpriseBits } from "../logic/heat.ts";
 import { TokenName } from "./parts.tsx";
 
-/** Rows at a time; more on demand. */
+/** Rows shown at first. More are shown on demand. */
 const ROWS = 200;
 
 interface TokenTableProps {

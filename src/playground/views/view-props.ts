@@ -1,4 +1,4 @@
-// What every view is given.
+// The properties that every view gets.
 import type { Actions } from "./actions.ts";
 import type { PageState } from "./state.ts";
 

@@ -1,4 +1,4 @@
-// Writing: prompt and parameters on one side, texts in the middle, the token under the glass on the other side.
+// The view for writing: prompt and parameters on one side, texts in the middle, the chosen token on the other side.
 import { useState } from "preact/hooks";
 import type { Run } from "../logic/run.ts";
 import { Controls } from "./controls.tsx";

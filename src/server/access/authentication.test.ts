@@ -21,7 +21,7 @@ import { apiKeyFile } from "./key-files.ts";
 const { accessKeyId } = CREDENTIAL;
 const OPTIONS = { keyFileGraceMs: 30_000, onProblem: () => {} };
 
-test("a key may invoke only its endpoints, and learns of others in AWS's words", async () => {
+test("a key may invoke only its endpoints, and is refused at others in AWS's words", async () => {
   const one = new FakeGenerator();
   const generators = new Map([
     ["gpt-2", one],
@@ -43,7 +43,7 @@ test("a key may invoke only its endpoints, and learns of others in AWS's words",
   assert.equal(one.asked.length, 1);
 });
 
-test("a request is looked up once: what was found is what it may do, though its key goes meanwhile", async () => {
+test("a request's key is looked up once: it keeps its permission even if the key is removed meanwhile", async () => {
   const hash = createHash("sha256").update("gpt2_secret").digest("hex");
   for (const auth of ["sigv4", "bearer"] as const) {
     for (const [endpoints, status] of [
@@ -65,7 +65,7 @@ test("a request is looked up once: what was found is what it may do, though its 
   }
 });
 
-test("a permission that is missing is none", () => {
+test("a missing permission allows nothing", () => {
   const caller = { keyId: "x" } as unknown as Caller;
   assert.throws(() => authorize(caller, "gpt-2", DEFAULT_SETTINGS));
   const none = { keyId: "x", endpoints: new Set<string>() };
@@ -73,7 +73,7 @@ test("a permission that is missing is none", () => {
   authorize({ keyId: "x", endpoints: "*" }, "gpt-2", DEFAULT_SETTINGS);
 });
 
-test("an API key is known by its hash alone", async (context) => {
+test("an API key is found by its hash", async (context) => {
   const { path, write } = aFile(context, "api-keys.json");
   const sha256 = createHash("sha256").update("gpt2_secret").digest("hex");
   write({ keys: [{ id: "alice", sha256, endpoints: ["gpt-2"] }] });
@@ -101,7 +101,7 @@ test("an API key is known by its hash alone", async (context) => {
   ]);
 });
 
-test("no token is no API key, though its hash stands in the file", async () => {
+test("an empty token is never an API key, even if its hash is in the file", async () => {
   const sha256 = createHash("sha256").update("").digest("hex");
   const entry = { id: "nobody", sha256, endpoints: "*" } as const;
   const apiKey = (digest: string) => (digest === sha256 ? entry : undefined);
@@ -122,13 +122,13 @@ test("who sends an API key where only key pairs count is told what is taken", as
   assert.match(response.json().message, /takes no API keys: .*bearer token that `gpt2-api token` makes/);
 });
 
-test("without authentication nothing is asked for", async () => {
+test("without authentication every request is accepted", async () => {
   const { app } = aFront({ auth: "none" });
   const response = await send(app, { method: "POST", url: PATH, payload: '{"input":""}' });
   assert.equal(response.statusCode, 200);
 });
 
-test("a signature that does not match is explained only where the operator wants it", async () => {
+test("a signature that does not match is explained only with --debug-signature", async () => {
   for (const debugSignature of [false, true]) {
     const { app } = aFront({ debugSignature });
     const credential = { accessKeyId, secretAccessKey: "wrong" };
@@ -143,7 +143,7 @@ test("a signature that does not match is explained only where the operator wants
   }
 });
 
-test("any takes signatures, tokens of key pairs and API keys, and nothing else", async () => {
+test("any accepts signatures, tokens of key pairs and API keys, and nothing else", async () => {
   const sha256 = createHash("sha256").update("gpt2_secret").digest("hex");
   const keys: Keys = {
     keyPair: (id) => (id === CREDENTIAL.accessKeyId ? { ...CREDENTIAL, endpoints: "*" } : undefined),

@@ -1,6 +1,6 @@
-// Who is asking: SigV4 over the raw request, an API key, or nobody in particular. Each way first looks at a request's head,
-// and refuses whom that gives away before the body is received; then, with the body, it tells the `Caller`. What a caller
-// may invoke is checked by `authorize`. Where keys come from is `key-files.ts`'s business.
+// Authentication: by SigV4 over the raw request, by an API key, or none. It has two steps. The first looks at the head, so
+// that bad requests are refused before their body is received. The second has the body too and returns the `Caller`.
+// `authorize` then checks which endpoints the caller may invoke. Keys are read elsewhere, in `key-files.ts`.
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Settings } from "../../settings.ts";
@@ -14,7 +14,7 @@ import {
 } from "../../sigv4/index.ts";
 import { AwsError } from "../http/http-errors.ts";
 
-/** Names of the endpoints that may be invoked. "*" stands for all; that something is missing never does. */
+/** Names of the endpoints that may be invoked. "*" means all of them. An absent value never means that. */
 export type Permission = "*" | ReadonlySet<string>;
 
 /** An authenticated caller. */
@@ -29,20 +29,20 @@ export interface KeyPair extends Credential {
   readonly endpoints: Permission;
 }
 
-/** An API key as it is stored: only the SHA-256 of the key itself, which is random enough to need no more. */
+/** An API key as it is stored: as its SHA-256. The key is random, so it needs no salt and no slow hash. */
 export interface ApiKey {
   readonly id: string;
   readonly sha256: string;
   readonly endpoints: Permission;
 }
 
-/** Looks at the head of a request. @throws AwsError with AWS's name, status and text. */
+/** The first step, with the head of a request. @throws AwsError with AWS's name, status and text. */
 export type Authenticate = (request: FastifyRequest) => Identify;
 
-/** Tells the caller once the body is there. @throws AwsError with AWS's name, status and text. */
+/** The second step, with the body. @throws AwsError with AWS's name, status and text. */
 export type Identify = (body: Uint8Array) => Caller;
 
-/** Where keys are looked up: once for a request, so that what was found is what it may do. */
+/** Looks keys up. It is asked once for a request, so that a change of the files cannot split one request's permissions. */
 export interface Keys {
   readonly keyPair: (accessKeyId: string) => KeyPair | undefined;
   /** Looks an API key up by the SHA-256 of what was sent, in lower-case hex. */
@@ -75,7 +75,7 @@ export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date
 const NO_API_KEYS =
   "This server takes no API keys: sign the request, or send a bearer token that `gpt2-api token` makes of the server's key pair.";
 
-/** What stands behind `Bearer`; undefined where the header has another form. */
+/** What follows `Bearer` in the header; undefined if the header has another form. */
 function bearerOf({ headers }: FastifyRequest): string | undefined {
   return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? "")?.[1];
 }
@@ -92,7 +92,7 @@ function verifyOptions(
   return { credentials, region, service: "sagemaker", now, clockSkewSeconds };
 }
 
-/** A token that a client made of a key pair: the form of the header tells it, whatever the route. */
+/** For a token that a client made from a key pair. Its prefix distinguishes it from an API key. */
 function byToken(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Identify {
   const verdict = verifyBearerToken(bearerOf(request) ?? "", verifyOptions(settings, keyPair, now));
   if (!verdict.ok) throw refusal(verdict, settings);
@@ -115,7 +115,7 @@ function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: K
   };
 }
 
-/** In the words with which AWS helps to find the difference, where the operator wants that. */
+/** The error of a refused signature. With --debug-signature it also has the server's stages, in the words of AWS. */
 function refusal({ error, canonicalRequest, stringToSign }: Refused, { debugSignature }: Settings): AwsError {
   const isMismatch = error.type === "InvalidSignatureException" && canonicalRequest !== undefined;
   const stages =
@@ -131,7 +131,7 @@ function byApiKey(request: FastifyRequest, { apiKey }: Keys): Identify {
   if (header === undefined)
     throw forbidden("MissingAuthenticationTokenException", "Missing Authentication Token");
   const token = bearerOf(request) ?? "";
-  // The digest is looked up, not the key: how long that takes tells nothing about a key.
+  // The digest is looked up, not the key, so the time that the look-up takes reveals nothing about a key.
   const found = token === "" ? undefined : apiKey(createHash("sha256").update(token).digest("hex"));
   if (found !== undefined) return () => ({ keyId: found.id, endpoints: found.endpoints });
   throw forbidden("UnrecognizedClientException", "The security token included in the request is invalid.");

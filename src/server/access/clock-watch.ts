@@ -1,7 +1,7 @@
-// Notices that the system clock was set, or stood while the machine slept. Signatures are checked against that clock;
-// deadlines, limits and timings follow one that never jumps, and go on as if nothing had happened.
+// Notices when the system clock was set, or stood still while the machine slept. Signatures are checked against the system
+// clock. Deadlines, limits and timings use a monotonic clock, so they are not affected.
 
-/** Larger than what a time service corrects by running a little faster for hours. */
+/** A time service corrects smaller differences slowly, by letting the clock run a little faster for hours. */
 const JUMP_SECONDS = 10;
 
 export class ClockWatch {
@@ -10,7 +10,7 @@ export class ClockWatch {
   readonly #onJump: (message: string) => void;
   #offsetMs: number;
 
-  /** `elapsed`: milliseconds of a clock that never jumps. */
+  /** `elapsed`: milliseconds of a monotonic clock. */
   constructor(now: () => Date, elapsed: () => number, onJump: (message: string) => void) {
     this.#now = now;
     this.#elapsed = elapsed;
@@ -18,7 +18,7 @@ export class ClockWatch {
     this.#offsetMs = this.#offset();
   }
 
-  /** Compares the clocks with the last time. */
+  /** Compares how far the two clocks have gone since the last check. */
   check(): void {
     const offsetMs = this.#offset();
     const seconds = Math.round((offsetMs - this.#offsetMs) / 1000);

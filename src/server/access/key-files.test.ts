@@ -1,4 +1,4 @@
-// Key files as a front meets them: changed, removed, unusable, wrong from the start.
+// Key files under a running server: changed, removed, unusable, wrong from the start.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { aFile } from "../../../test/support/changing-file.ts";
@@ -12,7 +12,7 @@ const PAIR = { accessKeyId, secretAccessKey };
 const OTHER = { accessKeyId: "OTHER", secretAccessKey };
 const OPTIONS = { keyFileGraceMs: 30_000, onProblem: () => {} };
 
-/** A front whose keys are those of a file, on a clock that the test moves. */
+/** A runtime door with the keys of a file, on a clock that the test moves. */
 function aKeyedFront(context: TestContext, content: unknown) {
   const file = aFile(context, "keys.json");
   file.write(content);
@@ -29,7 +29,7 @@ function aKeyedFront(context: TestContext, content: unknown) {
   return { ...file, clock, problems, keys, status };
 }
 
-test("a credentials file is read again when it changes, and a key that was taken out is refused at once", async (context) => {
+test("a credentials file is read again when it changes, and a removed key is refused at once", async (context) => {
   const { write, replace, status } = aKeyedFront(context, { keys: [OTHER] });
   assert.equal(await status(), 403);
   write({ keys: [OTHER, PAIR] });
@@ -42,7 +42,7 @@ test("a credentials file is read again when it changes, and a key that was taken
   assert.equal(await status(), 403);
 });
 
-test("an unusable file leaves the last good keys for a while, and tells no secret", async (context) => {
+test("with an unusable file the last good keys stay valid for a while, and no error shows a secret", async (context) => {
   const { write, status, clock, problems } = aKeyedFront(context, { keys: [PAIR] });
   write('{"keys": [{"accessKeyId": "A", "secretAccessKey": "hush"');
   assert.equal(await status(), 200);
@@ -93,7 +93,7 @@ test("a key file that cannot be used from the start is refused by name", (contex
   });
 });
 
-test("a session token, its end and what may be invoked come from the file", (context) => {
+test("session token, expiry and endpoints come from the file", (context) => {
   const { path, write } = aFile(context, "keys.json");
   write({
     keys: [
@@ -110,7 +110,7 @@ test("a session token, its end and what may be invoked come from the file", (con
   assert.equal(content.get("ALL")?.endpoints, "*");
 });
 
-test("a pair of the environment counts beside a file's, until the file says something of it", (context) => {
+test("the environment's pair is valid beside a file's, until the file has an entry for it", (context) => {
   const { path, write, remove } = aFile(context, "keys.json");
   const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: "of the environment" };
   write({ keys: [OTHER] });
@@ -130,7 +130,7 @@ test("a pair of the environment counts beside a file's, until the file says some
   assert.equal(file?.state.isRevoked, true);
 });
 
-test("what each way of authentication looks keys up in", (context) => {
+test("each kind of authentication looks keys up in its own place", (context) => {
   const { path, write } = aFile(context, "keys.json");
   const env = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
   const load = (changes: object) => loadKeys({ ...DEFAULT_SETTINGS, ...changes }, env, () => {}).keys;

@@ -1,6 +1,6 @@
-// The files that hold keys: key pairs for SigV4, hashed API keys for bearer authentication, each with the endpoints it
-// may invoke. Both are JSON and are read again when they change. When one is gone, so are its keys; when it cannot be used,
-// half-written perhaps, the last good ones stay valid for a while.
+// The files that hold keys: key pairs for SigV4, and hashed API keys for bearer authentication, each with the endpoints it
+// may invoke. Both are JSON, and are read again when they change. If a file is deleted, its keys are no longer valid. If it
+// cannot be used, half-written for example, the last good keys stay valid for a while.
 import { z } from "zod";
 import { WatchedFile, type WatchedFileOptions } from "../../files/watched-file.ts";
 import { ENDPOINT_NAME, ENDPOINT_NAME_MAX, type Settings } from "../../settings.ts";
@@ -16,7 +16,7 @@ const keyPairEntry = z.strictObject({
   endpoints,
 });
 
-/** An API key as the file has it. */
+/** An API key's entry in the file. */
 export const apiKeyEntry = z.strictObject({
   id: z.string().min(1).max(128),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -26,12 +26,12 @@ export const apiKeyEntry = z.strictObject({
 export type KeyFileOptions = Pick<Settings, "keyFileGraceMs"> &
   Pick<WatchedFileOptions<unknown>, "onProblem" | "elapsed">;
 
-/** Keys by the name under which a request looks for them. */
+/** The keys of a file, by what a request is looked up with: the access key id or the hash. */
 export type KeyFile<T> = WatchedFile<ReadonlyMap<string, T>>;
 
 /**
- * `{"keys": [{"accessKeyId", "secretAccessKey", "sessionToken"?, "expiresAt"?, "endpoints"?}]}`; or one pair alone. Without
- * `endpoints` a key may invoke all of them.
+ * Reads `{"keys": [{"accessKeyId", "secretAccessKey", "sessionToken"?, "expiresAt"?, "endpoints"?}]}`, or a single pair
+ * without the list. A key without `endpoints` may invoke all of them.
  * @throws GptError `invalid_config` when the file cannot be used from the start.
  */
 export function keyPairFile(path: string, options: KeyFileOptions): KeyFile<KeyPair> {
@@ -44,7 +44,7 @@ export function keyPairFile(path: string, options: KeyFileOptions): KeyFile<KeyP
 }
 
 /**
- * `{"keys": [{"id", "sha256", "endpoints"?}]}`, by the hash.
+ * Reads `{"keys": [{"id", "sha256", "endpoints"?}]}`. The keys are found by the hash.
  * @throws GptError `invalid_config` when the file cannot be used from the start.
  */
 export function apiKeyFile(path: string, options: KeyFileOptions): KeyFile<ApiKey> {
@@ -66,7 +66,7 @@ function keyFile<T>(
     flag,
     parse: parseKeys,
     withoutFile: { content: new Map(), graceMs: keyFileGraceMs },
-    isSecret: flag === "--credentials-file", // API keys stand in their file as hashes.
+    isSecret: flag === "--credentials-file", // The file of API keys has only hashes.
     onProblem,
     elapsed,
   });
@@ -83,18 +83,18 @@ function keyPairOf(entry: z.output<typeof keyPairEntry>): KeyPair {
   };
 }
 
-/** The one place where a field that is left out means all. */
+/** The only place where an absent field means all endpoints. */
 function permissionOf(entry: { readonly endpoints?: readonly string[] | undefined }): Permission {
   return entry.endpoints === undefined ? "*" : new Set(entry.endpoints);
 }
 
 function byName<T>(list: readonly T[], nameOf: (entry: T) => string): ReadonlyMap<string, T> {
   const map = new Map(list.map((entry) => [nameOf(entry), entry]));
-  if (map.size < list.length) throw new Error("a key stands in it twice");
+  if (map.size < list.length) throw new Error("a key occurs in it twice");
   return map;
 }
 
-/** Says where a text is wrong and what was expected there, never what stands there: that may be a secret. */
+/** Errors say where the file is wrong and what was expected, but never quote it, because it may hold a secret. */
 function parse<T>(text: string, schema: z.ZodType<T>): T {
   let value: unknown;
   try {

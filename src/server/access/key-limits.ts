@@ -1,17 +1,17 @@
-// How much one key may ask for: requests a second (a bucket that refills) and requests that are open at a time. A key is
-// remembered only while that can matter: while it has open requests, and until its bucket is full again.
+// Limits for each key: requests per second (a token bucket) and requests open at the same time. A key is remembered only
+// as long as it matters: while it has open requests, and until its bucket is full again.
 import type { Settings } from "../../settings.ts";
 import { AwsError } from "../http/http-errors.ts";
 
 interface Use {
-  /** Requests that may be made at once now. */
+  /** Tokens in the bucket: requests that could be made at once. */
   tokens: number;
-  /** When `tokens` was right, in milliseconds. */
+  /** The time for which `tokens` was computed, in milliseconds. */
   at: number;
   open: number;
 }
 
-/** A bucket holds what it gets in a second, so it is full after that. */
+/** A bucket holds the tokens of one second, so an empty one is full after that time. */
 const REFILL_MS = 1000;
 
 export class KeyLimits {
@@ -20,23 +20,23 @@ export class KeyLimits {
   readonly #now: () => number;
   /** Keys with open requests. */
   readonly #busy = new Map<string, Use>();
-  /** The others whose bucket may not be full, in the order in which they were used last. */
+  /** Keys without open requests whose bucket may not be full yet, the least recently used first. */
   readonly #idle = new Map<string, Use>();
 
-  /** `now`: milliseconds of a clock that never goes back. */
+  /** `now`: milliseconds of a monotonic clock. */
   constructor(settings: Pick<Settings, "keyRequestsPerSecond" | "keyRequestsMax">, now: () => number) {
     this.#perSecond = settings.keyRequestsPerSecond;
     this.#openMax = settings.keyRequestsMax;
     this.#now = now;
   }
 
-  /** Keys that are remembered. */
+  /** The number of keys that are remembered. */
   get size(): number {
     return this.#busy.size + this.#idle.size;
   }
 
   /**
-   * Counts a request in; the function that is returned counts it out.
+   * Counts an open request. The returned function ends it.
    * @throws AwsError ThrottlingException (429) with Retry-After.
    */
   enter(keyId: string): () => void {
@@ -44,7 +44,7 @@ export class KeyLimits {
     const use = this.#busy.get(keyId) ??
       this.#idle.get(keyId) ?? { tokens: this.#perSecond, at: this.#now(), open: 0 };
     if (this.#openMax > 0 && use.open >= this.#openMax) {
-      throw throttled(`${use.open} requests of this key are open, as many as it may have`, 1);
+      throw throttled(`${use.open} requests of this key are open, and it may not have more`, 1);
     }
     this.#take(keyId, use);
     use.open++;
@@ -65,7 +65,7 @@ export class KeyLimits {
     this.#forget();
   }
 
-  /** Forgets idle keys whose bucket is full by now: at the latest all that were idle for the time in which it fills. */
+  /** Forgets keys that were idle long enough for their bucket to be full. */
   #forget(): void {
     const now = this.#now();
     for (const [keyId, { at }] of this.#idle) {
@@ -80,7 +80,7 @@ export class KeyLimits {
     use.tokens = Math.min(this.#perSecond, use.tokens + ((now - use.at) / 1000) * this.#perSecond);
     use.at = now;
     if (use.tokens < 1) {
-      if (this.#idle.delete(keyId)) this.#idle.set(keyId, use); // It was used just now.
+      if (this.#idle.delete(keyId)) this.#idle.set(keyId, use); // Moves it to the end, as the most recently used.
       const seconds = Math.ceil((1 - use.tokens) / this.#perSecond);
       throw throttled(`Rate exceeded: this key may make ${this.#perSecond} requests a second`, seconds);
     }

@@ -1,5 +1,5 @@
-// Which keys a server accepts, from its settings and environment: key pairs for SigV4, API keys for bearer
-// authentication, or none where the operator said so in as many words.
+// Finds the keys that a server accepts, from its settings and environment: key pairs for SigV4, API keys for bearer
+// authentication, or none if the operator asked for that explicitly.
 import { GptError } from "../../errors.ts";
 import type { WatchedFile } from "../../files/watched-file.ts";
 import type { Settings } from "../../settings.ts";
@@ -10,17 +10,18 @@ import { credentialFrom, type Environment, type LoadedCredential, loadCredential
 
 export interface LoadedKeys {
   readonly keys: Keys;
-  /** The one key pair of the environment or of the user's cache; undefined: keys come from a file, or none are needed. */
+  /** The key pair of the environment or of the user's cache; undefined if keys come from a file or are not needed. */
   readonly own?: LoadedCredential;
-  /** The files that keys come from. */
+  /** The files that the keys were read from. */
   readonly files: readonly WatchedFile<unknown>[];
 }
 
 const NO_KEYS: Keys = { keyPair: () => undefined, apiKey: () => undefined };
 
 /**
- * `onProblem` is told, again and again, of a key file that cannot be used.
- * @throws GptError `invalid_config` when a file is missing or unusable, or an open door would be public.
+ * `onProblem` is called, repeatedly, while a key file cannot be used.
+ * @throws GptError `invalid_config` when a file is missing or unusable, or when a server without authentication would be
+ * reachable from other machines.
  */
 export function loadKeys(
   settings: Settings,
@@ -66,8 +67,8 @@ function onePair(own: LoadedCredential): LoadedKeys {
 }
 
 /**
- * The pairs of a file, and that of the environment when there is one. Of a pair that stands in both, only the file's word
- * counts, from then on: its entry may allow less, and that it is taken out is to end it.
+ * The pairs of a file, and the pair of the environment if there is one. Once a pair has been in the file, only the file
+ * decides about it: its entry may allow fewer endpoints, and removing the entry must revoke the pair.
  */
 function filePairs(file: ReturnType<typeof keyPairFile>, credential: Credential | undefined): LoadedKeys {
   if (credential === undefined) {
@@ -98,8 +99,8 @@ function refusePublic({ host, insecurePublic }: Settings): void {
   if (insecurePublic || isLoopback(host)) return;
   throw new GptError(
     "invalid_config",
-    `--auth none with --host ${host} would let everybody who reaches this machine generate; ` +
-      "listen on 127.0.0.1, or say --insecure-public when something else guards the port",
+    `--auth none with --host ${host} would let everybody who can reach this machine generate texts; ` +
+      "listen on 127.0.0.1, or add --insecure-public if something else protects the port",
   );
 }
 

@@ -26,14 +26,14 @@ function cacheDirectory(context: TestContext): string {
   return directory;
 }
 
-/** A pair that is kept, and where. */
+/** A stored pair and its path. */
 function keptIn(env: Record<string, string>) {
   const { credential, place } = loadCredential(env);
   assert.equal(place.kind, "file");
   return { credential, path: place.path };
 }
 
-/** Puts something in the place of a call of node:fs, until the test ends or it is restored. */
+/** Replaces a function of node:fs until the test ends or it is restored. */
 function replaced(
   context: TestContext,
   name: "linkSync" | "writeFileSync",
@@ -75,7 +75,7 @@ test("half a key pair in the environment is refused", () => {
   }
 });
 
-test("without one a pair is made once, kept for its owner alone, and used again", (context) => {
+test("without one a pair is made once, stored readable by its owner only, and used again", (context) => {
   const env = { XDG_CACHE_HOME: join(cacheDirectory(context), "cache") };
   const { credential, path } = keptIn(env);
   assert.match(credential.accessKeyId, /^[A-Z0-9]{20}$/);
@@ -90,7 +90,7 @@ test("without one a pair is made once, kept for its owner alone, and used again"
   assert.notDeepEqual(loadCredential({ XDG_CACHE_HOME: cacheDirectory(context) }).credential, credential);
 });
 
-test("of many first starts at once all have the same pair", async (context) => {
+test("many first starts at once all get the same pair", async (context) => {
   const cache = cacheDirectory(context);
   const module = new URL("./own-key-pair.js", import.meta.url).href;
   const script = `
@@ -132,7 +132,7 @@ function withResolvers<T>() {
   return { promise, resolve };
 }
 
-test("a start that is overtaken while it writes takes the other's pair, and replaces nothing", (context) => {
+test("a start that loses the race takes the winner's pair, and replaces nothing", (context) => {
   const env = { XDG_CACHE_HOME: cacheDirectory(context) };
   const other = { accessKeyId: "OTHER", secretAccessKey: "other" };
   const link = fs.linkSync;
@@ -147,7 +147,7 @@ test("a start that is overtaken while it writes takes the other's pair, and repl
   assert.deepEqual(readdirSync(dirname(path)), ["credentials.json"]);
 });
 
-test("a file that is not ours alone, or that holds no pair, is refused by name", (context) => {
+test("a file that others can use, or without a pair, is refused by name", (context) => {
   const env = { XDG_CACHE_HOME: cacheDirectory(context) };
   const { path } = keptIn(env);
   for (const mode of [0o644, 0o640, 0o620, 0o602, 0o604]) {
@@ -165,7 +165,7 @@ test("a file that is not ours alone, or that holds no pair, is refused by name",
       message: /credentials\.json does not hold a key pair; delete it/,
     });
   }
-  // A link to a file of ours is still somebody's word for another place.
+  // A link is refused even if it leads to a file of this user: somebody else may have made it.
   writeFileSync(path, JSON.stringify({ accessKeyId: "A", secretAccessKey: "B" }));
   renameSync(path, `${path}.real`);
   symlinkSync(`${path}.real`, path);
@@ -178,7 +178,7 @@ test("a file that is not ours alone, or that holds no pair, is refused by name",
   });
 });
 
-test("where a pair cannot be kept it is for this run, and nothing is left behind", (context) => {
+test("a pair that cannot be stored is for this run only, and no file is left behind", (context) => {
   const env = { XDG_CACHE_HOME: cacheDirectory(context) };
   const restore = replaced(context, "writeFileSync", () => {
     throw new Error("ENOSPC: no space left on device, write");
@@ -188,7 +188,7 @@ test("where a pair cannot be kept it is for this run, and nothing is left behind
   assert.match(place.kind === "nowhere" ? place.reason : "", /credentials\.json could not be stored: ENOSPC/);
   assert.throws(() => requireKept(loaded), {
     code: "invalid_config",
-    message: /^A key pair cannot be kept \(.*ENOSPC.*\); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$/,
+    message: /^A key pair cannot be stored \(.*ENOSPC.*\); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$/,
   });
   assert.notDeepEqual(loadCredential(env).credential, loaded.credential);
   assert.deepEqual(readdirSync(join(env.XDG_CACHE_HOME, "gpt2-api")), []);
@@ -196,7 +196,7 @@ test("where a pair cannot be kept it is for this run, and nothing is left behind
   assert.equal(keptIn(env).credential.accessKeyId.length, 20);
 });
 
-test("a folder that is not ours alone is neither read nor written", (context) => {
+test("a folder that others can write to is neither read nor written", (context) => {
   const env = { XDG_CACHE_HOME: cacheDirectory(context) };
   const { credential, path } = keptIn(env);
   chmodSync(dirname(path), 0o770);

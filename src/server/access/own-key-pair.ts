@@ -1,5 +1,5 @@
-// Which key pair the server accepts: the one in the environment, or one of its own that is made on the first start
-// and kept in the user's cache folder, readable by that user alone. Where it cannot be kept it is for this run only.
+// The server's own key pair: the one in the environment, or else one that is made at the first start and stored in the
+// user's cache folder, readable by that user only. If it cannot be stored, it is valid for this run only.
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
@@ -21,11 +21,11 @@ import type { Credential } from "../../sigv4/index.ts";
 
 export type { Environment } from "../../files/cache-folders.ts";
 
-/** Where a key pair is, besides in this process. */
+/** Where a key pair is stored. */
 export type PairPlace =
   | { readonly kind: "environment" }
   | { readonly kind: "file"; readonly path: string }
-  /** Nowhere: it was made for this run, and ends with it. */
+  /** Not stored: it was made for this run and ends with it. */
   | { readonly kind: "nowhere"; readonly reason: string };
 
 export interface LoadedCredential {
@@ -47,11 +47,11 @@ export function loadCredential(env: Environment): LoadedCredential {
   const made = newCredential();
   const reason = keepCredential(made, path);
   if (reason !== undefined) return { credential: made, place: { kind: "nowhere", reason } };
-  // Another start may have been quicker; what it keeps is what all use.
+  // Another process may have stored its pair first. All of them use the stored one.
   return { credential: readCredential(path) ?? made, place: { kind: "file", path } };
 }
 
-/** For a command that needs the pair which the server has. @throws GptError `invalid_config` where there can be none. */
+/** For commands that need the same pair as the server. @throws GptError `invalid_config` if pairs cannot be stored. */
 export function requireKept({ credential, place }: LoadedCredential): Credential {
   if (place.kind === "nowhere") throw notKept(place.reason);
   return credential;
@@ -60,11 +60,11 @@ export function requireKept({ credential, place }: LoadedCredential): Credential
 export function notKept(reason: string): GptError {
   return new GptError(
     "invalid_config",
-    `A key pair cannot be kept (${reason}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
+    `A key pair cannot be stored (${reason}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
   );
 }
 
-/** `folder`: that of the cache. */
+/** `folder`: the cache folder. */
 export function credentialsPath(folder: string): string {
   return join(folder, "credentials.json");
 }
@@ -84,7 +84,7 @@ export function credentialFrom(env: Environment): Credential | undefined {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
 
-/** In the form of AWS's own: 20 letters and digits, and 40 characters that need no quoting in a shell. */
+/** In the form of AWS's keys: an id of 20 letters and digits, and a secret of 40 characters that need no quotes in a shell. */
 function newCredential(): Credential {
   return {
     accessKeyId: `GPT2${randomBytes(8).toString("hex").toUpperCase()}`,
@@ -93,9 +93,9 @@ function newCredential(): Credential {
 }
 
 /**
- * Puts a pair in its place whole, and only where there is none: it is written beside, and then linked, which never replaces
- * anything. So of many starts at once one wins, and no other ever reads half a file.
- * @returns why it could not be kept; undefined: there is a pair in its place now, this one or another
+ * Stores a pair atomically, and only if there is none. It is written to a temporary file, which is then linked to its name;
+ * a link never replaces a file. So if several processes start at once, one wins, and none reads half a file.
+ * @returns why it could not be stored; undefined if a pair is stored now, this one or another
  */
 function keepCredential(credential: Credential, path: string): string | undefined {
   const beside = `${path}.${process.pid}-${randomBytes(8).toString("hex")}`;
@@ -118,11 +118,11 @@ function keepCredential(credential: Credential, path: string): string | undefine
 }
 
 const storedSchema = z.object({ accessKeyId: z.string().min(1), secretAccessKey: z.string().min(1) });
-/** A link is not followed; nor does a pipe make the start wait. */
+/** Does not follow a symbolic link, and does not block on a pipe. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 const OTHERS_MAY_READ = 0o044;
 
-/** @returns undefined when there is none. @throws GptError `invalid_config` for one that is not to be trusted. */
+/** @returns undefined if there is none. @throws GptError `invalid_config` for a file that others could have written or read. */
 function readCredential(path: string): Credential | undefined {
   let fd: number;
   try {

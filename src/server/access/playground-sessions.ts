@@ -1,6 +1,6 @@
-// Who may use the playground: a browser that was opened by a one-time link, as long as its session lasts. No key is ever in the
-// browser. Against other web pages in the same browser stand the cookie (HttpOnly, SameSite=Strict), and the checks of Host and
-// Origin; a name that another machine resolves to this address is no name of this server (DNS rebinding).
+// Who may use the playground: a browser that opened a one-time link, while its session lasts. The browser never gets a key.
+// Other web pages in the same browser are kept out by the cookie's attributes (HttpOnly, SameSite=Strict) and by the checks
+// of Host and Origin. The check of Host also defeats DNS rebinding, where a foreign name resolves to this address.
 import { createHash, randomBytes } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Settings } from "../../settings.ts";
@@ -17,25 +17,25 @@ const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
 export class PlaygroundSessions {
   readonly #settings: PlaygroundSettings;
   readonly #now: () => number;
-  /** Called with the next token when one was used, so that a further browser can be let in. */
+  /** Called with the next token when one was used, so that another browser can be let in. */
   readonly #onUsed: (token: string) => void;
   #token = secret();
-  /** SHA-256 of a session's secret → when it ends, oldest first. What is looked up by its hash leaks nothing by its time. */
+  /** SHA-256 of a session's secret → when it ends, oldest first. A look-up by hash leaks nothing through its timing. */
   readonly #sessions = new Map<string, number>();
 
-  /** `now`: milliseconds of a clock that never goes back. */
+  /** `now`: milliseconds of a monotonic clock. */
   constructor(settings: PlaygroundSettings, now: () => number, onUsed: (token: string) => void) {
     this.#settings = settings;
     this.#now = now;
     this.#onUsed = onUsed;
   }
 
-  /** What the next link must hold. */
+  /** The token of the next link. */
   get token(): string {
     return this.#token;
   }
 
-  /** The cookie of a new session, in exchange for the token of a link; undefined for any other text. */
+  /** Opens a session for the token of a link, and returns its cookie; undefined for any other text. */
   open(token: string, request: FastifyRequest): string | undefined {
     if (digest(token) !== digest(this.#token)) return undefined;
     this.#token = secret();
@@ -51,7 +51,7 @@ export class PlaygroundSessions {
     return `${cookieName(request)}=${session}; Path=/; Max-Age=${hours * 3600}; HttpOnly; SameSite=Strict${secure}`;
   }
 
-  /** Whether a request belongs to a session. */
+  /** Whether a request belongs to an open session. */
   knows(request: FastifyRequest): boolean {
     const now = this.#now();
     for (const [key, endMs] of this.#sessions) if (endMs <= now) this.#sessions.delete(key);
@@ -59,7 +59,7 @@ export class PlaygroundSessions {
     return session !== undefined && this.#sessions.has(digest(session));
   }
 
-  /** @throws AwsError for a Host or an Origin that is not this server's */
+  /** @throws AwsError if Host or Origin is not this server's */
   checkPlace({ headers }: FastifyRequest): void {
     const host = (headers.host ?? "").toLowerCase();
     const { host: own, hostAlias } = this.#settings;
@@ -67,7 +67,7 @@ export class PlaygroundSessions {
     const isOwn = [...LOOPBACK_NAMES, own.toLowerCase(), `[${own.toLowerCase()}]`].includes(name);
     if (!isOwn && !hostAlias.some((alias) => alias.toLowerCase() === host)) {
       throw forbidden(
-        `The playground is not at ${JSON.stringify(host)}; names of a proxy belong into --host-alias`,
+        `The playground is not at ${JSON.stringify(host)}; if a proxy uses that name, add it with --host-alias`,
       );
     }
     const { origin } = headers;
@@ -84,14 +84,14 @@ export class PlaygroundSessions {
     if (this.knows(request)) return { keyId: "playground", endpoints: "*" };
     throw new AwsError(
       { type: "PlaygroundSessionEnded", status: 401 },
-      "This session has ended or never was; open the link that the server prints",
+      "There is no such session, or it has ended; open the link that the server prints",
     );
   }
 }
 
 const HOUR_MS = 3_600_000;
 
-/** 32 random bytes, which nobody guesses. */
+/** 32 random bytes: too many to guess. */
 function secret(): string {
   return randomBytes(32).toString("base64url");
 }
@@ -100,7 +100,7 @@ function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** Browsers share cookies between the ports of a host: each server has its own. */
+/** Browsers share cookies between all ports of a host, so the name has the port. */
 function cookieName({ raw }: FastifyRequest): string {
   return `gpt2-playground-${raw.socket.localPort ?? 0}`;
 }

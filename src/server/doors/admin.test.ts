@@ -10,11 +10,11 @@ import type { Generator } from "../../request/generation.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../settings.ts";
 import { keyPairFile } from "../access/key-files.ts";
 import { Metrics, type Reloads } from "../http/metrics.ts";
-import { createAdminApp, type ReloadAnswer, type ReloadNews } from "./admin.ts";
+import { createAdminApp, type ReloadAnswer, type ReloadNote } from "./admin.ts";
 import type { CallersDoor } from "./openapi.ts";
 
 const NO_NEWS = {
-  news: undefined,
+  reloadNote: undefined,
   problem: undefined,
   outcomes: { replaced: 0, unchanged: 0, refused: 0, failed: 0 },
 };
@@ -30,7 +30,7 @@ function anAdmin(
   metrics.watchFiles(files);
   metrics.watchModels(() => generators, "1.2.3");
   const state = { isLeaving: false };
-  const reloads = new Map<string, ReloadNews & Reloads>([["gpt-2", { ...NO_NEWS }]]);
+  const reloads = new Map<string, ReloadNote & Reloads>([["gpt-2", { ...NO_NEWS }]]);
   metrics.watchReloads(() => reloads);
   const asked: (string | undefined)[] = [];
   const outcomes: ReloadAnswer[] = [];
@@ -52,7 +52,7 @@ function anAdmin(
   return { app, metrics, generator, generators, reloads, asked, outcomes, state };
 }
 
-test("/readyz is for endpoints that answer, /healthz for those that may answer again", async () => {
+test("/readyz succeeds while all endpoints answer, /healthz also while they may recover", async () => {
   const { app, generator, generators } = anAdmin();
   const statuses = async () => [
     (await app.inject({ url: "/healthz" })).statusCode,
@@ -73,7 +73,7 @@ test("/readyz is for endpoints that answer, /healthz for those that may answer a
   });
 });
 
-test("a stop that is announced turns /readyz red, and leaves /healthz green", async () => {
+test("an announced stop makes /readyz fail, but not /healthz", async () => {
   const { app, state } = anAdmin();
   state.isLeaving = true;
   const readyz = await app.inject({ url: "/readyz" });
@@ -81,7 +81,7 @@ test("a stop that is announced turns /readyz red, and leaves /healthz green", as
   assert.equal((await app.inject({ url: "/healthz" })).statusCode, 200);
 });
 
-test("/metrics tells of a model from before it is loaded, and what computes for it", async () => {
+test("/metrics has a model before it is loaded, and then its kernels and threads", async () => {
   const { app, generator, generators } = anAdmin();
   generators.set("other", undefined);
   const lines = async () => (await app.inject({ url: "/metrics" })).body.match(/^gpt2_(ready|info).*$/gm);
@@ -97,7 +97,7 @@ test("/metrics tells of a model from before it is loaded, and what computes for 
   assert.deepEqual(await lines(), [...ready(1), info, info.replace("gpt-2", "other")]);
 });
 
-test("a metric is a counter exactly where its name ends in _total", async () => {
+test("a metric is a counter if and only if its name ends in _total", async () => {
   const { app } = anAdmin();
   const { body } = await app.inject({ url: "/metrics" });
   const types = [...body.matchAll(/^# TYPE (\S+) (\w+)$/gm)];
@@ -106,7 +106,7 @@ test("a metric is a counter exactly where its name ends in _total", async () => 
     assert.equal(name.endsWith("_total"), type === "counter", line);
 });
 
-test("a key file that cannot be used is told by /readyz, which is red, and by /metrics", async (context) => {
+test("a key file that cannot be used makes /readyz fail, and is in /metrics", async (context) => {
   const { path, write, remove } = aFile(context, "keys.json");
   write({ keys: [] });
   const keys = keyPairFile(path, { keyFileGraceMs: 30_000, onProblem: () => {} });
@@ -156,7 +156,7 @@ test("a key file that cannot be used is told by /readyz, which is red, and by /m
   ]);
 });
 
-test("a reload that failed is told by /readyz, which stays green, and by /metrics", async () => {
+test("a failed reload is reported by /readyz, which still succeeds, and by /metrics", async () => {
   const { app, reloads } = anAdmin();
   const ready = async () => {
     const { statusCode, body } = await app.inject({ url: "/readyz" });
@@ -167,7 +167,7 @@ test("a reload that failed is told by /readyz, which stays green, and by /metric
   assert.deepEqual(await ready(), [200, { "gpt-2": "ready" }]);
   assert.equal((await lines())?.[0], 'gpt2_model_current{endpoint="gpt-2"} 1');
   reloads.set("gpt-2", {
-    news: "broken; the old one serves on",
+    reloadNote: "broken; the old one serves on",
     problem: "broken; the old one serves on",
     outcomes: { ...NO_NEWS.outcomes, replaced: 2, failed: 1 },
   });
@@ -184,7 +184,7 @@ test("a reload that failed is told by /readyz, which stays green, and by /metric
   ]);
 });
 
-test("POST /reload reloads all models or one endpoint's, tells what came of it, and takes no orders of a web page", async () => {
+test("POST /reload reloads one model or all, answers with the results, and refuses web pages", async () => {
   const { app, asked, outcomes } = anAdmin();
   const reload = async (url: string, headers = {}) => {
     const { statusCode, body } = await app.inject({ method: "POST", url, headers });
@@ -227,7 +227,7 @@ test("/metrics counts requests by code, their times and tokens, and shows the en
   for (const line of expected) assert.ok(lines.includes(line), `${line}\n${response.body}`);
 });
 
-test("generations that came to nothing are in the times too, each by what came of it", async () => {
+test("the times have failed generations too, labelled by result", async () => {
   const { app, metrics } = anAdmin();
   const { app: front, generator } = aFront(
     {},
@@ -253,7 +253,7 @@ test("generations that came to nothing are in the times too, each by what came o
   assert.match(body, /^gpt2_requests_total\{.*code="aborted"\} 1$/m);
 });
 
-test("/metrics tells of connections, and of those that came to no request", async (context) => {
+test("/metrics has connections, and those that ended without a request", async (context) => {
   const { app, metrics } = anAdmin();
   const front = await listening(context);
   metrics.watch(front.app.connections);
@@ -271,7 +271,7 @@ test("/metrics tells of connections, and of those that came to no request", asyn
   assert.match(body, /^gpt2_connections_refused_total\{reason="full"\} 0$/m);
 });
 
-test("time for each token is that after the first, over the tokens after the first", async () => {
+test("time per token leaves the first token and its time out", async () => {
   const { app, metrics } = anAdmin();
   const record = {
     endpoint: "gpt-2",
@@ -291,13 +291,13 @@ test("/openapi.json describes the parameters with the limits of the loaded model
   assert.equal(openapi, "3.1.0");
   assert.equal(components.schemas.GenerationRequest.properties.max_length.maximum, 256);
   assert.deepEqual(components.schemas.GenerationRequest.required, ["input"]);
-  // Every reference leads somewhere.
+  // Every $ref can be resolved.
   const references = [...JSON.stringify({ paths, components }).matchAll(/#\/components\/(\w+)\/(\w+)/g)];
   assert.ok(references.length > 10);
   for (const [reference, kind = "", name = ""] of references) assert.ok(components[kind]?.[name], reference);
 });
 
-test("/openapi.json tells how this server is reached, and what it asks of callers", async () => {
+test("/openapi.json has the server's address and its kind of authentication", async () => {
   const described = async (...[settings, door]: Parameters<typeof anAdmin>) =>
     (await anAdmin(settings, door).app.inject({ url: "/openapi.json" })).json();
   assert.deepEqual((await described()).servers, [{ url: "http://here:1" }]);
@@ -307,7 +307,7 @@ test("/openapi.json tells how this server is reached, and what it asks of caller
   assert.deepEqual([container.security, "/invocations" in container.paths], [[], true]);
 });
 
-test("the admin port answers nothing else, and in the same form", async () => {
+test("the admin port answers other paths with an error in the same form", async () => {
   const { app } = anAdmin();
   const other = await app.inject({ url: "/endpoints/gpt-2/invocations", method: "POST", payload: "{}" });
   assert.deepEqual([other.statusCode, other.headers["x-amzn-errortype"]], [404, "UnknownOperationException"]);

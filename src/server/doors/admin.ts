@@ -1,5 +1,5 @@
-// The operator's door, on a port of its own: /metrics, /healthz, /readyz, /openapi.json and /reload. It answers nothing about
-// texts or keys, and nothing can be changed through it but that a model is loaded anew from where it always comes from.
+// The operator's HTTP application, on a port of its own: /metrics, /healthz, /readyz, /openapi.json and /reload. It reveals
+// no texts and no keys. The only change it can make is to load a model again from its usual place.
 import type { FastifyInstance, FastifyReply, FastifyServerOptions } from "fastify";
 import type { FileState, WatchedFile } from "../../files/watched-file.ts";
 import type { Generator } from "../../request/generation.ts";
@@ -19,28 +19,28 @@ import {
 
 export interface AdminOptions {
   readonly settings: Settings;
-  /** The door for callers, and its scheme, host and port once it listens. */
+  /** Which door serves the callers, and its scheme, host and port once it listens. */
   readonly door: CallersDoor;
   readonly baseUrl: () => string | undefined;
   readonly metrics: Metrics;
-  /** The generator of every endpoint; undefined while it is being loaded. */
+  /** The generator of every endpoint; undefined while its model loads. */
   readonly generators: () => ReadonlyMap<string, Generator | undefined>;
-  /** What is being done about one that is undefined. */
+  /** What is being done for an endpoint whose generator is undefined. */
   readonly stateOf: (endpoint: string) => string;
-  /** The models by the first endpoint of each: what is to be told of their reloads. */
-  readonly reloads: () => ReadonlyMap<string, ReloadNews>;
-  /** Reloads the model of an endpoint, or of all. */
+  /** What /readyz reports about reloads, by the first endpoint of each model. */
+  readonly reloads: () => ReadonlyMap<string, ReloadNote>;
+  /** Reloads the model of one endpoint, or all models. */
   readonly reload: (endpoint: string | undefined) => Promise<readonly ReloadAnswer[]>;
   /** Files that are read again when they change. */
   readonly files: readonly WatchedFile<unknown>[];
-  /** Whether the server's stop was announced. */
+  /** Whether a stop of the server was announced. */
   readonly isLeaving: () => boolean;
   readonly logger?: FastifyServerOptions["logger"];
 }
 
-/** Undefined: nothing. */
-export interface ReloadNews {
-  readonly news: string | undefined;
+/** `reloadNote` is undefined if there is nothing to report. */
+export interface ReloadNote {
+  readonly reloadNote: string | undefined;
 }
 
 export interface ReloadAnswer {
@@ -72,10 +72,12 @@ export function createAdminApp(options: AdminOptions): FastifyInstance {
       const states = endpoints();
       const allReady = Object.values(states).every((state) => state === "ready");
       const fileStates = files.map(stateNow);
-      const told = Object.fromEntries(fileStates.map(({ flag, problem }) => [flag, problem ?? "ready"]));
+      const statesOfFiles = Object.fromEntries(
+        fileStates.map(({ flag, problem }) => [flag, problem ?? "ready"]),
+      );
       return answerStates(
         reply,
-        { ...states, ...told, ...newsOf(reloads()) },
+        { ...states, ...statesOfFiles, ...reloadNotes(reloads()) },
         allReady && !fileStates.some(({ isUrgent }) => isUrgent),
       );
     },
@@ -96,20 +98,21 @@ function stateNow(file: WatchedFile<unknown>): FileState {
   return file.state;
 }
 
-/** What keeps an old model in its place does not keep it from answering. No endpoint's name has a space. */
-function newsOf(reloads: ReadonlyMap<string, ReloadNews>): Record<string, string> {
-  const told: Record<string, string> = {};
-  for (const [endpoint, { news }] of reloads) if (news !== undefined) told[`reload of ${endpoint}`] = news;
-  return told;
+/** Notes do not make the server unready: after a failed reload the old model goes on serving. Endpoint names have no space. */
+function reloadNotes(reloads: ReadonlyMap<string, ReloadNote>): Record<string, string> {
+  const notes: Record<string, string> = {};
+  for (const [endpoint, { reloadNote }] of reloads)
+    if (reloadNote !== undefined) notes[`reload of ${endpoint}`] = reloadNote;
+  return notes;
 }
 
-/** 500 where a model was not put in its place, so that a script sees it; the body is the same. */
+/** The status is 500 if a model could not be replaced, so that a script notices. The body is the same. */
 async function answerReload(
   { params, headers }: RoutedRequest,
   reply: FastifyReply,
   { generators, reload }: Pick<AdminOptions, "generators" | "reload">,
 ): Promise<FastifyReply> {
-  // Any page in a browser on this machine may send a POST to any of its ports.
+  // Any web page in a browser on this machine can send a POST to this port. Browsers then send Origin.
   if (headers.origin !== undefined) {
     throw new AwsError("AccessDeniedException", "A web page may not reload models");
   }
@@ -123,13 +126,13 @@ async function answerReload(
   return sendJson(reply.code(isWell ? 200 : 500), { models });
 }
 
-/** By endpoint, and by the flag of a file: no endpoint's name begins with a hyphen. */
+/** The states by endpoint, and by flag for files. They cannot collide, since no endpoint's name begins with a hyphen. */
 function answerStates(reply: FastifyReply, states: Readonly<Record<string, string>>, isWell: boolean) {
   if (isWell) return sendJson(reply, states);
-  throw new AwsError("ServiceUnavailable", `Not all is well: ${JSON.stringify(states)}`);
+  throw new AwsError("ServiceUnavailable", `Not everything is ready: ${JSON.stringify(states)}`);
 }
 
-/** The limits of the model that takes the longest texts: a description for all endpoints must not refuse any of them. */
+/** The limits of the model with the longest context: one description is for all endpoints and must not rule out any request. */
 function limitsOf(settings: Settings, generators: ReadonlyMap<string, Generator | undefined>) {
   const lengths = [...generators.values()].map((each) => each?.model.contextLength ?? 0);
   const { maxNumReturnSequences, maxNumBeams } = settings;

@@ -1,7 +1,6 @@
-// Answers that are sent while they grow. Pieces of text become the bytes of one of two forms: a JSON list, whose bytes
-// joined are those of the ordinary answer and a line feed, or one JSON object a line. They are written as they come:
-// nothing collects them, so that what a caller sees is the pace of the model. Every form ends with a line feed: clients
-// that read a stream line by line, SageMaker's own among them, wait for the end of the last line for ever.
+// Streams answers while they are generated, in one of two forms: as a JSON list, whose parts joined are the ordinary answer
+// and a line feed, or as JSON lines. Pieces are written as they come and are not collected, so a caller sees the pace of the
+// model. Both forms end with a line feed: clients that read line by line, such as SageMaker's, would wait for it for ever.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply } from "fastify";
 import { assert, GptError } from "../../errors.ts";
@@ -17,7 +16,7 @@ import { LogprobLister } from "../../request/logprob-lists.ts";
 import { jsonLine } from "../../wording.ts";
 import type { ResponseType } from "./envelope.ts";
 
-/** Turns pieces into the text of an answer; what is not known before all is done comes with `end`. */
+/** Turns pieces into the text of an answer. `end` gets what is known only when everything is done. */
 export interface PieceWriter {
   prompt?(prompt: GeneratedPrompt): void;
   piece(piece: TextPiece): string;
@@ -50,7 +49,7 @@ function jsonLines(): PieceWriter {
   };
 }
 
-/** Lines that also tell how likely the tokens were that they bring; the first of a text those of the input too. */
+/** JSON lines with the log-probabilities of their tokens. With `echo` the first line of a text has those of the input too. */
 function scoredLines(echo: boolean, form: (tokenId: number) => TokenForm): PieceWriter {
   const listers: LogprobLister[] = [];
   let prompt: GeneratedPrompt | undefined;
@@ -67,7 +66,7 @@ function scoredLines(echo: boolean, form: (tokenId: number) => TokenForm): Piece
   };
 }
 
-/** The first text grows; the others, which stand after it in the list, follow whole. */
+/** The JSON list. The first text is sent while it is generated. The others follow whole, because they stand after it. */
 function jsonList(): PieceWriter {
   let sent = "";
   const opening = (): string => (sent === "" ? '["' : "");
@@ -87,12 +86,12 @@ function jsonList(): PieceWriter {
   };
 }
 
-/** As between the quotes of a JSON string; whole characters in, so that the parts of a text are the whole's. */
+/** Escapes a piece for a JSON string. Pieces are whole characters, so the escaped pieces joined are the escaped text. */
 function escaped(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** Generates and writes the pieces, and what is known in the end. */
+/** Generates, writes each piece, and at the end what is known only then. */
 export async function writePieces(
   writer: PieceWriter,
   write: (text: string) => void,
@@ -105,34 +104,34 @@ export async function writePieces(
   write(writer.end(generation));
 }
 
-/** How the bytes of a growing answer travel. */
+/** How the bytes of a streamed answer are framed. */
 export interface AnswerFrames {
-  /** Type of what travels. */
+  /** Content type of the framed answer. */
   readonly contentType: string;
   readonly headers?: OutgoingHttpHeaders;
-  /** Puts bytes of the answer into the form in which they travel. */
+  /** Frames some bytes of the answer. */
   readonly frame: (bytes: Buffer) => Uint8Array;
-  /** Ends an answer that has begun and cannot be finished; the connection is cut when it returns nothing. */
+  /** The last bytes of an answer that began and cannot be finished. If it returns undefined, the connection is cut. */
   readonly fail: (error: unknown) => Uint8Array | undefined;
 }
 
 export interface StreamOptions {
   readonly reply: FastifyReply;
-  /** Sent with the first bytes, beside those set on the reply. */
+  /** Sent with the first bytes, in addition to the headers set on the reply. */
   readonly headers: OutgoingHttpHeaders;
   readonly frames: AnswerFrames;
-  /** Aborted: the caller has left. */
+  /** Aborted when the caller has left. */
   readonly gone: AbortSignal;
-  /** Writes the answer, part by part; to be given up when `signal` is aborted. */
+  /** Writes the answer part by part. It must give up when `signal` is aborted. */
   readonly produce: (write: (text: string) => void, signal: AbortSignal) => Promise<void>;
-  /** Bytes that may wait for a caller who reads more slowly than they come. */
+  /** Bytes that may wait for a slow reader. */
   readonly unreadBytesMax: number;
 }
 
 /**
- * Answers with 200 and pieces. The headers go out with the first of them: until then an error is thrown, and can be
- * answered like any other; from then on it is part of the stream. What its caller does not read is held up to a limit, with
- * which the generation ends: it cannot wait for one caller, since others share its passes.
+ * Answers with 200 and a stream. The headers are sent with the first piece. An error before that is thrown and answered like
+ * any other; a later one becomes part of the stream. There is no back-pressure, because other requests share the passes and
+ * must not wait for one slow reader: unread bytes are held up to a limit, and beyond it the generation is ended.
  */
 export async function sendStream(options: StreamOptions): Promise<void> {
   const { reply, headers, frames, produce, gone, unreadBytesMax } = options;
@@ -143,7 +142,7 @@ export async function sendStream(options: StreamOptions): Promise<void> {
     if (begun || raw.destroyed) return;
     begun = true;
     reply.hijack();
-    raw.on("error", () => {}); // The caller left; the signal of the request knows that already.
+    raw.on("error", () => {}); // The caller left. The request's own signal reports that.
     const type = { "content-type": frames.contentType, ...frames.headers };
     raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...headers, ...type });
   };

@@ -25,7 +25,7 @@ test("/invocations needs no signature and answers with the list of texts", async
   }
 });
 
-test("Accept: application/jsonlines, or a default of it, is answered in lines", async () => {
+test("Accept: application/jsonlines, or that default, is answered with JSON lines", async () => {
   const { invoke, generator } = aContainer();
   generator.pieces = [
     { index: 0, text: "a" },
@@ -42,7 +42,7 @@ test("Accept: application/jsonlines, or a default of it, is answered in lines", 
   assert.equal((await other.invoke({ input: "" }, { accept: "text/csv" })).body, expected);
 });
 
-test("errors are plain ones, with the sentence that the runtime front wraps", async () => {
+test("errors are plain, with the sentence that SageMaker's front wraps", async () => {
   const { invoke, generator } = aContainer();
   const cases: [failure: Error | undefined, status: number, type: string][] = [
     [undefined, 400, "ValidationError"],
@@ -61,7 +61,7 @@ test("errors are plain ones, with the sentence that the runtime front wraps", as
   }
 });
 
-test("lines that cannot be finished are cut off", async (context) => {
+test("JSON lines that cannot be finished are cut off", async (context) => {
   const { app, generator } = aContainer();
   generator.pieces = [{ index: 0, text: "a" }];
   generator.failure = new GptError("engine_failed", "dead");
@@ -95,7 +95,7 @@ test("/ping is 503 while loading and when the engine is not well, else 200", asy
   }
 });
 
-test("/execution-parameters keeps the transforms within what SageMaker allows", async () => {
+test("/execution-parameters stays within SageMaker's limits for transforms", async () => {
   const parameters = async (settings: Partial<Settings>) =>
     (await aContainer(settings).app.inject({ url: "/execution-parameters" })).json();
   assert.deepEqual(await parameters({}), {
@@ -107,7 +107,7 @@ test("/execution-parameters keeps the transforms within what SageMaker allows", 
   assert.equal(MaxConcurrentTransforms, 4);
 });
 
-test("the routes of the runtime front are not there", async () => {
+test("the routes of the runtime door do not exist here", async () => {
   const { app } = aContainer();
   const response = await app.inject({ method: "POST", url: "/endpoints/gpt-2/invocations", payload: "{}" });
   assert.deepEqual(

@@ -1,5 +1,5 @@
-// The inference-container contract of SageMaker: /ping, /invocations and /execution-parameters for one model, without
-// authentication, since the platform stands before it. Errors are plain 4xx and 5xx, which the platform wraps.
+// SageMaker's inference-container contract: /ping, /invocations and /execution-parameters for one model. It authenticates
+// nobody, because the platform does that before. Errors are plain 4xx and 5xx, which the platform wraps.
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from "fastify";
 import type { Settings } from "../../settings.ts";
 import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
@@ -16,7 +16,7 @@ import { type Servable, ServedModel } from "./served-model.ts";
 export interface ContainerOptions {
   readonly generator: Servable;
   readonly settings: Settings;
-  /** Type of the answer to a request that names none. Default: application/json. */
+  /** Content type of an answer whose request names none. Default: application/json. */
   readonly defaultAccept?: ResponseType | undefined;
   readonly logger?: FastifyServerOptions["logger"];
   readonly onFinished?: OnFinished;
@@ -24,10 +24,10 @@ export interface ContainerOptions {
 
 const NAME = "container";
 const MIB = 2 ** 20;
-/** What SageMaker allows: concurrent transforms times the largest payload. */
+/** SageMaker's limit for concurrent transforms times largest payload. */
 const TRANSFORM_MIB_MAX = 100;
 
-/** Builds the application; the caller listens, and closes app and generator. */
+/** Builds the application. The caller listens, and closes both the application and the generator. */
 export function createContainerApp(options: ContainerOptions): FastifyInstance {
   const { settings, logger, onFinished } = options;
   const context = (request: FastifyRequest) => ({
@@ -98,13 +98,13 @@ function onlyEndpoint(served: ServedModel): Endpoints {
   };
 }
 
-/** What can be answered, the default first. */
+/** The content types of answers, the default first. */
 function responseTypes(defaultAccept: ResponseType = "application/json"): readonly ResponseType[] {
   const others = RESPONSE_TYPES.filter((type) => type !== defaultAccept);
   return [defaultAccept, ...others];
 }
 
-/** Chunks of JSON lines. One that cannot be finished is cut off: that is the only way to tell the platform. */
+/** JSON lines in chunks. An answer that cannot be finished is cut off: the platform knows no other sign of failure. */
 function chunksOfLines(onFailure: (error: unknown) => void): AnswerFrames {
   return {
     contentType: "application/jsonlines",
@@ -116,7 +116,7 @@ function chunksOfLines(onFailure: (error: unknown) => void): AnswerFrames {
   };
 }
 
-/** For batch transform: one request holds one record. */
+/** Parameters for a batch transform, where one request has one record. */
 function executionParameters({ bodyBytesMax, queueRequestsMax }: Settings) {
   const maxPayloadInMb = Math.max(1, Math.floor(bodyBytesMax / MIB));
   return {

@@ -1,27 +1,27 @@
-// The endpoints of a door as the dialects beside SageMaker's see them: found by the names that their clients use, and given to a
-// caller who may use them.
+// What the other dialects (OpenAI, TGI, the playground) need of a door's endpoints: finding them by the names that clients
+// use for models, and checking that the caller may use them.
 import type { FastifyRequest } from "fastify";
 import { AwsError } from "../http/http-errors.ts";
 import { ACCOUNT } from "./envelope.ts";
 import type { ServedModel } from "./served-model.ts";
 
 export interface Endpoints {
-  /** Names of those that the caller may invoke, in order. */
+  /** Names of the endpoints that the caller may invoke, in their order. */
   allowed(request: FastifyRequest): readonly string[];
-  /** The name of the first. */
+  /** The name of the first endpoint. */
   readonly first: string;
-  /** Any endpoint's model, whoever asks. */
+  /** The model of an endpoint, without any check of the caller. */
   model(name: string): ServedModel | undefined;
   /**
-   * Counts a request in, for its key and its log line.
-   * @throws AwsError when the caller may not invoke it, or when his limits are reached.
+   * Admits a request: counts it for its key, and notes the endpoint for its log line.
+   * @throws AwsError when the caller may not invoke the endpoint, or has reached a limit.
    */
   admit(request: FastifyRequest, name: string): ServedModel;
 }
 
 /**
- * The endpoint that a client's name for a model means: an endpoint of that name; or of its last part, as in an address or
- * `owner/name`; or the first endpoint whose model is called so.
+ * The endpoint that a client means by a model's name: the endpoint of that name; else the one named as its last part, for an
+ * address or `owner/name`; else the first endpoint whose model has that name.
  */
 export function endpointOf(
   asked: string,
@@ -40,17 +40,17 @@ export class NoSuchEndpoint extends AwsError {
   }
 }
 
-/** @throws AwsError while a model is being loaded */
+/** @throws AwsError while the model loads */
 export function requireLoaded({ isLoaded }: ServedModel): void {
   if (!isLoaded) throw new AwsError("ModelNotReadyException", "The model is still being loaded");
 }
 
-/** The answer to those who ask after a model's health where it is not ready. */
+/** The answer of a health check while a model is not ready. */
 export function notReady(): AwsError {
   return new AwsError("ServiceUnavailable", "The model is not ready");
 }
 
-/** @throws AwsError where requests should go to another server: it will stop, or a model does not answer. */
+/** @throws AwsError when requests should go to another server: this one will stop, or a model cannot answer. */
 export function requireHealth({ server }: FastifyRequest, models: Iterable<ServedModel>): void {
   if (server.connections.isLeaving) throw new AwsError("ServiceUnavailable", "The server is stopping");
   for (const { isReady } of models) if (!isReady) throw notReady();

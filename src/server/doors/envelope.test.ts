@@ -8,7 +8,7 @@ async function answer(headers: Record<string, string>) {
   return { response, status: response.statusCode, type: response.headers["x-amzn-errortype"] };
 }
 
-test("headers of the API are taken up to the limits of its model", async () => {
+test("headers of the API are accepted up to the limits of its model", async () => {
   const limits = {
     "content-type": 1024,
     "x-amzn-sagemaker-custom-attributes": 1024,
@@ -26,13 +26,13 @@ test("headers of the API are taken up to the limits of its model", async () => {
   }
 });
 
-test("custom attributes come back, and only when they were sent", async () => {
+test("custom attributes are returned if they were sent, and only then", async () => {
   const { response } = await answer({ "x-amzn-sagemaker-custom-attributes": "id=7; x" });
   assert.equal(response.headers["x-amzn-sagemaker-custom-attributes"], "id=7; x");
   assert.equal((await answer({})).response.headers["x-amzn-sagemaker-custom-attributes"], undefined);
 });
 
-test("what needs more than one plain model is refused by name", async () => {
+test("features that need more than one plain model are refused by name", async () => {
   const refused: Record<string, RegExp> = {
     "target-model":
       /^Endpoint gpt-2 is not a multi-model endpoint and does not support target model header\.$/,
@@ -61,7 +61,7 @@ test("the caller's inference id is in the log line", async () => {
 const JSON_TYPE = "application/json";
 const LINES = "application/jsonlines";
 
-test("the type of the answer is what the caller likes best, and the default where he names only what is not there", () => {
+test("the content type is the one the caller prefers, or the default if it names only unsupported types", () => {
   const expected: Record<string, ResponseType> = {
     "": JSON_TYPE,
     " ": JSON_TYPE,
@@ -104,7 +104,7 @@ test("the type of the answer is what the caller likes best, and the default wher
   assert.throws(() => negotiate("application/json;q=0", { ...options, types: [JSON_TYPE] }), refused);
 });
 
-test("Accept may name anything that does not rule JSON out", async () => {
+test("Accept may have any value that does not exclude JSON", async () => {
   for (const accept of ["application/xml", "text/csv", "text/html, application/xhtml+xml, */*;q=0.8"]) {
     const { status, response } = await answer({ accept });
     assert.deepEqual([status, response.headers["content-type"]], [200, JSON_TYPE], accept);

@@ -1,5 +1,5 @@
-// What surrounds a payload in InvokeEndpoint: the endpoint's name and the request headers that the API names, checked
-// against its limits and against what this server has. Payloads are `params.ts`'s business.
+// The envelope of a payload in InvokeEndpoint: the endpoint's name and the API's request headers. They are checked against
+// the API's limits and against what this server supports. The payload itself is read in `request/params.ts`.
 import type { IncomingHttpHeaders } from "node:http";
 import Negotiator from "negotiator";
 import { ENDPOINT_NAME, ENDPOINT_NAME_MAX } from "../../settings.ts";
@@ -9,7 +9,7 @@ import { AwsError } from "../http/http-errors.ts";
 export const ACCOUNT = "000000000000";
 export const VARIANT = "AllTraffic";
 
-/** @throws AwsError ValidationError unless it has the form of an endpoint's name. */
+/** @throws AwsError ValidationError unless the name has the form of an endpoint's name. */
 export function checkEndpointName(name: string): void {
   if (name.length <= ENDPOINT_NAME_MAX && ENDPOINT_NAME.test(name)) return;
   throw invalid(
@@ -17,7 +17,7 @@ export function checkEndpointName(name: string): void {
   );
 }
 
-/** The headers of the request and their limits, as in the API's model; the longest a value may be. */
+/** The longest value of each request header, as in the API's model. */
 export const HEADER_LIMITS = {
   "content-type": 1024,
   accept: 1024,
@@ -33,28 +33,28 @@ export const HEADER_LIMITS = {
   "x-amzn-sagemaker-prefix-aware-id": 1024,
 } as const;
 
-/** What a text can be answered as: a list of all, or pieces while they grow. */
+/** Content types of answers: a list of all texts, or pieces of them while they are generated. */
 export const RESPONSE_TYPES = ["application/json", "application/jsonlines"] as const;
 export type ResponseType = (typeof RESPONSE_TYPES)[number];
 
 export interface Envelope {
-  /** The type of the answer that was asked for. */
+  /** The content type that the answer will have. */
   readonly accept: ResponseType;
-  /** The caller's own words, sent back as they came. */
+  /** A text of the caller, which is returned unchanged. */
   readonly customAttributes?: string;
-  /** The caller's own id for this request, for the log. */
+  /** The caller's id for this request, for the log. */
   readonly inferenceId?: string;
 }
 
 export interface EnvelopeOptions {
   readonly endpoint: string;
-  /** The header that names the type of the answer. */
+  /** The header with which a caller asks for a content type. */
   readonly acceptHeader: "accept" | "x-amzn-sagemaker-accept";
-  /** What can be answered, the default first. */
+  /** The content types of answers, the default first. */
   readonly types: readonly ResponseType[];
 }
 
-/** @throws AwsError ValidationError or UnsupportedMediaTypeException that names the header. */
+/** @throws AwsError ValidationError or UnsupportedMediaTypeException, which names the header. */
 export function parseEnvelope(
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
@@ -77,7 +77,7 @@ function text(headers: IncomingHttpHeaders, name: string): string | undefined {
   return typeof value === "string" ? value : value?.join(", ");
 }
 
-/** Over the raw headers: the parsed ones lack repeated lines of some names. */
+/** Checks the raw headers, because Node drops repeated lines of some names from the parsed ones. */
 function checkLimits(rawHeaders: readonly string[]): void {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase();
@@ -91,7 +91,7 @@ function checkLimits(rawHeaders: readonly string[]): void {
   }
 }
 
-/** Features of SageMaker that need more than one plain model behind an endpoint. */
+/** Refuses features of SageMaker that need more than one plain model behind an endpoint. */
 function refuseFeaturesNotHad(headers: IncomingHttpHeaders, endpoint: string): void {
   const refused: Record<string, string> = {
     "target-model": `Endpoint ${endpoint} is not a multi-model endpoint and does not support target model header.`,
@@ -120,16 +120,16 @@ export function refuseEncoded(headers: IncomingHttpHeaders): void {
 }
 
 /**
- * The type of the answer that the caller likes best, by quality and specificity as RFC 9110 has it. SageMaker hands Accept
- * to the model, and most callers leave there what their library put: so a header that names only what this server lacks gets
- * the default, as if there were none. Only a caller who rules out everything there is, by a quality of 0, is refused.
+ * The content type that the caller prefers, by quality and specificity (RFC 9110, 12.5.1). SageMaker passes Accept on to the
+ * model, and most callers leave what their library put there. So a header that names only unsupported types gets the default,
+ * as if it were absent. A caller is refused only if it excludes every supported type with a quality of 0.
  */
 export function negotiate(
   accept: string | undefined,
   { types, acceptHeader }: Pick<EnvelopeOptions, "types" | "acceptHeader">,
 ): ResponseType {
   if (accept === undefined || accept.trim() === "") return types[0] as ResponseType;
-  // To rule nothing else out means to take it, if there is nothing better.
+  // A type that is not excluded is acceptable, if nothing better is supported.
   const header = accept.includes("*/*") ? accept : `*/*;q=0.001, ${accept}`;
   const offered = types.flatMap((type) => [type, `${type}; charset=utf-8`]);
   const [best] = new Negotiator({ headers: { accept: header } }).mediaTypes(offered);
@@ -139,7 +139,7 @@ export function negotiate(
   );
 }
 
-/** The caller's own words, as they go back. */
+/** The header that returns the caller's own text. */
 export function attributesHeader({ customAttributes }: Envelope): Record<string, string> {
   return customAttributes === undefined ? {} : { "x-amzn-sagemaker-custom-attributes": customAttributes };
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { decodeFrames } from "../../../test/support/event-stream.ts";
 import { exceptionFrame, payloadPart } from "./event-stream.ts";
 
-// Made from the published layout and decoded by botocore.
+// These frames were made from the published layout and decoded with botocore.
 const PART =
   "AAAAbgAAAFlRl/8VDTptZXNzYWdlLXR5cGUHAAVldmVudAs6ZXZlbnQtdHlwZQcAC1BheWxvYWRQYXJ0DTpjb250ZW50LXR5cGUHABhhcHBs" +
   "aWNhdGlvbi9vY3RldC1zdHJlYW1bImEiXXi1jYg=";
@@ -12,13 +12,13 @@ const EXCEPTION =
   "eXBlBwAQYXBwbGljYXRpb24vanNvbnsiRXJyb3JDb2RlIjoiTW9kZWxJbnZvY2F0aW9uVGltZUV4Y2VlZGVkIiwiTWVzc2FnZSI6ImJvb20ifSws" +
   "xjQ=";
 
-test("frames are those that botocore decodes, byte for byte", () => {
+test("frames are, byte for byte, those that botocore decodes", () => {
   assert.equal(payloadPart(Buffer.from('["a"]')).toString("base64"), PART);
   const members = { ErrorCode: "ModelInvocationTimeExceeded", Message: "boom" };
   assert.equal(exceptionFrame("ModelStreamError", members).toString("base64"), EXCEPTION);
 });
 
-test("a frame carries any bytes, and an empty payload too", () => {
+test("a frame can have any bytes, and an empty payload too", () => {
   const bytes = Uint8Array.from({ length: 70_000 }, (_, i) => i & 0xff);
   for (const payload of [new Uint8Array(0), bytes]) {
     const [decoded, ...others] = decodeFrames(payloadPart(payload));

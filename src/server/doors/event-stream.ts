@@ -1,5 +1,5 @@
-// Frames of `application/vnd.amazon.eventstream`, as InvokeEndpointWithResponseStream answers with them: parts of the
-// answer, and the exceptions that end a stream. An encoder only, and for string headers only; all integers big-endian.
+// Encodes the frames of `application/vnd.amazon.eventstream`, in which InvokeEndpointWithResponseStream answers: parts of the
+// answer, and the exceptions that end a stream. It does not decode, and has string headers only. Integers are big-endian.
 // Layout: total length, header length, CRC-32 of these eight bytes, headers, payload, CRC-32 of all before it.
 import { crc32 } from "node:zlib";
 
@@ -7,7 +7,7 @@ const PRELUDE_BYTES = 12;
 const CRC_BYTES = 4;
 const STRING_TYPE = 7;
 
-/** A PayloadPart: a slice of the answer's bytes, cut anywhere. */
+/** A PayloadPart frame: some bytes of the answer, cut at any place. */
 export function payloadPart(bytes: Uint8Array): Buffer {
   return frame(
     { ":message-type": "event", ":event-type": "PayloadPart", ":content-type": "application/octet-stream" },
@@ -17,7 +17,7 @@ export function payloadPart(bytes: Uint8Array): Buffer {
 
 export type StreamExceptionType = "ModelStreamError" | "InternalStreamFailure";
 
-/** The frame that ends a failed stream; clients raise it while they iterate. */
+/** The frame that ends a failed stream. Clients raise it as an exception while they iterate. */
 export function exceptionFrame(type: StreamExceptionType, members: Readonly<Record<string, string>>): Buffer {
   return frame(
     { ":message-type": "exception", ":exception-type": type, ":content-type": "application/json" },
@@ -38,7 +38,7 @@ function frame(headers: Readonly<Record<string, string>>, payload: Uint8Array): 
   return message;
 }
 
-/** Length and name, type, length and value. */
+/** One header: length of the name, name, type, length of the value, value. */
 function stringHeader(name: string, value: string): Buffer {
   const nameBytes = Buffer.from(name);
   const valueBytes = Buffer.from(value);

@@ -1,4 +1,4 @@
-// Hugging Face's bodies and TGI's routes over the runtime's front, on the shipped model.
+// Hugging Face's bodies and TGI's routes on the runtime door, with the shipped model.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { joinedParts } from "../../../test/support/event-stream.ts";
@@ -34,7 +34,7 @@ const eventsOf = (body: string) =>
     .filter((event) => event !== "")
     .map((event) => JSON.parse(event.replace(/^data:/, "")));
 
-test("inputs are answered with a list of generated texts, a list of them with a list of lists", async () => {
+test("one input is answered with a list of texts, a list of inputs with a list of lists", async () => {
   assert.deepEqual(await texts(), [{ generated_text: P + SAID }]);
   assert.deepEqual(await texts({ return_full_text: false }), [{ generated_text: SAID }]);
   const [[first], [second]] = await texts({ do_sample: true, seed: 5 }, [P, P]);
@@ -47,7 +47,7 @@ test("inputs are answered with a list of generated texts, a list of them with a 
   assert.equal((await texts({ do_sample: true, best_of: 4, seed: 1 })).length, 1);
 });
 
-test("a filter means that tokens are drawn, with transformers' top_k", async () => {
+test("a sampling parameter turns sampling on, with transformers' default of top_k", async () => {
   const own = async (body: object) => {
     const response = await post(app, {
       input: P,
@@ -67,7 +67,7 @@ test("a filter means that tokens are drawn, with transformers' top_k", async () 
   assert.deepEqual(await texts({ do_sample: false, temperature: 2 }), await own({ mode: "greedy" }));
 });
 
-test("stop strings stay in the text, with the rest of their token", async () => {
+test("stop strings stay in the text, up to the end of their last token", async () => {
   for (const name of ["stop", "stop_sequence", "stop_sequences", "stop_strings"]) {
     assert.deepEqual(await texts({ [name]: "m n", return_full_text: false }), [
       { generated_text: ' said, "I am not' },
@@ -75,7 +75,7 @@ test("stop strings stay in the text, with the rest of their token", async () => 
   }
 });
 
-test("details tell the tokens, the input's too, and the most likely ones", async () => {
+test("details have the tokens of output and input, and the most likely alternatives", async () => {
   const [{ generated_text: text, details }] = await texts({
     decoder_input_details: true,
     top_n_tokens: 2,
@@ -112,7 +112,7 @@ test("a stream has one event for each token, and the whole text in the last", as
   assert.deepEqual(details, { finish_reason: "length", generated_tokens: 12, seed: null, input_length: 8 });
 });
 
-test("where a request is signed, the events lie in AWS's frames, or one object a line", async () => {
+test("for a signed request the events are in AWS's frames, or one object a line", async () => {
   const body = { inputs: P, parameters: { max_new_tokens: 3 } };
   const framed = await post(signed, { ...body, stream: true });
   assert.equal(eventsOf(joinedParts(framed.rawPayload)).length, 3);
@@ -127,7 +127,7 @@ test("where a request is signed, the events lie in AWS's frames, or one object a
   assert.equal(parsed.map(({ token }) => token.text).join(""), ' said, "');
 });
 
-test("TGI's routes answer one text, a stream, facts and health", async () => {
+test("TGI's routes answer with a text, a stream, information and health", async () => {
   const body = { inputs: P, parameters: { max_new_tokens: 12 } };
   assert.deepEqual(JSON.parse((await ask(body, "/generate")).body), { generated_text: SAID });
   assert.deepEqual(JSON.parse((await ask(body, "/endpoints/gpt-2/generate")).body), { generated_text: SAID });
@@ -186,7 +186,7 @@ test("errors are TGI's on its routes, and AWS's on SageMaker's", async () => {
   );
 });
 
-test("parameters that real clients send without a meaning are taken, and null is nothing", async () => {
+test("parameters without a meaning here that real clients send are accepted, and null counts as absent", async () => {
   assert.deepEqual(
     await texts({
       sagemaker_base_url: "http://x",
@@ -205,7 +205,7 @@ test("parameters that real clients send without a meaning are taken, and null is
   );
 });
 
-test("a container takes them too", async () => {
+test("the container door accepts these bodies too", async () => {
   const container = createContainerApp({ generator, settings: DEFAULT_SETTINGS });
   const payload = JSON.stringify({ inputs: P, parameters: { max_new_tokens: 1 } });
   const response = await container.inject({ method: "POST", url: "/invocations", payload });

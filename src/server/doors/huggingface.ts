@@ -1,5 +1,5 @@
-// Hugging Face's text generation: its bodies on the SageMaker routes, and TGI's own routes. What a body means and how an answer
-// looks stands in dialects/huggingface/; here is the order of checks, and how an answer is sent.
+// Hugging Face's text generation: its bodies on SageMaker's routes, and TGI's own routes. What a body means and what an answer
+// looks like is in dialects/huggingface/. This file has the order of checks, and sends the answer.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { generatedTexts, TokenEvents } from "../../dialects/huggingface/generation-answer.ts";
@@ -24,15 +24,15 @@ const EXAMPLE = '{"inputs": "Some text"}';
 export interface HuggingFaceForm {
   readonly fields: Fields;
   readonly place: HuggingFacePlace;
-  /** JSON lines: one object a line. Else the events of a stream. */
+  /** `application/jsonlines`: one object a line; otherwise server-sent events. */
   readonly type: ResponseType;
-  /** Of a stream. */
+  /** The frames of a stream. */
   readonly frames: AnswerFrames;
   readonly headers: OutgoingHttpHeaders;
   readonly unreadBytesMax: number;
 }
 
-/** Generates what a body asks for, and answers. @throws GptError as long as nothing is sent */
+/** Generates what a body asks for, and answers. @throws GptError for failures before the first byte is sent */
 export async function answerHuggingFace(
   model: ServedModel,
   request: FastifyRequest,
@@ -67,12 +67,12 @@ export async function answerHuggingFace(
   return undefined;
 }
 
-/** As TGI writes it: no space behind the colon. */
+/** As TGI writes it: without a space after `data:`. */
 function framed(value: object, type: ResponseType): string {
   return type === "application/jsonlines" ? jsonLine(value) : `data:${JSON.stringify(value)}\n\n`;
 }
 
-/** Server-sent events whose errors are TGI's. */
+/** Server-sent events with errors in TGI's form. */
 export function huggingFaceEvents(request: FastifyRequest): AnswerFrames {
   return {
     ...EVENT_STREAM,
@@ -84,7 +84,7 @@ export function huggingFaceEvents(request: FastifyRequest): AnswerFrames {
   };
 }
 
-/** What TGI calls an error, and its status, by the status that the runtime's front would have answered. */
+/** TGI's status and name of an error, by the status that SageMaker Runtime would have answered. */
 const TGI_ERRORS: Readonly<Record<number, readonly [status: number, type: string]>> = {
   400: [422, "validation"],
   403: [403, "forbidden"],
@@ -128,7 +128,7 @@ export class HuggingFaceRoutes {
     this.#options = options;
   }
 
-  /** By operation. */
+  /** The functions that answer, by operation. */
   handlers() {
     const answer = (place: HuggingFacePlace) => (request: RoutedRequest, reply: FastifyReply) =>
       this.#answer(request, reply, place);

@@ -1,5 +1,5 @@
-// An invocation, from a payload to its answer: the same for every door and operation. It is answered whole, as a JSON list,
-// or while it grows, in the form and the frames that the door asks for. A body of another dialect is answered in that one.
+// An invocation, from its payload to its answer. It is the same for every door and operation. The answer is sent whole, as
+// a JSON list, or streamed in the form and the frames that the door chooses. A body of another dialect is answered in it.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { answerOf } from "../../request/answer.ts";
@@ -16,22 +16,22 @@ import { EVENT_STREAM } from "./server-sent-events.ts";
 
 /** How an invocation is answered. */
 export interface AnswerForm {
-  /** Of the endpoint. */
+  /** Name of the endpoint. */
   readonly endpoint: string;
   readonly type: ResponseType;
-  /** Headers of the answer, beside those that tell its type and its seed. */
+  /** Headers of the answer, without content type and seed. */
   readonly headers: OutgoingHttpHeaders;
-  /** Sent while it grows, in these frames; undefined: sent whole, which only a JSON list is. */
+  /** The answer is streamed in these frames. Undefined: it is sent whole, as a JSON list. */
   readonly frames: AnswerFrames | undefined;
-  /** The frames of an answer whose body asks for a stream where the operation does not. */
+  /** The frames if the body asks for a stream and the operation does not. */
   readonly growing: AnswerFrames;
-  /** Bytes that may wait for a caller who reads more slowly than they come. */
+  /** Bytes that may wait for a slow reader. */
   readonly unreadBytesMax: number;
 }
 
 /**
  * Generates what the body asks for, and answers.
- * @throws GptError for a payload that is refused or cannot be computed, as long as nothing is sent
+ * @throws GptError for a payload that is refused, and for failures before the first byte is sent
  */
 export async function answerInvocation(
   model: ServedModel,
@@ -85,7 +85,7 @@ export async function answerInvocation(
   return undefined;
 }
 
-/** @throws GptError `invalid_field` for what cannot be told of a text that is not complete. */
+/** @throws GptError `invalid_field` for parameters whose result is known only when a text is complete. */
 function refuseUnstreamed({ tellsLogprobs, keepBest }: GenerationParams, type: ResponseType): void {
   if (tellsLogprobs && type !== "application/jsonlines") {
     const message = "logprobs needs the type application/jsonlines where an answer is sent while it grows";
@@ -99,7 +99,7 @@ function refuseUnstreamed({ tellsLogprobs, keepBest }: GenerationParams, type: R
 
 const INPUTS = ["input", "inputs", "prompt", "messages"];
 
-/** The field by which the dialect of a body is known. @throws GptError for a body of several dialects, or of a chat */
+/** The field that shows the dialect of a body. @throws GptError for a body of several dialects, or of a chat */
 function kindOf(fields: Fields): string {
   const named = INPUTS.filter((name) => Object.hasOwn(fields, name));
   if (named.length > 1) {

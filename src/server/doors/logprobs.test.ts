@@ -1,4 +1,4 @@
-// Log-probabilities and stop strings through the runtime's front, on the shipped model: whole and streamed they are the same.
+// Log-probabilities and stop strings on the runtime door, with the shipped model. Whole and streamed answers are the same.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { joinedParts } from "../../../test/support/event-stream.ts";
@@ -20,7 +20,7 @@ async function whole(body: object): Promise<ScoredText[]> {
   return response.json();
 }
 
-/** The lines of a stream, joined by their index. */
+/** The texts of a stream: its lines joined by index. */
 async function streamed(body: object): Promise<Omit<ScoredText, "finish_reason">[]> {
   const response = await post(app, body, LINES);
   assert.equal(response.statusCode, 200, response.body);
@@ -63,11 +63,11 @@ for (const [name, body] of Object.entries({
     logit_bias: { 50256: 100 },
   },
 })) {
-  test(`with logprobs, ${name} streams what is answered whole`, async () => {
+  test(`with logprobs, ${name} streams the same as the whole answer`, async () => {
     const request = { input: INPUT, seed: 1, max_new_tokens: 20, logprobs: 2, ...body };
     const answers = await whole(request);
     const expected = answers.map(({ finish_reason, token_ids, tokens, ...rest }) => {
-      // The token that ended a text is in no line: it brings nothing.
+      // The token that ended a text is in no line, because it has no text.
       return { ...rest, tokens, numTokens: tokens.length };
     });
     const lines = await streamed(request);
@@ -105,7 +105,7 @@ test("offsets count characters from the beginning of the input, with and without
   }
 });
 
-test("what cannot be told of a text that grows is refused", async () => {
+test("parameters whose result needs complete texts are refused for a stream", async () => {
   const refused = async (body: object, message: RegExp): Promise<void> => {
     const response = await post(app, { input: "a", ...body }, { path: STREAM_PATH });
     assert.equal(response.statusCode, 424);

@@ -1,4 +1,4 @@
-// OpenAI's routes over the runtime's front, on the shipped model: whole and streamed, alone and in lists, right and wrong.
+// OpenAI's routes on the runtime door, with the shipped model: whole and streamed, single prompts and lists, errors.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { LightMyRequestResponse } from "fastify";
@@ -50,7 +50,7 @@ async function chunksOf(body: object): Promise<Completion[]> {
   return events.map((event) => JSON.parse(event.replace(/^data: /, "")));
 }
 
-/** The choices of a stream, joined by their index. */
+/** The choices of a stream: its chunks joined by index. */
 function joined(chunks: readonly Completion[]): Choice[] {
   const choices: Choice[] = [];
   for (const chunk of chunks.flatMap((each) => each.choices)) {
@@ -100,7 +100,7 @@ test("a completion has the form that OpenAI's clients read", async () => {
   assert.match(String(headers["openai-processing-ms"]), /^\d+$/);
 });
 
-test("whole and streamed are the same, with everything that a choice can tell", async () => {
+test("whole and streamed answers are the same, with all that a choice can have", async () => {
   for (const body of [
     {},
     { stop: ["ot a", "x"], logprobs: 3, return_token_ids: true },
@@ -126,7 +126,7 @@ test("whole and streamed are the same, with everything that a choice can tell", 
   }
 });
 
-test("a list is its prompts one by one, with seeds that count up", async () => {
+test("a list gives the answers of its prompts one by one, with increasing seeds", async () => {
   const shared = { temperature: 1, max_tokens: 6 };
   const { choices } = await complete({ ...shared, prompt: ["Once", P, "Once"], seed: 7 });
   for (const [j, prompt] of ["Once", P, "Once"].entries()) {
@@ -153,7 +153,7 @@ test("the same search gives the same text as the server's own dialect", async ()
   }
 });
 
-test("what lm-evaluation-harness asks is answered with the likelihoods it reads", async () => {
+test("requests of lm-evaluation-harness get the likelihoods that it reads", async () => {
   const { choices } = await complete({
     prompt: [[464, 1468, 582, 1816, 1363]],
     max_tokens: 1,
@@ -193,7 +193,7 @@ test("a scored text whose next token is the end-of-text has an entry for that to
     assert.equal(choice?.logprobs?.tokens.at(-1), "<|endoftext|>");
     assert.equal(numbersOf(choice)?.length, numbersOf(goesOn)?.length);
     assert.deepEqual(numbersOf(choice)?.slice(0, -1), numbersOf(goesOn)?.slice(0, -1));
-    // Without echo nobody counts on it: OpenAI lists no end-of-text.
+    // Without echo no client expects it: OpenAI does not list the end-of-text token.
     const [plain] = (await answer(ends)).choices;
     assert.deepEqual([plain?.text, numbersOf(plain) ?? []], ["", []]);
   }
@@ -294,7 +294,7 @@ test("a prompt that leaves room for one token gets it; the default takes what fi
   });
 });
 
-test("callers are known by their signature, and see what their key allows", async () => {
+test("callers can sign, and see only the endpoints of their key", async () => {
   const keys = {
     keyPair: (id: string) =>
       id === CREDENTIAL.accessKeyId ? { ...CREDENTIAL, endpoints: new Set(["gpt-2"]) } : undefined,
@@ -343,7 +343,7 @@ test("callers are known by their signature, and see what their key allows", asyn
   assert.deepEqual([wrong.statusCode, wrong.json().error.code], [401, "invalid_api_key"]);
 });
 
-test("the tokenizer answers, and goes both ways", async () => {
+test("the tokenizer's routes encode and decode", async () => {
   const text = "naïve <|endoftext|> 😀";
   const { tokens, count, max_model_len: length } = (await ask({ prompt: text }, "/tokenize")).json();
   assert.deepEqual([count, length], [tokens.length, 256]);
@@ -355,7 +355,7 @@ test("the tokenizer answers, and goes both ways", async () => {
   assert.equal((await ask({}, "/tokenize")).statusCode, 400);
 });
 
-test("a container answers them too", async () => {
+test("the container door answers these routes too", async () => {
   const container = createContainerApp({ generator, settings: DEFAULT_SETTINGS });
   const response = await container.inject({
     method: "POST",

@@ -1,5 +1,5 @@
-// The routes of OpenAI's clients: completions, the list of models, and the tokenizer's routes, which are vLLM's. What a body means
-// and how an answer looks stands in dialects/openai/; here is the order of checks, and how an answer is sent.
+// The routes for OpenAI's clients: completions, the list of models, and vLLM's routes for the tokenizer. What a body means and
+// what an answer looks like is in dialects/openai/. This file has the order of checks, and sends the answer.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type AnswerFacts, CompletionChunks, completionOf } from "../../dialects/openai/completion-answer.ts";
 import { type CompletionRequest, readCompletion } from "../../dialects/openai/completion-request.ts";
@@ -17,7 +17,7 @@ import type { RoutedRequest } from "./routes.ts";
 import type { ServedModel } from "./served-model.ts";
 import { EVENT_STREAM, event, JsonLines, ServerSentEvents } from "./server-sent-events.ts";
 
-/** A batch of prompts as token ids is long. */
+/** Most JSON values of a body. It is large because a batch of prompts may be given as token ids. */
 const VALUES_MAX = 200_000;
 const EXAMPLE = '{"prompt": "Some text"}';
 export const NO_CHAT =
@@ -39,7 +39,7 @@ export class OpenAiRoutes {
     this.#unreadBytesMax = unreadBytesMax;
   }
 
-  /** By operation. */
+  /** The functions that answer, by operation. */
   handlers() {
     return {
       CreateCompletion: (request: RoutedRequest, reply: FastifyReply) => this.#complete(request, reply),
@@ -109,7 +109,7 @@ export class OpenAiRoutes {
     return sendJson(reply, { prompt: model.detokenize(tokens) });
   }
 
-  /** The endpoint that is meant, and its model, which is loaded. */
+  /** The endpoint that the request means, and its model. Throws while the model loads. */
   #admit(request: RoutedRequest, asked: unknown): { readonly name: string; readonly model: ServedModel } {
     const name = nameOf(request, asked, this.#endpoints);
     const model = this.#endpoints.admit(request, name);
@@ -117,7 +117,7 @@ export class OpenAiRoutes {
     return { name, model };
   }
 
-  /** Where a path names no endpoint and a body no model. */
+  /** The first endpoint, for a path that names no endpoint and a body that names no model. */
   #first(request: RoutedRequest): string | undefined {
     return request.params.EndpointName ?? this.#endpoints.allowed(request)[0];
   }
@@ -138,13 +138,13 @@ async function noChat(): Promise<never> {
   throw new AwsError({ type: "UnsupportedEndpoint", status: 404 }, NO_CHAT);
 }
 
-/** Nothing but `model` and `prompt` is looked at here; null stands for what is not there. */
+/** Reads the body as JSON. A field that is null counts as absent. */
 async function readBody(request: FastifyRequest): Promise<Fields> {
   refuseEncoded(request.headers);
   return withoutNull(await readJsonBody(takeBody(request), { valuesMax: VALUES_MAX, example: EXAMPLE }));
 }
 
-/** The endpoint that is meant: by the path, or by the field `model`. */
+/** The name of the endpoint, from the path or from the field `model`. */
 function nameOf(request: RoutedRequest, asked: unknown, endpoints: Endpoints): string {
   const { EndpointName: own } = request.params;
   const allowed = endpoints.allowed(request);
@@ -159,7 +159,7 @@ function nameOf(request: RoutedRequest, asked: unknown, endpoints: Endpoints): s
     const message = `model must be one of ${allowed.join(", ")}; it is missing`;
     throw new AwsError({ type: "ModelMissing", status: 400 }, message);
   }
-  // A caller who may not invoke an endpoint learns of it only when he names it.
+  // An endpoint that the caller may not invoke is not listed, but if the caller names it, the error says that it exists.
   if (endpoints.model(asked) !== undefined) return asked;
   const found = endpointOf(asked, allowed, (name) => endpoints.model(name)?.info?.name);
   if (found === undefined) throw unknownModel(asked, allowed);
@@ -177,16 +177,16 @@ export function fingerprintHeader({ fingerprint }: ServedModel): Record<string, 
 
 export interface CompletionForm {
   readonly fields: Fields;
-  /** Of the endpoint. */
+  /** Name of the endpoint. */
   readonly name: string;
-  /** Of a stream: JSON lines, one chunk a line, or server-sent events. */
+  /** The form of a stream: JSON lines, one chunk a line, or server-sent events. */
   readonly type: ResponseType;
-  /** Of a stream. */
+  /** The frames of a stream. */
   readonly frames: AnswerFrames;
   readonly unreadBytesMax: number;
 }
 
-/** Generates what a body asks for, and answers. @throws GptError as long as nothing is sent */
+/** Generates what a body asks for, and answers. @throws GptError for failures before the first byte is sent */
 export async function answerCompletion(
   model: ServedModel,
   request: FastifyRequest,
@@ -211,7 +211,7 @@ export async function answerCompletion(
     "openai-processing-ms": String(request.record.totalMs ?? 0),
     ...fingerprintHeader(model),
   });
-  // Right after a start the fingerprint may have become known meanwhile.
+  // The fingerprint is computed in the background after a start, so it may be known only now.
   const { fingerprint } = facts();
   return sendJson(reply, completionOf(completion, generations, { ...created, fingerprint }));
 }
@@ -223,7 +223,7 @@ interface Streamed extends Pick<CompletionForm, "type" | "frames" | "unreadBytes
   readonly reply: FastifyReply;
 }
 
-/** Chunks as texts grow, then the usage where it is asked for, then the end. */
+/** Sends chunks while texts are generated, then the usage if it was asked for, then the end. */
 async function streamCompletion(
   completion: CompletionRequest,
   { facts, model, type, frames, request, reply, unreadBytesMax }: Streamed,
@@ -254,7 +254,7 @@ async function streamCompletion(
   return undefined;
 }
 
-/** Server-sent events whose errors are OpenAI's. */
+/** Server-sent events with errors in OpenAI's form. */
 export function openAiEvents(request: FastifyRequest, model: ServedModel): AnswerFrames {
   return {
     ...EVENT_STREAM,
@@ -266,7 +266,7 @@ export function openAiEvents(request: FastifyRequest, model: ServedModel): Answe
   };
 }
 
-/** Anything that was thrown, in OpenAI's form. */
+/** Turns anything that was thrown into an error in OpenAI's form. */
 export function toOpenAiError(
   error: unknown,
   request: FastifyRequest,

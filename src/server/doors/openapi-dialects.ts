@@ -1,4 +1,4 @@
-// What the OpenAPI description says of the routes of other dialects. Their bodies are made from the same schemas that check them.
+// The part of the OpenAPI description for the routes of other dialects. Bodies are described by the schemas that check them.
 import { z } from "zod";
 import { parametersSchema } from "../../dialects/huggingface/generation-request.ts";
 import { completionSchema } from "../../dialects/openai/completion-request.ts";
@@ -8,7 +8,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 const JSON_TYPE = "application/json";
 
-/** By operation; undefined: it is not offered. */
+/** OpenAI's operations, by name. An undefined one is not in the description. */
 export function openAiOperations(limits: { maxNumReturnSequences: number; maxNumBeams: number }) {
   return {
     CreateCompletion: createCompletion(limits),
@@ -25,7 +25,7 @@ export function openAiOperations(limits: { maxNumReturnSequences: number; maxNum
   } as const;
 }
 
-/** TGI's, by operation. */
+/** TGI's operations, by name. */
 export function tgiOperations(limits: {
   contextLength: number;
   maxNumReturnSequences: number;
@@ -100,5 +100,5 @@ function refusal(): Json {
     },
   };
   const schema = { type: "object", properties: { error } };
-  return { description: "An error, as OpenAI tells it.", content: { [JSON_TYPE]: { schema } } };
+  return { description: "An error in OpenAI's form.", content: { [JSON_TYPE]: { schema } } };
 }

@@ -1,5 +1,5 @@
-// The OpenAPI 3.1 description of the door that a server opens to callers, made from the table of routes, the schema of the parameters and the
-// table of errors, so that it cannot say anything else than the code.
+// The OpenAPI 3.1 description of the server's routes for callers. It is made from the table of routes, the schema of the
+// parameters and the table of errors, so that it cannot contradict the code.
 import { z } from "zod";
 import { type ParameterLimits, requestSchema } from "../../request/params.ts";
 import { DEFAULT_SETTINGS, ENDPOINT_NAME, ENDPOINT_NAME_MAX, type Settings } from "../../settings.ts";
@@ -15,17 +15,17 @@ const JSON_TYPE = "application/json";
 /** A door for callers. */
 export type CallersDoor = "runtime" | "container";
 
-/** What a description depends on. */
+/** What the description depends on. */
 export interface ServerFacts {
   readonly door: CallersDoor;
-  /** Scheme, host and port; undefined: it does not listen yet. */
+  /** Scheme, host and port; undefined while the server does not listen yet. */
   readonly baseUrl: string | undefined;
-  /** Of the runtime front; a container asks nobody. */
+  /** The runtime's authentication. A container has none. */
   readonly auth: Settings["auth"];
   readonly limits: ParameterLimits;
 }
 
-/** How callers show who they are. */
+/** The ways in which callers authenticate. */
 const SECURITY_SCHEMES = {
   sigv4: {
     type: "apiKey",
@@ -33,11 +33,11 @@ const SECURITY_SCHEMES = {
     name: "Authorization",
     description: "AWS Signature Version 4 for the service `sagemaker`.",
   },
-  token: { type: "http", scheme: "bearer", description: "A token made of a key pair: `gpt2-api token`." },
+  token: { type: "http", scheme: "bearer", description: "A token made from a key pair: `gpt2-api token`." },
   bearer: { type: "http", scheme: "bearer", description: "An API key of this server." },
 } as const satisfies Record<string, Json>;
 
-/** Which of them do, by the setting. */
+/** The schemes in use for each value of the setting. */
 const SCHEMES_OF: Readonly<Record<Settings["auth"], readonly (keyof typeof SECURITY_SCHEMES)[]>> = {
   sigv4: ["sigv4", "token"],
   bearer: ["bearer"],
@@ -45,7 +45,7 @@ const SCHEMES_OF: Readonly<Record<Settings["auth"], readonly (keyof typeof SECUR
   none: [],
 };
 
-/** Plain JSON. */
+/** The description, as a JSON value. */
 export function openApi({ door, baseUrl, auth, limits }: ServerFacts): Json {
   const schemes = door === "container" ? [] : SCHEMES_OF[auth];
   const { $schema: _, ...request } = z.toJSONSchema(requestSchema(limits), { io: "input" });
@@ -72,7 +72,7 @@ export function openApi({ door, baseUrl, auth, limits }: ServerFacts): Json {
 
 type Operations = { readonly [D in CallersDoor]: Readonly<Record<OperationOf<D>, Json | undefined>> };
 
-/** What is said of an operation beside its route; undefined: it is not offered. */
+/** What the description says about each operation, besides its route. An undefined one is not in the description. */
 function operationsOf({
   contextLength,
   maxNumReturnSequences = DEFAULT_SETTINGS.maxNumReturnSequences,
@@ -167,7 +167,7 @@ function invocations(): Json {
     responses: {
       200: {
         description:
-          "The texts; with `Accept: application/jsonlines` lines of `index` and `text` while they grow.",
+          "The texts; with `Accept: application/jsonlines` lines of `index` and `text` while the texts are generated.",
         headers: seedHeader(),
         content: {
           [JSON_TYPE]: { schema: reference("schemas", "Texts") },
@@ -204,7 +204,7 @@ function texts(): Json {
   return { type: "array", items: { anyOf: [{ type: "string" }, scoredText()] } };
 }
 
-/** With logprobs; the lists lie side by side. */
+/** A text with log-probabilities. Its lists are parallel: entry i of each is about token i. */
 function scoredText(): Json {
   const list = (items: Json): Json => ({ type: "array", items });
   return {

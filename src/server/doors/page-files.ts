@@ -1,4 +1,4 @@
-// The files of the playground's page, which `npm run build` puts into dist/page. They are read once, at the start.
+// Reads the files of the playground's page, which `npm run build` puts into dist/page. They are read once, at the start.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
@@ -19,7 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const FOLDER = fileURLToPath(new URL("../../../page/", import.meta.url));
 
-/** By name; empty where the page was not built. */
+/** The files by name. The map is empty if the page was not built. */
 export function readPageFiles(folder = FOLDER): ReadonlyMap<string, PageFile> {
   const files = new Map<string, PageFile>();
   for (const name of namesIn(folder)) {

@@ -1,4 +1,4 @@
-// The playground's traces on the shipped model: they are true, and the texts are those of a request without one.
+// The playground's traces with the shipped model: they are correct, and do not change the generated texts.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { post } from "../../../test/support/front.ts";
@@ -49,7 +49,7 @@ async function events(body: object): Promise<PlaygroundEvent[]> {
 }
 
 for (const [name, mode] of Object.entries(MODES)) {
-  test(`${name}: the tokens that are told make the texts that the contract's route answers`, async () => {
+  test(`${name}: the tokens of the trace make the texts that SageMaker's route answers`, async () => {
     const body = { input: INPUT, max_new_tokens: 16, seed: 4, ...mode };
     const all = await events(body);
     const end = all.at(-1) as EndEvent;
@@ -71,7 +71,7 @@ for (const [name, mode] of Object.entries(MODES)) {
       const joined = [...(prompt?.prompt ?? []), ...tokens].map((token) => token.text).join("");
       assert.equal(joined, text);
       const numPrompt = prompt?.prompt.length ?? 0;
-      // The same doubles as those of the log-probabilities that any caller can have.
+      // Exactly the log-probabilities that other callers get.
       assert.deepEqual(
         tokens.map(({ logprob }) => logprob),
         answer.token_logprobs.slice(numPrompt),
@@ -84,7 +84,7 @@ for (const [name, mode] of Object.entries(MODES)) {
   });
 }
 
-test("what the filters left of the alternatives is what can be drawn", async () => {
+test("the alternatives that the filters left are those that can be drawn", async () => {
   const body = {
     input: INPUT,
     max_new_tokens: 10,

@@ -1,5 +1,5 @@
-// The playground: its page, and the routes behind the page. Sessions let browsers in (access/playground-sessions.ts); what bodies
-// and events mean stands in dialects/playground/. A request of the page is a request like any other: the same queue, the same limits.
+// The playground's page and the routes that the page uses. Sessions let browsers in (access/playground-sessions.ts). What
+// bodies and events mean is in dialects/playground/. Requests of the page have the same queue and limits as all others.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { nextTokenOf, scoredOf, TraceEvents, tokenOf } from "../../dialects/playground/answers.ts";
 import { clientsOf } from "../../dialects/playground/clients.ts";
@@ -23,12 +23,12 @@ import type { RoutedRequest } from "./routes.ts";
 import type { ServedModel } from "./served-model.ts";
 import { EVENT_STREAM, event, ServerSentEvents } from "./server-sent-events.ts";
 
-/** Token ids of a whole context, and the parameters. */
+/** Most JSON values of a body: the token ids of a whole context, and the parameters. */
 const VALUES_MAX = 100_000;
-/** How often a request that waits is told about the queue. */
+/** How often a waiting request gets an event about the queue. */
 const WAITING_MS = 500;
 
-/** Scripts, styles and requests of this server alone, and nothing inline; no other page may show this one. */
+/** The page may load and call this server only, has nothing inline, and cannot be framed by another page. */
 const PAGE_HEADERS = {
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -45,7 +45,7 @@ export interface PlaygroundOptions {
   readonly settings: Pick<Settings, "unreadBytesMax" | "auth" | "region">;
   /** Version of this software. */
   readonly release: string;
-  /** The page, by the names of its files. */
+  /** The files of the page, by name. */
   readonly files: ReadonlyMap<string, PageFile>;
 }
 
@@ -56,7 +56,7 @@ export class PlaygroundRoutes {
     this.#options = options;
   }
 
-  /** By operation. */
+  /** The functions that answer, by operation. */
   handlers() {
     return {
       PlaygroundPage: (request: RoutedRequest, reply: FastifyReply) => this.#page(request, reply),
@@ -73,8 +73,8 @@ export class PlaygroundRoutes {
   }
 
   /**
-   * The page comes with its cookie, and not behind a redirect: where the link was followed from another site, a browser would
-   * not send the cookie with it.
+   * Answers a link with the page and the cookie in one response. After a redirect, a browser that came from another site
+   * would not send the cookie, because it is SameSite=Strict.
    */
   async #page(request: RoutedRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { sessions } = this.#options;
@@ -116,7 +116,7 @@ export class PlaygroundRoutes {
     const { params, plain } = readGenerate(fields, model.limits);
     const form = (id: number) => model.token(id);
     const trace = new TraceEvents(params.decoding.seed, form);
-    // Which of several candidates are returned is known in the end only.
+    // With keep_best it is known only at the end which candidates are returned.
     const isLive = params.keepBest === undefined;
     await sendStream({
       reply,
@@ -194,7 +194,7 @@ export class PlaygroundRoutes {
     return sendJson(reply, clientsOf(fields, plain, { text, numTokens }, target));
   }
 
-  /** The body, and the model that it is for, which is loaded. */
+  /** The body, and the model that it names. Throws while the model loads. */
   async #read(request: RoutedRequest): Promise<{ fields: Fields; name: string; model: ServedModel }> {
     const { endpoints } = this.#options;
     const fields = await readJsonBody(takeBody(request), { valuesMax: VALUES_MAX });
@@ -216,7 +216,7 @@ function frames(request: FastifyRequest): AnswerFrames {
   };
 }
 
-/** Anything that was thrown, in the form that the page reads. */
+/** Turns anything that was thrown into an error in the form that the page reads. */
 export function toPlaygroundError(error: unknown, request: FastifyRequest): AwsError {
   const aws = toAwsError(error, { requestId: request.id, region: "", endpoint: "" });
   const status = error instanceof GptError && error.kind === "caller" ? 400 : aws.status;

@@ -1,4 +1,4 @@
-// InvokeEndpointWithResponseStream, over `inject` and over a real connection.
+// InvokeEndpointWithResponseStream, with `inject` and over a real connection.
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
@@ -74,7 +74,7 @@ test("JSON lines are one object a piece, each in a frame of its own", async () =
   assert.deepEqual(payloads, ['{"index":1,"text":"a"}\n', '{"index":0,"text":"é\\n"}\n']);
 });
 
-test("no line of JSON lines can be cut where Unicode has a line end", async () => {
+test("JSON lines have no unescaped Unicode line separators", async () => {
   const front = aFront();
   const text = "a\u0085b\u2028c\u2029d\u000be\u001ef\r";
   front.generator.pieces = [{ index: 0, text }];

@@ -1,4 +1,4 @@
-// The table of routes, and what follows from it: every row answers, every other method is 405, and the log has the operation.
+// The table of routes: every route answers, other methods get 405, and the log has the operation.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FastifyInstance } from "fastify";
@@ -11,12 +11,12 @@ import { Metrics } from "../http/metrics.ts";
 import { createAdminApp } from "./admin.ts";
 import { createContainerApp } from "./container.ts";
 import { openApi } from "./openapi.ts";
-import { type Door, pathsOf, ROUTES, routesOf } from "./routes.ts";
+import { type DoorName, pathsOf, ROUTES, routesOf } from "./routes.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
-const DOORS = Object.keys(ROUTES) as Door[];
+const DOORS = Object.keys(ROUTES) as DoorName[];
 
-function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
+function appOf(door: DoorName, onFinished: OnFinished = () => {}): FastifyInstance {
   const generator = new FakeGenerator();
   const settings = DEFAULT_SETTINGS;
   switch (door) {
@@ -42,7 +42,7 @@ function appOf(door: Door, onFinished: OnFinished = () => {}): FastifyInstance {
   }
 }
 
-/** The playground with a session open, whose cookie every request gets. */
+/** The playground with an open session, whose cookie is sent with every request. */
 function playgroundApp(onFinished: OnFinished): FastifyInstance {
   const front = aPlayground({ auth: "none" }, { onFinished });
   const cookie = cookieOf(front);
@@ -56,9 +56,9 @@ const WITH_SESSION = "x-with-session";
 const HEADERS = { ...PLACE, [WITH_SESSION]: "1" };
 
 const urlOf = (path: string): string => path.replace("{EndpointName}", "gpt-2").replace("{+Model}", "gpt-2");
-/** The doors whose routes answer at one address. */
-const beside = (door: Door): readonly Door[] => (door === "playground" ? ["runtime", door] : [door]);
-/** A body that every route that takes one answers. */
+/** The doors that share an address with this one. */
+const beside = (door: DoorName): readonly DoorName[] => (door === "playground" ? ["runtime", door] : [door]);
+/** A body that every route with a body accepts. */
 const PAYLOAD = '{"input":""}';
 const PAYLOADS: Readonly<Record<string, string>> = {
   CreateCompletion: '{"prompt":"a"}',
@@ -69,17 +69,17 @@ const PAYLOADS: Readonly<Record<string, string>> = {
   TgiGenerateStream: '{"inputs":"a"}',
 };
 const payloadOf = (operation: string): string => PAYLOADS[operation] ?? PAYLOAD;
-/** Refused by name. */
+/** Operations that are always refused. */
 const REFUSED = ["InvokeEndpointAsync", "CreateChatCompletion", "CreateResponse"];
 
-/** The routes of a door, at each of their paths. */
-function placesOf(door: Door) {
+/** The routes of a door, one entry for each path. */
+function placesOf(door: DoorName) {
   return routesOf(door).flatMap(([operation, route]) =>
     pathsOf(route).map((path) => [operation, { ...route, path }] as const),
   );
 }
 
-test("every route answers to its methods, and to others with 405 and the list of its own", async () => {
+test("every route answers its methods, and others with 405 and the list of allowed methods", async () => {
   for (const door of DOORS) {
     const app = appOf(door);
     for (const [operation, { method, path }] of placesOf(door)) {
@@ -105,7 +105,7 @@ test("every route answers to its methods, and to others with 405 and the list of
   }
 });
 
-test("a path that only looks like one of the table is not there", async () => {
+test("a path that only resembles a route gets 404", async () => {
   for (const url of [
     "/openapiXjson",
     "/pings",
@@ -121,7 +121,7 @@ test("a path that only looks like one of the table is not there", async () => {
   }
 });
 
-test("the operation is told of every request that meets a route, refused or not", async () => {
+test("the operation is logged for every request that matches a route, refused or not", async () => {
   for (const door of ["runtime", "container"] as const) {
     const told: (string | undefined)[] = [];
     const app = appOf(door, ({ operation }) => told.push(operation));
@@ -133,7 +133,7 @@ test("the operation is told of every request that meets a route, refused or not"
   }
 });
 
-test("the description has the routes of its door, and what the server asks of its callers", () => {
+test("the description has the routes of its door, and its kind of authentication", () => {
   const describe = (door: "runtime" | "container", auth: "sigv4" | "bearer" | "none") => {
     const facts = { door, auth, baseUrl: "http://here:1", limits: { contextLength: 8 } } as const;
     return JSON.parse(JSON.stringify(openApi(facts)));

@@ -1,6 +1,8 @@
-// Every route of every door in one table: its method, its path, and the operation behind it, under whose name a door adds
-// the function that answers. The answers 404 and 405 and the OpenAPI description are made from the same rows. No function
-// that answers stands here.
+// The table of all routes: method, path and operation. Each door registers the functions that answer, by operation. The
+// answers 404 and 405 and the OpenAPI description are made from the same table. The functions themselves are elsewhere.
+//
+// A door is an HTTP application for one kind of caller: `runtime`, `container` or `admin`. `playground` are further routes
+// of the runtime door.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { nextTurn } from "../../event-loop.ts";
@@ -8,21 +10,21 @@ import { bodyOf } from "../http/http-app.ts";
 
 export interface Route {
   readonly method: "GET" | "POST";
-  /** As OpenAPI writes it: `{EndpointName}` stands for one segment, `{+Model}`, at the end, for all that follows. */
+  /** As in OpenAPI: `{EndpointName}` matches one segment. `{+Model}`, at the end, matches all further segments. */
   readonly path: string;
-  /** The same below an endpoint. */
+  /** A second path: the same route below an endpoint. */
   readonly alsoAt?: string | undefined;
-  /** Of its bodies and errors: its clients read no other form. Default: SageMaker's. */
+  /** The form of its bodies and errors. Default: SageMaker's. */
   readonly dialect?: "openai" | "tgi" | "playground";
-  /** What it does, for people. */
+  /** What it does, in words. */
   readonly summary: string;
-  /** Anybody may ask, whatever the server asks of its callers otherwise. */
+  /** True: no authentication, whatever the server's setting is. */
   readonly isForEverybody?: true;
-  /** Proxies and platforms ask it every second: an answer that all is well is no news for the log. */
+  /** True: a health check, which proxies may call every second. If it succeeds, it is logged at level debug only. */
   readonly isProbe?: true;
 }
 
-/** What OpenAI's clients use, at the root and below an endpoint; the tokenizer's routes are vLLM's. */
+/** The routes for OpenAI's clients, at the root and below an endpoint. Those of the tokenizer are vLLM's. */
 const OPENAI = {
   CreateCompletion: {
     method: "POST",
@@ -82,7 +84,7 @@ const OPENAI = {
   },
 } as const satisfies Readonly<Record<string, Route>>;
 
-/** What the clients of Hugging Face's TGI use, at the root for the first endpoint, and below an endpoint. */
+/** The routes for clients of Hugging Face's TGI, at the root (for the first endpoint) and below an endpoint. */
 const TGI = {
   TgiCompat: {
     method: "POST",
@@ -123,7 +125,7 @@ const TGI = {
   },
 } as const satisfies Readonly<Record<string, Route>>;
 
-/** What the playground's page uses. It is no contract: page and server come from the same release. */
+/** The routes for the playground's page. They may change at any release, because the page comes with the server. */
 const PLAYGROUND = {
   PlaygroundPage: {
     method: "GET",
@@ -188,9 +190,9 @@ const PLAYGROUND = {
   },
 } as const satisfies Readonly<Record<string, Route>>;
 
-/** The routes of each door, by the name of the operation, which the log and the metrics tell too. */
+/** The routes of each door, by the name of the operation. The log and the metrics use the same names. */
 export const ROUTES = {
-  /** What callers of the SageMaker Runtime use. */
+  /** For callers of the SageMaker Runtime. */
   runtime: {
     InvokeEndpoint: {
       method: "POST",
@@ -217,7 +219,7 @@ export const ROUTES = {
     ...OPENAI,
     ...TGI,
   },
-  /** What SageMaker calls inside an image; the platform stands before it and asks who is calling. */
+  /** What SageMaker calls inside an image. The platform authenticates callers before. */
   container: {
     invocations: {
       method: "POST",
@@ -240,7 +242,7 @@ export const ROUTES = {
     ListModels: { ...OPENAI.ListModels, alsoAt: undefined },
   },
   playground: PLAYGROUND,
-  /** What the operator looks at. */
+  /** For the operator. */
   admin: {
     healthz: { method: "GET", path: "/healthz", summary: "Tells whether an engine is beyond help." },
     readyz: { method: "GET", path: "/readyz", summary: "Tells whether every endpoint answers." },
@@ -256,8 +258,8 @@ export const ROUTES = {
 } as const satisfies Record<string, Readonly<Record<string, Route>>>;
 
 /**
- * The dialect of the route that a request to the runtime front or the playground met. One that was refused before it met any,
- * for its method or its size, has that of its path.
+ * The dialect of the route that a request to the runtime door matched. A request that was refused before, for its method or
+ * its size, has the dialect of its path.
  */
 export function dialectOf({ record, url }: FastifyRequest): Route["dialect"] {
   const routes: Readonly<Record<string, Route>> = { ...ROUTES.runtime, ...ROUTES.playground };
@@ -273,30 +275,30 @@ const DIALECT_PATHS = routesOf("runtime").flatMap(([, route]) =>
   pathsOf(route).map((path) => ({ pattern: patternOf(path), dialect: route.dialect })),
 );
 
-export type Door = keyof typeof ROUTES;
-export type OperationOf<D extends Door> = keyof (typeof ROUTES)[D] & string;
+export type DoorName = keyof typeof ROUTES;
+export type OperationOf<D extends DoorName> = keyof (typeof ROUTES)[D] & string;
 
 export type RoutedRequest = FastifyRequest<{ Params: Readonly<Record<string, string>> }>;
 
 /** Answers one request. */
 export type Handler = (request: RoutedRequest, reply: FastifyReply) => Promise<unknown>;
 
-/** The rows of a door. */
-export function routesOf<D extends Door>(door: D): readonly (readonly [OperationOf<D>, Route])[] {
+/** The routes of a door. */
+export function routesOf<D extends DoorName>(door: D): readonly (readonly [OperationOf<D>, Route])[] {
   return Object.entries(ROUTES[door]) as unknown as readonly (readonly [OperationOf<D>, Route])[];
 }
 
-/** Two checks of who is asking: of a request's head, and of all of it once its body is there. */
+/** The two steps of authentication: with the head of a request, and again when its body has come. */
 export interface CallerChecks {
   checkHead(request: FastifyRequest): void;
   identify(request: FastifyRequest): void;
 }
 
-/** Nobody is asked who he is. */
+/** No authentication. */
 export const EVERYBODY: CallerChecks = { checkHead() {}, identify() {} };
 
-/** Adds a door's routes: the function that answers each, and who may ask. */
-export function addRoutes<D extends Door>(
+/** Registers the routes of a door with the functions that answer and the checks of callers. */
+export function addRoutes<D extends DoorName>(
   app: FastifyInstance,
   door: D,
   handlers: Readonly<Record<OperationOf<D>, Handler>>,
@@ -314,7 +316,7 @@ export function addRoutes<D extends Door>(
           checks.checkHead(request);
         },
         preHandler: async (request) => {
-          // A large body takes milliseconds to hash: its arrival has its own turn.
+          // Hashing a large body takes milliseconds, so it gets a turn of the event loop of its own.
           if (bodyOf(request).length > LARGE_BODY) await nextTurn();
           checks.identify(request);
           if (bodyOf(request).length > LARGE_BODY) await nextTurn();
@@ -325,26 +327,26 @@ export function addRoutes<D extends Door>(
   }
 }
 
-/** Where a route answers. */
+/** All paths of a route. */
 export function pathsOf({ path, alsoAt }: Route): readonly string[] {
   return alsoAt === undefined ? [path] : [path, alsoAt];
 }
 
-/** Bytes from which on a body is worth turns of its own. */
+/** Bodies of more bytes get turns of the event loop of their own. */
 const LARGE_BODY = 2 ** 18;
 
-/** A path, and the methods that it answers to. */
+/** A path and the methods that it has. */
 export interface AllowedMethods {
   readonly path: RegExp;
-  /** As the Allow header lists them. */
+  /** The value of the Allow header. */
   readonly allow: string;
 }
 
-/** What the paths of doors that share an address answer to, for 405. */
-export function allowedMethods(...doors: readonly Door[]): readonly AllowedMethods[] {
+/** The paths of doors that share an address, and the methods of each, for answers with 405. */
+export function allowedMethods(...doors: readonly DoorName[]): readonly AllowedMethods[] {
   const methods = new Map<string, string[]>();
   for (const [, route] of doors.flatMap((door) => routesOf(door))) {
-    // Whoever answers GET answers HEAD too.
+    // A route for GET also answers HEAD.
     const own = route.method === "GET" ? ["GET", "HEAD"] : [route.method];
     for (const path of pathsOf(route)) methods.set(path, [...(methods.get(path) ?? []), ...own]);
   }

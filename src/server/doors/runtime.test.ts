@@ -36,7 +36,7 @@ test("a signed request is answered with a bare list of texts and the headers of 
   assert.equal(generator.asked[0]?.input, "Hello");
 });
 
-test("a request without a seed is told the one that was used", async () => {
+test("the answer to a request without a seed has the seed that was used", async () => {
   const { app, generator } = aFront();
   const response = await post(app, { input: "Hello" });
   const seed = Number(response.headers["x-gpt2-seed"]);
@@ -59,7 +59,7 @@ test("the body is read as JSON whatever its content type says", async () => {
   }
 });
 
-test("a bad payload is a ModelError that carries the container's status and sentence", async () => {
+test("a bad payload is a ModelError with the container's status and sentence", async () => {
   const { app } = aFront();
   const body = assertError(await post(app, { input: "", max_length: "ten" }), 424, "ModelError");
   const sentence = 'max_length must be an integer from 1 to 256, got "ten" (a string)';
@@ -84,7 +84,7 @@ test("a bad payload is a ModelError that carries the container's status and sent
   }
 });
 
-test("every code has an answer, and none of them tells what is not meant for callers", async () => {
+test("every error code has an answer, and internal errors reveal nothing to callers", async () => {
   const { app, generator } = aFront();
   const expected: Record<ErrorCode, [status: number, type: string]> = {
     invalid_json: [424, "ModelError"],
@@ -117,7 +117,7 @@ test("every code has an answer, and none of them tells what is not meant for cal
   }
 });
 
-test("an error nobody expected is a 500 without its message, and is logged with the request id", async () => {
+test("an unexpected error is a 500 without its message, and is logged with the request id", async () => {
   const lines: string[] = [];
   const stream = { write: (line: string) => lines.push(line) };
   const { app, generator } = aFront({}, { logger: { level: "info", stream } });
@@ -232,7 +232,7 @@ test("a compressed body is refused", async () => {
   assertError(gzip, 415, "UnsupportedMediaTypeException");
 });
 
-test("what is not there is a JSON error too", async () => {
+test("a path that does not exist gets a JSON error too", async () => {
   const { app } = aFront();
   assertError(await send(app, { method: "GET", url: "/nothing" }), 404, "UnknownOperationException");
   assertError(
@@ -270,12 +270,12 @@ test("while the model is loading /ping answers 503 and invocations 429, and then
   assert.equal((await post(app, { input: "" })).statusCode, 200);
 });
 
-test("a model that cannot be loaded leaves the server not ready", async () => {
+test("with a model that cannot be loaded the server never becomes ready", async () => {
   const { app } = aFront({}, { generators: new Map([["gpt-2", Promise.reject(new Error("no model"))]]) });
   assertError(await send(app, { method: "GET", url: "/ping" }), 503, "ServiceUnavailable");
 });
 
-test("the limits of the settings reach the parameters", async () => {
+test("the limits in the settings apply to the parameters", async () => {
   const { app } = aFront({ maxNumReturnSequences: 2, maxNumBeams: 4 });
   const { OriginalMessage } = assertError(
     await post(app, { input: "", num_return_sequences: 3 }),

@@ -1,6 +1,6 @@
-// The runtime front: SageMaker Runtime's operations on one or more endpoints. It holds the order of checks (size,
-// signature, permission, endpoint, rate, envelope, payload). It listens to nothing by itself and reads no environment;
-// tests call `inject`. The raw URL, headers and bytes stay as they came, because the signature is made over them.
+// The runtime door: SageMaker Runtime's operations on one or more endpoints. It has the order of checks: size, signature,
+// name, permission, endpoint, rate, envelope, payload. It does not listen and reads no environment; tests call `inject`.
+// Raw URL, headers and bytes are kept as they came, because the signature was computed over them.
 import type {
   FastifyBaseLogger,
   FastifyInstance,
@@ -42,7 +42,7 @@ import { type PlaygroundOptions, PlaygroundRoutes, toPlaygroundError } from "./p
 import { addRoutes, allowedMethods, type CallerChecks, dialectOf, type RoutedRequest } from "./routes.ts";
 import { type Servable, ServedModel } from "./served-model.ts";
 
-/** A model by endpoint name; while it is not loaded, `/ping` answers 503 and invocations 429. */
+/** The model of each endpoint. While one is not loaded, `/ping` answers 503 and invocations 429. */
 export type Generators = ReadonlyMap<string, Servable>;
 
 export interface AppOptions {
@@ -52,19 +52,19 @@ export interface AppOptions {
   /** Fastify's logger option; default: no log. */
   readonly logger?: FastifyServerOptions["logger"];
   readonly tls?: TlsFiles | undefined;
-  /** The clock against which signatures are checked. */
+  /** The system clock, against which signatures are checked. */
   readonly now?: () => Date;
-  /** Milliseconds of a clock that never goes back, for rates. */
+  /** Milliseconds of a monotonic clock, for rates. */
   readonly elapsed?: () => number;
   readonly onFinished?: OnFinished;
-  /** Default: there is none. */
+  /** Default: no playground. */
   readonly playground?: Playground | undefined;
 }
 
-/** The page, and whom it is shown to. */
+/** The page, and the sessions that may use it. */
 export type Playground = Pick<PlaygroundOptions, "sessions" | "release" | "files">;
 
-/** Builds the application; the caller listens, and closes app and generators. */
+/** Builds the application. The caller listens, and closes both the application and the generators. */
 export function createApp(options: AppOptions): FastifyInstance {
   const { settings, logger, tls, onFinished, playground } = options;
   const app = createHttpApp({
@@ -74,7 +74,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     onFinished,
     methods: playground ? allowedMethods("runtime", "playground") : allowedMethods("runtime"),
     toError: (error, request) => {
-      // OpenAI's clients are answered in their form whatever stands on their paths.
+      // On the paths of OpenAI's clients every error has OpenAI's form, even if no route matches.
       switch (isOpenAiPath(request.url) ? "openai" : dialectOf(request)) {
         case "playground":
           return toPlaygroundError(error, request);
@@ -123,17 +123,17 @@ function isSigned({ headers }: FastifyRequest): boolean {
   return headers.authorization?.startsWith("AWS4-") ?? false;
 }
 
-/** Paths on which OpenAI's clients are answered, whatever stands there. */
+/** Whether a path belongs to OpenAI's clients, even if no route has it. */
 function isOpenAiPath(url: string): boolean {
   return /^(\/v1|\/endpoints\/[^/]*\/openai|\/tokenizer_info|\/tokenize|\/detokenize)(\/|\?|$)/.test(url);
 }
 
-/** Where a request was going, for its errors. */
+/** What errors say about the request. */
 function contextOf(request: FastifyRequest, { region }: Settings): ErrorContext {
   return { requestId: request.id, region, endpoint: request.record.endpoint ?? "unknown" };
 }
 
-/** What the two operations that invoke differ in. */
+/** The differences between InvokeEndpoint and InvokeEndpointWithResponseStream. */
 interface Operation extends Omit<EnvelopeOptions, "endpoint"> {
   readonly isStreamed: boolean;
 }
@@ -145,17 +145,17 @@ const STREAMED: Operation = {
   isStreamed: true,
 };
 
-/** The endpoints and the checks of their callers. */
+/** The endpoints of the runtime door, and the checks of callers. */
 class RuntimeFront implements CallerChecks, Endpoints {
-  /** By the name of the endpoint. */
+  /** The models by endpoint name. */
   readonly #models: ReadonlyMap<string, ServedModel>;
   readonly #settings: Settings;
   readonly #authenticate: Authenticate;
   readonly #limits: KeyLimits;
   readonly #clock: ClockWatch;
-  /** The model that a request began with. */
+  /** The checkpoint with which each request began. */
   readonly #begun = new WeakMap<FastifyRequest, ServedModel>();
-  /** Requests whose head was in order. */
+  /** The second step of authentication, for requests whose head passed the first. */
   readonly #identify = new WeakMap<FastifyRequest, Identify>();
   readonly #callers = new WeakMap<FastifyRequest, Caller>();
 
@@ -174,22 +174,22 @@ class RuntimeFront implements CallerChecks, Endpoints {
   }
 
   /**
-   * To be called before the body is received.
-   * @throws AwsError with the name, status and text of the first check of the head that fails.
+   * Call it before the body is received.
+   * @throws AwsError with the name, status and text of the first check that fails.
    */
   checkHead(request: FastifyRequest): void {
     this.#clock.check();
     this.#identify.set(request, this.#authenticate(request));
   }
 
-  /** @throws AwsError with the name, status and text of the first check of the caller that fails. */
+  /** @throws AwsError with the name, status and text of the first check that fails. */
   identify(request: FastifyRequest): void {
     const caller = (this.#identify.get(request) as Identify)(bodyOf(request));
     request.record.keyId = caller.keyId;
     this.#callers.set(request, caller);
   }
 
-  /** The checks of requests that come from a session of the playground: all that counts is in their head. */
+  /** The checks of requests from the playground. A session is checked with the head alone. */
   checksOf(sessions: PlaygroundSessions): CallerChecks {
     return {
       checkHead: (request) => {
@@ -201,7 +201,7 @@ class RuntimeFront implements CallerChecks, Endpoints {
     };
   }
 
-  /** Tells no names: anybody may ask. */
+  /** The answer has no names of endpoints, because anybody may call it. */
   async ping(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     requireHealth(request, this.#models.values());
     return sendJson(reply, { status: "ready" });
@@ -220,7 +220,7 @@ class RuntimeFront implements CallerChecks, Endpoints {
       type: envelope.accept,
       headers: { ...responseHeaders(envelope, operation), ...fingerprintHeader(model) },
       frames: operation.isStreamed ? this.#eventFrames(request) : undefined,
-      // Clients that sign decode the frames of AWS; the others know server-sent events.
+      // Clients that sign requests decode AWS's frames. Others expect server-sent events.
       growing: isSigned(request) ? this.#eventFrames(request) : huggingFaceEvents(request),
       unreadBytesMax: this.#settings.unreadBytesMax,
     });
@@ -251,12 +251,12 @@ class RuntimeFront implements CallerChecks, Endpoints {
     return begun;
   }
 
-  /** Of a request that was admitted. */
+  /** The checkpoint with which an admitted request began. */
   modelOf(request: FastifyRequest): ServedModel | undefined {
     return this.#begun.get(request);
   }
 
-  /** Frames of an event stream; one that cannot be finished ends with an exception. */
+  /** Frames of an AWS event stream. An answer that cannot be finished ends with an exception frame. */
   #eventFrames(request: FastifyRequest): AnswerFrames {
     return {
       contentType: "application/vnd.amazon.eventstream",

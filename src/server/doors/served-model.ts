@@ -1,5 +1,5 @@
-// One model behind one or more doors, which may still be loading: a JSON object in, texts out, given up when the caller
-// leaves. The request arrives here with its size, its signature and its envelope checked; what is left is the payload.
+// One model as the doors use it; it may still be loading. It parses a payload, generates, and gives up when the caller
+// leaves. Size, signature and envelope of the request were checked before.
 import { randomInt } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Fields } from "../../request/body.ts";
@@ -21,9 +21,9 @@ export type ModelLimits = Required<Omit<ParseOptions, "allowTokenIds">> & Pick<M
 
 /** A model whose generator may be replaced while it serves. */
 export interface ModelSource {
-  /** For requests that begin now; undefined while there is none. */
+  /** The generator for requests that begin now; undefined while there is none. */
   readonly present: Generator | undefined;
-  /** The same, which goes on answering until `release` is called. */
+  /** The same, kept open until `release` is called even if it is replaced. */
   hold(): HeldGenerator | undefined;
 }
 
@@ -32,16 +32,16 @@ export interface HeldGenerator {
   release(): void;
 }
 
-/** What serves one model: itself, itself once it is loaded, or whatever takes its place. */
+/** A model to serve: loaded, still loading, or one that may be replaced while it serves. */
 export type Servable = Generator | Promise<Generator> | ModelSource;
 
 export class ServedModel {
   readonly #settings: ModelSettings;
   readonly #source: ModelSource;
-  /** One object for each generator: the schemas of requests are kept for as long as it is. */
+  /** One object for each generator. The schemas of requests are cached by it, and so live as long as it does. */
   readonly #limits: WeakMap<Generator, ModelLimits>;
 
-  /** Whoever loads the model learns why it failed; here it just never becomes ready. */
+  /** If the loading fails, its owner gets the error. Here the model only never becomes ready. */
   constructor(
     model: Servable,
     settings: ModelSettings,
@@ -52,14 +52,14 @@ export class ServedModel {
     this.#limits = limits;
   }
 
-  /** The model for one request: that of its beginning until the request is over, whatever takes its place meanwhile. */
+  /** The model for one request. It stays the one that the request began with, even if it is replaced meanwhile. */
   begin({ exchange }: FastifyRequest): ServedModel {
     const held = this.#source.hold();
     if (held !== undefined) exchange.onOver(() => held.release());
     return new ServedModel(fixedSource(held?.generator), this.#settings, this.#limits);
   }
 
-  /** A token for people. The model must be loaded. */
+  /** A token as text. The model must be loaded. */
   token(id: number): TokenForm {
     return this.#required.token(id);
   }
@@ -72,12 +72,12 @@ export class ServedModel {
     return this.#source.present?.health === "ready";
   }
 
-  /** What the model is called, and n_positions; undefined while it is loading. */
+  /** The model's name, context length and more; undefined while it loads. */
   get info(): ModelInfo | undefined {
     return this.#source.present?.model;
   }
 
-  /** Requests that wait and that run. The model must be loaded. */
+  /** The numbers of waiting and running requests. The model must be loaded. */
   get load(): { readonly waiting: number; readonly running: number } {
     const { requestsWaiting: waiting, requestsRunning: running } = this.#required.stats();
     return { waiting, running };
@@ -87,22 +87,22 @@ export class ServedModel {
     return this.#source.present?.fingerprint;
   }
 
-  /** The token that ends a text, as it is written; null where the model has none that is written. */
+  /** The end-of-text token as it is written; null if the tokenizer has none. */
   get endOfText(): string | null {
     return this.#required.model.endOfText ?? null;
   }
 
-  /** @throws GptError as the generator does. The model must be loaded. */
+  /** The model must be loaded. @throws GptError as the generator does */
   tokenize(text: string): Promise<readonly number[]> {
     return this.#required.tokenize(text);
   }
 
-  /** @throws GptError as the generator does. The model must be loaded. */
+  /** The model must be loaded. @throws GptError as the generator does */
   detokenize(tokenIds: readonly number[]): string {
     return this.#required.detokenize(tokenIds);
   }
 
-  /** What a request may ask for, and where seeds come from. The model must be loaded. */
+  /** The limits of a request's parameters, and the source of random seeds. The model must be loaded. */
   get limits(): ModelLimits {
     const generator = this.#required;
     const { maxNumReturnSequences, maxNumBeams } = this.#settings;
@@ -119,12 +119,12 @@ export class ServedModel {
     return limits;
   }
 
-  /** @throws GptError for a body that is refused. The model must be loaded. */
+  /** The model must be loaded. @throws GptError for a body that is refused */
   parse(fields: Fields): GenerationParams {
     return parseGenerationParams(fields, this.limits);
   }
 
-  /** Generates for one request of the core; see `generateAll`. */
+  /** Generates for one request; see `generateAll`. */
   async generate(
     params: GenerationParams,
     request: FastifyRequest,
@@ -135,9 +135,9 @@ export class ServedModel {
   }
 
   /**
-   * Generates for all requests at once, and notes in the record what they cost together, also when they come to nothing. The
-   * first that fails ends the others. The model must be loaded.
-   * @throws GptError `cancelled` when the caller left or `signal` was aborted, and what the generator throws.
+   * Generates for all requests at once, and notes their costs in the record, also if they fail. The first failure cancels the
+   * others. The model must be loaded.
+   * @throws GptError `cancelled` when the caller left or `signal` was aborted, and the errors of the generator
    */
   async generateAll(
     requests: readonly GenerationParams[],
@@ -189,12 +189,12 @@ function sourceOf(model: Servable): ModelSource {
   };
 }
 
-/** One that is never replaced. */
+/** A model that is never replaced. */
 function fixedSource(generator: Generator | undefined): ModelSource {
   return { present: generator, hold: () => generator && { generator, release() {} } };
 }
 
-/** What requests that were answered together cost: tokens in all; of times the shortest wait and the longest work. */
+/** The costs of requests that were answered together: all their tokens, the shortest waits, and the longest total time. */
 function costOf(generations: readonly Generation[]) {
   const sum = (of: (one: Generation) => number): number =>
     generations.reduce((total, one) => total + of(one), 0);

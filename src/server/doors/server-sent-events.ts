@@ -1,12 +1,12 @@
-// Answers as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): data alone. With an id, or a
-// time to reconnect, OpenAI's own client would fail at the next blank line. And the same as lines, where they are asked for.
+// Answers as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). Events have data only: with an
+// `id` or `retry` field OpenAI's own client would fail at the next blank line. `JsonLines` writes the same values as JSON lines.
 import { jsonLine } from "../../wording.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
 
-/** After so long a silence a stream tells that it is alive. */
+/** After this time without an event a comment is sent, so that proxies and clients see that the stream is alive. */
 const SILENCE_MS = 15_000;
 
-/** How the bytes travel: as they are, past caches and proxies that would collect them. */
+/** Bytes are sent as they are. The headers keep caches and proxies from collecting them. */
 export const EVENT_STREAM: Omit<AnswerFrames, "fail"> = {
   contentType: "text/event-stream",
   headers: { "cache-control": "no-cache", "x-accel-buffering": "no" },
@@ -18,7 +18,7 @@ export function event(value: unknown): string {
   return `data: ${JSON.stringify(value)}\n\n`;
 }
 
-/** Writes events, and a sign of life where none comes for a while; to be stopped in any case. */
+/** Writes events, and keep-alive comments during silence. It must be stopped in every case. */
 export class ServerSentEvents {
   readonly #write: (text: string) => void;
   #isBegun = false;
@@ -45,7 +45,7 @@ export class ServerSentEvents {
   }
 }
 
-/** The same values as JSON lines, which need neither a sign of life nor an end. */
+/** The same values as JSON lines, which need neither keep-alive comments nor an end. */
 export class JsonLines {
   readonly #write: (text: string) => void;
 

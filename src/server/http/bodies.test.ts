@@ -1,4 +1,4 @@
-// Bodies: whose is received at all, how many bytes are held at a time, and what becomes of one that nobody wants.
+// Bodies: which are received, how many bytes are held, and what happens to unwanted ones.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
@@ -17,7 +17,7 @@ import { Bodies } from "./bodies.ts";
 
 const BODY = '{"input":"Hello","num_return_sequences":1}';
 
-test("who is refused for the head is refused before the body comes, in the same words as after it", async (context) => {
+test("a request that is refused for its head is refused before its body comes, with the same error as after it", async (context) => {
   const { app, origin } = await listening(context);
   const signed = (options: RequestOptions) => signedHeaders(BODY, { origin, ...options });
   const good = signed({});
@@ -62,7 +62,7 @@ test("an API key that is not known is refused before the body comes", async (con
   assertRawError(await answer, 403, "UnrecognizedClientException");
 });
 
-test("of a body that nobody wants so much is received as the settings say, then the connection ends", async (context) => {
+test("an unwanted body is received up to the limit of the settings, then the connection ends", async (context) => {
   const { app } = await listening(context, { refusedBytesMax: 100_000 });
   const dropped = await connected(app);
   const both = received(dropped);
@@ -72,7 +72,7 @@ test("of a body that nobody wants so much is received as the settings say, then 
   dropped.write("GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   assert.match(await both, /^HTTP\/1\.1 403 .*HTTP\/1\.1 200 OK/s);
   const endless = await connected(app);
-  const one = received(endless).catch(String); // It may be reset, after its answer.
+  const one = received(endless).catch(String); // The connection may be reset after the answer.
   const ended = new Promise((resolve) => endless.once("close", resolve));
   endless.write(`POST ${PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`);
   const [answer] = await once(endless, "data");
@@ -98,12 +98,12 @@ test("a client that closes after one request still reads why it was refused, how
   assertRawError(await answer, 403, "MissingAuthenticationTokenException");
 });
 
-/** A request as far as its body goes. */
+/** The part of a request that matters for its body. */
 function aRequest(headers: Record<string, string> = {}): PassThrough & IncomingMessage {
   return Object.assign(new PassThrough(), { headers }) as PassThrough & IncomingMessage;
 }
 
-/** What a promise came to, so far as it is known when all that was written has been read. */
+/** The state of a promise after all written bytes have been read. */
 async function settled(promise: Promise<Buffer>): Promise<string> {
   const later = new Promise<string>((resolve) => setImmediate(() => setImmediate(() => resolve("open"))));
   const outcome = promise.then(
@@ -115,7 +115,7 @@ async function settled(promise: Promise<Buffer>): Promise<string> {
 
 const LIMITS = { bodyBytesMax: 6000, bodiesBytesMax: 20_000, refusedBytesMax: 0 };
 
-test("bodies in flight are bounded together: the largest makes room, small ones go on", async () => {
+test("bodies that are being received have a common limit: the largest is dropped, small ones go on", async () => {
   const bodies = new Bodies(LIMITS);
   const small = aRequest({ "content-length": "100" });
   const received = bodies.receive(small);
@@ -135,7 +135,7 @@ test("bodies in flight are bounded together: the largest makes room, small ones 
   assert.equal(bodies.held, 0);
 });
 
-test("a body takes at most twice its bytes, however it is cut, and is given back as it came", async () => {
+test("a body takes at most twice its size in memory, however it is cut, and is returned unchanged", async () => {
   const bodies = new Bodies({ ...LIMITS, bodyBytesMax: 100_000, bodiesBytesMax: 1_000_000 });
   const request = aRequest();
   const received = bodies.receive(request);
@@ -148,7 +148,7 @@ test("a body takes at most twice its bytes, however it is cut, and is given back
   assert.equal(bodies.held, 0);
 });
 
-test("a body whose caller has left already is given up at once", async () => {
+test("a body whose caller has already left is given up at once", async () => {
   const bodies = new Bodies(LIMITS);
   const request = aRequest();
   request.on("error", () => {}).destroy();
@@ -168,7 +168,7 @@ test("a body without a length ends at the limit, and one more byte is refused", 
   assert.deepEqual(await Promise.all(promises.map(settled)), ["6000 bytes", "413", "413"]);
 });
 
-test("a client that waits for leave to upload gets it only when its body is wanted", async (context) => {
+test("a client that expects 100-continue gets it only when its body is wanted", async (context) => {
   const { app, origin } = await listening(context, { bodyBytesMax: 1024 });
   const expect = "100-continue";
   const refused: [head: string, status: number, type: string][] = [

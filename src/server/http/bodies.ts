@@ -1,6 +1,6 @@
-// Bodies while they are received: each within its own limit, all together within one for the server. When that one is
-// reached, the largest unfinished body is given up, so that many small ones never suffer from a few large ones. Nothing
-// here knows what a body means, and none is received before somebody asks for it.
+// Receives the bodies of requests. Each has a limit, and all of a server together have another. When the common limit is
+// reached, the largest unfinished body is dropped, so that a few large bodies do not harm many small ones. A body is received
+// only when somebody asks for it. What it means is not known here.
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import { GptError } from "../../errors.ts";
@@ -9,13 +9,13 @@ import { AwsError, bodyTooLarge } from "./http-errors.ts";
 
 export type BodySettings = Pick<Settings, "bodyBytesMax" | "bodiesBytesMax" | "refusedBytesMax">;
 
-/** A body that grows. Its bytes lie together: as a list of chunks, one byte each perhaps, they would take many times as much. */
+/** A body while it is received. It is one buffer that grows: a list of tiny chunks would take many times the memory. */
 class GrowingBody {
   #buffer = Buffer.alloc(0);
   #length = 0;
   readonly #expected: number;
 
-  /** `expected`: the length it has if all comes, or the largest it may have. */
+  /** `expected`: the length that was declared, or else the longest allowed. */
   constructor(expected: number) {
     this.#expected = expected;
   }
@@ -24,7 +24,7 @@ class GrowingBody {
     return this.#length;
   }
 
-  /** Bytes of memory. */
+  /** Bytes of memory that the buffer takes. */
   get held(): number {
     return this.#buffer.length;
   }
@@ -41,7 +41,7 @@ class GrowingBody {
     this.#length = length;
   }
 
-  /** Its bytes, which it then holds no longer. */
+  /** Returns the bytes, and releases them here. */
   take(): Buffer {
     const bytes = this.#buffer.subarray(0, this.#length);
     this.#buffer = Buffer.alloc(0);
@@ -56,7 +56,7 @@ interface Receiving {
   readonly giveUp: (error: Error) => void;
 }
 
-/** The bodies that are being received on all connections of a server. */
+/** The bodies that are being received, on all connections of a server. */
 export class Bodies {
   readonly #settings: BodySettings;
   readonly #receiving = new Set<Receiving>();
@@ -66,20 +66,20 @@ export class Bodies {
     this.#settings = settings;
   }
 
-  /** Bytes held now, at most `bodiesBytesMax`. */
+  /** Bytes of memory of all of them, at most `bodiesBytesMax`. */
   get held(): number {
     return this.#held;
   }
 
-  /** @throws AwsError when a body is announced that is too large. */
+  /** @throws AwsError if Content-Length is too large. */
   checkDeclared({ headers }: IncomingMessage): void {
     if (Number(headers["content-length"]) > this.#settings.bodyBytesMax) throw bodyTooLarge(this.#settings);
   }
 
   /**
-   * Receives a body whole.
-   * @throws AwsError 413 for one that is too large, 503 for one that had to make room; GptError `cancelled` when its
-   * caller left.
+   * Receives a whole body.
+   * @throws AwsError 413 for a body that is too large, 503 for one that was dropped to make room; GptError `cancelled` when
+   * the caller left.
    */
   receive(request: IncomingMessage): Promise<Buffer> {
     const body = new GrowingBody(Number(request.headers["content-length"] ?? this.#settings.bodyBytesMax));
@@ -120,19 +120,14 @@ export class Bodies {
 }
 
 function noRoom(): AwsError {
-  return new AwsError(
-    "ServiceUnavailable",
-    "The server is receiving as many bytes of requests as it may hold",
-    {
-      headers: { "retry-after": "1" },
-    },
-  );
+  return new AwsError("ServiceUnavailable", "The server has no room for more request bodies now", {
+    headers: { "retry-after": "1" },
+  });
 }
 
 /**
- * Receives and drops what is left of a body that nobody wants; resolves when it is over or `bytesMax` bytes are. A connection
- * that closes while its client still sends is reset, and many clients then never see the answer: so it has to be kept open
- * until then.
+ * Receives the rest of an unwanted body and drops it. Resolves at the end of the body, or after `bytesMax` bytes. If the server
+ * closed the connection while the client still sends, TCP would reset it, and many clients would never see the answer.
  */
 export function discardRest(request: IncomingMessage, bytesMax: number): Promise<"over" | "too much"> {
   return new Promise((resolve) => {
@@ -147,20 +142,20 @@ export function discardRest(request: IncomingMessage, bytesMax: number): Promise
       bytes += chunk.length;
       if (bytes > bytesMax) onTooMuch();
     };
-    request.on("error", () => {}); // Its caller left.
+    request.on("error", () => {}); // The caller left.
     request.on("data", onData).on("end", onOver).on("close", onOver);
   });
 }
 
-/** Whether bytes of a body may still come. */
+/** Whether more bytes of the body may come. */
 export function isUnfinished({ complete, readableEnded, destroyed, headers }: IncomingMessage): boolean {
   const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"]) > 0;
   return hasBody && !(complete || readableEnded || destroyed);
 }
 
 /**
- * `Expect: 100-continue`, with which a client asks before it uploads: it is told to go on when its body is wanted, and
- * until then it can be refused for its head alone.
+ * `Expect: 100-continue`: the client waits with its body. It gets 100 when the body is wanted. Until then it can be refused
+ * for its head alone.
  */
 export class Expectations {
   readonly #asked = new WeakMap<IncomingMessage, ServerResponse>();
@@ -171,17 +166,17 @@ export class Expectations {
       this.#asked.set(request, response);
       server.emit("request", request, response);
     });
-    // Node answers 417 without a body to an Expect header other than 100-continue; it may as well be ignored.
+    // Node answers any other Expect header with a bare 417. RFC 9110 allows to ignore it, so the request is handled as usual.
     server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   }
 
-  /** The body is wanted. */
+  /** Sends 100 if the client waits for it. */
   goOn(request: IncomingMessage): void {
     this.#asked.get(request)?.writeContinue();
     this.#asked.delete(request);
   }
 
-  /** Whether its client still waits to be told. */
+  /** Whether the client still waits for 100. */
   isOpen(request: IncomingMessage): boolean {
     return this.#asked.has(request);
   }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { FastifyBaseLogger } from "fastify";
 import { answerToClientError } from "./client-errors.ts";
 
-test("only what a client did wrong in HTTP is answered, and that is logged", () => {
+test("only errors of the client's HTTP are answered, and these are logged", () => {
   const logged: unknown[] = [];
   const log = { info: (facts: unknown) => logged.push(facts) } as unknown as FastifyBaseLogger;
   const statuses: Record<string, number | undefined> = {

@@ -1,10 +1,10 @@
-// Answers to what never became a request: broken HTTP, oversized headers, time run out. Node reports them on the socket,
-// before any framework sees them.
+// Answers to what never became a request: broken HTTP, headers that are too large, timeouts. Node reports them on the
+// socket, and the framework never sees them.
 import { randomUUID } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
 import { AwsError, renderRawError } from "./http-errors.ts";
 
-/** Codes of Node's HTTP parser and timers, and what they mean to a caller; undefined: there is nobody to tell. */
+/** The error for a code of Node's HTTP parser and timers; undefined if the caller is gone. */
 function describe(code: string): AwsError | undefined {
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
@@ -23,13 +23,13 @@ function describe(code: string): AwsError | undefined {
   }
 }
 
-/** The last bytes for a connection with this error; undefined: it can only be closed. */
+/** The last bytes to send on a connection with this error; undefined if it can only be closed. */
 export function answerToClientError({ code = "" }: NodeJS.ErrnoException, log: FastifyBaseLogger) {
   const answer = describe(code);
   return answer && renderLastAnswer(answer, log, code);
 }
 
-/** An answer that the connection ends with; it is logged, since no request is. */
+/** The answer with which a connection ends. It is logged here, because there is no request to be logged. */
 export function renderLastAnswer(answer: AwsError, log: FastifyBaseLogger, cause: string): string {
   const requestId = randomUUID();
   const { status, type: errorType } = answer;

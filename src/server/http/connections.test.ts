@@ -1,4 +1,4 @@
-// Connections: what bounds them, in which order their requests are answered, and what ends with them.
+// Connections: their limits, the order of answers, and what ends together with a connection.
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:net";
@@ -19,13 +19,13 @@ import type { Settings } from "../../settings.ts";
 import type { AppOptions } from "../doors/runtime.ts";
 import type { RequestRecord } from "./http-app.ts";
 
-/** Less than any default of a time limit: what needs longer was not bounded by the setting. */
+/** Shorter than every default time limit. A test that takes longer did not use the setting. */
 const IN_TIME = { timeout: 20_000 };
 const ONE = { input: "Hello", num_return_sequences: 1, seed: 1 };
-/** An answer that no kernel buffers whole. */
+/** An answer that is too large for the socket buffers. */
 const LONG = { input: "x".repeat(600_000), num_return_sequences: 64, seed: 1 };
 
-/** A front whose finished requests are remembered, and can be waited for. */
+/** A runtime door that records finished requests, so that a test can wait for them. */
 async function observed(
   context: TestContext,
   settings: Partial<Settings> = {},
@@ -96,7 +96,7 @@ test(
   },
 );
 
-test("an answer that is not read in time is given up, and told as such", IN_TIME, async (context) => {
+test("an answer that is not read in time is given up, and logged as aborted", IN_TIME, async (context) => {
   const { app, origin, untilFinished } = await observed(context, { answerTimeoutMs: 100 });
   const socket = await connected(app);
   socket.on("error", () => {});
@@ -104,7 +104,7 @@ test("an answer that is not read in time is given up, and told as such", IN_TIME
   assert.deepEqual(await untilFinished(1), ["aborted"]);
 });
 
-test("a request counts for its key until its answer has left", async (context) => {
+test("a request counts as open for its key until its answer is sent", async (context) => {
   const { app, origin, untilFinished } = await observed(context, { keyRequestsMax: 1 });
   const slow = await connected(app);
   slow.write(postRequest(origin, LONG));
@@ -122,7 +122,7 @@ test("a request counts for its key until its answer has left", async (context) =
   assert.match(await ask(), /^HTTP\/1\.1 200 OK/);
 });
 
-test("requests that come before the earlier ones are answered wait for their turn", async (context) => {
+test("pipelined requests wait for their turn", async (context) => {
   const { app, generator, origin } = await listening(context);
   const { promise, release } = deferred();
   generator.hold = promise;
@@ -138,7 +138,7 @@ test("requests that come before the earlier ones are answered wait for their tur
   assert.deepEqual(seeds, ["1", "2", "3"]);
 });
 
-test("with a connection all of its requests end, those that wait for their turn too, and each is told of", async (context) => {
+test("when a connection ends, all its requests end and are logged, also those that wait for their turn", async (context) => {
   let numLookUps = 0;
   const keyPair = () => {
     numLookUps++;
@@ -160,7 +160,7 @@ test("with a connection all of its requests end, those that wait for their turn 
   assert.deepEqual([operation, endpoint, typeof totalMs], ["InvokeEndpoint", "gpt-2", "number"]);
 });
 
-test("what is no request is answered in its turn", async (context) => {
+test("bytes that are not a request are answered in their turn", async (context) => {
   const { app, generator, origin } = await listening(context);
   const { promise, release } = deferred();
   generator.hold = promise;
@@ -172,7 +172,7 @@ test("what is no request is answered in its turn", async (context) => {
   const wrong = once(errors, "error seen");
   socket.write(`${postRequest(origin, ONE)}NONSENSE\r\n\r\n`);
   await Promise.all([generator.wasAsked, wrong]);
-  // A time that is over, or more nonsense, may be told of while that answer waits.
+  // Node may report a timeout or more invalid bytes while that answer waits.
   const late = Object.assign(new Error("late"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
   app.server.emit("clientError", late, ...(await accepted));
   release();
@@ -183,7 +183,7 @@ test("what is no request is answered in its turn", async (context) => {
   assert.equal(app.connections.stats.refused.malformed, 1);
 });
 
-test("a request that breaks in its body is answered once, after the one before it, and not looked at", async (context) => {
+test("a request with a broken body is answered once, after the one before it, and never handled", async (context) => {
   let numLookUps = 0;
   const keyPair = () => {
     numLookUps++;
@@ -206,7 +206,7 @@ test("a request that breaks in its body is answered once, after the one before i
   assert.deepEqual([generator.asked.length, numLookUps], [1, 1]);
 });
 
-test("a stream that is not read ends with an exception, and its generation too; another one goes on", async (context) => {
+test("a stream that is not read ends with an exception and its generation is cancelled; another goes on", async (context) => {
   const { app, generator, origin } = await listening(context, { unreadBytesMax: 16_384 });
   generator.waits = true;
   generator.pieces = Array.from({ length: 3 }, () => ({ index: 0, text: "x".repeat(10_000) }));
@@ -241,7 +241,7 @@ function unchunked(body: Buffer): Buffer {
   return Buffer.concat([body.subarray(start, start + size), unchunked(body.subarray(start + size + 2))]);
 }
 
-test("there are as many connections as the settings allow, wherever they come in", async (context) => {
+test("the limit of connections holds over all listeners together", async (context) => {
   const { app } = await listening(context, { connectionsMax: 2 });
   const elsewhere = createServer((socket) => app.connections.accept(socket)).listen(0, "127.0.0.1");
   context.after(() => elsewhere.close());
@@ -271,7 +271,7 @@ test("there are as many connections as the settings allow, wherever they come in
   await until(next, /200 OK/);
 });
 
-test("a place that is taken elsewhere is not free here", async (context) => {
+test("connections of the second listener count for the limit of the first", async (context) => {
   const { app } = await listening(context, { connectionsMax: 1 });
   const elsewhere = createServer((socket) => app.connections.accept(socket)).listen(0, "127.0.0.1");
   context.after(() => elsewhere.close());
@@ -280,7 +280,7 @@ test("a place that is taken elsewhere is not free here", async (context) => {
   const first = await connected(elsewhere);
   first.write(ping);
   await until(first, /200 OK/);
-  // Node takes 0 for any number, so that one more is let in.
+  // To Node, 0 means no limit, so the limit is at least 1, and one more connection is let in.
   const more = await Promise.all([connected(app), connected(app), connected(app)]);
   const closed = more.map((socket) =>
     once(
@@ -293,14 +293,14 @@ test("a place that is taken elsewhere is not free here", async (context) => {
   assert.equal(app.connections.stats.open, 2);
 });
 
-test("a connection ends with the last request that it may carry, which says so, also when it waited for its turn", async (context) => {
+test("a connection ends after its last allowed request, whose answer says so, also if it waited for its turn", async (context) => {
   const { app, generator, origin } = await listening(context, { connectionRequestsMax: 3 });
   const { promise, release } = deferred();
   generator.hold = promise;
   const socket = await connected(app);
   const answers = received(socket);
   const request = postRequest(origin, { input: "", num_return_sequences: 1 });
-  socket.write(request.repeat(4)); // The fourth came before its client could know; it is answered too.
+  socket.write(request.repeat(4)); // The client could not know yet that the fourth is too many, so it is answered too.
   while (app.connections.stats.requests < 4) await new Promise((resolve) => setImmediate(resolve));
   release();
   const text = await answers;

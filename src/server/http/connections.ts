@@ -1,6 +1,6 @@
-// The connections of a server: how many there may be, in which order the requests of one are answered, and the orderly
-// stop. Requests that come on a connection before the earlier ones are answered (pipelining) wait for their turn, so that a
-// connection never holds more than one answer. What a request means is no business of this file.
+// The connections of a server: their largest number, the order of the answers on each, and the orderly stop. A request that
+// comes before earlier ones on its connection are answered (pipelining) waits for its turn, so that a connection never holds
+// more than one answer. What a request means is not known here.
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { type Socket, Server as TcpServer } from "node:net";
 import type { Settings } from "../../settings.ts";
@@ -11,23 +11,23 @@ export type ConnectionSettings = Pick<
   "connectionsMax" | "connectionRequestsMax" | "answerTimeoutMs"
 >;
 
-/** In a stop: how long a request may still be under way on an idle connection. */
+/** In a stop: how long an idle connection stays open, because a request may already be on its way. */
 const GRACE_MS = 500;
-/** How long the other side may take to close a connection that was ended. */
+/** How long the client may take to close its side of a connection. */
 const LINGER_MS = 1000;
-/** How often answers are looked for that are not read. */
+/** The longest interval between checks for answers that are not read. */
 const SWEEP_MS_MAX = 1000;
 
-/** A connection on which HTTP is spoken: with TLS, after the handshake. */
+/** A connection that is ready for HTTP. With TLS, that is after the handshake. */
 class Connection {
   readonly #socket: Socket;
-  /** In the order in which they came. */
+  /** The open requests, in the order in which they came. */
   readonly #open: Exchange[] = [];
-  /** Requests so far. */
+  /** Number of requests so far. */
   #numBegun = 0;
   #isRefused = false;
   #hasEnded = false;
-  /** What had been received when the last request was over. */
+  /** Bytes that had been received when the last request was over. */
   #bytesBefore: number;
 
   constructor(socket: Socket) {
@@ -46,12 +46,12 @@ class Connection {
     return this.#numBegun;
   }
 
-  /** Nothing is open, and no request has begun to come in. */
+  /** No request is open, and no byte of a new one has come. */
   get isIdle(): boolean {
     return this.numOpen === 0 && this.#socket.bytesRead === this.#bytesBefore;
   }
 
-  /** Resolves when it is the request's turn, or the connection has ended; undefined: it is now. */
+  /** Resolves when it is the request's turn, or the connection has ended. Undefined if its turn is now. */
   begin(exchange: Exchange): Promise<void> | undefined {
     const before = this.#open.at(-1);
     this.#numBegun++;
@@ -63,18 +63,18 @@ class Connection {
     return before && new Promise((resolve) => before.onOver(() => resolve()));
   }
 
-  /** Says in the last open answer that the connection ends with it. */
+  /** Sets `connection: close` in the last open answer. */
   announceEnd(): void {
     for (const exchange of this.#open) exchange.announceEnd(exchange === this.#open.at(-1));
   }
 
-  /** Sends a last answer, to what is no request, after the answers to the requests before it; false: it did so already. */
+  /** Answers what is not a valid request, after all answers before it, and ends the connection. False if it did so already. */
   refuse(answer: string): boolean {
     if (this.#isRefused) return false;
     this.#isRefused = true;
     const before = this.#open.findLast(({ request }) => request.complete);
     const refuse = (): void => {
-      // Left is only the request that broke in its body; it may be answered already.
+      // Only the request whose body was broken can be left. It may be answered already.
       const [broken] = this.#open;
       this.end(broken?.response.headersSent ? undefined : answer);
       broken?.end("aborted");
@@ -84,7 +84,7 @@ class Connection {
     return true;
   }
 
-  /** Sends nothing more, and waits a moment for the other side to close: a client that still sends would be reset. */
+  /** Ends the sending side, and waits a moment for the client to close. Closing at once would reset a client that still sends. */
   end(last?: string): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
@@ -93,7 +93,7 @@ class Connection {
     this.#socket.once("close", () => clearTimeout(timer));
   }
 
-  /** Cuts the connection when a complete answer has not left in time. */
+  /** Cuts the connection if a complete answer was not read in time. */
   cutUnread(nowMs: number, timeoutMs: number): void {
     const [first] = this.#open;
     if (first !== undefined && first.unreadFor(nowMs) > timeoutMs) this.#socket.destroy();
@@ -103,11 +103,11 @@ class Connection {
 export class Connections {
   readonly #server: Server;
   readonly #max: number;
-  /** Requests of one connection. */
+  /** Most requests on one connection. */
   readonly #requestsMax: number;
-  /** Of TCP, whatever is spoken on them. */
+  /** All TCP connections, whatever protocol is on them. */
   readonly #sockets = new Set<Socket>();
-  /** Those of TLS whose handshake is not over, by the address of the other side. */
+  /** Connections in their TLS handshake, by the client's address and port. */
   readonly #handshakes = new Map<string, Socket>();
   readonly #connections = new Map<Socket, Connection>();
   readonly #others: TcpServer[] = [];
@@ -117,7 +117,7 @@ export class Connections {
   #isLeaving = false;
   #isStopping = false;
 
-  /** `isTls`: HTTP is spoken after a handshake. */
+  /** `isTls`: HTTP begins after a TLS handshake. */
   constructor(server: Server, settings: ConnectionSettings, isTls: boolean) {
     const { connectionsMax, connectionRequestsMax, answerTimeoutMs } = settings;
     this.#server = server;
@@ -144,15 +144,15 @@ export class Connections {
   }
 
   /**
-   * Connections and requests that are open, and connections that ended without a request: because there were too many, in
-   * their handshake, or over broken HTTP.
+   * Open connections and requests, and the connections that were refused: because there were too many, in their handshake,
+   * or for broken HTTP.
    */
   get stats() {
     const requests = [...this.#connections.values()].reduce((sum, { numOpen }) => sum + numOpen, 0);
     return { open: this.#sockets.size, requests, refused: { ...this.#refused } };
   }
 
-  /** A stop was announced: who asks after the server's health is to go elsewhere. */
+  /** A stop was announced. Health checks fail, so that load balancers use other servers. */
   get isLeaving(): boolean {
     return this.#isLeaving;
   }
@@ -161,20 +161,20 @@ export class Connections {
     return this.#isStopping;
   }
 
-  /** Has a stop close another server too, one that hands its connections to `accept`. */
+  /** A stop will also close this server, which passes its connections to `accept`. */
   closeWith(server: TcpServer): void {
     if (this.#isStopping) server.close();
     else this.#others.push(server);
   }
 
-  /** Takes a connection that came in through another server. */
+  /** Takes a connection that another server accepted. */
   accept(socket: Socket): void {
     if (this.#sockets.size >= this.#max || this.#isStopping) {
       this.#refused.full++;
       socket.destroy();
       return;
     }
-    // 0 would mean any number.
+    // To Node, 0 means that there is no limit.
     const share = (): number => Math.max(1, this.#max - this.#numElsewhere);
     this.#numElsewhere++;
     this.#server.maxConnections = share();
@@ -185,7 +185,7 @@ export class Connections {
     this.#server.emit("connection", socket);
   }
 
-  /** To be called with the head of a request; `turn` resolves when the requests before it are answered. */
+  /** Call it with the head of each request. `turn` resolves when the requests before it are answered. */
   begin(request: IncomingMessage, response: ServerResponse) {
     const exchange = new Exchange(request, response);
     const connection = this.#connections.get(request.socket);
@@ -199,12 +199,12 @@ export class Connections {
     return { exchange, turn };
   }
 
-  /** Whether a connection ends with its last open answer. */
+  /** Whether a connection must end after its last open answer. */
   #isEnding({ numBegun }: Connection): boolean {
     return this.#isLeaving || numBegun >= this.#requestsMax;
   }
 
-  /** Sends a last answer on a connection; without one, or where no HTTP is spoken yet, it is only closed. */
+  /** Sends a last answer and ends the connection. Without an answer, or before the TLS handshake is over, it is only closed. */
   refuse(socket: Socket, answer: string | undefined): void {
     const connection = this.#connections.get(socket);
     if (connection === undefined) this.#refused.handshake++;
@@ -212,20 +212,20 @@ export class Connections {
     else if (connection.refuse(answer)) this.#refused.malformed++;
   }
 
-  /** Announces a stop: from now on every connection ends with its answer. Further ones are still taken. */
+  /** Announces a stop. From now on every connection ends after its next answer. New connections are still accepted. */
   leave(): void {
     this.#isLeaving = true;
     for (const connection of this.#connections.values()) connection.announceEnd();
   }
 
   /**
-   * Takes no further connection, answers what is open or still comes, and ends each connection after its last answer.
+   * Accepts no more connections, answers what is open or on its way, and ends each connection after its last answer.
    * Resolves when all are closed, however long that takes.
    */
   async stop(): Promise<void> {
     this.leave();
     this.#isStopping = true;
-    // That of node:http would destroy idle connections, and take no notice of requests any more that do not arrive.
+    // The `close` of node:http would destroy idle connections, and would no longer check the timeouts of unfinished requests.
     TcpServer.prototype.close.call(this.#server);
     for (const server of this.#others) server.close();
     const timer = setTimeout(() => this.#endIdle(), GRACE_MS);
@@ -233,13 +233,13 @@ export class Connections {
     clearTimeout(timer);
   }
 
-  /** In a stop: by now no request can be under way that was sent before its client could know of the stop. */
+  /** In a stop, after GRACE_MS: requests that were sent before the stop have arrived, so idle connections can be ended. */
   #endIdle(): void {
     for (const socket of this.#handshakes.values()) socket.destroy();
     for (const connection of this.#connections.values()) if (connection.isIdle) connection.end();
   }
 
-  /** Ends all connections now. */
+  /** Cuts all connections at once. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }

@@ -1,4 +1,4 @@
-// One request while it is open: from its head to the last byte of its answer, and no longer than its connection.
+// One open request: from its head to the last byte of its answer, or to the end of its connection.
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** `aborted`: the connection ended before the answer had left. */
@@ -15,17 +15,17 @@ export class Exchange {
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request;
     this.response = response;
-    // Node says so too when the connection was cut before the last bytes had left.
+    // Node also emits "finish" if the connection was cut before the last bytes were sent.
     response.prependOnceListener("finish", () => this.end(request.socket.destroyed ? "aborted" : "answered"));
     response.once("close", () => this.end("aborted"));
   }
 
-  /** Aborted when the caller left before the answer had. */
+  /** Aborted when the caller leaves before the whole answer was sent. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
 
-  /** Calls back once: when the request is open no longer, or at once when it is over already. */
+  /** Calls `listener` once, when the request is over; at once if it is over already. */
   onOver(listener: (ending: Ending) => void): void {
     if (this.#ending === undefined) this.#listeners.push(listener);
     else listener(this.#ending);
@@ -38,13 +38,13 @@ export class Exchange {
     for (const listener of this.#listeners) listener(ending);
   }
 
-  /** How long the answer is known to be complete, in milliseconds; to be asked now and then. */
+  /** Milliseconds since a call first saw the answer complete; 0 before. Call it repeatedly. */
   unreadFor(nowMs: number): number {
     if (this.response.writableEnded) this.#completeMs ??= nowMs;
     return nowMs - (this.#completeMs ?? nowMs);
   }
 
-  /** Says in the answer whether the connection ends with it, if the answer has not begun. */
+  /** Sets or removes `connection: close`, unless the headers are sent already. */
   announceEnd(isLast: boolean): void {
     if (this.response.headersSent) return;
     if (isLast) this.response.setHeader("connection", "close");

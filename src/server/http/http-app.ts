@@ -1,6 +1,5 @@
-// What every HTTP door of this software shares, as a Fastify application without routes: raw bytes in, a request id on
-// every answer, one form for every error, limits on time and size, one log line a request. It listens to nothing by
-// itself and knows neither endpoints nor keys.
+// What all doors share, as a Fastify application without routes: raw bodies, a request id on every answer, the form of
+// errors, limits on time and size, one log line per request. It does not listen, and knows neither endpoints nor keys.
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
@@ -27,10 +26,10 @@ import { checkHead, normaliseTarget, renameUnknownMethod } from "./request-head.
 import { renewCertificate, type TlsFiles } from "./tls.ts";
 import { traceContext, traceRequest } from "./tracing.ts";
 
-/** What the log line and the metrics of a request tell besides its status. */
+/** What a request's log line and metrics have besides its status. */
 export interface RequestRecord {
   operation?: string;
-  /** One that is served: what callers make up is in the path alone, and is no label of metrics. */
+  /** A served endpoint. Names that callers invent are logged in the path only and never become labels of metrics. */
   endpoint?: string;
   keyId?: string;
   inferenceId?: string;
@@ -60,13 +59,13 @@ declare module "fastify" {
 
 interface Arrival {
   readonly trace: Context;
-  /** On the system clock, as traces want it. */
+  /** Time of the system clock, for traces. */
   readonly ms: number;
-  /** On a clock that never jumps. */
+  /** Time of a monotonic clock. */
   readonly elapsedMs: number;
 }
 
-/** What is listened with and closed. */
+/** An application: its owner makes it listen, and closes it. */
 export type App = FastifyInstance;
 
 export type OnFinished = (record: RequestRecord, status: number | "aborted") => void;
@@ -90,11 +89,11 @@ export interface HttpOptions {
   readonly logger?: FastifyServerOptions["logger"] | undefined;
   /** HTTPS with this certificate; default: HTTP. */
   readonly tls?: TlsFiles | undefined;
-  /** Anything that was thrown, in the form in which this door answers. */
+  /** Turns anything that was thrown into this door's form of an error. */
   readonly toError: (error: unknown, request: FastifyRequest) => AwsError;
-  /** Paths and the methods they answer to, for 405. */
+  /** Paths and their methods, for answers with 405. */
   readonly methods: readonly { readonly path: RegExp; readonly allow: string }[];
-  /** Is called once for every request. */
+  /** Called once for every request. */
   readonly onFinished?: OnFinished | undefined;
 }
 
@@ -107,7 +106,7 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
   }) as FastifyInstance;
   app.decorate("connections", new Connections(app.server, settings, tls !== undefined));
   if (tls !== undefined) renewCertificate(app.server, tls, app.log);
-  app.server.maxHeadersCount = 0; // Node would drop the lines beyond it without a word.
+  app.server.maxHeadersCount = 0; // No limit here, because Node drops further lines silently. `checkHead` has the limit.
   app.server.prependListener("request", (request) => {
     normaliseTarget(request);
     renameUnknownMethod(request);
@@ -120,10 +119,10 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
   app.addHook("onRequest", async (request, reply) => {
     const turn = arrive(request, reply, options);
     if (turn !== undefined) await turn;
-    if (request.exchange.gone.aborted) return reply.hijack(); // Nobody is there any more.
+    if (request.exchange.gone.aborted) return reply.hijack(); // The caller left while the request waited for its turn.
     reply.header("x-amzn-requestid", request.id);
-    // Clients send all sorts of content types; one that does not parse would be refused before the signature is read.
-    // The signature is checked over rawHeaders, which keep it.
+    // Fastify would refuse a malformed content type before the signature is checked. The signature is checked over
+    // rawHeaders, which still have it.
     delete request.raw.headers["content-type"];
     checkHead(request.raw, settings.headerLinesMax);
   });
@@ -135,10 +134,10 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
 
 const NO_PROXY = new AwsError(
   "MethodNotAllowedException",
-  "This server is no proxy and answers to no CONNECT",
+  "This server is not a proxy and does not support CONNECT",
 );
 
-/** A body is received when all that can be refused for its head was refused: by then the caller's head was looked at. */
+/** Receives bodies. By then all checks of the head are done, so a request that fails them is refused without its body. */
 function receiveBodies(app: FastifyInstance, options: HttpOptions): void {
   const bodies = new Bodies(options.settings);
   const expectations = new Expectations(app);
@@ -146,7 +145,7 @@ function receiveBodies(app: FastifyInstance, options: HttpOptions): void {
     if (request.is404) throw notFound(request, options);
     bodies.checkDeclared(request.raw);
   });
-  // Bytes stay bytes: no content type is parsed, and none is refused.
+  // Bodies stay raw bytes: no content type is parsed or refused.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request: FastifyRequest, raw: IncomingMessage) => {
     expectations.goOn(raw);
@@ -154,7 +153,7 @@ function receiveBodies(app: FastifyInstance, options: HttpOptions): void {
   });
   app.addHook("onSend", async ({ raw }, reply, payload) => {
     if (!isUnfinished(raw)) return payload;
-    // Node itself closes the connection of a client that was not told to go on.
+    // If the client still waits for 100, Node itself closes the connection.
     if (expectations.isOpen(raw) || !Buffer.isBuffer(payload)) return payload;
     reply.removeHeader("connection");
     reply.header("content-length", payload.length);
@@ -162,7 +161,7 @@ function receiveBodies(app: FastifyInstance, options: HttpOptions): void {
   });
 }
 
-/** The whole answer at once; its end, with which the connection may close, when the rest of the body has come. */
+/** Sends the answer at once, but ends it, and with it perhaps the connection, only when the rest of the body has come. */
 async function* answerEarly(payload: Buffer, request: IncomingMessage, bytesMax: number) {
   const rest = discardRest(request, bytesMax);
   yield payload;
@@ -175,10 +174,10 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
   const node = {
     headersTimeout,
     requestTimeout: settings.requestTimeoutMs,
-    // How much later than that it may be noticed.
+    // How often Node checks the two timeouts.
     connectionsCheckingInterval: Math.min(1000, Math.ceil(headersTimeout / 4)),
     maxHeaderSize: settings.headerBytesMax,
-    // It is looked for in `checkHead`: Node's own answer has no body.
+    // `checkHead` requires it. Node's own answer would have no body.
     requireHostHeader: false,
   };
   const https = () => ({ ...node, ...tls?.read(), handshakeTimeout: settings.tlsHandshakeTimeoutMs });
@@ -189,13 +188,13 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
     bodyLimit: settings.bodyBytesMax,
     requestTimeout: settings.requestTimeoutMs,
     keepAliveTimeout: settings.keepAliveTimeoutMs,
-    // A client that neither reads nor sends holds its connection no longer than an answer may take.
+    // A silent client can hold its connection only a little longer than an answer may take.
     connectionTimeout: Math.max(settings.requestDeadlineMs, settings.requestTimeoutMs) + CONNECTION_GRACE_MS,
     ...(tls === undefined ? { http: node } : { https: https() }),
-    // Long names reach the check of the endpoint's name; the size of the headers bounds them.
+    // Long names must reach the check of the endpoint's name. The limit of the headers bounds them too.
     routerOptions: { maxParamLength: 1_048_576 },
-    pluginTimeout: 0, // It would end the waiting for open requests in a stop.
-    // Requests that arrive on open connections during a stop are still answered.
+    pluginTimeout: 0, // Otherwise it would end a stop that waits for open requests.
+    // During a stop, requests on open connections are still answered.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
       arrive(request, reply, options);
@@ -206,7 +205,7 @@ function serverOptions(options: HttpOptions): FastifyHttpOptions<Server> {
 
 const CONNECTION_GRACE_MS = 30_000;
 
-/** Begins the record of a request, which is told when the request is over; returns what its turn waits for, if it must. */
+/** Begins the record of a request, which is logged when the request is over. Returns a promise if it must wait for its turn. */
 function arrive(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -237,12 +236,12 @@ export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
   return reply.header("content-type", "application/json").send(Buffer.from(JSON.stringify(value)));
 }
 
-/** The body as it came over the wire; a request without one has an empty body. */
+/** The body as it came over the wire; empty if there is none. */
 export function bodyOf(request: FastifyRequest): Buffer {
   return (request.body as Buffer | undefined) ?? Buffer.alloc(0);
 }
 
-/** The same, which the request then holds no longer: it may be large, and the request lives until it is answered. */
+/** Returns the body and releases it from the request, which lives until it is answered. A body may be large. */
 export function takeBody(request: FastifyRequest): Buffer {
   const bytes = bodyOf(request);
   request.body = undefined;
@@ -261,7 +260,7 @@ function sendError(
   return reply.code(status).headers(headers).send(Buffer.from(body));
 }
 
-/** What the log tells of an error: its name and code; the cause of what was our own failure. */
+/** Notes an error for the log: its name and code. If the failure is the server's own, the cause is logged at once. */
 export function noteError(
   request: FastifyRequest,
   error: unknown,
@@ -272,7 +271,7 @@ export function noteError(
   if (answer.status === 500) request.log.error({ err: error }, "request failed");
 }
 
-/** What Fastify itself finds wrong with a request. */
+/** Turns Fastify's own errors about a request into errors for the caller. */
 function fromFramework(error: unknown): unknown {
   if (error instanceof AwsError || error instanceof GptError) return error;
   const { statusCode, message } = error as Partial<FastifyError>;
@@ -282,7 +281,7 @@ function fromFramework(error: unknown): unknown {
     : error;
 }
 
-/** One line a request, and one span. Neither texts nor signatures: a query string may hold one. */
+/** Writes the log line and the span of a request. They have no texts and no query string, which may hold a signature. */
 function finish(
   request: FastifyRequest,
   { ms: startedMs, elapsedMs, trace }: Arrival,

@@ -1,10 +1,10 @@
-// Errors as SageMaker Runtime sends them: HTTP status, AWS name, JSON body. The only place where the codes of
-// `src/errors.ts` become HTTP. A payload that the model refuses is a ModelError (424) that carries the container's
-// own status; everything that is wrong with the envelope has a name and a status of its own.
+// Errors in the form of SageMaker Runtime: HTTP status, AWS name, JSON body. Only here the codes of `src/errors.ts` become
+// HTTP. A payload that the model refuses becomes a ModelError (424), which has the status of the container as a member. An
+// error of the envelope has a name and a status of its own.
 import { type ErrorCode, GptError } from "../../errors.ts";
 import { STATUS_CODES } from "./node-http.ts";
 
-/** HTTP status of every error name that is not about signatures; those come with their own. */
+/** HTTP status by error name. Errors of signatures are not here; they bring their own status. */
 export const STATUS = {
   ValidationError: 400,
   MalformedHttpRequestException: 400,
@@ -26,7 +26,7 @@ export const STATUS = {
 
 export type AwsErrorType = keyof typeof STATUS;
 
-/** AWS writes `Message` in the errors that the service's model lists, and `message` in those common to all services. */
+/** AWS spells the member `Message` in errors of the service's own model, and `message` in errors common to all services. */
 const MODELLED: ReadonlySet<string> = new Set<AwsErrorType>([
   "ValidationError",
   "ModelError",
@@ -37,7 +37,7 @@ const MODELLED: ReadonlySet<string> = new Set<AwsErrorType>([
 
 interface Treatment {
   readonly type: AwsErrorType;
-  /** ModelError only: the status with which a container would have answered; 0 where none came in time. */
+  /** For ModelError: the status that a container would have answered; 0 if there was no answer in time. */
   readonly originalStatusCode?: number;
   readonly retryAfterSeconds?: number;
 }
@@ -45,7 +45,7 @@ interface Treatment {
 const REFUSED = { type: "ModelError", originalStatusCode: 400 } as const;
 const INTERNAL = { type: "InternalFailure" } as const;
 
-/** How each code is answered. */
+/** The answer for each error code. */
 export const TREATMENTS = {
   invalid_json: REFUSED,
   invalid_body: REFUSED,
@@ -68,21 +68,21 @@ export const TREATMENTS = {
 } as const satisfies Record<ErrorCode, Treatment>;
 
 interface Details {
-  /** Further members of the body. */
+  /** Additional members of the body. */
   readonly members?: Readonly<Record<string, unknown>>;
-  /** In place of AWS's body, where another dialect is spoken. */
+  /** The body of another dialect, instead of AWS's. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An error in the form in which it leaves the server. */
+/** An error as it is sent to the caller. */
 export class AwsError extends Error {
   override readonly name = "AwsError";
   readonly status: number;
   readonly type: string;
   readonly details: Details;
 
-  /** `type` is the bare name; `status` must be given where the name is not in the table. */
+  /** `type` is the bare name. A name that is not in the table needs a `status`. */
   constructor(type: AwsErrorType | { type: string; status: number }, message: string, details: Details = {}) {
     super(message);
     this.type = typeof type === "string" ? type : type.type;
@@ -91,7 +91,7 @@ export class AwsError extends Error {
   }
 }
 
-/** In the words of SageMaker's front. */
+/** In SageMaker's words. */
 export function bodyTooLarge({ bodyBytesMax }: { readonly bodyBytesMax: number }): AwsError {
   return new AwsError(
     "RequestEntityTooLargeException",
@@ -99,14 +99,14 @@ export function bodyTooLarge({ bodyBytesMax }: { readonly bodyBytesMax: number }
   );
 }
 
-/** Where an error happened; part of a ModelError. */
+/** Where an error happened. A ModelError says it. */
 export interface ErrorContext {
   readonly requestId: string;
   readonly region: string;
   readonly endpoint: string;
 }
 
-/** Anything that was thrown, as an answer. What is not meant for callers says no more than the request id. */
+/** Turns anything that was thrown into an answer. An internal error tells the caller only the request id. */
 export function toAwsError(error: unknown, context: ErrorContext): AwsError {
   if (error instanceof AwsError) return error;
   if (error instanceof GptError) {
@@ -122,8 +122,8 @@ export function toAwsError(error: unknown, context: ErrorContext): AwsError {
 }
 
 /**
- * The words are those of SageMaker, in which boto3 shows only `Message`: so that holds the sentence itself.
- * `OriginalMessage` is the same sentence, and `ErrorCode` the stable code of `src/errors.ts`.
+ * In SageMaker's words. boto3 shows `Message` only, so that contains the sentence. `OriginalMessage` is the same sentence,
+ * and `ErrorCode` is the stable code of `src/errors.ts`.
  */
 function modelError(error: GptError, originalStatusCode: number, context: ErrorContext): AwsError {
   const original = originalStatusCode === 0 ? TIMED_OUT : error.message;
@@ -140,10 +140,10 @@ function modelError(error: GptError, originalStatusCode: number, context: ErrorC
   });
 }
 
-/** How SageMaker begins this sentence; what it goes on to recommend is of no use here. */
+/** The beginning of SageMaker's sentence. The rest of it recommends what does not apply here. */
 const TIMED_OUT = "Your invocation timed out while waiting for a response from container primary.";
 
-/** How an error ends a stream that has begun: the type of its exception frame, and that one's members. */
+/** How an error ends a stream that has begun: the type of the exception frame, and its members. */
 export function toStreamException(error: unknown, context: ErrorContext) {
   const { type, message } = toAwsError(error, context);
   const isTimeout = error instanceof GptError && error.code === "timed_out";
@@ -158,7 +158,7 @@ export function toStreamException(error: unknown, context: ErrorContext) {
   } as const;
 }
 
-/** Anything that was thrown, as a container answers it: plain 4xx and 5xx, which the runtime front wraps. */
+/** Turns anything that was thrown into a container's answer: plain 4xx and 5xx, which SageMaker's front wraps. */
 export function toContainerError(error: unknown, context: ErrorContext): AwsError {
   const answer = toAwsError(error, context);
   if (!(error instanceof GptError) || answer.type !== "ModelError") return answer;
@@ -168,7 +168,7 @@ export function toContainerError(error: unknown, context: ErrorContext): AwsErro
     : new AwsError("ValidationError", error.message, { members });
 }
 
-/** Status, headers and body of an error. Always a JSON object: clients fail to read anything else. */
+/** Status, headers and body of an error. The body is always a JSON object, because clients cannot read anything else. */
 export function renderError(error: AwsError, requestId: string) {
   const key = MODELLED.has(error.type) ? "Message" : "message";
   return {
@@ -183,7 +183,7 @@ export function renderError(error: AwsError, requestId: string) {
   };
 }
 
-/** The same as bytes of HTTP/1.1, for a connection whose request could not be read; the connection ends with it. */
+/** The same as bytes of HTTP/1.1, for a connection whose request could not be read. The connection ends with it. */
 export function renderRawError(error: AwsError, requestId: string, now: Date): string {
   const { status, headers, body } = renderError(error, requestId);
   const lines = Object.entries({

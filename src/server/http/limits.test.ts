@@ -1,11 +1,11 @@
-// Limits on how much and for how long: rates of a key, open requests, the deadline, connections.
+// Limits: a key's rate and open requests, the deadline, connections.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { aFront, NOW, post, STREAM_PATH } from "../../../test/support/front.ts";
 import { GptError } from "../../errors.ts";
 import { KeyLimits } from "../access/key-limits.ts";
 
-test("a key may make its requests a second, no more, and again when time has passed", () => {
+test("a key may make its number of requests per second, and again when time has passed", () => {
   let now = 0;
   const limits = new KeyLimits({ keyRequestsPerSecond: 2, keyRequestsMax: 0 }, () => now);
   const refused = { type: "ThrottlingException", status: 429, details: { headers: { "retry-after": "1" } } };
@@ -24,7 +24,7 @@ test("a key may make its requests a second, no more, and again when time has pas
   assert.throws(() => limits.enter("a"), refused);
 });
 
-test("a key may have so many requests open; one that ends makes room once", () => {
+test("a key may have a number of open requests; one that ends makes room for one", () => {
   const limits = new KeyLimits({ keyRequestsPerSecond: 0, keyRequestsMax: 2 }, () => 0);
   const leave = limits.enter("a");
   limits.enter("a");
@@ -44,7 +44,7 @@ test("a key is remembered while it has open requests or an unfilled bucket, and 
   for (let i = 0; i < 10_000; i++) {
     now += 1;
     limits.enter(`key ${i}`)();
-    // One that is refused again and again is in nobody's way.
+    // A key that is refused repeatedly does not keep others from being forgotten.
     try {
       limits.enter("hammer")();
     } catch {}
@@ -62,7 +62,7 @@ test("a key is remembered while it has open requests or an unfilled bucket, and 
   assert.equal(unlimited.size, 0);
 });
 
-test("to be forgotten wins nothing: a bucket that is not full is remembered", () => {
+test("a key whose bucket is not full is not forgotten", () => {
   let now = 0;
   const limits = new KeyLimits({ keyRequestsPerSecond: 1, keyRequestsMax: 0 }, () => now);
   limits.enter("a")();
@@ -75,7 +75,7 @@ test("to be forgotten wins nothing: a bucket that is not full is remembered", ()
   assert.throws(() => limits.enter("a"), { status: 429 });
 });
 
-test("the limits of a key are settings of the front, and refused requests cost no room", async () => {
+test("the limits of a key are settings of the server, and refused requests do not count", async () => {
   const { app, generator } = aFront({ keyRequestsPerSecond: 3, keyRequestsMax: 1 });
   generator.waits = true;
   const first = post(app, { input: "" });
@@ -106,7 +106,7 @@ test("a request that is not answered in time is a ModelError in SageMaker's word
   }
 });
 
-test("a clock that is set is told about; signatures follow it, limits do not", async () => {
+test("a change of the system clock is logged; signatures use the new time, limits do not", async () => {
   const log: string[] = [];
   const stream = { write: (line: string) => void log.push(line) };
   let now = NOW;

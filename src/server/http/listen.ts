@@ -1,12 +1,12 @@
-// Where an application listens: on one address, or on both that a machine may have for "localhost". The second only hands its
-// connections on, so that all limits and the stop are those of one server.
+// Makes an application listen: on one address, or on both addresses of "localhost" (IPv4 and IPv6). The second listener only
+// passes its connections to the first server, so that there is one set of limits and one stop.
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { messageOf } from "../../errors.ts";
 import type { App } from "./http-app.ts";
 
-/** @throws Error of Node's, with its `code`, when the first address cannot be had. */
+/** @throws Node's Error, with its `code`, if it cannot listen on the first address. */
 export async function listenOn(app: App, host: string, port: number): Promise<void> {
   const addresses = host === "localhost" ? await lookup(host, { all: true }) : [{ address: host }];
   await listenOnAll(

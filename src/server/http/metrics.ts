@@ -1,5 +1,5 @@
-// What /metrics tells, in the form of Prometheus: requests and their times as they finish, and the state of every
-// engine, of the process and of the event loop, read when somebody asks.
+// The metrics of /metrics, for Prometheus. Requests and their times are counted as they finish. The state of engines, process
+// and event loop is read at each scrape.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { COUNTERS, GAUGES, REQUEST_COUNTERS, REQUEST_GAUGES } from "../../engine/counts.ts";
 import { ERRORS } from "../../errors.ts";
@@ -8,24 +8,24 @@ import type { Generator, GeneratorStats } from "../../request/generation.ts";
 import type { Connections } from "./connections.ts";
 import type { RequestRecord } from "./http-app.ts";
 
-/** Seconds; from a cached answer to the longest deadline. */
+/** Bounds of the histograms' buckets in seconds, from a cached answer to the longest deadline. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120];
 const TOKEN_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1];
 
-/** Gauges among the defaults whose names say that they were counters; others tell the same. */
+/** Default gauges whose names end like a counter's. Other metrics have the same values, so they are left out. */
 const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
 
-/** Part of the engine's table of numbers; see `engine/counts.ts`. */
+/** The engine's table of counts, as far as it is used here; see `engine/counts.ts`. */
 type StatTable = Readonly<Record<string, { readonly metric: string; readonly help: string }>>;
 
-/** Generators that are loaded, by the name of an endpoint that they serve. */
+/** The loaded generators, each by the name of one endpoint that it serves. */
 export type LoadedGenerators = () => ReadonlyMap<string, Pick<Generator, "stats">>;
 
-/** What is told of a model's reloads. */
+/** What is counted about a model's reloads. */
 export interface Reloads {
-  /** How many came to what. */
+  /** Number of reloads by result. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Why the last one left the old model; undefined: it did not. */
+  /** Why the last reload kept the old model; undefined if it did not. */
   readonly problem: string | undefined;
 }
 
@@ -83,7 +83,7 @@ export class Metrics {
     });
   }
 
-  /** Also tells of every endpoint's model, from before it is loaded; `version`: of this software. */
+  /** Adds metrics about every endpoint's model, also while it loads. `version` is that of this software. */
   watchModels(byEndpoint: () => ReadonlyMap<string, Generator | undefined>, version: string): void {
     const ready = {
       name: "ready",
@@ -109,7 +109,7 @@ export class Metrics {
     });
   }
 
-  /** Also tells of a server's connections. */
+  /** Adds metrics about a server's connections. */
   watch(connections: Connections): void {
     const open = { name: "connections", help: "Connections that are open, of clients.", labelNames: [] };
     this.#read(open, false, (set) => set({}, connections.stats.open));
@@ -123,7 +123,7 @@ export class Metrics {
     });
   }
 
-  /** Also tells of files that are read again when they change. */
+  /** Adds metrics about files that are read again when they change. */
   watchFiles(files: readonly WatchedFile<unknown>[]): void {
     const usable = {
       name: "file_usable",
@@ -139,7 +139,7 @@ export class Metrics {
     });
   }
 
-  /** Also tells of models that are put in the place of others, by the name of an endpoint that they serve. */
+  /** Adds metrics about reloads, each model by the name of one endpoint that it serves. */
   watchReloads(models: () => ReadonlyMap<string, Reloads>): void {
     const labelNames = ["endpoint"];
     const current = {
@@ -161,7 +161,7 @@ export class Metrics {
     });
   }
 
-  /** A metric whose values somebody else counts: a scrape takes them over. */
+  /** Registers a metric whose values are counted elsewhere and read at each scrape. */
   #read(
     { name, help, labelNames }: { name: string; help: string; labelNames: string[] },
     grows: boolean,
@@ -181,7 +181,7 @@ export class Metrics {
     else new Gauge(options);
   }
 
-  /** Counts a finished request in. */
+  /** Counts a finished request. */
   finished(record: RequestRecord, status: number | "aborted"): void {
     const { operation = "other", endpoint = "unknown", generatedTokens = 0 } = record;
     const error = record.errorCode ?? record.errorType;
@@ -213,7 +213,7 @@ export class Metrics {
   }
 }
 
-/** What came of a generation, in few words. */
+/** The value of the label `result` for a generation. */
 function resultOf({ errorCode, errorType }: RequestRecord, status: number | "aborted"): string {
   if (status === "aborted" || errorCode === "timed_out") return String(errorCode ?? status);
   if (errorType === undefined) return "answered";

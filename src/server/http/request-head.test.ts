@@ -1,4 +1,4 @@
-// Heads of requests at the corners of RFC 9110 and 9112, as they stand on the wire.
+// Request heads at the edges of RFC 9110 and 9112, as raw bytes.
 import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ import { normaliseTarget } from "./request-head.ts";
 
 const BODY = '{"input":"Hello","num_return_sequences":1}';
 
-/** What comes back for these bytes until the connection ends. */
+/** Everything that the server sends for these bytes, until the connection ends. */
 async function exchange({ app }: Listening, bytes: string): Promise<string> {
   const socket = await connected(app);
   const answer = received(socket);
@@ -22,7 +22,7 @@ async function exchange({ app }: Listening, bytes: string): Promise<string> {
   return answer;
 }
 
-/** A POST with this target, signed for `path` and the host that the front listens on. */
+/** A POST with this target, signed for `path` and the host that the server listens on. */
 function signedPost({ origin }: Listening, target: string, path: string, host?: string): string {
   const headers = { ...signedHeaders(BODY, { origin, path }), ...(host === undefined ? {} : { host }) };
   const lines = Object.entries({ ...headers, "content-length": String(BODY.length), connection: "close" });
@@ -50,14 +50,14 @@ test("a target in absolute form is the path, and its authority the host, for rou
   }
 });
 
-test("HTTP/1.0 needs no Host, and takes that of an absolute target for the signature", async (context) => {
+test("HTTP/1.0 needs no Host; for the signature the host of an absolute target is used", async (context) => {
   const front = await listening(context);
   assert.match(await exchange(front, "GET /ping HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 OK/);
   const post = signedPost(front, front.origin + PATH, PATH).replace("HTTP/1.1", "HTTP/1.0");
   assert.match(await exchange(front, post.replace(/^host: .*\r\n/m, "")), /^HTTP\/1\.1 200 OK/);
 });
 
-test("what RFC 9112 wants refused is refused, with an error like any other", async (context) => {
+test("heads that RFC 9112 requires to be refused are refused, with a normal error", async (context) => {
   const front = await listening(context, { headerLinesMax: 32, headerBytesMax: 4096 });
   const long = "RequestHeaderFieldsTooLargeException";
   const bad = "MalformedHttpRequestException";
@@ -101,7 +101,7 @@ test("what RFC 9112 wants refused is refused, with an error like any other", asy
   }
 });
 
-test("what RFC 9112 wants taken is taken", async (context) => {
+test("heads that RFC 9112 requires to be accepted are accepted", async (context) => {
   const front = await listening(context, { headerLinesMax: 32 });
   const heads = [
     "GET /ping HTTP/1.1\r\nHost:",
@@ -122,7 +122,7 @@ test("what RFC 9112 wants taken is taken", async (context) => {
   assert.ok(head.endsWith("\r\n\r\n"));
 });
 
-test("header lines up to the limit all count for the signature", async (context) => {
+test("all header lines up to the limit are part of the signature", async (context) => {
   const front = await listening(context, { headerLinesMax: 3000, headerBytesMax: 65_536 });
   const post = signedPost(front, PATH, PATH);
   const lines = Array.from({ length: 2500 }, (_, i) => `a${i}:b\r\n`).join("");
@@ -130,7 +130,7 @@ test("header lines up to the limit all count for the signature", async (context)
   assert.match(answer, /^HTTP\/1\.1 200 OK/);
 });
 
-test("whoever reads the headers of a request with an absolute target finds its host there", () => {
+test("the headers of a request with an absolute target have its host", () => {
   const request = {
     url: "http://example:1/a?b",
     httpVersion: "1.1",

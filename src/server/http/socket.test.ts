@@ -1,4 +1,4 @@
-// What only a real connection shows: broken HTTP, bodies that are too large, callers that go away, the orderly stop.
+// Tests that need a real connection: broken HTTP, bodies that are too large, callers that leave, the orderly stop.
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { test } from "node:test";
@@ -87,7 +87,7 @@ test("a body that is too large is refused, with and without a declared length, a
   }
 });
 
-test("a caller that goes away cancels its generation", async (context) => {
+test("the generation of a caller that leaves is cancelled", async (context) => {
   const { app, generator, origin } = await listening(context);
   generator.waits = true;
   const body = JSON.stringify({ input: "Hello" });
@@ -109,7 +109,7 @@ test("a caller that stays is not cancelled, and a signed request over a real con
   assert.match(text, /\r\n\r\n\["Hello and more é"\]$/);
 });
 
-test("closing ends idle connections and lets no request fall", async (context) => {
+test("closing ends idle connections and loses no request", async (context) => {
   const { app } = await listening(context);
   const socket = await connected(app);
   const ended = received(socket);
@@ -119,7 +119,7 @@ test("closing ends idle connections and lets no request fall", async (context) =
   assert.match(await ended, /^HTTP\/1\.1 200 OK/);
 });
 
-test("closing does not wait for a connection that never said anything, and waits for an answer that is due", async (context) => {
+test("closing does not wait for a silent connection, but waits for a pending answer", async (context) => {
   const { app, generator, origin } = await listening(context);
   const accepted = new Promise((resolve) => app.server.once("connection", resolve));
   const silent = await connected(app);
@@ -140,7 +140,7 @@ test("closing does not wait for a connection that never said anything, and waits
   await closed;
 });
 
-test("a method that only the parser knows is a JSON error too", async (context) => {
+test("a method that the parser accepts but the router does not know gets a JSON error too", async (context) => {
   const { app } = await listening(context);
   const cases: [request: string, status: number, type: string][] = [
     ["PRI //x", 404, "UnknownOperationException"],

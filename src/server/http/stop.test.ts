@@ -1,4 +1,4 @@
-// The orderly stop of a server, as its clients see it: no request falls, and each learns that its connection ends.
+// The orderly stop of a server, as its clients see it: no request is lost, and each answer says that its connection ends.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -26,7 +26,7 @@ async function pinged(socket: Socket): Promise<string> {
   return text;
 }
 
-/** Begins a stop; what is returned ends with it. */
+/** Begins a stop. The promise resolves when it is over. */
 async function stopping(app: FastifyInstance): Promise<{ closed: Promise<unknown> }> {
   const closed = app.close();
   while (!app.connections.isStopping) await new Promise((resolve) => setImmediate(resolve));
@@ -35,7 +35,7 @@ async function stopping(app: FastifyInstance): Promise<{ closed: Promise<unknown
 
 const statuses = (text: string) => text.match(/HTTP\/1\.1 \d+/g)?.map((line) => Number(line.slice(-3)));
 
-test("an answer that is due in a stop is sent, and says that its connection ends", async (context) => {
+test("a pending answer is sent during a stop, and says that its connection ends", async (context) => {
   const { app, generator, origin } = await listening(context);
   const { promise, release } = deferred();
   generator.hold = promise;
@@ -51,7 +51,7 @@ test("an answer that is due in a stop is sent, and says that its connection ends
   await closed;
 });
 
-test("a request that was under way to an idle connection is answered, and others are ended without a reset", async (context) => {
+test("a request on its way on an idle connection is answered; other connections end without a reset", async (context) => {
   const { app } = await listening(context);
   const [quiet, busy, silent] = await Promise.all([connected(app), connected(app), connected(app)]);
   const idle = pinged(quiet);
@@ -68,7 +68,7 @@ test("a request that was under way to an idle connection is answered, and others
   await closed;
 });
 
-test("a request of which a part was there when the stop began is answered when the rest comes", async (context) => {
+test("a request that had partly arrived when the stop began is answered", async (context) => {
   const { app } = await listening(context);
   const [half, idle] = await Promise.all([connected(app), connected(app)]);
   const sent = pinged(half);
@@ -83,7 +83,7 @@ test("a request of which a part was there when the stop began is answered when t
   await closed;
 });
 
-test("a stop that is announced is told by /ping and by every answer, while connections and requests are taken", async (context) => {
+test("an announced stop shows in /ping and in every answer, while connections and requests are accepted", async (context) => {
   const { app, generator, origin } = await listening(context);
   const { promise, release } = deferred();
   generator.hold = promise;
@@ -105,7 +105,7 @@ test("a stop that is announced is told by /ping and by every answer, while conne
   assert.equal(app.connections.isStopping, false);
 });
 
-test("a stream that began before the stop is followed by the end of its connection, while others are open", async (context) => {
+test("after a stream that began before the stop its connection ends, even if others are open", async (context) => {
   const { app, generator, origin } = await listening(context);
   generator.pieces = [{ index: 0, text: "Hello" }];
   generator.text = "Hello";
@@ -132,7 +132,7 @@ test("a stream that began before the stop is followed by the end of its connecti
   await closed;
 });
 
-test("requests that wait for their turn are answered in a stop, and the last answer says that it is", async (context) => {
+test("pipelined requests are answered in a stop, and the last answer says that the connection ends", async (context) => {
   const { app, generator, origin } = await listening(context);
   const { promise, release } = deferred();
   generator.hold = promise;
@@ -161,7 +161,7 @@ test("a client that does not close its side of an ended connection is not waited
   await app.close();
 });
 
-test("what does not end by itself is cut", async (context) => {
+test("connections that do not end in time are cut", async (context) => {
   const { app, generator, origin } = await listening(context);
   generator.waits = true;
   const [computing, silent] = await Promise.all([connected(app), connected(app)]);

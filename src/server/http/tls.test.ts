@@ -38,7 +38,7 @@ function certificateFiles(context: TestContext) {
   return { ...paths, use, open: () => new TlsFiles(paths.cert, paths.key, () => {}) };
 }
 
-/** The status of a signed request from a client that trusts one certificate only; rejects where another is shown. */
+/** The status of a signed request from a client that trusts one certificate only; rejects for any other certificate. */
 function invoke(port: number, trusted: "first" | "second"): Promise<number | undefined> {
   const body = '{"input":""}';
   const headers = signedHeaders(body, { origin: `https://localhost:${port}` });
@@ -61,7 +61,7 @@ function invoke(port: number, trusted: "first" | "second"): Promise<number | und
   });
 }
 
-test("a certificate is renewed with the next connection, once certificate and key fit together", async (context) => {
+test("a new certificate is used from the next connection on, once certificate and key belong together", async (context) => {
   const files = certificateFiles(context);
   const log: string[] = [];
   const logger = { level: "info", stream: { write: (line: string) => void log.push(line) } };
@@ -78,7 +78,7 @@ test("a certificate is renewed with the next connection, once certificate and ke
   assert.equal(log.filter((line) => line.includes("the certificate was renewed")).length, 1);
 });
 
-test("a certificate whose time is over, or has not come, is told about once, at the start and later", (context) => {
+test("a certificate that is expired or not yet valid is reported once, at the start or later", (context) => {
   const { cert, key, use } = certificateFiles(context);
   const problems: string[] = [];
   let now = new Date("2030-01-01");
@@ -114,7 +114,7 @@ test("files that are missing, or do not belong together, are refused by name", (
   files.use("key", "second");
   assert.throws(files.open, {
     code: "invalid_config",
-    message: /cert\.pem and .*key\.pem do not make a certificate/,
+    message: /cert\.pem and .*key\.pem are not a certificate/,
   });
   writeFileSync(files.cert, "nonsense");
   assert.throws(files.open, { code: "invalid_config" });
@@ -122,13 +122,13 @@ test("files that are missing, or do not belong together, are refused by name", (
   assert.throws(files.open, { code: "invalid_config", message: /cert\.pem cannot be used: it is not there/ });
 });
 
-/** Until the server closes a connection of TCP. */
+/** Resolves when the server closes a TCP connection. */
 async function closed(socket: Socket): Promise<void> {
   socket.on("error", () => {}).resume();
   await once(socket, "close");
 }
 
-test("a handshake that does not come, or is none, ends its connection, within the time of the settings", {
+test("a connection without a valid handshake ends within the time of the settings", {
   timeout: 20_000,
 }, async (context) => {
   const { app } = await listening(
@@ -144,7 +144,7 @@ test("a handshake that does not come, or is none, ends its connection, within th
   assert.equal(app.connections.stats.refused.handshake, 3);
 });
 
-test("connections whose handshake is not over count, and others take their places when they end", async (context) => {
+test("connections in their handshake count for the limit, and make room when they end", async (context) => {
   const files = certificateFiles(context);
   const { app } = await listening(context, { connectionsMax: 2 }, { tls: files.open() });
   const silent = await Promise.all([connected(app), connected(app)]);
@@ -156,7 +156,7 @@ test("connections whose handshake is not over count, and others take their place
   assert.equal(await invoke((app.server.address() as AddressInfo).port, "first"), 200);
 });
 
-test("a stop ends connections whose handshake is not over, and idle ones without a reset", {
+test("a stop ends connections in their handshake, and idle ones without a reset", {
   timeout: 20_000,
 }, async (context) => {
   const settings = { tlsHandshakeTimeoutMs: 600_000 };
@@ -174,7 +174,7 @@ test("a stop ends connections whose handshake is not over, and idle ones without
   assert.match(await text, /^HTTP\/1\.1 200 OK/);
 });
 
-test("a stop waits for the answers that are due on connections of TLS", async (context) => {
+test("a stop waits for pending answers on TLS connections", async (context) => {
   const { app, generator } = await listening(context, {}, { tls: certificateFiles(context).open() });
   const { promise, release } = deferred();
   generator.hold = promise;

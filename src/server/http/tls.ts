@@ -1,5 +1,5 @@
-// The certificate of HTTPS and its renewal: the files are looked at when a connection comes in, before its handshake. A
-// certificate whose time is over is told about and still shown: that is for clients to refuse.
+// The certificate of HTTPS and its renewal. The files are checked whenever a connection comes in, before its handshake. An
+// expired certificate is reported and still used: clients decide whether they refuse it.
 import { X509Certificate } from "node:crypto";
 import type { Server } from "node:http";
 import { createSecureContext, type Server as TlsServer } from "node:tls";
@@ -18,12 +18,12 @@ export class TlsFiles {
   readonly #key: WatchedFile<string>;
   readonly #onProblem: (message: string) => void;
   readonly #now: () => Date;
-  /** The one whose dates were told about. */
-  #told: X509Certificate | undefined;
+  /** The certificate whose dates were already reported. */
+  #reported: X509Certificate | undefined;
 
   /**
-   * `onProblem` is told of files that cannot be used any more, and of a certificate that is not valid at the time.
-   * @throws GptError `invalid_config` when a file cannot be read or the two do not belong together.
+   * `onProblem` is called for files that can no longer be used, and for a certificate that is expired or not yet valid.
+   * @throws GptError `invalid_config` when a file cannot be read, or the two do not belong together.
    */
   constructor(
     certPath: string,
@@ -34,7 +34,7 @@ export class TlsFiles {
     this.#certPath = certPath;
     this.#onProblem = onProblem;
     this.#now = now;
-    const withoutFile = "the last good content"; // It proves who the server is, and lets nobody in.
+    const withoutFile = "the last good content"; // Unlike a key file, a certificate gives nobody access, so it can stay in use.
     this.#cert = new WatchedFile({
       path: certPath,
       flag: "--tls-cert",
@@ -56,7 +56,7 @@ export class TlsFiles {
     } catch (cause) {
       throw new GptError(
         "invalid_config",
-        `${certPath} and ${keyPath} do not make a certificate with its key: ${messageOf(cause)}`,
+        `${certPath} and ${keyPath} are not a certificate and its key: ${messageOf(cause)}`,
         { cause },
       );
     }
@@ -76,8 +76,8 @@ export class TlsFiles {
     const { validFrom, validTo } = x509;
     const now = this.#now();
     const isExpired = now > new Date(validTo);
-    if (x509 === this.#told || !(isExpired || now < new Date(validFrom))) return;
-    this.#told = x509;
+    if (x509 === this.#reported || !(isExpired || now < new Date(validFrom))) return;
+    this.#reported = x509;
     this.#onProblem(
       `the certificate of ${this.#certPath} ${isExpired ? `expired on ${validTo}` : `is not valid before ${validFrom}`}, ` +
         "so clients refuse it; a new one in its place is used at once",
@@ -85,7 +85,7 @@ export class TlsFiles {
   }
 }
 
-/** Makes a server use the files' new content; a pair that does not fit together, half-written perhaps, is left alone. */
+/** Makes a server use new content of the files. If the two do not belong together, half-written for example, it is not used. */
 export function renewCertificate(server: Server, files: TlsFiles, log: FastifyBaseLogger): void {
   let current = files.read();
   server.prependListener("connection", () => {

@@ -1,4 +1,4 @@
-// An SDK in miniature: a provider that keeps its spans, and the propagation of W3C's traceparent.
+// Uses a minimal OpenTelemetry SDK: a provider that records its spans, and the propagation of W3C's traceparent.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import {
@@ -60,7 +60,7 @@ after(() => {
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const SPAN_ID = "b7ad6b7169203331";
 
-test("a request is one span in its caller's trace, with what the log tells of it and no text", async () => {
+test("a request is one span in its caller's trace, with the fields of the log line and no text", async () => {
   spans.length = 0;
   const { app } = aFront();
   const before = Date.now();
@@ -87,7 +87,7 @@ test("a request is one span in its caller's trace, with what the log tells of it
   });
 });
 
-test("a failure of ours marks its span, a refusal does not, and health checks have none", async () => {
+test("a failure of the server marks its span, a refusal does not, and health checks have no span", async () => {
   spans.length = 0;
   const { app, generator } = aFront();
   await send(app, { method: "GET", url: "/ping" });
@@ -96,19 +96,19 @@ test("a failure of ours marks its span, a refusal does not, and health checks ha
   await post(app, { input: "" });
   generator.failure = new GptError("timed_out", "late");
   await post(app, { input: "" });
-  const told = spans.map(({ parent, status, attributes }) => [
+  const found = spans.map(({ parent, status, attributes }) => [
     parent,
     status?.code,
     attributes?.["gpt2.error_type"],
   ]);
-  assert.deepEqual(told, [
+  assert.deepEqual(found, [
     [undefined, undefined, "ModelError"],
     [undefined, 2, "InternalFailure"],
     [undefined, 2, "ModelError"],
   ]);
 });
 
-test("a caller that leaves while its request is computed is in the log and in a span, once", async (context) => {
+test("a caller that leaves during the computation is in the log and in a span, once", async (context) => {
   spans.length = 0;
   const lines: string[] = [];
   const logger = { level: "info", stream: { write: (line: string) => void lines.push(line) } };
@@ -120,9 +120,9 @@ test("a caller that leaves while its request is computed is in the log and in a 
   socket.destroy();
   await generator.wasCancelled;
   await new Promise((resolve) => setImmediate(resolve));
-  const told = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "request");
-  assert.equal(told.length, 1);
-  const { status, operation, endpoint, keyId, ms } = told[0];
+  const requests = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "request");
+  assert.equal(requests.length, 1);
+  const { status, operation, endpoint, keyId, ms } = requests[0];
   assert.deepEqual(
     [status, operation, endpoint, keyId],
     ["aborted", "InvokeEndpoint", "gpt-2", "AKIDEXAMPLE"],

@@ -1,6 +1,6 @@
-// Traces through OpenTelemetry's API, which does nothing unless the operator starts Node with an SDK. One span a request,
-// made when it is over: nothing is called on its behalf that would need to know of it. What the log tells of a request
-// stands in the span's attributes, and no more: neither texts nor signatures.
+// Traces through OpenTelemetry's API, which does nothing unless the operator starts Node with an SDK. Each request gets one
+// span. It is made when the request is over, because the server calls no other service that would need the context. The
+// attributes are those of the log line. They have no texts and no signatures.
 import type { IncomingHttpHeaders } from "node:http";
 import { type Context, context, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 
@@ -11,13 +11,13 @@ export interface TracedRequest {
   readonly status: number | "aborted";
   readonly requestId: string;
   readonly startedMs: number;
-  /** Become attributes, `firstTokenMs` for one `gpt2.first_token_ms`. */
+  /** They become attributes: `firstTokenMs` is `gpt2.first_token_ms`. */
   readonly facts: Readonly<Record<string, string | number | undefined>>;
 }
 
 const tracer = trace.getTracer("gpt2-api");
 
-/** What a request belongs to: a span that is open here already, or the caller's, as its headers tell. */
+/** The parent of a request's span: a span that is active here, or the caller's, from the headers. */
 export function traceContext(headers: IncomingHttpHeaders): Context {
   const active = context.active();
   return trace.getSpan(active) === undefined ? propagation.extract(active, headers) : active;
@@ -34,7 +34,7 @@ export function traceRequest(request: TracedRequest, parent: Context): void {
     ...Object.fromEntries(Object.entries(facts).map(([fact, value]) => [attributeOf(fact), value])),
   };
   const span = tracer.startSpan(name, { kind: SpanKind.SERVER, startTime: startedMs, attributes }, parent);
-  // A request that died at its deadline is answered like a wrong one, and is none.
+  // A request that ran into its deadline has a status below 500, but it is an error of the server.
   const isOurs = typeof status === "number" && (status >= 500 || facts.errorCode === "timed_out");
   if (isOurs) span.setStatus({ code: SpanStatusCode.ERROR });
   span.end();
