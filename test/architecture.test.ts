@@ -1,5 +1,5 @@
-// The architecture, as rules that a machine reads: who may import whom, where the outside world is touched, and how
-// large a file and a function may grow. A failure names the file and the rule.
+// The rules of the architecture: which room may import which, where the outside world may be used, and how long files and
+// functions may be. A failure names the file and the rule.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ const ROOT = packageRoot();
 const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 60;
 
-/** Room of `src/` → what of ours it may import: rooms, or single files of one. Types may flow the same way only. */
+/** Room of `src/` → the rooms, or single files of a room, that it may import. Imports of types follow the same rules. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
   wording: [],
@@ -125,7 +125,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
 };
 
-/** What only some places may touch. */
+/** Parts of the outside world that only some places may use. */
 const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; readonly what: string }[] = [
   {
     pattern: /process\.(env|argv)/,
@@ -150,7 +150,7 @@ const ONLY_IN: readonly { readonly pattern: RegExp; readonly places: RegExp; rea
       /^(cli|client|server|sigv4|playground\/views)\/|^(hub\/world|model\/loading\/(identity|weight-cache))/,
     what: "the clock",
   },
-  // The playground shows a program that writes to its own terminal.
+  // The playground shows the source of a program that writes to its own terminal.
   {
     pattern: /console\.|process\.std(out|err)/,
     places: /^cli\/|^dialects\/playground\/clients/,
@@ -168,10 +168,10 @@ function sourceFiles(folder: string, endings: RegExp): string[] {
 const sources = sourceFiles("src", /\.tsx?$/).filter(
   (file) => !file.startsWith("kernels/wasm/") && !file.endsWith(".d.ts"),
 );
-/** Without the tests. */
+/** All source files but the tests. */
 const code = sources.filter((file) => !file.endsWith(".test.ts"));
 const text = (file: string): string => readFileSync(join(ROOT, "src", file), "utf8");
-/** The room of a file or path under src/: its folder as far as the table knows it, or the file itself. */
+/** The room of a path under src/: the longest folder that is in the table, or the file itself. */
 function roomOf(path: string): string {
   const folders = path.split("/").slice(0, -1);
   for (let depth = folders.length; depth > 0; depth--) {
@@ -181,7 +181,7 @@ function roomOf(path: string): string {
   return folders[0] ?? path.replace(/(\.test)?\.ts$/, "");
 }
 
-/** Paths under src/ that a file imports, without the ending. */
+/** Paths under src/ that a file imports, without `.ts`. */
 function imports(file: string): string[] {
   const folder = file.includes("/") ? file.slice(0, file.lastIndexOf("/") + 1) : "";
   return [...text(file).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map(([, path]) =>
@@ -189,7 +189,7 @@ function imports(file: string): string[] {
   );
 }
 
-/** A path that a file imports, with its ending. */
+/** A path that a file imports, with `.ts`. */
 const fileOf = (path: string): string => (sources.includes(`${path}.ts`) ? `${path}.ts` : `${path}.tsx`);
 
 describe("architecture", () => {
@@ -200,7 +200,7 @@ describe("architecture", () => {
     );
   });
 
-  it("imports go one way, and every permission is used", () => {
+  it("lets imports go one way, and every permission is used", () => {
     const unused = new Set(
       Object.entries(MAY_IMPORT).flatMap(([room, entries]) => entries.map((entry) => `${room} → ${entry}`)),
     );
@@ -218,7 +218,7 @@ describe("architecture", () => {
     assert.deepEqual([...unused], [], "permissions that nobody uses");
   });
 
-  it("no file is part of a circle of imports, not even of types", () => {
+  it("has no circle of imports between files, not even of types", () => {
     const done = new Set<string>();
     const visit = (file: string, path: readonly string[]): void => {
       assert.ok(!path.includes(file), `a circle of imports: ${[...path, file].join(" → ")}`);
@@ -229,7 +229,7 @@ describe("architecture", () => {
     for (const file of code) visit(file, []);
   });
 
-  it("rooms are not part of a circle either", () => {
+  it("has no circle of imports between rooms", () => {
     const visit = (room: string, path: readonly string[]): void => {
       assert.ok(!path.includes(room), `a circle of rooms: ${[...path, room].join(" → ")}`);
       for (const entry of MAY_IMPORT[room] ?? []) {
@@ -239,7 +239,7 @@ describe("architecture", () => {
     for (const room of Object.keys(MAY_IMPORT)) visit(room, []);
   });
 
-  it("the outside world is touched in its places only", () => {
+  it("uses the outside world in its places only", () => {
     for (const file of code) {
       for (const { pattern, places, what } of ONLY_IN) {
         const statements = text(file).replace(/^\s*(\/\/|\*|\/\*).*$/gm, "");
@@ -251,7 +251,7 @@ describe("architecture", () => {
     }
   });
 
-  it("files and functions stay small", () => {
+  it("has short files and functions only", () => {
     const all = [
       ...sourceFiles("src", /\.(tsx?|css)$/).map((file) => join("src", file)),
       ...sourceFiles("test", /\.ts$/).map((file) => join("test", file)),
@@ -273,7 +273,7 @@ describe("architecture", () => {
     }
   });
 
-  it("tests are not skipped or narrowed", () => {
+  it("has no skipped or narrowed tests", () => {
     for (const file of [...sources, ...sourceFiles("test", /\.ts$/).map((name) => `../test/${name}`)]) {
       assert.ok(
         !/\b(it|describe|test)\.(only|skip|todo)\(/.test(text(file)),
@@ -283,7 +283,7 @@ describe("architecture", () => {
   });
 });
 
-/** Functions and methods, by the formatter's indentation: a head at some depth, its end a brace at the same depth. */
+/** Finds functions and methods by the formatter's indentation: a function ends with a brace at the depth of its head. */
 function functions(lines: readonly string[]): { name: string; length: number }[] {
   const head = /^( *)(?:export |async |static |function )*(?:function )?([#\w]+)(?:<[^>]*>)?\(.*(?:\{|\()$/;
   const found: { name: string; length: number }[] = [];

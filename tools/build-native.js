@@ -1,7 +1,7 @@
-// Compiles the native kernels to dist/src/kernels/host/kernels-SYSTEM-x64.node, where there is a C compiler and they are worth it:
-// for x86-64, whose vectors are two and four times as wide as WebAssembly's. Anywhere else WebAssembly does all the work.
-// The same sources and compiler give the same bytes, wherever they lie. On Linux the file names no C library and no version of one:
-// the four functions that it needs are those of the process that loads it, be that glibc or musl.
+// Compiles the native kernels to dist/src/kernels/host/kernels-SYSTEM-x64.node, on x86-64 and if there is a C compiler. Vectors of
+// x86-64 are two or four times as wide as WebAssembly's; on other processors WebAssembly does all the work.
+// The build is reproducible: the same sources and compiler give the same bytes, in any folder. On Linux the file does not name a C
+// library. The four functions that it needs come from the process that loads it, so it works with glibc and with musl.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ const SOURCES = "src/kernels/native";
 const FOLDER = "dist/src/kernels/host";
 const OUTPUT = `${FOLDER}/kernels-${process.platform}-${process.arch}.node`;
 
-/** Each instruction set has its own file, and only that one may use its instructions. */
+/** Each instruction set has its own source file, and only that one is compiled with its instructions. */
 const FILES = [
   { name: "binding", flags: [] },
   { name: "avx2", flags: ["-mavx2"] },
@@ -22,7 +22,7 @@ const FILES = [
   },
 ];
 
-// Products are not fused with sums, which would round once where the kernels' definition rounds twice.
+// No fused multiply-add (-ffp-contract=off): it would round once, and the kernels' definition rounds twice.
 const FLAGS = [
   "-std=c11",
   "-O3",
@@ -38,7 +38,7 @@ const LINK_FLAGS =
   process.platform === "darwin"
     ? ["-bundle", "-undefined", "dynamic_lookup"]
     : ["-shared", "-nostdlib", "-Wl,-z,now,--build-id=none,--strip-all"];
-// What the compiler itself calls, such as the list of the processor's instructions; it comes behind what needs it.
+// The compiler's own functions, such as the detection of the processor's instruction sets. It must follow the objects.
 const LIBRARIES = process.platform === "darwin" ? [] : ["-lgcc"];
 
 mkdirSync(FOLDER, { recursive: true });
@@ -49,10 +49,10 @@ if (!reason)
   writeFileSync(`${OUTPUT}.sha256`, `${createHash("sha256").update(readFileSync(OUTPUT)).digest("hex")}\n`);
 console.log(reason ? `No native kernels: ${reason}.` : `Native kernels: ${OUTPUT}.`);
 
-/** Returns why there are none, or undefined. */
+/** @returns why no native kernels were built; undefined if they were */
 function build() {
   if (process.arch !== "x64") return `there are none for ${process.arch}`;
-  // As make takes it: a compiler, perhaps behind others and with flags, as in CC="ccache gcc".
+  // CC as make reads it: a compiler, perhaps with a wrapper and flags, as in CC="ccache gcc".
   const compiler = (process.env.CC || "cc").split(/\s+/).filter((word) => word !== "");
   const objects = FILES.map(({ name }) => `${FOLDER}/${name}.o`);
   try {

@@ -1,5 +1,5 @@
-// Builds the playground's page into dist/page/: one script, one style sheet, the document and its icon. Everything it needs is in them, so
-// that the page asks no other host for anything. `tsc` checks the types, esbuild bundles.
+// Builds the playground's page into dist/page/: a script, a style sheet, the document and its icon. The page needs nothing from any
+// other host. `tsc` checks the types, esbuild bundles.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,6 +1,6 @@
 // Compiles the AssemblyScript kernels to dist/src/kernels/host, twice from the same sources: with plain SIMD, and with relaxed
-// SIMD for processors that have dot products of bytes. The modules bring no memory, data or runtime of their own: they
-// work on the shared memory that the engine hands to every thread.
+// SIMD for processors that have dot products of bytes. The modules have no memory, data or runtime of their own. They work on
+// the shared memory that every thread gets from the engine.
 import { mkdirSync } from "node:fs";
 import asc from "assemblyscript/asc";
 import { writeForAssemblyScript } from "./kernel-numbers.js";

@@ -1,6 +1,6 @@
 // Writes the reference pages of docs/reference and docs/openapi.json from the schemas and tables of the compiled code.
-// With --check it writes nothing and fails when a file differs from what it would write. Run it after
-// `npm run build:ts`; another folder of compiled code may be named with --from=FOLDER.
+// With --check it writes nothing, and fails if a file is not up to date. Run it after `npm run build:ts`. --from=FOLDER names
+// another folder of compiled code.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -17,13 +17,13 @@ const { expectation, fieldsOf } = await compiled("src/wording.js");
 const { STATUS, TREATMENTS } = await compiled("src/server/http/http-errors.js");
 const { openApi } = await compiled("src/server/doors/openapi.js");
 
-/** The positions of every GPT-2 that OpenAI released. */
+/** n_positions of every GPT-2 that OpenAI released. */
 const CONTEXT_LENGTH = 1024;
 const DIRECTORY = "docs/reference";
 const GENERATED = "<!-- Written by tools/gen-docs.js; change the code it is made from instead. -->\n";
 
 const code = (text) => `\`${text}\``;
-// A line break or a bar would end a table's cell.
+// A line break or a bar would end the cell of a Markdown table.
 const cell = (text) => String(text).replaceAll("\n", " ").replaceAll("|", "\\|");
 
 function table(heads, rows) {
@@ -153,7 +153,7 @@ for (const [path, text] of Object.entries(files)) {
   }
 }
 
-/** In the form that the formatter of this repository wants. */
+/** Formats a file as Biome would. */
 function formatted(path, text) {
   const biome = resolve("node_modules", "@biomejs", "biome", "bin", "biome");
   const arguments_ = [biome, "format", `--stdin-file-path=${path}`];

@@ -1,12 +1,12 @@
-// Writes the numbers of src/kernels/numbers.ts down for AssemblyScript and for C, beside the kernels that read them. Neither
-// file is committed: the builds of the kernels write them anew. The numbers are taken from what tsc made, so it runs first.
+// Writes the numbers of src/kernels/numbers.ts as AssemblyScript and as C, beside the kernels that use them. The two files are
+// not committed, because the builds of the kernels write them each time. It reads the compiled numbers, so tsc must run first.
 import { statSync, writeFileSync } from "node:fs";
 
 const SOURCE = "src/kernels/numbers.ts";
 const COMPILED = "dist/src/kernels/numbers.js";
 const HEAD = `// Written by tools/kernel-numbers.js from ${SOURCE}: a change made here is lost.\n`;
 
-/** What the builds need: src/kernels/numbers.ts as it is now. */
+/** The compiled src/kernels/numbers.ts, which must be up to date. */
 export async function readNumbers() {
   const compiled = statSync(COMPILED, { throwIfNoEntry: false });
   if (!compiled || compiled.mtimeMs < statSync(SOURCE).mtimeMs) {
@@ -23,7 +23,7 @@ export async function writeForC() {
   writeFileSync("src/kernels/native/numbers.generated.h", c(await readNumbers()));
 }
 
-/** Constants, and a class for each structure, without an object behind it: an address is made one by `changetype`. */
+/** Constants, and an unmanaged class for each structure. `changetype` turns an address into such a class, without an object. */
 export function assemblyScript(numbers) {
   const types = { address: "usize", integer: "i32", float: "f32", double: "f64" };
   const classes = structures(numbers).map(({ words, fields }) => {
@@ -50,7 +50,7 @@ export function c(numbers) {
   return [HEAD, open, includes, `enum {\n${lines.join("")}};\n`, ...structs, "#endif\n"].join("\n");
 }
 
-/** Names in capitals, and values. */
+/** All constants: names in capitals, and values. */
 function constants({ KERNELS, ROW_SUMS, ...others }) {
   const ops = (prefix, table) => Object.entries(table).map(([name, { op }]) => [`${prefix}_${name}`, op]);
   const found = [...ops("OP", KERNELS), ...ops("ROW_SUMS", ROW_SUMS)];
@@ -64,7 +64,7 @@ function constants({ KERNELS, ROW_SUMS, ...others }) {
     .map(([name, value]) => [name.split("_").flatMap(wordsOf).join("_").toUpperCase(), value]);
 }
 
-/** The instruction of each kernel, with its arguments behind what all begin with, and the scratch of a row. */
+/** The structures: the instruction of each kernel (op, items, then its arguments), and the scratch of a row. */
 function structures({ KERNELS, ROW_SCRATCH }) {
   const named = (fields) => Object.entries(fields).map(([name, field]) => ({ name, ...field }));
   const begin = ["op", "items"].map((name) => ({ name, kind: "integer" }));
@@ -75,7 +75,7 @@ function structures({ KERNELS, ROW_SCRATCH }) {
   return [...instructions, { words: ["row", "scratch"], fields: named(ROW_SCRATCH) }];
 }
 
-/** `inWidth` → in, width; what is in capitals already is one word. */
+/** `inWidth` → in, width. A name in capitals is one word. */
 function wordsOf(name) {
   return /[a-z]/.test(name) ? name.split(/(?=[A-Z])/).map((word) => word.toLowerCase()) : [name];
 }

@@ -1,5 +1,5 @@
-// What npm runs after an installation in a checkout: the build. It needs the development dependencies; where those were
-// left out, what was built before is enough, and else one sentence says what to do.
+// npm runs this after an installation in a checkout. It builds the software, which needs the development dependencies. Without
+// them an earlier build is kept; if there is none, it fails and says what to do.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 

@@ -1,4 +1,4 @@
-// The documentation says what is there: links lead somewhere, files that are named exist, and commands parse.
+// Checks that the documentation is true: links can be followed, files that are named exist, and commands parse.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -11,7 +11,7 @@ import { packageRoot } from "../../src/generator/model-directory.ts";
 import { anchorsOf, type Code, commandsOf, linksOf, shellLinesOf, spansOf } from "./markdown.ts";
 
 const ROOT = packageRoot();
-/** What git ignores, and what is not written here. */
+/** Folders that git ignores, and files that others wrote. */
 const NOT_OURS = ["node_modules", "dist", ".git", ".venv", ".work", "coverage", "__pycache__", "shared"];
 
 function filesBelow(folder: string): string[] {
@@ -29,7 +29,7 @@ function read(file: string): string {
   return readFileSync(join(ROOT, file), "utf8");
 }
 
-/** What is wrong with a page, each with its place. */
+/** The faults of a page, each with its place. */
 function problems(check: (page: { file: string; text: string }) => readonly (Code | undefined)[]): string[] {
   return pages.flatMap((page) =>
     check(page).flatMap((found) => (found ? [`${page.file}:${found.line} ${found.text}`] : [])),
@@ -37,7 +37,7 @@ function problems(check: (page: { file: string; text: string }) => readonly (Cod
 }
 
 describe("documentation", () => {
-  it("is found", () => {
+  it("is found at all", () => {
     for (const file of ["README.md", "ARCHITECTURE.md", "docs/guides/operating.md"]) {
       assert.ok(
         pages.some((page) => page.file === file),
@@ -46,7 +46,7 @@ describe("documentation", () => {
     }
   });
 
-  it("links lead to files and headings that are there", () => {
+  it("has links to existing files and headings only", () => {
     const found = problems(({ file, text }) =>
       linksOf(text).map(({ target, line }) => {
         if (/^[a-z][a-z0-9+.-]*:/i.test(target)) return undefined;
@@ -62,11 +62,11 @@ describe("documentation", () => {
     assert.deepEqual(found, []);
   });
 
-  it("source files that are named exist", () => {
+  it("names existing source files only", () => {
     const found = problems(({ text }) =>
       spansOf(text).map(({ text: path, line }) => {
         if (!/^[\w.@/-]+\.(ts|js|c|h|py|sh)$/.test(path) || path.startsWith("path/to/")) return undefined;
-        // A page names a file by the end of its path, as far as that is plain.
+        // Pages may name a file by the end of its path.
         const isThere = files.some((each) => `/${each}`.endsWith(`/${sourceOf(path)}`));
         return isThere ? undefined : { line, text: `${path}: there is no such file` };
       }),
@@ -74,7 +74,7 @@ describe("documentation", () => {
     assert.deepEqual(found, []);
   });
 
-  it("commands parse: commands and flags of this software, scripts of npm, files to be run", async () => {
+  it("has commands that parse: of this software, of npm, and files to be run", async () => {
     const commands = new Map(await loadAll());
     const found = problems(({ text }) => {
       const lines = [
@@ -92,17 +92,17 @@ describe("documentation", () => {
   });
 });
 
-/** The source of what the build makes. */
+/** The source file of a compiled one. */
 function sourceOf(path: string): string {
   return path.startsWith("dist/") ? path.replace(/^dist\//, "").replace(/\.js$/, ".ts") : path;
 }
 
 const OWN = "dist/src/cli/main.js";
 const scripts = JSON.parse(read("package.json")).scripts as Record<string, string>;
-/** Commands of npm that are no scripts. */
+/** Commands of npm itself, which are not scripts. */
 const NPM_COMMANDS = ["ci", "install", "pack", "prune", "publish"];
 
-/** What is wrong with a command; undefined: nothing, or it is another program's. */
+/** The fault of a command; undefined if there is none, or it is another program's command. */
 function problemOf(
   [program = "", ...words]: readonly string[],
   commands: ReadonlyMap<string, Command>,
@@ -151,13 +151,13 @@ function npmProblem([command = "", ...words]: readonly string[]): string | undef
   return file === undefined || file === OWN ? undefined : scriptProblem(file, rest);
 }
 
-/** Its flags must at least stand somewhere in a script. */
+/** Flags of a script: their names must occur in its source. */
 function scriptProblem(script: string, words: readonly string[]): string | undefined {
   const source = sourceOf(script);
   if (!existsSync(join(ROOT, source))) return `there is no file ${source}`;
   const flags = words.filter((word) => /^--\w/.test(word)).map((word) => word.replace(/=.*/, ""));
   const folder = dirname(source);
-  // A script may hand its flags to others beside it.
+  // A script may pass its flags on to other scripts in its folder.
   const texts = files
     .filter((file) => file.startsWith(`${folder}/`) && /\.(js|ts|sh|py)$/.test(file))
     .map(read);

@@ -1,5 +1,5 @@
-// The commands of the documentation are run as they stand, in a folder with the files that they name and beside a server; where
-// one cannot be, a comment above its block says why.
+// Runs the commands of the documentation as they are printed, in a folder with the files that they name and with a running
+// server. If a block cannot be run, a comment above it says why.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -41,18 +41,18 @@ const KEYS = {
 
 const hasCurl = /--aws-sigv4/.test(spawnSync("curl", ["--help", "all"], { encoding: "utf8" }).stdout ?? "");
 const hasBash = spawnSync("bash", ["--version"]).status === 0;
-/** Programs beside our own that this machine may lack. */
+/** Programs of others that may not be installed here. */
 const canRun = (text: string): boolean => hasBash && (hasCurl || !/\bcurl\b/.test(text));
 
 interface Place {
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
   readonly server: ChildProcess;
-  /** In the place of the addresses that the pages name. */
+  /** The addresses to use instead of those on the pages. */
   readonly addresses: ReadonlyMap<string, string>;
 }
 
-/** What a reader has before him: the files that the pages name, the command on the path, and a server. */
+/** The surroundings of a reader: the files that the pages name, `gpt2-api` on the path, and a server. */
 async function aPlace(): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), "gpt2-api-docs-"));
   const program = join(folder, "dist/src/cli");

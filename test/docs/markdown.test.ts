@@ -27,12 +27,12 @@ test("links are found outside of code", () => {
   ]);
 });
 
-test("headings have the names that GitHub gives them, the second of a kind with a number", () => {
+test("headings have GitHub's anchors; a repeated one gets a number", () => {
   assert.deepEqual([...anchorsOf(PAGE)], ["one-code-and-more", "one-code-and-more-1", "by-hand"]);
   assert.deepEqual([...anchorsOf("## `--a-b`: [Über](x.md) 2.0")], ["--a-b-über-20"]);
 });
 
-test("spans stand in prose, commands in blocks for a shell, on one line or several", () => {
+test("code spans are found in prose, and commands in shell blocks, on one line or several", () => {
   assert.deepEqual(
     spansOf(PAGE).map(({ text }) => text),
     ["code", "[no](link)", "code", "two `ticks`", "one"],
@@ -43,7 +43,7 @@ test("spans stand in prose, commands in blocks for a shell, on one line or sever
   ]);
 });
 
-test("a command line is taken apart as a shell does it", () => {
+test("a command line is split as a shell does it", () => {
   assert.deepEqual(commandsOf("npm ci && npm start # both"), [
     ["npm", "ci"],
     ["npm", "start"],
@@ -57,7 +57,7 @@ test("a command line is taken apart as a shell does it", () => {
   assert.deepEqual(commandsOf("A=1"), []);
 });
 
-test("blocks for a shell are told with the reason why they are not run, if one stands above", () => {
+test("shell blocks are found with the reason why they are not run, if there is one", () => {
   const page = [
     ...["```sh", "one", "", "two", "```", "```sh", "three", "```", "<!-- not run: no hub -->", ""],
     ...[

@@ -1,5 +1,5 @@
-// What the checks of the documentation read out of Markdown: links, anchors, code spans, and the commands of shell blocks.
-// It knows as much of Markdown as this repository uses, and no more.
+// A small reader of Markdown for the checks of the documentation: links, anchors, code spans, and commands in shell blocks. It
+// knows only those parts of Markdown that this repository uses.
 
 export interface Link {
   readonly target: string;
@@ -15,7 +15,7 @@ export interface Code {
 interface Line {
   readonly text: string;
   readonly number: number;
-  /** The language of the fenced block it stands in, perhaps empty; undefined: it is prose. */
+  /** The language of the fenced block that the line is in, perhaps empty; undefined for prose. */
   readonly fence: string | undefined;
 }
 
@@ -50,7 +50,7 @@ export function linksOf(markdown: string): Link[] {
   });
 }
 
-/** What may follow `#` in a link to this page: GitHub's names of its headings, and ids that stand there as HTML. */
+/** The anchors of a page: GitHub's names of its headings, and ids of HTML elements. */
 export function anchorsOf(markdown: string): Set<string> {
   const anchors = new Set<string>();
   for (const { text } of prose(markdown)) {
@@ -82,7 +82,7 @@ export function spansOf(markdown: string): Code[] {
 
 const SHELLS = ["sh", "bash", "shell", "console", ""];
 
-/** Command lines of the blocks for a shell; a line that ends with a backslash goes on in the next. */
+/** The command lines of shell blocks. A line that ends with a backslash is continued by the next. */
 export function shellLinesOf(markdown: string): Code[] {
   const found: Code[] = [];
   let begun: Code | undefined;
@@ -98,11 +98,11 @@ export function shellLinesOf(markdown: string): Code[] {
 }
 
 export interface ShellBlock extends Code {
-  /** Why it is not run, from a comment above it: `<!-- not run: … -->`. */
+  /** Why the block is not run, from a comment above it: `<!-- not run: … -->`. */
   readonly reason: string | undefined;
 }
 
-/** The fenced blocks for a shell, whole. */
+/** The fenced shell blocks. */
 export function shellBlocksOf(markdown: string): ShellBlock[] {
   const blocks: ShellBlock[] = [];
   let [reason, last]: [reason: string | undefined, last: number] = [undefined, 0];
@@ -114,7 +114,7 @@ export function shellBlocksOf(markdown: string): ShellBlock[] {
     }
     if (!SHELLS.includes(fence)) continue;
     const block = blocks.at(-1);
-    // Two blocks are apart by their fences, at least.
+    // Lines of one block have consecutive numbers. Between two blocks there are at least the fences.
     if (block !== undefined && number === last + 1) {
       blocks[blocks.length - 1] = { ...block, text: `${block.text}\n${text}` };
     } else {
@@ -127,8 +127,8 @@ export function shellBlocksOf(markdown: string): ShellBlock[] {
 }
 
 /**
- * The simple commands of a command line, each as its words: quotes taken away, variables before a command and
- * redirections left out. Here-documents and substitutions are not looked into.
+ * The simple commands of a command line, each as its words, without quotes, leading variables and redirections.
+ * Here-documents and substitutions are not parsed.
  */
 export function commandsOf(line: string): string[][] {
   const commands: string[][] = [[]];
@@ -154,7 +154,7 @@ function unquoted(word: string): string {
   );
 }
 
-/** Without `NAME=value` and a prompt before the command. */
+/** The command without a shell prompt and `NAME=value` before it. */
 function withoutVariables(words: readonly string[]): string[] {
   const first = words.findIndex((word) => word !== "$" && !/^[A-Za-z_]\w*=/.test(word));
   return first < 0 ? [] : words.slice(first);

@@ -1,7 +1,7 @@
-// Public numbers that any implementation of GPT-2 and of transformers' `generate` must give: logits, greedy and beam
-// ids and filtered distributions of checkpoints made by the rule in `support/checkpoints.ts`. They were computed with
-// several releases of transformers (2.9 to 5.23) on PyTorch in f32; where releases differ, these are those of 4.50 and
-// later. `conformance/` compares with an installed transformers.
+// Reference numbers that every implementation of GPT-2 and of transformers' `generate` must give: logits, ids of greedy and beam
+// search, and filtered distributions, for checkpoints made by the rule in `support/checkpoints.ts`. They were computed with
+// releases 2.9 to 5.23 of transformers, on PyTorch in f32. If releases differ, the numbers are those of 4.50 and later.
+// `conformance/` compares with an installed transformers.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -182,7 +182,7 @@ describe("generation without end of text", () => {
       ],
       ...[3, 3, 3, 3, 3, ...new Array(24).fill(23), 3, 3, 3, 3, 3, 3, 10],
     ];
-    // The published row has 65 tokens, one more than there are positions.
+    // The reference row has 65 tokens, one more than the model has positions.
     assert.deepEqual(ids(65, 0, greedy), [expected]);
   });
 

@@ -1,5 +1,5 @@
-// Replays what transformers answers on the shipped model where stop strings end a text (test/fixtures/generation/stops.json
-// names the command that made it): the tokens, the last of them whole, and the scores of beams.
+// Compares texts that stop strings end with those of transformers on the shipped model: their tokens, of which the last is not
+// cut, and the scores of beams. test/fixtures/generation/stops.json names the command that made it.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
-// Replays what transformers answered to random checkpoints and requests (test/fixtures/generation/generation.json;
-// `conformance/generation/run.sh fixtures` writes it): token ids, their order, beam scores, logits and
-// log-probabilities. No case of the file hangs on less than 1e-3.
+// Compares with transformers' answers for random checkpoints and requests: token ids, their order, beam scores, logits and
+// log-probabilities. `conformance/generation/run.sh fixtures` writes the file (test/fixtures/generation/generation.json). It has
+// no case in which a difference below 1e-3 would decide about a token.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ interface Case {
   readonly num_return_sequences: number;
   readonly early_stopping?: boolean;
   readonly length_penalty?: number;
-  /** Further parameters, by their names in a request. */
+  /** Other parameters, with their names in a request. */
   readonly extras: Readonly<Record<string, unknown>>;
   readonly new_tokens: readonly (readonly number[])[];
   readonly scores?: readonly number[];
@@ -31,7 +31,7 @@ interface Case {
 interface Text {
   readonly tokens: readonly number[];
   readonly logprobs: readonly number[];
-  /** The first eight after the last token. */
+  /** The first eight logits after the last token. */
   readonly last_logits: readonly number[];
 }
 

@@ -1,4 +1,4 @@
-// The edges of the parameters: what the table of edges.ts says happens, happens. Every line of it has its test.
+// Extreme values of the parameters: every line of the table in edges.ts has a test that shows that it is true.
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,16 +19,16 @@ const directory = temporaryDirectory();
 const folder = (name: string): string => join(directory.path, name);
 const tokenizer = await loadTokenizer(join(packageRoot(), "models/tiny"));
 
-/** GPT-2's vocabulary and 32 positions. */
+/** A model with GPT-2's vocabulary and 32 positions. */
 const words = makeGenerator(folder("words"), { seed: 7, V: 50257, P: 32, C: 8, L: 1 }, tokenizer);
-/** 13 tokens and 32 positions. */
+/** A model with 13 tokens and 32 positions. */
 const small: CheckpointOptions = { seed: 3, V: 13, P: 32 };
 const digits = makeGenerator(folder("digits"), small);
-/** One token, and an end of text that is not it. */
+/** A model with one token, and another token as the end of text. */
 const mono = makeGenerator(folder("mono"), { seed: 3, V: 1, P: 8, config: { eos_token_id: 5 } });
-/** All tokens are always equally likely, and none ends a text. */
+/** A model for which all tokens are equally likely, and none ends a text. */
 const flat = makeGenerator(folder("flat"), { ...small, ws: 0, config: { eos_token_id: null } });
-/** Two tokens end a text, and one that is outside the vocabulary would. */
+/** A model with three end-of-text tokens, one of which is outside the vocabulary. */
 const terse = makeGenerator(folder("terse"), { ...small, config: { eos_token_id: [3, 20, 7] } });
 mkdirSync(folder("overruled"));
 writeFileSync(join(folder("overruled"), "generation_config.json"), '{"eos_token_id": [3, 7]}');
@@ -50,7 +50,7 @@ function ask(generator: TextGenerator, request: object): Promise<Generation> {
   return generator.generate(parseGenerationParams({ ...preset, ...request }, options));
 }
 
-/** That a request is refused, before or after its fields were read. */
+/** Asserts that a request is refused, before or after its fields were read. */
 function refuses(generator: TextGenerator, request: object, code: string, message = /./): Promise<void> {
   return assert.rejects(async () => ask(generator, request), { code, message });
 }
@@ -64,7 +64,7 @@ async function forModes(modes: readonly string[], test: (mode: string) => Promis
   for (const mode of modes) await test(mode);
 }
 
-/** Requests of one draw each for 64 sequences: the tokens that come. */
+/** The set of tokens that occur when 64 sequences draw one token each. */
 async function drawn(generator: TextGenerator, filters: object): Promise<number[]> {
   const request = { mode: "sample", temperature: 1, top_k: 0, top_p: 1, ...filters };
   const shape = { prompt_token_ids: [1, 2, 3], max_length: 4, num_return_sequences: 64 };
@@ -73,7 +73,7 @@ async function drawn(generator: TextGenerator, filters: object): Promise<number[
 
 const sampleOf = { prompt_token_ids: [1, 2, 3], num_return_sequences: 4, max_length: 20 };
 
-/** That sampling with these filters gives what greedy search gives. */
+/** Asserts that sampling with these filters gives the result of greedy search. */
 async function assertGreedy(...filters: object[]): Promise<void> {
   const expected = idsOf(await ask(digits, sampleOf));
   for (const filter of filters) {
@@ -82,7 +82,7 @@ async function assertGreedy(...filters: object[]): Promise<void> {
   }
 }
 
-/** That sampling is the same with these filters as without any. */
+/** Asserts that sampling with these filters is the same as without. */
 async function assertUnfiltered(...filters: object[]): Promise<void> {
   const request = { ...sampleOf, mode: "sample", top_k: 0, top_p: 1 };
   const expected = idsOf(await ask(digits, request));
@@ -310,7 +310,7 @@ const TESTS: {
       const asItStands = { text: "", tokenIds: ALL, tokens: [], finishReason: "length" };
       assert.deepEqual(sequences, [asItStands, asItStands]);
       assert.equal(generatedTokens, 0);
-      // Token 12 ends a text. It and token 11 are all that is left: one beam ends at once, the other uses both up.
+      // Token 12 ends a text. Only tokens 11 and 12 are left: one beam ends at once, the other uses both up.
       const left = { prompt_token_ids: ALL.slice(0, 11), mode: "beam", num_beams: 2 };
       const both = await ask(digits, { ...ban, ...left });
       assert.deepEqual(newIds(both), [[12], [11, 12]]);
@@ -338,7 +338,7 @@ const TESTS: {
   },
 };
 
-/** That exactly the first of `ends` ends a sequence, in every mode, and that each of them does. */
+/** Asserts that each of `ends` can end a sequence in every mode, and that the first one that occurs ends it. */
 async function endsAt(generator: TextGenerator, ends: readonly number[]): Promise<void> {
   const seen = new Set<number>();
   await forModes(MODES, async (mode) => {
@@ -363,7 +363,7 @@ async function givesTokenZero(mode: string): Promise<void> {
 }
 
 for (const [parameter, tests] of Object.entries(TESTS)) {
-  describe(`${parameter} at its edges`, () => {
+  describe(`${parameter} at its extreme values`, () => {
     for (const [edge, test] of Object.entries(tests)) it(edge, test);
   });
 }

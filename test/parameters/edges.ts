@@ -1,6 +1,6 @@
-// What is answered at the edges of the parameters: for each of them, the request and its answer. The reference page
-// prints this table, and test/parameters/edges.test.ts does not compile without a test for every line of it.
-// "transformers" is the release that conformance/generation/requirements.txt pins.
+// The behaviour at extreme values of the parameters: for each parameter, requests and their results. The reference page prints
+// this table. test/parameters/edges.test.ts does not compile without a test for every line of it. "transformers" means the release
+// that conformance/generation/requirements.txt pins.
 import type { requestSchema } from "../../src/request/params.ts";
 
 type Parameter = keyof ReturnType<typeof requestSchema>["shape"];
@@ -81,7 +81,7 @@ export const EDGES = {
   },
 } as const satisfies Partial<Record<Parameter, Record<string, string>>>;
 
-/** The same for the parameters that go beyond the contract. */
+/** The same for parameters that SageMaker's contract does not have. */
 export const FURTHER_EDGES = {
   truncate: {
     "as many as the prompt has tokens, or more": "No effect.",

@@ -1,4 +1,4 @@
-// The edges of the parameters that go beyond the contract: what the table of edges.ts says happens, happens.
+// Extreme values of the parameters that SageMaker's contract does not have: tests of the second table in edges.ts.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -17,7 +17,7 @@ const directory = temporaryDirectory();
 const tokenizer = await loadTokenizer(join(packageRoot(), "models/tiny"));
 const shape = { seed: 7, V: 50257, P: OPTIONS.contextLength, C: 8, L: 1 };
 const words = makeGenerator(join(directory.path, "words"), shape, tokenizer);
-/** All tokens are always equally likely. */
+/** A model for which all tokens are equally likely. */
 const flat = makeGenerator(join(directory.path, "flat"), { ...shape, ws: 0 }, tokenizer);
 after(async () => {
   await Promise.all([words.close(), flat.close()]);
@@ -50,7 +50,7 @@ const refuses = (request: object, message: RegExp): Promise<void> =>
   assert.rejects(async () => ask(request), { code: "invalid_field", message });
 
 const textOf = (ids: readonly number[]): string => tokenizer.decode(ids);
-/** What greedy search gives without any of the parameters. */
+/** The result of greedy search without any of these parameters. */
 const FREE = await newIds({});
 const BEAM = { mode: "beam", num_beams: 3, num_return_sequences: 3 };
 
@@ -153,7 +153,8 @@ const TESTS: {
   },
   presence_penalty: {
     "with a token that was generated often": async () => {
-      // A bias of 5 wins against one penalty of 2, however often the token was there; not against two frequencies of 2.
+      // A bias of 100 outweighs one presence penalty of 2, however often the token occurred. A frequency penalty of 2 outweighs it
+      // after 50 occurrences.
       const bias = { logit_bias: { 262: 100 }, max_new_tokens: 60 };
       assert.deepEqual(await newIds({ ...bias, presence_penalty: 2 }), new Array(60).fill(262));
       assert.ok((await newIds({ ...bias, frequency_penalty: 2 })).some((id) => id !== 262));
@@ -284,7 +285,7 @@ const TESTS: {
 };
 
 for (const [parameter, tests] of Object.entries(TESTS)) {
-  describe(`${parameter} at its edges`, () => {
+  describe(`${parameter} at its extreme values`, () => {
     for (const [edge, test] of Object.entries(tests)) it(edge, test);
   });
 }

@@ -1,5 +1,5 @@
-// No dead parameter: for every mode and every parameter, what the mode reads changes some output, what it does not read
-// changes none, and everything is range-checked in every mode. The table stands here once more, on purpose.
+// No parameter is without effect. For every mode: a parameter that the mode reads changes some output, one that it does not read
+// changes none, and the range of every parameter is checked. The table of modes is repeated here on purpose, as the expectation.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -33,7 +33,7 @@ const options: ParseOptions = {
 const END = 60;
 const ENDS = [49, ...Array.from({ length: 30 }, (_, i) => 2 * i)];
 
-/** Values that differ in effect wherever the parameter has one, and values that are out of range in every mode. */
+/** For each parameter, two values whose effects differ in every mode that reads it, and values that are out of range. */
 const PARAMETERS: Record<
   string,
   { readonly values: readonly unknown[]; readonly bad: readonly unknown[]; readonly beside?: object }
@@ -67,9 +67,9 @@ const PARAMETERS: Record<
   seed: { values: [0, 1, 4_294_967_295], bad: [-2, 4_294_967_296, 0.5, "1"] },
 };
 
-/** What has an effect on texts alone, which this model has none of; `further-edges.test.ts` is about it. */
+/** Parameters that affect texts only. This model has no tokenizer, so `further-edges.test.ts` tests them. */
 const TEXTUAL = ["input", "stop", "include_stop", "echo"];
-/** What every mode reads. The n-gram ban is read in all modes when it is sent. */
+/** Parameters that every mode reads. The n-gram ban is one of them if it is sent. */
 const ALWAYS = [
   ...["max_length", "max_new_tokens", "num_return_sequences", "mode", "no_repeat_ngram_size", "truncate"],
   ...["repetition_penalty", "frequency_penalty", "presence_penalty", "logit_bias"],
@@ -85,7 +85,7 @@ const READS: Record<Mode, readonly string[]> = {
 };
 const MODE_NAMES = Object.keys(READS) as Mode[];
 
-/** A request in which every filter can show its effect. */
+/** A request in which every filter has an effect. */
 function requestOf(mode: Mode, changes: object): Record<string, unknown> {
   const base = { mode, prompt_token_ids: [1, 2, 3, 4, 5], num_return_sequences: 4, seed: 5 };
   const length = "max_new_tokens" in changes ? {} : { max_length: 25 };
@@ -133,7 +133,7 @@ for (const mode of MODE_NAMES) {
       });
     }
 
-    it("gives the same again for the same request, and without a seed takes a random one", async () => {
+    it("gives the same texts for the same request, and without a seed takes a random one", async () => {
       const request = requestOf(mode, { seed: 4_000_000_000 });
       const { seed: _, ...unseeded } = request;
       for (const other of [request, unseeded, { ...unseeded, seed: -1 }, { ...unseeded, seed: null }]) {

@@ -1,5 +1,5 @@
-// Same request, same bits: whatever else is in the batch or was aborted, however prompts are cut, on any number of
-// threads, with native kernels or without, whether keys and values are computed or found. On a small checkpoint.
+// Batch invariance: the same request gives the same bits, whatever else is in the batch or was aborted, however prompts are cut, on
+// any number of threads, with native kernels or without, and whether keys and values are computed or cached. On a small checkpoint.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -19,14 +19,14 @@ const shape = { V: 61, P: 64, C: 30, L: 2, H: 3, config: { eos_token_id: 60 } };
 const EOS = [60];
 const path = writeCheckpoint(join(directory.path, "model"), { seed: 7, ...shape });
 
-/** The same model with other limits of a pass: prompts are cut elsewhere. */
+/** The same model with other limits for a pass, so that prompts are cut at other places. */
 function withLimits(backend: Backend, maxBatchTokens: number): Backend {
   const maxLogitRows = Math.min(maxBatchTokens, backend.limits.maxLogitRows);
   const limits = { ...backend.limits, maxBatchTokens, maxLogitRows };
   return { limits, forward: (batch) => backend.forward(batch), close: () => backend.close() };
 }
 
-/** Wraps a backend so that the bits of all its logits are collected, with the position they belong to. */
+/** Wraps a backend and records the bits of all its logits, with their positions. */
 function recording(backend: Backend, bits: Set<string>): Backend {
   return {
     limits: backend.limits,
@@ -43,13 +43,13 @@ function recording(backend: Backend, bits: Set<string>): Backend {
   };
 }
 
-/** The same request, with a liking for tokens that were there before. */
+/** The same request with a negative frequency penalty, so that the text repeats itself. */
 function repeatingItself({ prompt, decoding }: CrowdRequest): CrowdRequest {
   const penalties = { ...decoding.penalties, frequency: -0.4 };
   return { prompt, decoding: { ...decoding, penalties, maxLength: Math.max(decoding.maxLength, 60) } };
 }
 
-/** What the crowd's prompts begin with: two pages of tokens in different orders. */
+/** The beginnings of the crowd's prompts: two pages of tokens in different orders. */
 const [a, b] = [501, 502].map((seed) => {
   const dice = new Dice(seed);
   return Array.from({ length: 16 }, () => dice.below(shape.V));
@@ -61,7 +61,7 @@ for (const precision of ["f32", "int8"] as const) {
     const dice = new Dice(11);
     const requests = Array.from({ length: 50 }, () => randomRequest(dice, shape.V, 40, shape.P, documents));
 
-    it("answers and logits have the same bits alone and in a crowd, for 1 to 4 threads, any cut and any cache", async () => {
+    it("has the same bits alone and in a crowd, for 1 to 4 threads, any cut and any cache", async () => {
       const { backend: alone } = loadModel(path, { precision, kvCacheMb: 1, threads: 1, kernels: "wasm" });
       const bitsAlone = new Set<string>();
       const expected = requests.map((request) => generateAll(recording(alone, bitsAlone), EOS, [request])[0]);
@@ -89,7 +89,7 @@ for (const precision of ["f32", "int8"] as const) {
           numAborted += aborted.size;
           numFound += core.stats().prefixTokensHit;
         }
-        // Rows behind wrong guesses belong to no answer, so that here answers alone are compared.
+        // Rows after wrong guesses belong to no answer, so only the answers are compared here.
         const core = new EngineCore(withLimits(backend, threads % 2 ? 17 : 128), EOS, {
           ...{ prefixCache: threads > 2, speculation: true },
         });

@@ -1,6 +1,7 @@
-// Nobody waits for ever. Random crowds of wide requests, long prompts and beam searches of all widths, with aborts: an admitted
-// request gets on in at most as many passes as others were running (and as it has beams, where those are many), and one that waits is admitted after a bounded number of
-// others. "Gets on": a token of its prompt is computed or found, or a new token is chosen.
+// Liveness, tested with random crowds of wide requests, long prompts and beam searches of all widths, with aborts. An admitted
+// request makes progress after at most as many passes as other requests run (plus the passes that its own beams need, if they are
+// many). A waiting request is admitted after a bounded number of others. Progress means that a token of the prompt is computed or
+// found, or a new token is chosen.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
@@ -10,7 +11,7 @@ import { Dice } from "../support/crowd.ts";
 import { FakeBackend } from "../support/fake-backend.ts";
 import { beams, someDecoding } from "../support/inline-engine.ts";
 
-/** A backend that tells which requests a pass served: every token of a request is its own number. */
+/** A backend that records which requests a pass served. The tokens of a request are all its own number. */
 class ServiceLog extends FakeBackend {
   served = new Set<number>();
 
@@ -22,7 +23,7 @@ class ServiceLog extends FakeBackend {
 
 const SAMPLE = { kind: "sample", temperature: 1, topK: 0, topP: 1 } as const;
 
-/** Only the token `own` can be chosen next, so that the tokens of a pass tell whose they are. */
+/** Logits that allow only the token `own`, so that the tokens of a pass show the requests they belong to. */
 function only(own: number): Pick<DecodingParams, "penalties"> {
   return { penalties: { logitBias: new Map([[own, 1e6]]) } };
 }
@@ -51,12 +52,12 @@ function someKind(dice: Dice, { maxLogitRows, contextLength }: BackendLimits): K
 }
 
 interface Wait {
-  /** Requests that ran when it was served last, besides itself: the passes that it may wait. */
+  /** Number of other requests that ran when this one was last served: the most passes that it may wait. */
   bound: number;
   passes: number;
 }
 
-/** Runs a crowd and checks the bound in every pass; returns the longest wait. */
+/** Runs a crowd, and checks the bound after every pass. Returns the longest wait in passes. */
 function run(seed: number, limits: Partial<BackendLimits>, speculation: boolean) {
   const dice = new Dice(seed);
   const backend = new ServiceLog({ vocabSize: 110, contextLength: 80, pages: 900, ...limits });
@@ -82,7 +83,7 @@ function run(seed: number, limits: Partial<BackendLimits>, speculation: boolean)
     if (core.isIdle) continue;
     const before = new Set(core.scheduler.runningIds);
     const result = core.step();
-    core.stepTook(1, result); // As if further rows cost nothing, so that much is guessed.
+    core.stepTook(1, result); // Every pass takes equally long, so guessing always seems worth it.
     const { finished } = result;
     const running = [...before, ...core.scheduler.runningIds.filter((id) => !before.has(id))];
     numRunningMax = Math.max(numRunningMax, running.length);
@@ -103,25 +104,25 @@ function run(seed: number, limits: Partial<BackendLimits>, speculation: boolean)
 }
 
 describe("liveness", () => {
-  it("an admitted request waits for no more passes than others run, whatever they are", () => {
+  it("an admitted request waits for at most as many passes as other requests run", () => {
     const found = [];
     for (let seed = 0; seed < 4; seed++) {
       found.push(run(seed, { maxBatchTokens: 24, maxLogitRows: 12 }, seed % 2 === 1));
       found.push(run(100 + seed, { maxBatchTokens: 9, maxLogitRows: 9 }, seed % 2 === 1));
     }
     found.push(run(200, { maxBatchTokens: 120, maxLogitRows: 40 }, true));
-    // The crowds are such that somebody has to wait.
+    // The crowds are large enough for requests to wait.
     assert.ok(
       found.some(({ longest }) => longest > 1) && found.some(({ numRunningMax }) => numRunningMax > 20),
     );
-    // Whose tokens are all the same is guessed right, in the few passes in which others leave rows.
+    // A request whose tokens are all the same is guessed right, in the few passes in which others leave rows.
     assert.ok(
       found.some(({ accepted }) => accepted > 0),
       JSON.stringify(found),
     );
   });
 
-  it("a short prompt beside the widest request is read in the next pass", () => {
+  it("a short prompt beside the widest request is computed in the next pass", () => {
     const backend = new ServiceLog({ vocabSize: 400, pages: 900 });
     const core = new EngineCore(backend, []);
     const wide = { maxLength: 60, search: SAMPLE, numReturnSequences: 2 * backend.limits.maxLogitRows };
@@ -143,7 +144,7 @@ describe("liveness", () => {
     );
   });
 
-  it("the sequences of a request that is wider than a pass go on evenly", () => {
+  it("the sequences of a request that is wider than a pass advance evenly", () => {
     const backend = new FakeBackend({ pages: 900 });
     const core = new EngineCore(backend, []);
     const wide = someDecoding({
@@ -162,7 +163,7 @@ describe("liveness", () => {
     }
   });
 
-  it("a long prompt gets on in every pass beside requests that fill all rows", () => {
+  it("a long prompt advances in every pass, beside requests that fill all rows", () => {
     const backend = new ServiceLog({ vocabSize: 400, contextLength: 400, pages: 2000 });
     const core = new EngineCore(backend, []);
     for (let id = 1; id <= 20; id++) {
@@ -186,7 +187,7 @@ describe("admission", () => {
   const decoding = (maxLength: number, numReturnSequences = 1): DecodingParams =>
     someDecoding({ maxLength, numReturnSequences, search: SAMPLE });
 
-  /** A pool of 20 pages of 4 positions: one request holds 10 for long, and one that needs 16 waits. */
+  /** A pool of 20 pages of 4 positions. One request holds 10 pages for a long time, and one that needs 16 waits. */
   function blocked() {
     const core = new EngineCore(new FakeBackend({ pages: 20, contextLength: 64 }), [], {
       prefixCache: false,
@@ -208,18 +209,18 @@ describe("admission", () => {
     assert.deepEqual(started, [1, 3]);
   });
 
-  it("forgets the one that waits for pages when it is aborted", () => {
+  it("forgets a request that waits for pages when it is aborted", () => {
     const { core, add, step, started } = blocked();
-    step(); // By now it is the next one, off the queue.
+    step(); // Now it is off the queue, as the next request to be admitted.
     core.abort(2);
     add(3, decoding(3));
     while (!core.isIdle) step();
     assert.deepEqual(started, [1, 3]);
   });
 
-  it("never starves the one that waits for pages", () => {
+  it("never starves a request that waits for pages", () => {
     const { add, step, started } = blocked();
-    // As many small ones as there could be, for ever: without a bound there would never be 16 free pages.
+    // An endless stream of small requests: without the bound there would never be 16 free pages.
     for (let id = 3; !started.includes(2) && id < 1000; id += 4) {
       for (let n = 0; n < 4; n++) add(id + n, decoding(9));
       step();
@@ -228,7 +229,7 @@ describe("admission", () => {
     assert.ok(started.indexOf(2) <= 1 + 16, `it was overtaken ${started.indexOf(2) - 1} times`);
   });
 
-  it("lets others pass one whose client holds more than its share of the pages, and then starts it", () => {
+  it("lets others pass a request whose client holds more than its share of the pages, and then starts it", () => {
     const core = new EngineCore(new FakeBackend({ pages: 20, contextLength: 64 }), [], {
       prefixCache: false,
     });
@@ -238,12 +239,12 @@ describe("admission", () => {
     add(1, 1, decoding(61)); // 15 pages for 60 passes
     started.push(...core.step().started);
     add(2, 1, decoding(61));
-    add(3, 1, decoding(3)); // A later one of the same client passes it for as long as it may be overtaken at all.
+    add(3, 1, decoding(3)); // A later request of the same client may overtake it too, within the usual bound.
     for (let id = 10; !started.includes(2) && id < 1000; id++) {
       add(id, 2, decoding(3));
       const before = started.length;
       started.push(...core.step().started);
-      // One pass after the other: the small one never waits while the first large one runs.
+      // The small request never waits while the first large one runs.
       if (id < 60) assert.ok(started.slice(before).includes(id), `request ${id} had to wait: ${started}`);
       if (id === 40) add(4, 1, decoding(3));
     }
@@ -258,13 +259,13 @@ describe("admission", () => {
     const order: number[] = [];
     const add = (id: number, client: number, maxLength: number): void =>
       core.add({ id, promptTokenIds: [1], decoding: decoding(maxLength), client, streams: false });
-    // No two of them fit together, so nobody overtakes.
+    // No two of them fit at the same time, so none overtakes another.
     for (let i = 0; i < 8; i++) add(i, 1, 61); // 15 pages, 61 tokens
     for (let i = 10; i < 26; i++) add(i, 2, 33); // 8 pages, 33 tokens
     while (!core.isIdle) order.push(...core.step().started);
     const numBefore = (id: number): number =>
       order.slice(0, order.indexOf(id)).filter((one) => one >= 10).length;
-    // In the time of four turns of 61 tokens the second client has seven of 33.
+    // In the time of four requests of 61 tokens, the second client gets seven of 33 tokens.
     assert.ok(numBefore(4) >= 6 && numBefore(4) <= 8, `${order}`);
   });
 });

@@ -1,5 +1,5 @@
-// Log-probabilities are the same numbers, bit for bit, wherever they come from: of a text that is scored, of a prompt, of new
-// tokens in every mode; alone and in a crowd, however a pass is cut.
+// A token's log-probability has the same bits, whether its text is scored, or it is in a prompt, or it is generated, in every mode;
+// and also alone and in a crowd, however prompts are cut into passes.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -41,7 +41,7 @@ for (const precision of ["f32", "int8"] as const) {
     after(() => backend.close());
 
     for (const [mode, decoding] of Object.entries(MODES)) {
-      it(`of ${mode} are those of the whole text scored`, () => {
+      it(`of ${mode} are those of scoring the whole text`, () => {
         const [answer] = answerAll(backend, [60], [{ prompt: PROMPT, decoding }]) as [FinishedRequest];
         for (const { tokenIds, logprobs } of answer.hypotheses) {
           const expected = score(backend, tokenIds).logprobs;
@@ -50,7 +50,7 @@ for (const precision of ["f32", "int8"] as const) {
       });
     }
 
-    it("the most likely token of each place is the one that greedy search takes", () => {
+    it("have the token of greedy search as the most likely one at each position", () => {
       const [answer] = answerAll(backend, [60], [{ prompt: PROMPT, decoding: someDecoding(wanted) }]) as [
         FinishedRequest,
       ];
@@ -61,7 +61,7 @@ for (const precision of ["f32", "int8"] as const) {
       }
     });
 
-    it("of a prompt are the same without new tokens, and in a crowd", () => {
+    it("of a prompt are the same without new tokens and in a crowd", () => {
       const none = { prompt: PROMPT, decoding: someDecoding({ ...wanted, maxLength: PROMPT.length }) };
       const [alone] = answerAll(backend, [60], [none]);
       assert.deepEqual(values(alone?.promptLogprobs), score(backend, PROMPT).logprobs);

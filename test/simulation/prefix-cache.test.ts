@@ -1,4 +1,4 @@
-// What the prefix cache spares: rows of passes, counted by a backend that remembers. Pages hold 4 positions.
+// What the prefix cache saves: rows of passes, counted with a fake backend. A page has 4 positions.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
@@ -17,7 +17,7 @@ function anEngine({ prefixCache = true, pages = 60 } = {}) {
     core.add({ id: nextId, promptTokenIds, decoding, client: 0, streams: false });
     return nextId++;
   };
-  /** Runs until nothing is left; tells what that took and what was found, and the last answer. */
+  /** Runs until all is done. Returns the passes, the rows, the tokens found in the cache, and the last answer. */
   const finish = () => {
     const before = { steps: core.stats().steps, rows: backend.numTokens };
     let cachedTokens = 0;
@@ -45,8 +45,8 @@ function anEngine({ prefixCache = true, pages = 60 } = {}) {
 
 const oneMore = (prompt: readonly number[]) => someDecoding({ maxLength: prompt.length + 1 });
 
-describe("a prompt that was there before", () => {
-  it("costs one step, and of its tokens only those of its last page", () => {
+describe("a repeated prompt", () => {
+  it("takes one pass, and computes only the tokens of its last page", () => {
     for (const length of [41, 42, 43, 44]) {
       const { answer } = anEngine();
       const prompt = numbers(length);
@@ -58,7 +58,7 @@ describe("a prompt that was there before", () => {
     }
   });
 
-  it("is found by any mode, whichever had it first", () => {
+  it("is found by every mode, whichever computed it first", () => {
     const { answer } = anEngine();
     const prompt = numbers(21);
     const search = { kind: "sample", temperature: 1, topK: 0, topP: 1 } as const;
@@ -67,7 +67,7 @@ describe("a prompt that was there before", () => {
     assert.equal(answer(prompt, someDecoding({ maxLength: 23 })).rows, 1 + 1);
   });
 
-  it("is computed anew when the cache is off", () => {
+  it("is computed again when the cache is off", () => {
     const { answer, core } = anEngine({ prefixCache: false });
     const prompt = numbers(21);
     assert.deepEqual([answer(prompt, oneMore(prompt)).rows, answer(prompt, oneMore(prompt)).rows], [21, 21]);
@@ -76,13 +76,13 @@ describe("a prompt that was there before", () => {
   });
 });
 
-describe("a prompt that begins as another", () => {
-  it("finds the full pages that both have", () => {
+describe("a prompt that begins like another", () => {
+  it("finds the full pages that both share", () => {
     const { answer, core } = anEngine();
     const prompt = numbers(20);
     answer(prompt, oneMore(prompt));
     assert.equal(answer([...prompt.slice(0, 11), 16, 3, 4, 5, 6], oneMore(numbers(16))).rows, 16 - 8);
-    assert.equal(answer([16, ...prompt], oneMore(numbers(21))).rows, 21); // The same tokens in other places.
+    assert.equal(answer([16, ...prompt], oneMore(numbers(21))).rows, 21); // The same tokens at other positions are not found.
     const { prefixTokensQueried, prefixTokensHit } = core.stats();
     assert.deepEqual([prefixTokensQueried, prefixTokensHit], [20 + 16 + 21, 8]);
   });
@@ -92,33 +92,33 @@ describe("a prompt that begins as another", () => {
     const { tokenIds } = answer(numbers(6), someDecoding({ maxLength: 30 }));
     assert.equal(tokenIds.length, 30);
     const next = [...tokenIds, 1, 2, 3];
-    // The last token of an answer was never fed back: 29 are computed, of which 28 fill pages.
+    // The last token of an answer was never computed: of the 29 computed ones, 28 fill pages.
     assert.equal(answer(next, oneMore(next)).rows, 33 - 28);
   });
 
-  it("finds what a running request has computed so far", () => {
+  it("finds the pages that a running request has filled so far", () => {
     const { add, core, finish } = anEngine();
     const prompt = numbers(60);
     add(prompt, oneMore(prompt));
     core.step(); // 24 of 60 tokens
     add(prompt, oneMore(prompt));
     const { rows, cachedTokens } = finish();
-    // The second one lets the first read on, and computes only what lies in its last page.
+    // The second request waits for the first, and computes only the tokens of its own last page.
     assert.deepEqual([rows, cachedTokens], [24 + 12 + 4, 56]);
   });
 
-  it("shares its pages with those that come at the same time, and is computed by the first of them", () => {
+  it("is computed once for requests that come at the same time", () => {
     const { add, core, finish } = anEngine();
     const prompt = numbers(9);
     for (let i = 0; i < 2; i++) add(prompt, someDecoding({ maxLength: 12 }));
     assert.deepEqual([core.step().numTokens, core.step().numTokens], [9, 1 + 1]);
-    assert.equal(core.stats().pagesInUse, 2 + 2); // The last, incomplete page is each one's own.
+    assert.equal(core.stats().pagesInUse, 2 + 2); // Two shared pages, and the incomplete last page of each.
     finish();
   });
 });
 
-describe("pages that are kept", () => {
-  it("are never in the way of a request that needs them all", () => {
+describe("cached pages", () => {
+  it("are evicted for a request that needs all pages", () => {
     const { answer, core } = anEngine({ pages: 12 });
     for (let first = 0; first < 8; first++) answer(numbers(15, first), oneMore(numbers(15)));
     assert.ok(core.stats().pagesCached >= 11);
@@ -137,7 +137,7 @@ describe("pages that are kept", () => {
     assert.equal(answer(prompt, oneMore(prompt)).rows, 1);
   });
 
-  it("let the first pass of a request be told as such", () => {
+  it("do not hide which pass is the first of a request", () => {
     const { add, core, finish } = anEngine();
     const prompt = numbers(21);
     for (let i = 0; i < 2; i++) {
@@ -151,7 +151,7 @@ describe("pages that are kept", () => {
 });
 
 describe("new tokens", () => {
-  it("are counted pass by pass, also those of a request that is aborted", () => {
+  it("are counted after every pass, also those of a request that is aborted", () => {
     const { add, core, finish } = anEngine();
     const search = { kind: "sample", temperature: 1, topK: 0, topP: 1 } as const;
     const id = add([1, 2], someDecoding({ maxLength: 40, search, numReturnSequences: 3 }));

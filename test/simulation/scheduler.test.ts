@@ -1,6 +1,6 @@
-// A seeded simulation of the engine: thousands of requests of all modes through a backend that remembers what was
-// written where, from several clients, half of them streaming, with aborts in the middle. Every answer must be the one
-// that the request gets alone, what was streamed must be a part of it, and every page must come home.
+// A seeded simulation of the engine: thousands of requests of all modes, from several clients, half of them streamed, some aborted.
+// The fake backend checks what was written where. Every answer must be the one that the request gets alone, streamed tokens must be
+// a part of it, and at the end every page must be free or cached.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
@@ -13,7 +13,7 @@ import { generateAll } from "../support/inline-engine.ts";
 
 const EOS = [16];
 
-/** What a streaming request was told so far, by sequence of its answer. */
+/** The tokens that were streamed so far, by sequence. */
 class Told {
   readonly #lines = new Map<number, number[][]>();
 
@@ -28,7 +28,7 @@ class Told {
     return this.#lines.size;
   }
 
-  /** Every line must be the beginning of the new tokens of its sequence. */
+  /** Asserts that the streamed tokens of each sequence are the beginning of its new tokens. */
   check(id: number, promptLength: number, hypotheses: readonly Hypothesis[]): void {
     for (const [index, ids] of (this.#lines.get(id) ?? []).entries()) {
       const answer = hypotheses[index]?.tokenIds.slice(promptLength, promptLength + ids.length);
@@ -37,7 +37,7 @@ class Told {
   }
 }
 
-/** Texts that prompts begin with: a few that come again and again, and the answers of late. */
+/** Texts that prompts may begin with: a few fixed ones, and recent answers. */
 function someTexts(dice: Dice) {
   const documents = [30, 29, 17].map((length) => Array.from({ length }, () => dice.below(17)));
   return (answers: readonly (readonly Hypothesis[])[]) => {
@@ -46,9 +46,9 @@ function someTexts(dice: Dice) {
   };
 }
 
-/** Tokens that the logits depend on where tokens are guessed: texts repeat themselves, and stop to. */
+/** With guesses the logits depend on this many tokens only, so that texts begin to repeat themselves and stop again. */
 const SPAN = 1;
-/** Room for guesses beside a crowd. */
+/** A pass with room for guesses beside the crowd. */
 const ROOMY = { maxBatchTokens: 60, maxLogitRows: 40 };
 
 function simulate(seed: number, numRequests: number, options: EngineOptions) {
@@ -95,7 +95,7 @@ function add(total: Counts, counts: Counts): void {
 describe("the scheduler", () => {
   for (const prefixCache of [true, false]) {
     const cached = prefixCache ? "with" : "without";
-    it(`answers 5,000 requests in crowds ${cached} a prefix cache as each alone, and every page comes home`, () => {
+    it(`answers 5,000 requests in crowds ${cached} a prefix cache like each alone, and loses no page`, () => {
       const total = noCounts();
       for (let seed = 0; seed < 25; seed++) {
         const result = simulate(prefixCache ? seed : 100 + seed, 212, { prefixCache });
@@ -105,7 +105,7 @@ describe("the scheduler", () => {
       assert.ok(total.finished >= 5000 && total.aborted > 20, JSON.stringify(total));
       assert.ok(total.streamed > 1500, JSON.stringify(total));
       if (!prefixCache) assert.deepEqual([total.found, total.queried], [0, 0]);
-      // Much is found, and much is evicted.
+      // Many pages are found, and many are evicted.
       else assert.ok(total.found > 20_000 && total.passesWithoutFreePage > 1000, JSON.stringify(total));
     });
   }
@@ -124,7 +124,7 @@ describe("the scheduler", () => {
     });
   }
 
-  it("starts the one request of a client next, however many another has waiting", () => {
+  it("starts a client's only request next, however many requests of another client wait", () => {
     const core = new EngineCore(new FakeBackend({ pages: 10 }), []);
     const search = { kind: "greedy" } as const;
     const decoding = { maxLength: 40, numReturnSequences: 1, seed: 3, noRepeatNgramSize: 0, search };
@@ -148,7 +148,7 @@ describe("the scheduler", () => {
     assert.equal(backend.numTokens, 20 + 4);
   });
 
-  it("refuses what could never be admitted, and says why", () => {
+  it("refuses a request that could never be admitted, and says why", () => {
     const core = new EngineCore(new FakeBackend({ pages: 10 }), EOS);
     const search = { kind: "beam", numBeams: 4, lengthPenalty: 1, earlyStopping: false } as const;
     const decoding = { maxLength: 40, numReturnSequences: 1, seed: 3, noRepeatNgramSize: 0, search };

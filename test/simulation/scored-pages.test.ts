@@ -1,4 +1,4 @@
-// Prompts that are scored share pages and scores: what is found is what would have been computed, bit for bit, and rows are spared.
+// Scored prompts share pages and their scores. Cached scores have the bits of computed ones, and save rows.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -16,12 +16,12 @@ const numbers = (count: number, first = 0): number[] =>
 const scored = (length: number, changes: Partial<DecodingParams> = {}): DecodingParams =>
   someDecoding({ maxLength: length, logprobs: 2, promptLogprobs: true, ...changes });
 
-/** Pages hold 4 positions, and a pass has room for all. */
+/** A page has 4 positions, and all prompts fit into one pass. */
 function anEngine(pages = 200) {
   const backend = new FakeBackend({ pages, contextLength: 120, maxBatchTokens: 400, maxLogitRows: 400 });
   const core = new EngineCore(backend, [], { prefixCache: true });
   let nextId = 0;
-  /** Runs prompts together; the rows that it took, and their answers in order. */
+  /** Runs prompts together. Returns the number of rows, and the answers in the order of the prompts. */
   const run = (prompts: readonly (readonly number[])[], changes: Partial<DecodingParams> = {}) => {
     const before = backend.numTokens;
     const firstId = nextId;
@@ -38,29 +38,29 @@ function anEngine(pages = 200) {
 }
 
 describe("prompts that are scored", () => {
-  it("find all pages of an earlier one but the last, which tells the token behind it", () => {
+  it("find all pages of an earlier prompt but the last, which predicts the next token", () => {
     const prompt = numbers(41);
     const { run } = anEngine();
     const first = run([prompt]);
     assert.equal(first.rows, 41);
     const again = run([prompt]);
-    // Ten pages are known. The tenth is computed again, for the row of its last position.
+    // Ten pages are cached. The tenth is computed again, because the row of its last position is needed.
     assert.equal(again.rows, 5);
     assert.equal(again.answers[0]?.cachedTokens, 36);
     assert.deepEqual(again.scores, first.scores);
   });
 
-  it("share their beginning when they come together, as the choices of a question do", () => {
+  it("share their beginning when they come together, like the choices of a question", () => {
     const context = numbers(32);
     const choices = [3, 9, 11, 14].map((token) => [...context, token, token, 1, 2, 3]);
     const alone = choices.map((choice) => anEngine().run([choice]).scores[0]);
     const together = anEngine().run(choices);
     assert.deepEqual(together.scores, alone);
-    // The first is computed whole; the others from the last page of the context on.
+    // The first prompt is computed whole, the others from the last page of the common context on.
     assert.equal(together.rows, 37 + 3 * (4 + 5));
   });
 
-  it("want the scores of a page in enough detail", () => {
+  it("use the scores of a page only if they have enough detail", () => {
     const prompt = numbers(41);
     const { run } = anEngine();
     run([prompt], { logprobs: 1 });
@@ -72,7 +72,7 @@ describe("prompts that are scored", () => {
     assert.deepEqual(run([prompt], { logprobs: 2 }).scores, anEngine().run([prompt], { logprobs: 2 }).scores);
   });
 
-  it("compute a page that was filled without scores, and then it has them", () => {
+  it("compute a page again that was filled without scores, and then it has scores", () => {
     const prompt = numbers(41);
     const { run } = anEngine();
     run([prompt], { promptLogprobs: false });
@@ -81,7 +81,7 @@ describe("prompts that are scored", () => {
     assert.equal(run([prompt], { promptLogprobs: false }).rows, 1);
   });
 
-  it("forget the scores of a page with the page", () => {
+  it("lose the scores of a page when it is evicted", () => {
     const prompt = numbers(41);
     const { run } = anEngine(12);
     const first = run([prompt]);
@@ -91,13 +91,13 @@ describe("prompts that are scored", () => {
   });
 });
 
-describe("scores that are found", () => {
+describe("cached scores", () => {
   const directory = temporaryDirectory();
   after(() => directory.remove());
   const path = writeCheckpoint(join(directory.path, "model"), { seed: 7, V: 61, P: 128, C: 30, L: 2, H: 3 });
 
   for (const precision of ["f32", "int8"] as const) {
-    it(`are those that are computed, in crowds of prompts that begin alike, in ${precision}`, async () => {
+    it(`equal computed ones, in crowds of prompts with common beginnings, in ${precision}`, async () => {
       const { backend } = loadModel(path, { precision, kvCacheMb: 1, threads: 2 });
       const texts = [0, 1, 2].map((seed) => {
         const dice = new Dice(seed);

@@ -1,5 +1,5 @@
-// What guessing does, counted by a backend that remembers: passes that are spared, rows that are spent, and pages that must not
-// be found. That answers stay the same is tested with all crowds, in `scheduler.test.ts` and `batch-invariance.test.ts`.
+// The effects of guessing tokens (speculative decoding), counted with a fake backend: fewer passes, more rows, and no cached pages
+// with wrong guesses. `scheduler.test.ts` and `batch-invariance.test.ts` test that answers stay the same.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
@@ -8,7 +8,7 @@ import type { BackendLimits, ForwardBatch, ForwardChunk } from "../../src/model/
 import { FakeBackend } from "../support/fake-backend.ts";
 import { beams, someDecoding } from "../support/inline-engine.ts";
 
-/** Keeps the chunks of all passes. */
+/** A backend that records the chunks of all passes. */
 class ChunkLog extends FakeBackend {
   readonly chunks: ForwardChunk[] = [];
 
@@ -17,7 +17,7 @@ class ChunkLog extends FakeBackend {
     return super.forward(batch);
   }
 
-  /** Tokens of chunks that hold guesses. */
+  /** Number of tokens in chunks with guesses. */
   get guessing(): ForwardChunk[] {
     return this.chunks.filter(({ logits, tokenIds }) => logits === "all" && tokenIds.length > 1);
   }
@@ -25,7 +25,7 @@ class ChunkLog extends FakeBackend {
 
 const SAMPLE = { kind: "sample", temperature: 1, topK: 0, topP: 1 } as const;
 
-/** A model whose next token depends on so many tokens: greedy, it runs in circles soon. */
+/** A model whose next token depends on the last `span` tokens only, so that greedy search soon repeats itself. */
 function anEngine({ span = 1, speculation = true, limits = {} as Partial<BackendLimits> } = {}) {
   const backend = new ChunkLog({ contextLength: 400, pages: 400, ...limits }, span);
   const core = new EngineCore(backend, [], { prefixCache: true, speculation });
@@ -34,7 +34,7 @@ function anEngine({ span = 1, speculation = true, limits = {} as Partial<Backend
     core.add({ id: nextId, promptTokenIds, decoding, client: nextId, streams: false });
     return nextId++;
   };
-  /** Runs until nothing is left; each answer's sequences and what was found of its prompt. */
+  /** Runs until all is done. Returns the sequences of each answer, and the cached tokens of its prompt. */
   const finish = () => {
     const answers: { tokenIds: (readonly number[])[]; cachedTokens: number }[] = [];
     while (!core.isIdle) {
@@ -49,7 +49,7 @@ function anEngine({ span = 1, speculation = true, limits = {} as Partial<Backend
 }
 
 describe("a text that repeats itself", () => {
-  it("takes few passes, and most guesses are right", () => {
+  it("takes few passes, because most guesses are right", () => {
     const { core, add, finish } = anEngine();
     add([1], someDecoding({ maxLength: 201 }));
     finish();
@@ -59,7 +59,7 @@ describe("a text that repeats itself", () => {
     assert.ok(steps < 60 && tokensAccepted > 0.9 * tokensGuessed, JSON.stringify(core.stats()));
   });
 
-  it("takes as many passes as it has tokens where nothing is guessed", () => {
+  it("takes one pass for each token without guessing", () => {
     const { core, add, finish } = anEngine({ speculation: false });
     add([1], someDecoding({ maxLength: 201 }));
     finish();
@@ -69,7 +69,7 @@ describe("a text that repeats itself", () => {
 
   it("is guessed from the other sequences of the request", () => {
     const { core, add, finish } = anEngine({ limits: { vocabSize: 400, maxLogitRows: 24 } });
-    // The prompt holds no two tokens twice, and every sequence gets the same text.
+    // No pair of tokens occurs twice in the prompt, and all sequences get the same text.
     const decoding = { maxLength: 60, search: { ...SAMPLE, topK: 1 }, numReturnSequences: 2 };
     add([1], someDecoding(decoding));
     const [answer] = finish();
@@ -78,8 +78,8 @@ describe("a text that repeats itself", () => {
   });
 });
 
-describe("a text that does not", () => {
-  it("costs hardly a row, though the same pairs of tokens come again and again", () => {
+describe("a text that does not repeat itself", () => {
+  it("costs hardly any additional row, even if the same pairs of tokens recur", () => {
     const { core, add, finish } = anEngine({ span: 400 });
     for (let seed = 0; seed < 4; seed++)
       add([1, seed], someDecoding({ maxLength: 300, search: SAMPLE, seed }));
@@ -90,7 +90,7 @@ describe("a text that does not", () => {
 
   it("is guessed again when it begins to repeat itself", () => {
     const { core, add, finish } = anEngine({ span: 400 });
-    // A prompt that is all over the place, and then a token that is forced for ever.
+    // A random prompt, and then a single token that is forced for ever.
     const penalties = { logitBias: new Map([[3, 1e6]]) };
     const prompt = Array.from({ length: 200 }, (_, i) => (i * i * 7 + i) % 17);
     add(prompt, someDecoding({ maxLength: 300, penalties }));
@@ -100,7 +100,7 @@ describe("a text that does not", () => {
 });
 
 describe("guesses", () => {
-  it("take only rows that nobody else wants", () => {
+  it("take only rows that no other request needs", () => {
     const limits = { maxBatchTokens: 12, maxLogitRows: 6 };
     const { core, add, finish } = anEngine({ limits });
     for (let i = 0; i < 6; i++) add([i], someDecoding({ maxLength: 100 }));
@@ -130,9 +130,9 @@ describe("guesses", () => {
     assert.equal(core.stats().tokensGuessed, 0);
   });
 
-  it("that are wrong are never found by a later prompt", () => {
+  it("that were wrong are never found by a later prompt", () => {
     const { backend, core, add, finish } = anEngine();
-    // What repeats itself long enough is made unlikely, so that long guesses are wrong in the end.
+    // A frequency penalty makes a repeated token unlikely at last, so that long guesses turn out wrong.
     const decoding = someDecoding({ maxLength: 300, penalties: { frequency: 0.2 } });
     add([1], decoding);
     const [tokenIds = []] = finish()[0]?.tokenIds ?? [];
@@ -149,7 +149,7 @@ describe("guesses", () => {
       add(prompt, someDecoding({ maxLength: prompt.length + 1 }));
       const [answer] = finish();
       assert.deepEqual(answer?.tokenIds, other.finish()[0]?.tokenIds);
-      // Of the text that was answered all full pages are found; of what was guessed in its place, none.
+      // All full pages of the answered text are found, and none of the wrongly guessed text.
       assert.equal(answer?.cachedTokens, Math.floor(numSame / 4) * 4);
     }
   });

@@ -1,5 +1,5 @@
-// What is streamed is the answer: for crowds of all modes the pieces of every sequence, joined, are its text, and no
-// piece ends inside a character. The vocabulary is made of parts of characters, so that most tokens are none.
+// Streamed text equals the answer: for crowds of all modes the pieces of every sequence, joined, are its text, and no piece ends
+// inside a character. Most tokens of the vocabulary are only parts of characters.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
@@ -15,7 +15,7 @@ import { FakeBackend } from "../support/fake-backend.ts";
 
 const EOS = 16;
 
-/** Letters, whole and broken characters, and a special token: ids 0 … 16. */
+/** The vocabulary, ids 0 to 16: letters, whole characters, parts of characters, and a special token. */
 function brokenTokenizer(): Tokenizer {
   const tokens = [
     "a",
@@ -45,7 +45,7 @@ function brokenTokenizer(): Tokenizer {
   });
 }
 
-/** Joined pieces of each sequence, and its text, for each request of a crowd. */
+/** For each request of a crowd, the joined pieces of each sequence and its text. */
 function stream(seed: number, vocabSize: number, numRequests: number) {
   const dice = new Dice(seed);
   const tokenizer = brokenTokenizer();
@@ -70,7 +70,7 @@ function stream(seed: number, vocabSize: number, numRequests: number) {
   });
   while (!core.isIdle) {
     const result = core.step();
-    core.stepTook(1, result); // As if further rows cost nothing, so that much is guessed.
+    core.stepTook(1, result); // Every pass takes equally long, so guessing always seems worth it.
     const { progress, finished } = result;
     for (const { id, sequences } of progress) crowd[id]?.text.push(sequences);
     for (const { request, hypotheses } of finished) {
@@ -87,7 +87,7 @@ type Options = Pick<TextStreamOptions, "promptTokenIds" | "includeStop"> & {
   readonly stops: readonly string[];
 };
 
-/** By the definition: bytes up to the stop string that ends first, the longest of those, wherever tokens end. */
+/** The text by definition: bytes up to the stop string that ends first (the longest, if several do), wherever tokens end. */
 function expectedText(
   tokenizer: Tokenizer,
   { tokenIds, stop }: Hypothesis,

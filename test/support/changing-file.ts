@@ -1,10 +1,10 @@
-// A file that changes while it is watched.
+// A file that tests change while it is watched.
 import { chmodSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 
-/** A file whose time of change moves on with every write, whatever the clock of the file system can tell apart. */
+/** A file whose modification time advances with every write, even if the file system's clock is too coarse for that. */
 export function aFile(context: TestContext, name: string) {
   const directory = mkdtempSync(join(tmpdir(), "gpt2-api-"));
   context.after(() => rmSync(directory, { recursive: true }));
@@ -18,7 +18,7 @@ export function aFile(context: TestContext, name: string) {
   return {
     path,
     write: (content: unknown) => put(path, content),
-    /** Puts a new file in its place, as careful writers do. */
+    /** Replaces the file by renaming a new one, as careful writers do. */
     replace(content: unknown): void {
       put(`${path}.new`, content);
       renameSync(`${path}.new`, path);

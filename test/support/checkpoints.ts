@@ -1,4 +1,4 @@
-// Makes small checkpoints with weights from a public rule, so that any other implementation can make the same ones:
+// Makes small checkpoints. The weights follow a simple rule, so that any other implementation can make the same ones:
 // state = (FNV-1a-32(name) + seed · 2654435761) mod 2^32; then, for every element in row-major order,
 // state = (state · 1664525 + 1013904223) mod 2^32 and value = f32((state / 2^32 − 0.5) · scale + offset).
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -18,15 +18,15 @@ export interface CheckpointOptions {
   readonly F?: number;
   /** Scale of the token embedding. */
   readonly ws?: number;
-  /** Further fields of config.json. */
+  /** Additional fields of config.json. */
   readonly config?: Record<string, unknown>;
   readonly prefix?: string;
   readonly dtype?: Dtype;
-  /** Old checkpoints carry their attention masks. */
+  /** True: adds the attention masks that old checkpoints have. */
   readonly maskBuffers?: boolean;
-  /** Number of files. */
+  /** Number of files that the tensors are split into. */
   readonly shards?: number;
-  /** The last two are PyTorch's own formats. */
+  /** File format. The last two are PyTorch's own. */
   readonly format?: "safetensors" | "zip" | "legacy";
 }
 
@@ -57,7 +57,7 @@ export function ruleValues(
   });
 }
 
-/** Names, shapes, scales and offsets of all tensors. */
+/** Name, shape, scale and offset of each tensor. */
 function rule(options: CheckpointOptions): [string, number[], number, number][] {
   const { V = 61, P = 64, C = 16, L = 2, F = 4 * C, ws = 2 } = options;
   const list: [string, number[], number, number][] = [
@@ -87,7 +87,7 @@ function rule(options: CheckpointOptions): [string, number[], number, number][] 
   return list;
 }
 
-/** Round to nearest even, as PyTorch converts. */
+/** To bfloat16, rounding to nearest even, as PyTorch converts. */
 function encode(values: Float32Array, dtype: Dtype): Uint8Array {
   if (dtype === "F32") return new Uint8Array(values.buffer);
   if (dtype === "F64") return new Uint8Array(Float64Array.from(values).buffer);
@@ -100,7 +100,7 @@ function toBf16(value: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
-/** For |value| below 65,504. */
+/** To half precision, for |value| below 65,504. */
 function toF16(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const magnitude = Math.abs(value);

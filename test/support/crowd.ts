@@ -1,4 +1,4 @@
-// Seeded crowds of requests of all modes, and their run through an engine.
+// Crowds of random requests of all modes, from a seed, and running them through an engine.
 import assert from "node:assert/strict";
 import type { DecodingParams, Search, TokenBytes } from "../../src/decoding/decoding-params.ts";
 import { uniform } from "../../src/decoding/random.ts";
@@ -7,7 +7,7 @@ import type { EngineCore } from "../../src/engine/engine-core.ts";
 import type { PassResult } from "../../src/engine/pass-result.ts";
 import { beams, someDecoding } from "./inline-engine.ts";
 
-/** A small seeded source of choices; nothing here depends on a clock. */
+/** A small seeded random generator, so that crowds do not depend on a clock. */
 export class Dice {
   readonly #seed: number;
   #count = 0;
@@ -35,8 +35,8 @@ export interface CrowdRequest {
 }
 
 /**
- * A random request: any mode, prompt of 1 … `promptMax` tokens, at most `lengthMax` tokens in all. Given `texts`, most
- * prompts begin as one of them does.
+ * A random request: any mode, a prompt of 1 to `promptMax` tokens, and at most `lengthMax` tokens with the prompt. With `texts`,
+ * most prompts begin like one of them.
  */
 export function randomRequest(
   dice: Dice,
@@ -62,7 +62,7 @@ export function randomRequest(
   return { prompt, decoding: someDecoding({ ...decoding, ...randomExtras(dice, vocabSize, prompt.length) }) };
 }
 
-/** Penalties, endings and log-probabilities, for about half of the requests; some want no new token. */
+/** Penalties, endings and log-probabilities for about half of the requests. Some want no new tokens. */
 function randomExtras(dice: Dice, vocabSize: number, promptLength: number): Partial<DecodingParams> {
   const token = (): number => dice.below(vocabSize);
   const text = (): Uint8Array => Uint8Array.from({ length: 1 + dice.below(3) }, () => 97 + dice.below(3));
@@ -89,7 +89,7 @@ function randomExtras(dice: Dice, vocabSize: number, promptLength: number): Part
   };
 }
 
-/** A vocabulary whose tokens are one or two of three letters; every fifth is a special token, without bytes. */
+/** A vocabulary whose tokens have one or two of three letters. Every fifth is a special token, which has no bytes. */
 export function lettersOf(vocabSize: number): TokenBytes {
   const parts = Array.from({ length: vocabSize }, (_, id) => {
     if (id % 5 === 4) return [];
@@ -100,7 +100,7 @@ export function lettersOf(vocabSize: number): TokenBytes {
   return { bytes: Uint8Array.from(parts.flat()), offsets };
 }
 
-/** All of a text or a part, alone or followed by `own`. */
+/** A text or its beginning, alone or followed by `own`. */
 function beginAs(dice: Dice, text: readonly number[], own: readonly number[], promptMax: number): number[] {
   const length = dice.chance(0.5) ? text.length : 1 + dice.below(text.length);
   return [...text.slice(0, length), ...(dice.chance(0.3) ? [] : own)].slice(0, promptMax);
@@ -108,21 +108,21 @@ function beginAs(dice: Dice, text: readonly number[], own: readonly number[], pr
 
 export interface CrowdRun {
   readonly requests: readonly CrowdRequest[];
-  /** By the number of the request, its place in `requests`. */
+  /** Answers by the number of the request, its index in `requests`. */
   readonly answers: ReadonlyMap<number, readonly Hypothesis[]>;
   readonly aborted: ReadonlySet<number>;
 }
 
 export interface CrowdOptions {
   readonly numRequests: number;
-  /** Chance of an abort before each pass. */
+  /** Probability of an abort before each pass. */
   readonly aborts: number;
-  /** The request of a number, given the answers so far. */
+  /** Makes the request of a number. It may use the answers so far. */
   readonly draw: (id: number, answers: readonly (readonly Hypothesis[])[]) => CrowdRequest;
   readonly onPass?: (record: PassResult) => void;
 }
 
-/** Requests that arrive between passes, from several clients, until all are answered or aborted. */
+/** Runs requests, which arrive between passes from several clients, until all are answered or aborted. */
 export function runCrowd(core: EngineCore, dice: Dice, options: CrowdOptions): CrowdRun {
   const { numRequests, aborts, draw, onPass } = options;
   const requests: CrowdRequest[] = [];
@@ -147,7 +147,7 @@ export function runCrowd(core: EngineCore, dice: Dice, options: CrowdOptions): C
       continue;
     }
     const record = core.step();
-    core.stepTook(1, record); // As if further rows cost nothing, so that much is guessed where guesses are allowed.
+    core.stepTook(1, record); // Every pass takes equally long, so guessing, if it is on, always seems worth it.
     for (const { request, hypotheses } of record.finished) {
       assert.ok(!answers.has(request.id) && !aborted.has(request.id), `${request.id} was answered twice`);
       answers.set(request.id, hypotheses);

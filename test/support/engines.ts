@@ -1,4 +1,4 @@
-// Engines for tests of what stands on an engine: the answer is any function, and nothing else happens.
+// Fake engines for tests of what uses an engine: a function of the test makes the answer.
 import type { DecodingParams } from "../../src/decoding/decoding-params.ts";
 import { IDLE_STATS } from "../../src/engine/counts.ts";
 import type { Answer } from "../../src/engine/thread/open-requests.ts";

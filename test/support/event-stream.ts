@@ -7,7 +7,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** All frames in these bytes; anything that is not a whole, sound frame fails the test. */
+/** All frames in these bytes. Bytes that are not a complete and correct frame fail the test. */
 export function decodeFrames(bytes: Buffer): Frame[] {
   const frames: Frame[] = [];
   for (let start = 0; start < bytes.length; ) {
@@ -42,7 +42,7 @@ function decodeHeaders(bytes: Buffer): Record<string, string> {
   return headers;
 }
 
-/** The payloads of all parts, one after the other; anything else fails the test. */
+/** The payloads of all parts, joined. Any other frame fails the test. */
 export function joinedParts(bytes: Buffer): string {
   const parts = decodeFrames(bytes).map(({ headers, payload }) => {
     assert.equal(headers[":event-type"], "PayloadPart", String(payload));

@@ -1,13 +1,13 @@
-// A backend whose KV memory tells for each place which token was written there and after which others, as real keys
-// and values do, and whose logits are a hash of the tokens that a row can see, or of the last few of them, so that texts
-// repeat themselves. A wrong page, position or copy trips an assertion.
+// A fake backend without a model. For each position its memory records the token and a hash of all tokens before it, since real keys
+// and values depend on them too. The logits are a hash of the tokens that a row sees, or of the last few, so that texts repeat
+// themselves. A wrong page, position or copy fails an assertion.
 import assert from "node:assert/strict";
 import { uniform } from "../../src/decoding/random.ts";
 import type { LogitsRow } from "../../src/kernels/logits-row.ts";
 import { PlainLogitsRow } from "../../src/kernels/reference/plain-logits-row.ts";
 import type { Backend, BackendLimits, ForwardBatch, ForwardChunk } from "../../src/model/backend.ts";
 
-/** What is remembered of a position: a hash of all tokens up to it, and the last of them. */
+/** What is stored for a position: its token, and a hash of all tokens up to it. */
 interface Place {
   readonly tokenId: number;
   readonly hash: number;
@@ -21,10 +21,10 @@ export class FakeBackend implements Backend {
   readonly limits: BackendLimits;
   readonly #pages: (Place | undefined)[][];
   readonly #span: number;
-  /** Tokens computed in all passes. */
+  /** Number of tokens computed in all passes. */
   numTokens = 0;
 
-  /** `span`: how many tokens the logits depend on. */
+  /** `span`: the number of last tokens that the logits depend on. */
   constructor(limits: Partial<BackendLimits> = {}, span = Number.POSITIVE_INFINITY) {
     this.#span = span;
     this.limits = {
@@ -58,7 +58,7 @@ export class FakeBackend implements Backend {
     this.numTokens += numTokens;
     this.#assertDistinctPlaces(chunks);
     for (const chunk of chunks) this.#write(chunk);
-    // What a chunk reads must be there, also where nobody wants its logits.
+    // Everything that a chunk reads must have been written, even if its logits are not needed.
     for (const chunk of chunks) this.#read(chunk, chunk.position + chunk.tokenIds.length);
     const hashes = ends.map(({ chunk, end }) => this.#seen(chunk, end));
     const { vocabSize: length } = this.limits;
@@ -78,7 +78,7 @@ export class FakeBackend implements Backend {
     }
   }
 
-  /** The hash of the tokens before position `end`, each of which must have been written after exactly those before it. */
+  /** The hash of the tokens before position `end`. Asserts that each was written after exactly the tokens before it. */
   #read(chunk: ForwardChunk, end: number): number {
     let hash = NOTHING;
     for (let position = 0; position < end; position++) {
@@ -91,7 +91,7 @@ export class FakeBackend implements Backend {
     return hash;
   }
 
-  /** The hash of what the logits behind position `end` − 1 depend on. */
+  /** The hash of the tokens that the logits after position `end` − 1 depend on. */
   #seen(chunk: ForwardChunk, end: number): number {
     const all = this.#read(chunk, end);
     if (end <= this.#span) return all;
@@ -122,7 +122,7 @@ export class FakeBackend implements Backend {
   }
 }
 
-/** Behind which tokens the logits of a chunk are wanted. */
+/** The tokens of a chunk after which logits are wanted. */
 export function rowEnds({ position, tokenIds, logits }: ForwardChunk): number[] {
   const end = position + tokenIds.length;
   if (logits === "all") return tokenIds.map((_, i) => position + i + 1);

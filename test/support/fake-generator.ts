@@ -1,4 +1,4 @@
-// A generator that answers at once with its input, remembers what it was asked, and can be told to wait or to fail.
+// A fake generator. It answers at once with its input, records its requests, and can be set to wait or to fail.
 
 import { IDLE_STATS } from "../../src/engine/counts.ts";
 import { GptError } from "../../src/errors.ts";
@@ -26,20 +26,20 @@ export class FakeGenerator implements Generator {
   };
   health: GeneratorHealth = "ready";
   readonly asked: GenerationParams[] = [];
-  /** Told before anything else, to a caller who listens. */
+  /** Prompt scores that a streaming caller gets first. */
   pieces: readonly Omit<TextPiece, "tokens">[] = [];
-  /** The text of every sequence; default: the input and more. */
+  /** The text of every sequence. Default: the input and a suffix. */
   text: string | undefined;
-  /** Thrown in place of an answer. */
+  /** Thrown instead of an answer. */
   failure: Error | undefined;
-  /** While true a request is answered by nothing but its signal. */
+  /** While it is true, requests end only by their signal. */
   waits = false;
-  /** What an answer waits for. */
+  /** Answers wait for this promise. */
   hold: Promise<void> = Promise.resolve();
   readonly #waiting: (() => void)[] = [];
   #onAsked: () => void = () => {};
   #onCancelled: () => void = () => {};
-  /** Resolves with the first request. */
+  /** Resolves at the first request. */
   readonly wasAsked = new Promise<void>((resolve) => {
     this.#onAsked = resolve;
   });
@@ -96,7 +96,7 @@ export class FakeGenerator implements Generator {
     });
   }
 
-  /** Ends all waiting requests, as closing a generator does. */
+  /** Ends all waiting requests, as a real generator does. */
   cancel(): void {
     for (const end of this.#waiting) end();
   }

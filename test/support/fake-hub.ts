@@ -1,6 +1,6 @@
-// A hub of our own on the loopback address: the routes, headers and redirects of the real one, as its own client library
-// and those who wrote about it describe them, and on request the faults of lines, servers and proxies. Large files come
-// from a second server under another host name, as they do there. Everything that is asked is logged.
+// A fake of the Hugging Face hub on the loopback address. It has the hub's routes, headers and redirects, as the hub's client library
+// and its documentation describe them. On request it shows faults of networks, servers and proxies. Large files come from a second
+// server under another host name, as at the real hub. All requests are logged.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
@@ -9,41 +9,41 @@ import type { FakeFile, FakeRepository } from "./fake-repository.ts";
 export type Place = "api" | "resolve" | "cdn";
 
 export interface Fault {
-  /** Where: descriptions of models, the way to a file (small files come from there), large files. */
+  /** Where the fault happens: at descriptions of models, at a file's address (which also serves small files), or at large files. */
   readonly on: Place;
-  /** Only in addresses that end so. */
+  /** Only for addresses that end with this. */
   readonly file?: string;
-  /** How often. Default: once. */
+  /** How many times. Default: once. */
   readonly times?: number;
-  /** In place of the answer. */
+  /** A status to send instead of the answer. */
   readonly answer?: { readonly status: number; readonly headers?: Headers; readonly body?: string | Buffer };
-  /** No answer at all. */
+  /** True: there is no answer at all. */
   readonly isSilent?: boolean;
-  /** The connection is cut in place of an answer. */
+  /** True: the connection is cut instead of an answer. */
   readonly isCut?: boolean;
   readonly body?: BodyFault;
 }
 
 type Headers = Readonly<Record<string, string>>;
 
-/** What happens to a body; positions are those of the whole file. */
+/** Faults within a body. Positions are those of the whole file. */
 interface BodyFault {
-  /** The connection ends there. */
+  /** The connection ends at this position. */
   readonly cutAt?: number;
-  /** The connection is reset there, which may lose what was sent just before. */
+  /** The connection is reset at this position, which may lose bytes that were sent just before. */
   readonly resetAt?: number;
-  /** The answer ends there, in good order. */
+  /** The answer ends properly at this position. */
   readonly endAt?: number;
-  /** Nothing comes after that. */
+  /** The body stalls at this position. */
   readonly stallAt?: number;
   readonly ignoreRange?: boolean;
   readonly contentRange?: string;
   readonly flipBit?: boolean;
   readonly extraBytes?: number;
   readonly encoding?: string;
-  /** So many bytes at a time. */
+  /** Bytes sent at a time. */
   readonly pieces?: number;
-  /** Is waited for before each of them but the first. */
+  /** Awaited before each of them but the first. */
   readonly beforePiece?: () => Promise<void>;
 }
 
@@ -57,10 +57,10 @@ export interface LoggedRequest {
 export interface FakeHubOptions {
   /** Old name → id. */
   readonly aliases?: Readonly<Record<string, string>>;
-  /** Tokens that may read everything. */
+  /** Access tokens that may read everything. */
   readonly tokens?: readonly string[];
   readonly pageSize?: number;
-  /** Origin that the links to further pages name. */
+  /** Origin in the links to further pages. */
   readonly linkOrigin?: string;
   readonly hasTree?: boolean;
 }
@@ -72,7 +72,7 @@ export class FakeHub {
   readonly #hub: Server;
   readonly #cdn: Server;
   #faults: { fault: Fault; left: number }[] = [];
-  /** Is told of every request before it is answered. */
+  /** Called with every request before it is answered. */
   onRequest: (request: LoggedRequest) => void = () => {};
 
   private constructor(repositories: readonly FakeRepository[], options: FakeHubOptions) {
@@ -105,7 +105,7 @@ export class FakeHub {
     this.#faults.push(...faults.map((fault) => ({ fault, left: fault.times ?? 1 })));
   }
 
-  /** Requests of a place, as `METHOD path`, with the range that was asked for. */
+  /** The requests of a place, as `METHOD path`, with the requested range. */
   asked(place: Place): string[] {
     return this.log
       .filter((request) => request.place === place)
@@ -121,7 +121,7 @@ export class FakeHub {
     }
   }
 
-  /** Logs the request; the fault that hits it. */
+  /** Logs a request, and returns its fault if there is one. */
   #note(place: Place, { method = "", url = "", headers }: IncomingMessage): Fault | undefined {
     const request = { place, method, url, headers };
     this.log.push(request);
@@ -211,12 +211,12 @@ export class FakeHub {
     const [, owner, name, commit = "", ...path] = new URL(request.url ?? "", this.cdn).pathname.split("/");
     const file = this.repositories.get(`${owner}/${name}`)?.commits.get(commit)?.get(path.join("/"));
     reply(request, response, fault, () =>
-      // Not the SHA-256: the store behind it has hashes of its own.
+      // Not the SHA-256: the hub's store uses another hash for ETags.
       file === undefined ? { status: 404, body: "" } : { file, headers: { etag: `"${"f".repeat(64)}"` } },
     );
   }
 
-  /** Refuses, or shows the way to a new name, where that is the answer. */
+  /** Refuses a request, or redirects it to a repository's new name, if necessary. */
   #repositoryFor(id: string, url: URL, request: IncomingMessage): FakeRepository {
     const { authorization } = request.headers;
     if (authorization !== undefined && !this.#isTrusted(request)) {
@@ -267,7 +267,7 @@ function json(value: unknown, headers: Headers = {}) {
   };
 }
 
-/** Answers as the fault wants, or else with what `make` gives. */
+/** Answers with the fault, or else with the result of `make`. */
 function reply(
   request: IncomingMessage,
   response: ServerResponse,
@@ -352,7 +352,7 @@ async function sendFile(
   else if (fault.stallAt === undefined) response.end();
 }
 
-/** Each piece is with the system before the next one is sent. */
+/** Waits until the system has taken each piece before it sends the next. */
 async function sendPieces(response: ServerResponse, bytes: Buffer, fault: BodyFault): Promise<void> {
   const { pieces = bytes.length, beforePiece } = fault;
   response.flushHeaders();

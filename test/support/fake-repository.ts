@@ -1,19 +1,19 @@
-// Repositories for the fake hub: names, contents made from a seed, and the hashes under which a hub knows them.
+// Repositories for the fake hub: names, seeded contents, and the hashes that a hub computes.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export interface FakeFile {
   readonly content: Buffer;
-  /** Name of its blob: SHA-256 for large files, git's SHA-1 for others. */
+  /** The name of the blob: SHA-256 for a large file, git's SHA-1 for others. */
   readonly etag: string;
   readonly isLarge: boolean;
 }
 
 export interface FakeRepository {
-  /** With its owner. */
+  /** The name, with the owner. */
   readonly id: string;
-  /** Branch, tag or reference → commit. */
+  /** Branch, tag or other reference → commit. */
   readonly refs: Map<string, string>;
   /** Commit → path → file. */
   readonly commits: Map<string, ReadonlyMap<string, FakeFile>>;
@@ -37,7 +37,7 @@ export function sha256(content: Buffer): string {
   return createHash("sha256").update(content).digest("hex");
 }
 
-/** Of a git blob. */
+/** SHA-1 of a git blob. */
 export function gitHash(content: Buffer): string {
   return createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
 }
@@ -53,7 +53,7 @@ export function fakeRepository(
   return repository;
 }
 
-/** Puts a new commit under a branch; returns it. */
+/** Adds a commit to a branch, and returns it. */
 export function addCommit(
   repository: FakeRepository,
   ref: string,
@@ -68,7 +68,7 @@ export function addCommit(
   return commit;
 }
 
-/** Bytes from a rule, other ones for every seed. */
+/** Pseudorandom bytes from a seed. */
 export function seededBytes(length: number, seed: number): Buffer {
   const bytes = Buffer.alloc(length);
   let state = (seed * 2654435761 + 1) >>> 0;
@@ -81,7 +81,7 @@ export function seededBytes(length: number, seed: number): Buffer {
 
 export const GPT2_CONFIG = JSON.stringify({ model_type: "gpt2", n_head: 2, n_embd: 16, n_layer: 1 });
 
-/** Files that look like a small GPT-2's from outside; the weights are no weights. */
+/** Files with the names of a small GPT-2. The weights are random bytes. */
 export function modelContents(weightBytes = 200_000, seed = 1): Record<string, Buffer | string> {
   return {
     "README.md": "# A model",
@@ -96,7 +96,7 @@ export function modelContents(weightBytes = 200_000, seed = 1): Record<string, B
   };
 }
 
-/** The files of a directory. */
+/** Reads the files of a directory. */
 export function directoryContents(directory: string): Record<string, Buffer> {
   const names = readdirSync(directory);
   return Object.fromEntries(names.map((name) => [name, readFileSync(join(directory, name))]));

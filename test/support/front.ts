@@ -1,4 +1,4 @@
-// The runtime front on a fake generator, with a signed request to start from. Nothing listens unless a test says so.
+// The runtime door with a fake generator, and a signed request to start from. It listens only if a test makes it.
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import { type AppOptions, createApp } from "../../src/server/doors/runtime.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../../src/settings.ts";
@@ -56,7 +56,7 @@ export function signedHeaders(
   );
 }
 
-/** Sends a signed POST; what is not a string or bytes is sent as JSON. */
+/** Sends a signed POST. A body that is not a string or bytes is sent as JSON. */
 export function post(
   app: FastifyInstance,
   body: unknown,

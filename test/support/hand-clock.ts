@@ -1,9 +1,9 @@
-// A clock that stands until it is moved, for everything that takes a `Clock`.
+// A `Clock` that stands still until a test moves it.
 import type { Clock } from "../../src/engine/thread/clock.ts";
 
 export class HandClock implements Clock {
   time = 0;
-  /** Action → the milliseconds after which it was ordered, as long as it is due. */
+  /** Pending actions, each with its time in milliseconds. */
   readonly alarms = new Map<() => void, number>();
   readonly #due = new Map<() => void, number>();
 
@@ -17,7 +17,7 @@ export class HandClock implements Clock {
     return () => this.#cancel(action);
   }
 
-  /** Moves on, and calls at their time the actions that become due. */
+  /** Moves the clock, and calls each action at its time. */
   advance(ms: number): void {
     const end = this.time + ms;
     for (;;) {
@@ -29,7 +29,7 @@ export class HandClock implements Clock {
     this.time = end;
   }
 
-  /** Moves on at once: what was due meanwhile is called once, late. */
+  /** Moves the clock in one jump. Actions that became due are called afterwards, once each. */
   jump(ms: number): void {
     this.time += ms;
     const late = [...this.#due].filter(([, due]) => due <= this.time);

@@ -1,4 +1,4 @@
-// The command itself in processes of its own, on a fake hub and a cache of its own.
+// Runs `gpt2-api` in processes of its own, with a fake hub and a cache of its own.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ export interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
   /**
-   * Resolves once standard output or error holds the sentence, with its first group; rejects when the process ends without.
+   * Resolves with the sentence's first group when standard output or error has the sentence. Rejects if the process ends before.
    */
   readonly says: (sentence: RegExp) => Promise<string | undefined>;
 }

@@ -1,4 +1,4 @@
-// Whoever fetches models in tests: a cache of its own, a world without real waits, and a record of what it was told.
+// A client of the fake hub for tests: with a cache of its own, without real waits, and with a record of all events.
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,11 +18,11 @@ export interface HubUserOptions {
 export class HubUser {
   readonly cache: string;
   readonly events: HubEvent[] = [];
-  /** Milliseconds of every wait, none of which takes any time. */
+  /** The milliseconds of every wait. No wait takes real time. */
   readonly waits: number[] = [];
-  /** What is added to the clock. */
+  /** Milliseconds that are added to the clock. */
   aheadMs = 0;
-  /** Is told of every piece that arrived. */
+  /** Called with every piece that arrived. */
   onBytes: () => void = () => {};
   readonly #endpoint: string;
   readonly #options: HubUserOptions;
@@ -54,7 +54,7 @@ export class HubUser {
     };
   }
 
-  /** The sentences it was told. */
+  /** The notices that it received. */
   get notices(): string[] {
     return this.events.flatMap((event) => (event.kind === "notice" ? [event.text] : []));
   }
@@ -67,7 +67,7 @@ export class HubUser {
     return obtainModel(parseRepository(name), this.#optionsWith(signal, changes));
   }
 
-  /** Paths below a repository's folder, sorted; folders that are empty too. */
+  /** Sorted paths below a repository's folder, with empty folders. */
   files(folder: string): string[] {
     const root = join(this.cache, folder);
     const all = readdirSync(root, { recursive: true }).map(String);

@@ -1,11 +1,11 @@
-// Runs requests through the engine's core in the calling thread.
+// Runs requests through the engine's core, in the calling thread.
 import type { DecodingParams, Search } from "../../src/decoding/decoding-params.ts";
 import type { Hypothesis } from "../../src/decoding/strategy.ts";
 import { EngineCore } from "../../src/engine/engine-core.ts";
 import type { FinishedRequest } from "../../src/engine/pass-result.ts";
 import type { Backend } from "../../src/model/backend.ts";
 
-/** Greedy, one sequence, no ban, unless said otherwise. */
+/** Decoding parameters. Defaults: greedy search, one sequence, no n-gram ban. */
 export function someDecoding(options: Partial<DecodingParams> & { maxLength: number }): DecodingParams {
   return { numReturnSequences: 1, seed: 1, noRepeatNgramSize: 0, search: { kind: "greedy" }, ...options };
 }
@@ -19,7 +19,7 @@ interface Asked {
   readonly decoding: DecodingParams;
 }
 
-/** Answers requests together, in one crowd; the answers come in the order of the requests. */
+/** Runs requests together. The answers are in the order of the requests. */
 export function answerAll(
   backend: Backend,
   eosTokenIds: readonly number[],
@@ -35,12 +35,12 @@ export function answerAll(
   return answers;
 }
 
-/** The hypotheses of each request, likewise. */
+/** The same, with only the hypotheses of each answer. */
 export function generateAll(...crowd: Parameters<typeof answerAll>): (readonly Hypothesis[])[] {
   return answerAll(...crowd).map(({ hypotheses }) => hypotheses);
 }
 
-/** Token ids of one request's hypotheses. */
+/** Token ids of the hypotheses of one request. */
 export function generateIds(
   backend: Backend,
   eosTokenIds: readonly number[],

@@ -1,4 +1,4 @@
-// A `TextGenerator` whose engine runs in the calling thread, on a small checkpoint made by the public rule.
+// A `TextGenerator` whose engine runs in the calling thread, with a small checkpoint made by the rule in `checkpoints.ts`.
 
 import type { FinishedRequest } from "../../src/engine/pass-result.ts";
 import { TextGenerator } from "../../src/generator/text-generator.ts";
@@ -8,7 +8,7 @@ import { type CheckpointOptions, writeCheckpoint } from "./checkpoints.ts";
 import { anEngine } from "./engines.ts";
 import { answerAll } from "./inline-engine.ts";
 
-/** Writes the checkpoint to `directory` and loads it; without a tokenizer only prompts of token ids can be answered. */
+/** Writes the checkpoint to `directory` and loads it. Without a tokenizer, prompts must be token ids. */
 export function makeGenerator(
   directory: string,
   options: CheckpointOptions,

@@ -1,4 +1,4 @@
-// The engine thread, except that a prompt of the one token FATAL_TOKEN kills its first helper thread before the pass.
+// The engine thread, but a prompt that is only FATAL_TOKEN kills its first helper thread before the pass.
 import type { Worker } from "node:worker_threads";
 import { EngineCore } from "../../src/engine/engine-core.ts";
 import type { GenerationRequest } from "../../src/engine/sequence.ts";

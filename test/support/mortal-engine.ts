@@ -1,4 +1,4 @@
-// An engine in a thread of its own, on a small checkpoint, whose threads can be killed.
+// An engine in a thread of its own, with a small checkpoint. Tests can kill its threads.
 
 import type { EngineInfo } from "../../src/engine/thread/entry.ts";
 import {
@@ -9,7 +9,7 @@ import {
 import { spawnEngineThread } from "../../src/generator/load-generator.ts";
 import { writeCheckpoint } from "./checkpoints.ts";
 
-/** Alone in a prompt it kills a helper thread of the engine. */
+/** A prompt of only this token kills a helper thread of the engine. */
 export const FATAL_TOKEN = 13;
 
 const OPTIONS = { precision: "f32", kvCacheMb: 8, threads: 2, prefixCache: true } as const;
@@ -18,11 +18,11 @@ const ENTRY = new URL("./mortal-engine-thread.js", import.meta.url);
 const STILLBORN = new URL("./stillborn-engine-thread.js", import.meta.url);
 
 export interface MortalEngineOptions extends Partial<WorkerEngineOptions> {
-  /** From this thread on, counted from 0, helper threads end while they start. */
+  /** Helper threads from this number on, counted from 0, end while they start. */
   readonly stillbornFrom?: number;
 }
 
-/** Writes the checkpoint to `directory`. No text of it ever ends before its length; `threads` are those started so far. */
+/** Writes the checkpoint to `directory`. It has no end of text. `threads` are the threads that were started so far. */
 export async function startMortalEngine(directory: string, options: MortalEngineOptions = {}) {
   const { stillbornFrom = Number.POSITIVE_INFINITY, ...others } = options;
   const model = writeCheckpoint(directory, { seed: 3, V: 61, P: 1024, config: { eos_token_id: null } });

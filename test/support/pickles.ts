@@ -1,7 +1,7 @@
-// Writes what `torch.save` writes, in both of its formats, and single operations of a pickle for files that it would never
-// write. Checked against PyTorch itself by conformance/pytorch.
+// Writes files as `torch.save` does, in both of its formats, and single pickle operations for malicious files. conformance/pytorch
+// checks it against PyTorch.
 
-/** One operation each, or a value of several. */
+/** Pickle operations, and values that consist of several. */
 export const op = {
   proto: (version = 2) => Buffer.of(0x80, version),
   global: (module: string, name: string) => Buffer.from(`c${module}\n${name}\n`),
@@ -12,7 +12,7 @@ export const op = {
     return Buffer.concat([Buffer.from("X"), u32(bytes.length), bytes]);
   },
   shortText: (text: string) => Buffer.concat([Buffer.of(0x8c, Buffer.byteLength(text)), Buffer.from(text)]),
-  /** The shortest form, as Python chooses. */
+  /** An integer in its shortest form, as Python writes it. */
   int: (value: number) => {
     if (value >= 0 && value < 256) return Buffer.of(0x4b, value);
     if (value >= 0 && value < 65_536) return Buffer.concat([Buffer.from("M"), u16(value)]);
@@ -42,15 +42,15 @@ export const op = {
 export interface SavedTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  /** As safetensors names it. */
+  /** Number type, with the name of safetensors. */
   readonly dtype: string;
-  /** Of the whole storage. */
+  /** The numbers of the whole storage. */
   readonly bytes: Uint8Array;
-  /** Row-major without it; in numbers. */
+  /** Strides in numbers. Default: row-major. */
   readonly strides?: readonly number[];
-  /** Of the first number, in numbers. */
+  /** Index of the first number in the storage. */
   readonly offset?: number;
-  /** Tensors with one key share the storage of the first of them. */
+  /** Tensors with the same key share the storage of the first of them. */
   readonly storage?: string;
 }
 
@@ -66,11 +66,11 @@ const TYPES: Record<string, readonly [name: string, bytes: number]> = {
 
 export interface StateDictOptions {
   readonly isLegacy?: boolean;
-  /** From 4 on, names stand on the stack. */
+  /** Pickle protocol. From 4 on, names are taken from the stack. */
   readonly protocol?: number;
-  /** As `torch.save` of a module's `state_dict()` has it. */
+  /** True: with the metadata that a module's `state_dict()` has. */
   readonly metadata?: boolean;
-  /** Whether the tensors lie in a dictionary under `state_dict`. */
+  /** True: the tensors are in a dictionary under the key `state_dict`. */
   readonly nested?: boolean;
 }
 
@@ -116,13 +116,13 @@ function rowMajor(shape: readonly number[]): number[] {
 export interface ZipItem {
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** What the directory says instead of the truth. */
+  /** False values for the fields of the zip's directory. */
   readonly listed?: { readonly size?: number; readonly packed?: number; readonly position?: number };
   readonly method?: number;
   readonly flags?: number;
 }
 
-/** A zip file as PyTorch writes it: sizes behind the data, data at multiples of 64 bytes. */
+/** A zip file as PyTorch writes it: sizes after the data, data aligned to 64 bytes. */
 export function zipOf(items: readonly ZipItem[], { zip64 = false } = {}): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -173,7 +173,7 @@ export interface ZipOptions extends StateDictOptions {
   readonly zip64?: boolean;
 }
 
-/** The present format. */
+/** The format since PyTorch 1.6: a zip file. */
 export function zipFile(tensors: readonly SavedTensor[], options: ZipOptions = {}): Buffer {
   return zipOf(zipItems(tensors, options), options);
 }

@@ -1,4 +1,4 @@
-// The runtime front with the playground on a fake generator, and a browser that was let in.
+// The runtime door with the playground and a fake generator, and a browser with an open session.
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import { PlaygroundSessions } from "../../src/server/access/playground-sessions.ts";
 import type { AppOptions, Playground } from "../../src/server/doors/runtime.ts";
@@ -22,9 +22,9 @@ const PAGE: Playground["files"] = new Map(
 
 export interface PlaygroundFront extends Front {
   readonly sessions: PlaygroundSessions;
-  /** Tokens of the links that were told after the first one was used. */
+  /** Tokens of the links that were printed after the first. */
   readonly nextTokens: readonly string[];
-  /** Lets time pass for sessions. */
+  /** Advances the clock of the sessions. */
   readonly pass: (ms: number) => void;
 }
 
@@ -46,13 +46,13 @@ export function aPlayground(
   return { ...front, sessions, nextTokens, pass };
 }
 
-/** Opens the link; the value of the cookie header for further requests. */
+/** Opens the link. Returns the cookie header for further requests. */
 export async function cookieOf({ app, sessions }: PlaygroundFront): Promise<string> {
   const { headers } = await app.inject({ url: `/?token=${sessions.token}`, headers: PLACE });
   return String(headers["set-cookie"]).split(";", 1)[0] as string;
 }
 
-/** A request of the page. */
+/** Sends a request as the page does. */
 export function asPage(
   app: FastifyInstance,
   cookie: string,

@@ -1,20 +1,20 @@
-// Proxies for tests: HTTP servers that open tunnels, or do not.
+// HTTP proxies for tests. They open tunnels or refuse to.
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import type { TestContext } from "node:test";
 
 export interface TestProxy {
   readonly url: string;
-  /** What tunnels were asked for, as `host:port`, and with which credentials. */
+  /** The requested tunnels, as `host:port`, and their credentials. */
   readonly asked: { readonly target: string; readonly credentials: string | undefined }[];
 }
 
 interface ProxyOptions {
-  /** In place of a tunnel. */
+  /** A status to answer instead of opening a tunnel. */
   readonly status?: number;
-  /** So many tunnels are asked for in vain. */
+  /** The number of requests that get no tunnel. */
   readonly numSilent?: number;
-  /** Where every tunnel leads. Default: where it was asked for. */
+  /** The target of every tunnel. Default: the requested one. */
   readonly target?: string;
 }
 

@@ -1,10 +1,10 @@
-// The model that stands in the repository, loaded as the server loads it: for tests that read texts of meaning.
+// Loads the shipped model as the server does, for tests that need real texts.
 import { join } from "node:path";
 import { loadGenerator } from "../../src/generator/load-generator.ts";
 import { packageRoot } from "../../src/generator/model-directory.ts";
 import type { TextGenerator } from "../../src/generator/text-generator.ts";
 
-/** To be closed by the caller. */
+/** The caller must close it. */
 export function shippedGenerator(): Promise<TextGenerator> {
   return loadGenerator({
     model: join(packageRoot(), "models/tiny"),

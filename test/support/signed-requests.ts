@@ -1,4 +1,4 @@
-// Requests for the verifier's tests: the contract's request, signed with a known key at a fixed time, and ways to spoil it.
+// Requests for the tests of the signature's verification: one that is signed with a known key at a fixed time, and ways to spoil it.
 import assert from "node:assert/strict";
 import type { RawRequest } from "../../src/sigv4/canonical.ts";
 import { type Credential, signRequest } from "../../src/sigv4/sign.ts";
@@ -26,7 +26,7 @@ export function options(changes: Partial<VerifyOptions> & { credential?: Credent
   };
 }
 
-/** The contract's request, signed now for this server; `replace` changes, adds or (undefined) drops headers after. */
+/** A signed request. Afterwards `replace` changes and adds headers, or removes them if undefined. */
 export function signed(
   changes: { region?: string; service?: string; now?: Date; credential?: Credential; url?: string } = {},
   replace: Readonly<Record<string, string | undefined>> = {},
@@ -46,7 +46,7 @@ export function signed(
   };
 }
 
-/** A request whose Authorization is made of these parts; undefined leaves one out. */
+/** A request whose Authorization has these parts. An undefined part is left out. */
 export function withAuthorization(
   parts: {
     Credential?: string | undefined;
@@ -67,7 +67,7 @@ export function withAuthorization(
   return signed({}, { authorization: `AWS4-HMAC-SHA256 ${list.join(", ")}`, ...replace });
 }
 
-/** The refusal of a request; an accepted one fails the test. */
+/** The refusal of a request. If the request is accepted, the test fails. */
 export function refusal(request: RawRequest, changes: Parameters<typeof options>[0] = {}): Refused {
   const result = verifySigV4(request, options(changes));
   assert.ok(!result.ok, "the request was accepted");

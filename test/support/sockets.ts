@@ -1,4 +1,4 @@
-// Real connections to a front that listens: what a test writes is what stands on the wire.
+// Raw connections to a listening server: a test writes the exact bytes of a request.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -12,7 +12,7 @@ export interface Listening extends Front {
   readonly origin: string;
 }
 
-/** A front that listens, until the test ends. */
+/** A runtime door that listens until the test ends. */
 export async function listening(
   context: TestContext,
   settings: Partial<Settings> = {},
@@ -41,7 +41,7 @@ export function connected(to: FastifyInstance | Server): Promise<Socket> {
   });
 }
 
-/** All that arrives until the server closes the connection. */
+/** Everything that arrives until the server closes the connection. */
 export function received(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
@@ -61,7 +61,7 @@ export function deferred() {
   return { promise, release };
 }
 
-/** One whole answer, which holds an error in the form of all others. */
+/** One whole answer. Asserts that it is an error in the usual form. */
 export function assertRawError(answer: string, status: number, type: string, what = ""): void {
   const [head = "", body = ""] = answer.split("\r\n\r\n");
   const [start = "", ...lines] = head.split("\r\n");
@@ -98,7 +98,7 @@ export function postRequest(
   return postHead(origin, text, { ...length, ...headers }, path) + text;
 }
 
-/** What arrives, as far as it has come, once it matches. */
+/** Resolves with all that has arrived as soon as that matches. */
 export function until(socket: Socket, pattern: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";

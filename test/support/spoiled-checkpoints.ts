@@ -1,4 +1,4 @@
-// Changes to the files of a checkpoint, for tests of what is read and what is refused.
+// Spoils the files of a checkpoint, for tests of what is refused.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -10,7 +10,7 @@ export function patch(fields: Record<string, unknown>): (path: string) => void {
   };
 }
 
-/** Rewrites the header of model.safetensors; offsets in it count from its end. */
+/** Rewrites the header of model.safetensors. The offsets in it count from the header's end. */
 export function editHeader(path: string, edit: (header: Record<string, object>) => object): void {
   const file = join(path, "model.safetensors");
   const bytes = readFileSync(file);

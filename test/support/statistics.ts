@@ -1,13 +1,13 @@
-// Goodness-of-fit tests for seeded draws. Each answers with its statistic's upper tail: the probability that a fair
-// source deviates so far. Seeds are fixed, so a test that passes once passes always.
+// Goodness-of-fit tests for seeded draws. Each returns the p-value: the probability that a fair source deviates at least as much.
+// Seeds are fixed, so a test that passes once passes always.
 
 /**
- * Draws are refused when a fair source would give them less often than this. Some hundred comparisons are made in all,
- * and their seeds were not chosen, so that a bound of 1e-4 leaves a chance of 1 % for a false alarm when one is changed.
+ * The smallest accepted p-value. There are about a hundred comparisons, and their seeds were not selected. So with 1e-4 the chance
+ * of a false alarm is about 1 % if all seeds are changed.
  */
 export const UNLIKELY = 1e-4;
 
-/** Cells that expect fewer draws than this are put together: the statistics are asymptotic. */
+/** Cells that expect fewer draws are merged, because the statistics are only asymptotically right. */
 const EXPECTED_MIN = 5;
 
 /**
@@ -38,7 +38,7 @@ function logGamma(x: number): number {
   return (y - 0.5) * Math.log(y) - y + 0.5 * Math.log(2 * Math.PI) + series - shift;
 }
 
-/** Observed and expected counts, small cells put together. */
+/** Observed and expected counts, with small cells merged. */
 function cells(observed: readonly number[], expected: readonly number[]): [o: number, e: number][] {
   const order = [...expected.keys()].sort((a, b) => (expected[b] as number) - (expected[a] as number));
   const merged: [number, number][] = [];
@@ -52,7 +52,7 @@ function cells(observed: readonly number[], expected: readonly number[]): [o: nu
   return merged;
 }
 
-/** Pearson's chi-square test and the G-test of counts against probabilities that sum to 1; the smaller tail of the two. */
+/** Pearson's chi-square test and the G-test of counts against probabilities that sum to 1. Returns the smaller p-value. */
 export function fitTail(observed: readonly number[], probabilities: readonly number[]): number {
   const total = observed.reduce((sum, n) => sum + n, 0);
   const merged = cells(
@@ -66,7 +66,7 @@ export function fitTail(observed: readonly number[], probabilities: readonly num
   return Math.min(chiSquareTail(chiSquare, degrees), chiSquareTail(g, degrees));
 }
 
-/** Chi-square test that the two members of pairs, each in 0 … size−1, are independent. */
+/** Chi-square test that the two members of pairs, each from 0 to size−1, are independent. */
 export function independenceTail(pairs: readonly (readonly [number, number])[], size: number): number {
   const table = Array.from({ length: size }, () => new Array<number>(size).fill(0));
   for (const [a, b] of pairs) (table[a] as number[])[b] = (table[a]?.[b] ?? 0) + 1;

@@ -1,6 +1,6 @@
-// A process that runs many programs on several threads, each step of which needs what all threads did in the step before,
-// while another thread wakes at random whoever sleeps. It prints the numbers of the programs that came out wrong. A process
-// of its own, since V8's flags are a process's, and threads out of step may wait for ever.
+// Runs many kernel programs on several threads. Every step needs the results of all threads from the step before. Meanwhile another
+// thread sends spurious wake-ups at random. It prints the numbers of the programs with wrong results. It is a process of its own,
+// because V8's flags are set for a process, and because threads that lose the step may hang.
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 import { type KernelExports, WasmExecutor } from "../../src/kernels/host/executor.ts";
 import { compileKernels, instantiateKernels, type KernelBuild } from "../../src/kernels/host/kernel-build.ts";
@@ -15,19 +15,19 @@ export interface StepsTask {
   readonly threads: number;
   readonly programs: number;
   readonly build: KernelBuild;
-  /** What the counters of programs and of steps begin with. */
+  /** Start values of the counters of programs and steps. */
   readonly counted: number;
-  /** Without helpers: they are to be there, and never come. */
+  /** True: helpers are expected but never start. */
   readonly isAlone?: boolean;
 }
 
 const STEPS_MAX = 60;
-/** So that a step takes long enough for several threads to have a part in it. */
+/** Large enough for several threads to take part in a step. */
 const WIDTH = 512;
 
 /**
- * Rows go round by one place at each step, copied and multiplied in turn: [threads, WIDTH / threads]. A thread that is early
- * takes a row that is not there yet.
+ * Each step moves the rows by one place, alternately by copying and by multiplying: [threads, WIDTH / threads]. A thread that is
+ * too early reads a row that is not written yet.
  */
 function runSteps({ threads, programs, build, counted, isAlone }: StepsTask): number[] {
   const arena = new Arena();
@@ -37,7 +37,7 @@ function runSteps({ threads, programs, build, counted, isAlone }: StepsTask): nu
   const memory = new LinearMemory(arena.size);
   const rowWidth = WIDTH / threads;
   for (let row = 0; row < threads; row++) memory.ints(indices, threads)[row] = (row + 1) % threads;
-  // In panels: [WIDTH / PANEL][WIDTH][PANEL].
+  // Packed in panels: [WIDTH / PANEL][WIDTH][PANEL].
   for (let i = 0; i < WIDTH; i++) {
     const k = (i + rowWidth) % WIDTH;
     memory.f32[(weight >>> 2) + (Math.floor(i / PANEL) * WIDTH + k) * PANEL + (i % PANEL)] = 1;
@@ -66,7 +66,7 @@ function runSteps({ threads, programs, build, counted, isAlone }: StepsTask): nu
   return wrong;
 }
 
-/** An executor whose helpers never come. */
+/** An executor whose helpers never start. */
 function deserted(memory: LinearMemory, threads: number, build: KernelBuild): Executor {
   const exports = instantiateKernels<KernelExports>(compileKernels(build), memory.wasm);
   return {
@@ -79,7 +79,7 @@ function deserted(memory: LinearMemory, threads: number, build: KernelBuild): Ex
   };
 }
 
-/** Wakes for no reason, at random moments, until the process ends. */
+/** Sends spurious wake-ups at random moments until the process ends. */
 function disturb(memory: WebAssembly.Memory): never {
   const words = new Int32Array(memory.buffer);
   const dice = new Dice(1);

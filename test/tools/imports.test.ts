@@ -1,4 +1,4 @@
-// Benches, tools and conformance suites are no part of the build, and most run rarely. What they import is at least there.
+// Benchmarks, tools and conformance suites are not compiled, and most run rarely. This test checks at least their imports.
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -13,10 +13,10 @@ const scripts = ["bench", "conformance", "tools"].flatMap((folder) =>
     .filter((file) => /\.m?js$/.test(file) && !file.includes("node_modules") && !file.includes(".work")),
 );
 
-/** `import { a, b } from "./c.js"` and `const { a } = await compiled("c.js")`. */
+/** Matches `import { a, b } from "./c.js"` and `const { a } = await compiled("c.js")`. */
 const IMPORT = /\{([^{}]*)\}\s*(?:from|=\s*await\s+\w+\()\s*"([^"]+\.js)"/g;
 
-/** The source of a module that a script names, relative to itself, to dist/ or to dist/src/. */
+/** The source of a module that a script names relative to itself, to dist/ or to dist/src/. */
 function sourceOf(script: string, path: string): string | undefined {
   const places = path.startsWith(".") ? [join(dirname(script), path)] : [path, join("src", path)];
   const sources = places.flatMap((place) => {
@@ -26,7 +26,7 @@ function sourceOf(script: string, path: string): string | undefined {
   return sources.find((source) => !source.startsWith("..") && existsSync(join(ROOT, source)));
 }
 
-test("every module that a script imports is there, with the names that it wants", () => {
+test("every module that a script imports exists and has the imported names", () => {
   assert.ok(scripts.length > 10);
   let numImports = 0;
   for (const script of scripts) {

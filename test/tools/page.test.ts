@@ -1,4 +1,4 @@
-// The page as it was built: how large it is, and that nothing in it asks another host or needs more than the strict policy allows.
+// The built page: its size, that it contacts no other host, and that the strict content security policy is enough for it.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,14 +33,14 @@ describe("the built page", () => {
   });
 
   it("names no other host", () => {
-    // The names of SVG's and MathML's languages look like addresses, and are asked by nobody.
+    // The XML namespaces of SVG and MathML look like addresses, but nothing requests them.
     const names = /http:\/\/www\.w3\.org\/(2000\/svg|1998\/Math\/MathML|1999\/\w+)/g;
     for (const file of files)
       assert.doesNotMatch(textOf(file).replace(names, ""), /https?:\/\/|["'(]\/\//, file);
   });
 
-  it("makes no markup of a text", () => {
-    // Preact has one way to do so, which the views never use.
+  it("never inserts text as HTML", () => {
+    // The views never use Preact's only way to insert HTML.
     const views = join(packageRoot(), "src/playground/views");
     for (const file of readdirSync(views).filter((name) => /\.tsx?$/.test(name))) {
       assert.doesNotMatch(

@@ -1,4 +1,4 @@
-// What npm runs after an installation, where the development dependencies were left out.
+// The script that npm runs after an installation, without the development dependencies.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { packageRoot } from "../../src/generator/model-directory.ts";
 import { temporaryDirectory } from "../support/checkpoints.ts";
 
-test("without development dependencies one sentence says so, and what was built before stays", (context) => {
+test("without development dependencies it says so in one sentence, and keeps an earlier build", (context) => {
   const { path, remove } = temporaryDirectory();
   context.after(remove);
   const scripts = { build: "echo building" };
