@@ -1,4 +1,4 @@
-# What the run.sh scripts of this folder share; they read it with `.`.
+# Functions that the run.sh scripts of this folder share. They include it with `.`.
 
 # python_environment FOLDER REQUIREMENTS: makes a virtual environment, or makes it anew when its requirements have changed.
 python_environment() {

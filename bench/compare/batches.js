@@ -1,4 +1,4 @@
-// Batches without a server: how fast a contestant decodes rows, reads a prompt and answers the default request.
+// Speed without a server: how fast a contestant decodes rows, computes a prompt and answers the default request.
 // @ts-check
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
@@ -22,7 +22,7 @@ const run = promisify(execFile);
  */
 
 /**
- * Of a process that answers jobs. No prompt comes twice, because some keep what they computed for one.
+ * Measures a process that answers jobs. No prompt is used twice, because some contestants cache prompts.
  * @param {import("./jobs.js").Command} command
  * @returns {Promise<Batches>}
  */
@@ -38,7 +38,7 @@ export async function jobBatches(command) {
   return {
     version: jobs.version,
     async decode(rows, context, newTokens) {
-      // The first token comes out of the prompt; the difference is what the others took.
+      // The first token comes from the pass of the prompt. The difference is the time of the other tokens.
       const first = await greedy(rows, context, 1);
       return (rows * newTokens) / ((await greedy(rows, context, newTokens + 1)) - first);
     },
@@ -52,7 +52,7 @@ export async function jobBatches(command) {
 }
 
 /**
- * Of llama.cpp's own bench, which chooses no tokens: it takes random ones.
+ * Measures with llama.cpp's own benchmark, which does not choose tokens but takes random ones.
  * @param {string} program llama-batched-bench
  * @param {string} model
  * @param {number} threads

@@ -55,7 +55,7 @@ const entrants = CONTESTANTS.filter(({ peer }, i) => i === 0 || chosen.includes(
 });
 
 /**
- * Whatever goes wrong with a contestant ends its part alone.
+ * Runs a step of one contestant. A failure ends only this contestant's part.
  * @param {Entrant} entrant
  * @param {string} what
  * @param {() => Promise<void>} run

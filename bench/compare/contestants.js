@@ -1,5 +1,5 @@
-// Who is compared, and how each is installed and started: one entry a line of the report. What is measured, and when, is
-// `measure.js`'s business.
+// The contestants, and how each is installed and started: one entry for each line of the report. `measure.js` says what is
+// measured.
 // @ts-check
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -56,7 +56,7 @@ import { LogitsProcess, ownLogits } from "./logits.js";
  */
 
 const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
-/** The peers have no deadline. */
+/** No deadline, because the other servers have none. */
 const SERVER_FLAGS = ["--kv-cache-mb", "512", "--request-deadline-ms", "3600000"];
 const CLIENTS_MAX = 16;
 const READY_MS = 180_000;
@@ -69,7 +69,7 @@ const completion = (prompt, seed) => {
 };
 
 /**
- * Starts a peer's HTTP server, and waits until its health page is well.
+ * Starts a peer's HTTP server, and waits until its health check succeeds.
  * @param {(port: number) => Command} command
  * @param {{ path: string, health: string, fields?: object }} api
  * @returns {Promise<Server>}

@@ -1,5 +1,5 @@
-// Installs, builds and converts what the contestants need, each thing once, in .work/ beside this file. A step that
-// fails throws a sentence with the last words of its log, which stays there too.
+// Installs, builds and converts what the contestants need, in .work/ beside this file, each thing once. If a step fails, the
+// error has the end of its log, which also stays there.
 // @ts-check
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -52,7 +52,7 @@ async function step(name, program, args) {
 }
 
 /**
- * Makes a file or folder of .work/ once. It has another name until it is whole.
+ * Makes a file or folder in .work/ once. Until it is complete it has a temporary name.
  * @param {string} name
  * @param {(path: string) => Promise<void>} make
  */
@@ -89,7 +89,7 @@ async function environment(name) {
   return (program) => join(path, "bin", program);
 }
 
-/** Things of which several contestants may need the same are made once, and fail once. */
+/** Steps that several contestants share are run once, also if they fail. */
 const things = new Map();
 
 /** @template T @param {string} key @param {() => Promise<T>} make @returns {() => Promise<T>} */
@@ -144,7 +144,7 @@ export const openvinoModel = converted("openvino", async (model, name) => {
   );
 });
 
-/** Where llama.cpp's sources are, out of the source package of its Python binding, and where they are built. */
+/** The folders of llama.cpp's sources, which come from the source package of its Python binding, and of its build. */
 const llamaFolders = shared("llama-folders", async () => {
   const bin = await torchEnvironment();
   const folder = await made("llama", async (path) => {
@@ -207,7 +207,7 @@ export const transformersJs = shared("transformers-js", () =>
   }),
 );
 
-/** A folder as transformers.js wants it: the files of the tokenizer, and onnx/model_quantized.onnx. */
+/** A model's folder for transformers.js: the files of the tokenizer, and onnx/model_quantized.onnx. */
 export const onnxModel = shared("onnx-model", async () => {
   const [bin, model] = [await onnxEnvironment(), await checkpoint()];
   return made("onnx", (path) => step("onnx", bin("python"), [peer("export_onnx.py"), model, path]));

@@ -1,5 +1,5 @@
-// The conversation between the bench and a contestant's process, both ends: a job a line goes in, its time comes out.
-// `peers/jobs.py` is the contestant's end in Python, and describes a job.
+// The protocol between the benchmark and a contestant's process: one job per line goes in, its time comes out. Both ends in
+// JavaScript are here. `peers/jobs.py` is the contestant's end in Python, and describes a job.
 // @ts-check
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -25,7 +25,7 @@ export function lastLine(text) {
 }
 
 /**
- * What a process says on its way out, for the reason in a report.
+ * The last line that a process writes, as the reason of its failure in the report.
  * @param {import("node:stream").Readable} stream
  * @returns {() => string}
  */
@@ -42,14 +42,14 @@ export class JobProcess {
   #child;
   #lines;
   #lastWords;
-  /** What the contestant says it is. */
+  /** The contestant's name and version, as it reports them. */
   version = "";
 
   /** @param {Command} command */
   constructor({ program, args, env = {} }) {
     this.#child = spawn(program, args, { env: { ...process.env, ...env }, stdio: "pipe" });
     this.#lastWords = lastWords(this.#child.stderr);
-    this.#child.stdin.on("error", () => {}); // It has ended, which the next answer tells.
+    this.#child.stdin.on("error", () => {}); // The process has ended. The next answer reports that.
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
@@ -87,7 +87,7 @@ export class JobProcess {
 }
 
 /**
- * A contestant's end in JavaScript: answers jobs until there are no more.
+ * The contestant's end in JavaScript: answers jobs until there are no more.
  * @param {string} version
  * @param {(job: Job) => Promise<number>} generate returns the number of new tokens of all sequences
  */

@@ -1,5 +1,5 @@
-// What is measured of a contestant in one round, without a server and over HTTP. A round's figure is the median of its
-// repeats; slow contestants are repeated less often.
+// Measures a contestant in one round, without a server and over HTTP. The figure of a round is the median of its repeats.
+// Slow contestants are repeated less often.
 // @ts-check
 import { performance } from "node:perf_hooks";
 import { runLoad } from "../support/load.js";
@@ -45,7 +45,7 @@ export const QUICK = {
   windows: 4,
 };
 
-/** After this time nothing is repeated any more. */
+/** After this time a measurement is not repeated again. */
 const ENOUGH_SECONDS = 3;
 
 /** @param {number} repeats @param {() => Promise<number>} measure */

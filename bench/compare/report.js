@@ -1,11 +1,11 @@
-// The rounds of all contestants as one table: the better of the rounds, latencies of all of them, and after each figure
-// how many times as fast as the first contestant it is.
+// The report: one table with the best round of each contestant, the latencies over all rounds, and after each figure its ratio
+// to that of the first contestant.
 // @ts-check
 import { percentile } from "../support/stats.js";
 import { DEFAULT_REQUEST } from "./batches.js";
 
 /**
- * All that was measured of a contestant, a list entry a round.
+ * All measurements of a contestant; the lists have one entry for each round.
  * @typedef {object} Result
  * @property {string} name
  * @property {string} [version]

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Measures this software beside others that run GPT-2 on a CPU: `bench/compare/run.sh --help` lists the options, the
-# README beside this file tells what is measured. All that is installed, built and converted lies in .work/ beside it.
+# Compares this software with others that run GPT-2 on a CPU. `bench/compare/run.sh --help` lists the options, and the README
+# beside this file says what is measured. Everything that is installed, built and converted is in .work/ beside it.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$here/.work
 mkdir -p "$work"
 [ -f "$here/../../dist/src/cli/main.js" ] || (cd "$here/../.." && npm run build)
 
-# The bars are for Node 24, which npm can install for this folder alone.
+# The targets are for Node 24, which npm can install for this folder alone.
 package=node-$(node -p 'process.platform + "-" + process.arch')
 node=$work/node/node_modules/$package/bin/node
 if [ ! -x "$node" ]; then

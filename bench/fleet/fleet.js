@@ -1,5 +1,5 @@
-// How far the simulation of `gpt2-api bench --plan` is to be believed: two real servers of one thread each, asked at random times by a
-// client who sends each request to the server with fewer open ones, beside the simulation with passes measured just before.
+// Compares the simulation of `gpt2-api bench --plan` with reality: two real servers of one thread each get requests at random times,
+// each request at the server with fewer open ones. The simulation uses times of passes that were measured just before.
 //   node bench/fleet/fleet.js [--seconds N] [--model DIR]
 // @ts-check
 import { execFileSync } from "node:child_process";

@@ -1,4 +1,4 @@
-// What HTTP, SigV4 and scheduling cost: signed requests from this process to a server process whose model is free.
+// Measures the cost of HTTP, SigV4 and scheduling: this process sends signed requests to a server whose model costs nothing.
 // `node bench/http/bench.js [--connections 16] [--requests 20000] [--json]`. The server must be built.
 // @ts-check
 import { fork } from "node:child_process";
@@ -15,23 +15,23 @@ const { values } = parseArgs({
   options: {
     connections: { type: "string", default: "16" },
     requests: { type: "string", default: "20000" },
-    /** For a profile: options of the server's Node, as `--cpu-prof`. */
+    /** Options of the server's Node, such as `--cpu-prof` for a profile. */
     node: { type: "string", multiple: true, default: [] },
     json: { type: "boolean", default: false },
   },
 });
 const PATH = "/endpoints/gpt-2/invocations";
-/** Different texts, so that nothing is answered from a cache of one. */
+/** Different texts, so that a cache of prompts has no effect. */
 const TEXTS = Array.from({ length: 16 }, (_, i) => `Chapter ${i + 1}: the storm came over the`);
 
-/** The default request ends after 90 passes of the model; most of what is asked here is one pass long. */
+/** Most requests here take one pass. The default request takes 90. */
 const KINDS = [
   { name: "one pass, 3 sequences", fields: { max_new_tokens: 1 }, share: 1 },
   { name: "the default request, 90 passes", fields: {}, share: 0.02 },
 ];
 
 /**
- * Signed requests as bytes, made anew every second: a signature holds the time.
+ * Signed requests as bytes. They are signed again every second, because a signature has the time.
  * @param {number} port
  * @param {object} fields
  */
@@ -83,7 +83,7 @@ for (const { name, fields, share } of KINDS) {
           if (status !== 200) throw new Error(`A request was answered with ${status}`);
         },
       });
-    await load(3000); // Until the compiler has seen it all.
+    await load(3000); // Warms up: the compiler optimises the code.
     server.send("reset");
     const { seconds, latencies } = await load(Number(values.requests));
     server.send("report");

@@ -1,5 +1,5 @@
-// A keep-alive HTTP connection for one request after the other, on a bare socket: ready bytes go out, and of the answer
-// only status and length are read. A full client would cost more than the server that it measures.
+// A keep-alive HTTP connection on a raw socket, for one request after the other. It sends prepared bytes, and reads only status
+// and length of an answer. A full client would cost more processor time than the server that it measures.
 // @ts-check
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -7,7 +7,7 @@ import { connect } from "node:net";
 export class Connection {
   /** @type {import("node:net").Socket} */
   #socket;
-  /** Received and not yet taken. */
+  /** Received text that is not read yet. */
   #received = "";
   /** @type {{ resolve: (status: number) => void, reject: (error: Error) => void } | undefined} */
   #waiting;
@@ -15,14 +15,14 @@ export class Connection {
   /** @param {import("node:net").Socket} socket connected */
   constructor(socket) {
     this.#socket = socket;
-    // Latin-1: one character a byte, as lengths count.
+    // Latin-1 has one character for each byte, so lengths are in bytes.
     socket.setEncoding("latin1").setNoDelay();
     socket.on("data", (/** @type {unknown} */ text) => {
       this.#received += text;
       this.#take();
     });
     socket.on("close", () => this.#waiting?.reject(new Error("The server closed a connection")));
-    socket.on("error", () => {}); // "close" follows.
+    socket.on("error", () => {}); // "close" follows and rejects.
   }
 
   /** @param {number} port */

@@ -1,5 +1,5 @@
-// Entry of an engine thread whose model costs nothing: the real engine, and one row of logits for every token, of which
-// nothing has to be computed. Two tokens are left of it to choose from; no text is ever over.
+// Entry point of an engine thread whose model costs nothing. The engine is the real one, but every row of logits is the same
+// constant row. It leaves two tokens to choose from, and no text ends early.
 // @ts-check
 import { parentPort } from "node:worker_threads";
 import { EngineCore } from "../../dist/src/engine/engine-core.js";

@@ -1,6 +1,6 @@
-// The server of `bench/http/bench.js`, a process of its own: the runtime front as `serve` builds it, with SigV4, log
-// and metrics, in front of an engine whose model costs nothing. It tells its parent its port, and when asked how much
-// processor time it took and how late its event loop ran.
+// The server of `bench/http/bench.js`, in a process of its own: the runtime door as `serve` builds it, with SigV4, log and metrics,
+// and an engine whose model costs nothing. It sends its port to the parent, and on request its processor time and the delay of its
+// event loop.
 // @ts-check
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { WorkerEngine } from "../../dist/src/engine/thread/worker-engine.js";

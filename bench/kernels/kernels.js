@@ -1,6 +1,6 @@
 // @ts-check
-// The 8-bit matrix kernels in every build and instruction set that this machine runs, on data in cache: a product so small
-// that its time is that of a call and a step, and one that shows the kernel's own speed.
+// Measures the 8-bit matrix kernels in every build and instruction set that this machine has, on data in the cache: one product that is
+// so small that its time is the overhead of a call and a step, and one that shows a kernel's own speed.
 // `node bench/kernels/kernels.js [--threads 2]`. The software must be built.
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";

@@ -1,6 +1,6 @@
 // @ts-check
-// How much memory a server holds, beside what it should need: weights, keys and values, and the process itself. It starts
-// the built command on loopback, answers requests until every page has been used once, and reads the process's own count.
+// Compares the memory of a server with what it should need: weights, keys and values, and the process itself. It starts the built
+// command on loopback, sends requests until every page was used once, and reads the memory of the process.
 // `node bench/memory/memory.js [--model DIR] [--precision int8] [--kv-cache-mb 256] [--requests 8]`; Linux only.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -41,13 +41,13 @@ const server = await startServer(resolve(values.from, "src/cli/main.js"), [
 ]);
 const rows = [["when it is ready", ...resident()]];
 
-/** Bytes of the server that are in memory now, and the most there have ever been. */
+/** Resident memory of the server in bytes: now, and at its peak. */
 function resident() {
   const status = readFileSync(`/proc/${server.child.pid}/status`, "utf8");
   return ["VmRSS", "VmHWM"].map((name) => 1024 * Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]));
 }
 
-/** Each with a prompt of its own, half a context long, and many sequences: that touches many pages. */
+/** Each request has a new prompt of half a context and many sequences, so that it uses many pages. */
 async function ask(/** @type {number} */ index) {
   const url = `${server.origin}/endpoints/gpt-2/invocations`;
   const maxLength = Math.floor(config.contextLength / 2) + 16;

@@ -1,7 +1,8 @@
 // @ts-check
-// Whether memory comes home: the server's resident memory over reloads under requests, each of a model whose pages of keys
-// and values were used. JavaScript's own garbage, an old tokenizer's for example, is collected late: the first third is for that. It starts the built command on a link to one of two folders with the same files, moves the link, and orders
-// the reload through the admin port. `node bench/memory/reload.js [--model DIR] [--reloads 30] [--kv-cache-mb 64]`; Linux only.
+// Checks that reloads leak no memory: it measures the server's resident memory over reloads while requests run. The first third is
+// not counted, because JavaScript collects garbage, such as an old tokenizer, late. It starts the built command on a link to one of
+// two folders with the same files, moves the link, and reloads through the admin port.
+// `node bench/memory/reload.js [--model DIR] [--reloads 30] [--kv-cache-mb 64]`; Linux only.
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -15,7 +16,7 @@ const { values } = parseArgs({
     "kv-cache-mb": { type: "string", default: "64" },
   },
 });
-/** More than this from the second third of the reloads to the last is growth. */
+/** A larger increase from the second third of the reloads to the last counts as growth. */
 const GROWTH_MAX = 1.1;
 const CALLERS = 4;
 
@@ -52,7 +53,7 @@ async function ask(caller) {
   }
 }
 const callers = Array.from({ length: CALLERS }, (_, caller) => ask(caller));
-/** @type {number[]} MB, each when the old model of the reload is gone */
+/** @type {number[]} MB, each measured when the old model is closed */
 const resident = [];
 for (let turn = 1; turn <= Number(values.reloads); turn++) {
   const before = numAnswers;
@@ -60,7 +61,7 @@ for (let turn = 1; turn <= Number(values.reloads); turn++) {
   point(turn);
   const answer = await fetch(`${server.adminOrigin}/reload`, { method: "POST" });
   if (answer.status !== 200) throw new Error(`${answer.status}: ${await answer.text()}`);
-  // The next reload waits until the old model is closed: one that changes nothing tells when that is.
+  // A reload waits until the last old model is closed. So a reload that changes nothing shows when that is.
   await fetch(`${server.adminOrigin}/reload`, { method: "POST" });
   resident.push(server.residentMb());
   console.log(`after reload ${turn}: ${resident.at(-1)?.toFixed(0)} MB, ${numAnswers} answers`);

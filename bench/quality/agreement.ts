@@ -1,11 +1,11 @@
-// How far one way of computing a model's logits is from another: what `bench/quality` reports and the tests hold. It
-// sees rows of logits only, never the models they come from.
+// Compares two ways to compute a model's logits, such as int8 with f32. `bench/quality` reports the numbers, and tests limit them.
+// It gets rows of logits only, not the models.
 import type { LogitsRow } from "../../src/kernels/logits-row.ts";
 
 export interface Agreement {
-  /** Rows compared. */
+  /** Number of rows compared. */
   readonly positions: number;
-  /** Rows whose next token is known, which the perplexities are over. */
+  /** Number of rows whose next token is known. The perplexities are over these. */
   readonly predicted: number;
   readonly referencePerplexity: number;
   readonly perplexity: number;
@@ -29,7 +29,7 @@ export class AgreementMeter {
   #numAgreed = 0;
   #maxLogitError = 0;
 
-  /** Two rows of logits for the same position, and the token that follows there, if one does. */
+  /** Adds two rows of logits of the same position, and the token that follows, if there is one. */
   add(reference: Row, candidate: Row, next: number | undefined): void {
     const [referenceTotal, total] = [reference.logSumExp(), candidate.logSumExp()];
     let kl = total - referenceTotal; // KL = Σ p (ln p − ln q), and ln p = logit − ln Σ e^logit

@@ -1,14 +1,14 @@
-// Checkpoints with planted outlier channels: 8 of C channels, spread over all groups, 20 to 60 times as large as they
-// were. Large models grow such channels by themselves (Dettmers et al. 2022, arXiv:2208.07339), and low precision fails
-// on them first, because one large value sets the scale of all others in its group.
+// Adds outlier channels to a checkpoint: 8 of C channels, spread over all groups, become 20 to 60 times as large. Large trained models
+// have such channels (Dettmers et al. 2022, arXiv:2208.07339). Low precision fails on them first, because one large value sets the
+// scale of all others in its group.
 import { mapped } from "../../src/model/loading/tensor.ts";
 import type { TensorSource } from "../../src/model/loading/tensor-source.ts";
 
 /**
- * Where they are planted. `norms`: in the gains and biases of all layer norms. `values`: in the value part of every
- * attention. In both, the matrix behind is divided by as much, so that the function in f32 is the old one. `residual`:
- * in the residual stream, that is in all that writes to it, with the gains of the norms divided; their divisor is
- * another one then, so this is another function, and a worse model.
+ * Where the outliers are. `norms`: in the gains and biases of all layer norms. `values`: in the values of every attention. In both
+ * cases the next matrix is divided by the same factors, so that the function in f32 does not change. `residual`: in everything that
+ * writes to the residual stream, with the gains of the norms divided. There the variance in the norms changes too, so this is
+ * another function, and a worse model.
  */
 export const PLANTINGS = ["norms", "values", "residual"] as const;
 export type Planting = (typeof PLANTINGS)[number];
@@ -17,7 +17,7 @@ const NUM_OUTLIERS = 8;
 const SCALE_MIN = 20;
 const SCALE_MAX = 60;
 
-/** The factor of every channel, [C]: 1 but for the outliers. */
+/** The factor of every channel, [C]: 1 except for the outliers. */
 export function outlierScales(width: number): Float32Array {
   const scales = new Float32Array(width).fill(1);
   for (let i = 0; i < NUM_OUTLIERS; i++) {
@@ -45,7 +45,7 @@ const EDITS: Record<Planting, readonly Edit[]> = {
   ],
 };
 
-/** `source` with outliers, and with a head of its own. */
+/** `source` with outliers. Its output head is no longer shared with the embedding. */
 export function plantOutliers(source: TensorSource, planting: Planting): TensorSource {
   const { nEmbd, tieWordEmbeddings } = source.config;
   const scales = outlierScales(nEmbd);
@@ -58,7 +58,7 @@ export function plantOutliers(source: TensorSource, planting: Planting): TensorS
         if (!pattern.test(name)) continue;
         const width = shape.at(-1) as number;
         tensor = mapped(tensor, (value, i) => {
-          // Of queries, keys and values side by side, the last C are the values.
+          // Queries, keys and values are side by side: the last C columns are the values.
           const scale = scales[axis === "rows" ? Math.floor(i / width) : (i % width) - (width - nEmbd)] ?? 1;
           return value * (change === "scale" ? scale : 1 / scale);
         });

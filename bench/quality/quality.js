@@ -1,8 +1,8 @@
 // @ts-check
-// What 8-bit arithmetic costs: perplexity, KL divergence, agreement and logit error against f32, on a checkpoint and on
-// copies of it with planted outlier channels. `node bench/quality/quality.js [--model DIR] [--windows N] [--threads N]
-// [--variant NAME]… [--json FILE] [--from dist] [TEXT…]`, after `npm run build`; 0 threads are as many as the machine has
-// room for. It measures no speed.
+// Measures the loss through 8-bit arithmetic: perplexity, KL divergence, agreement and error of logits against f32, on a checkpoint and
+// on copies with added outlier channels. `node bench/quality/quality.js [--model DIR] [--windows N] [--threads N]
+// [--variant NAME]… [--json FILE] [--from dist] [TEXT…]`, after `npm run build`. With 0 threads it uses as many as the machine allows.
+// It does not measure speed.
 import { writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -31,12 +31,12 @@ const { threadsFor } = await load("src/machine/cpus.js");
 const { logitsOf } = await load("src/offline/score.js");
 const { loadTokenizer } = await load("src/tokenizer/tokenizer-files.js");
 
-/** The bars that int8 must hold to be the default, wherever f32 computes the checkpoint's own function. */
+/** The limits that int8 must meet to be the default, on variants that compute the checkpoint's own function in f32. */
 const BARS = { perplexity: 0.0012, kl: 0.0005, top1: 0.98 };
 const AS_IT_IS = "as it is";
 
 /**
- * Both precisions of one model over all windows, position by position.
+ * Compares both precisions of one model over all windows, position by position.
  * @param {object} source
  * @param {number[][]} windows
  */

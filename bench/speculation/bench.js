@@ -1,6 +1,6 @@
 // @ts-check
-// What guessing tokens gains where a text repeats itself, and what it costs where it does not: the engine with `--speculation`
-// on and off in turn, in one run, and the tokens compared.
+// Measures speculative decoding: its gain for texts that repeat themselves, and its cost for others. One run alternates the engine with
+// `--speculation` on and off, and compares the tokens.
 // `node bench/speculation/bench.js [--model DIRECTORY|--shape gpt2] [--precision int8] [--threads 0] [--rounds 9]`. The software must
 // be built. With a shape the weights are random. A frequency penalty below 0 makes the greedy text of any model run in circles.
 import { performance } from "node:perf_hooks";
@@ -42,7 +42,7 @@ const greedy = { kind: "greedy" };
 /** @type {Search} */
 const sample = { kind: "sample", temperature: 1, topK: 0, topP: 1 };
 
-// Three requests that read the same text share what the prefix cache finds, so each has a prompt of its own.
+// Each request has a prompt of its own, so that the prefix cache does not help.
 const prompts = Array.from({ length: 64 }, (_, i) =>
   Array.from(
     { length: PROMPT_TOKENS },
@@ -62,7 +62,7 @@ const CASES = [
 ];
 
 /**
- * Answers `rows` requests at once, the prompts in turn; each answer's tokens, and the milliseconds in all.
+ * Runs `rows` requests at once, with the prompts in turn. Returns the tokens of each answer, and the total milliseconds.
  * @param {EngineCore} core
  * @param {(typeof CASES)[number]} one
  * @param {number} round
@@ -110,7 +110,7 @@ for (const one of CASES) {
   /** @type {[number[], number[]]} */
   const times = [[], []];
   for (let round = 0; round < Number(values.rounds); round++) {
-    // Who is first takes turns: the machine's clock falls while it works.
+    // The two take turns to be first, because the processor's clock rate falls under load.
     const order = round % 2 === 0 ? [0, 1] : [1, 0];
     /** @type {(readonly number[])[][]} */
     const texts = [];
@@ -128,7 +128,7 @@ for (const one of CASES) {
   const accepted = now.tokensAccepted - (was?.tokensAccepted ?? 0);
   const all = now.tokensGenerated - (was?.tokensGenerated ?? 0);
   const perSecond = (/** @type {number} */ ms) => ((1000 * one.rows * NEW_TOKENS) / ms).toFixed(0);
-  // The median of the rounds' ratios: what slows the machine slows both halves of a round.
+  // The median of the rounds' ratios, because a slow machine slows both halves of a round.
   const ratio = median((times[0] ?? []).map((ms, i) => ms / (times[1]?.[i] ?? ms)));
   console.log(
     [

@@ -1,4 +1,4 @@
-// How long after the start of `serve` the first answer comes: the embedded model, and any checkpoint that is named.
+// Measures the time from the start of `serve` to the first answer, for the shipped model and for checkpoints that are named.
 // `node bench/start/bench.js [--model DIRECTORY]... [--precision int8] [--runs 5] [--json]`. The server must be built.
 // @ts-check
 import { basename } from "node:path";

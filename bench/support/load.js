@@ -1,5 +1,5 @@
-// Load from a fixed number of clients, each of which sends its next request when its last one was answered. How a
-// request is sent, and over what, is the caller's business.
+// Closed-loop load: each of a fixed number of clients sends its next request when the last one is answered. The caller says how a
+// request is sent.
 // @ts-check
 import { performance } from "node:perf_hooks";
 

@@ -1,4 +1,4 @@
-// What the machine is, for the head of a report: a figure without it means little.
+// Describes the machine for the head of a report, because figures depend on it.
 // @ts-check
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
@@ -27,7 +27,7 @@ export function describeMachine() {
   };
 }
 
-/** One line of it. */
+/** The description, as one line. */
 export function machineLine() {
   const { cpu, cores, instructionSets: sets, memoryGb, node } = describeMachine();
   return `${cpu}, ${cores} cores (${sets.join(" ") || "instruction sets unknown"}), ${memoryGb} GB, Node ${node}`;

@@ -1,4 +1,4 @@
-// A server under test for benchmarks and conformance: starts the built command on loopback, and reads its numbers.
+// The server of benchmarks and conformance suites: starts the built command on loopback, and reads its metrics.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -17,7 +17,7 @@ export async function freePort() {
   return port;
 }
 
-/** Memory that a process holds. @param {number | undefined} pid */
+/** Resident memory of a process. @param {number | undefined} pid */
 export function residentMbOf(pid) {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
@@ -73,7 +73,7 @@ export async function startServer(main, flags = []) {
     async metric(name) {
       return sumOfMetric(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text(), name);
     },
-    /** Stops it as an operator does; the exit code must be 0. */
+    /** Stops it with SIGTERM. The exit code must be 0. */
     async stop() {
       child.kill("SIGTERM");
       const [code] = await once(child, "exit");

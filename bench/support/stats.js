@@ -1,8 +1,8 @@
-// The few statistics that the benches need. Nothing here measures.
+// The few statistics that the benchmarks need.
 // @ts-check
 
 /**
- * The smallest of the numbers that at least this share of them does not exceed (nearest rank).
+ * The percentile by nearest rank: the smallest number that at least this share of the numbers does not exceed.
  * @param {readonly number[]} numbers not empty
  * @param {number} share from 0 to 1
  */

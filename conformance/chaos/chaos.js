@@ -1,15 +1,14 @@
-// Honest clients measure what they wait, alone and then beside hostile ones of every kind, over HTTP and over HTTPS. Held:
-// the honest ones wait at most twice as long as alone (p99), each of their requests is answered once and with the same text,
-// memory stays below a figure that follows from the settings, afterwards the server is idle and ready, and it stops in time
-// while all of it goes on again.
+// Honest clients measure their latency, alone and then beside hostile clients of every kind, over HTTP and over HTTPS. Checked are:
+// the honest clients' p99 latency is at most twice that of the time alone; each of their requests is answered once, with the same text;
+// memory stays below a limit that follows from the settings; afterwards the server is idle and ready; and it stops in time while
+// everything runs again.
 //
-// What the factor means: hostile callers who hold a key have a share of the processor like everybody else, so part of the
-// longer wait is the fair share of five more keys. An operator who wants the bound sets limits for each key, as FLAGS does.
-// Honest callers keep their connections: who comes new while `--connections-max` are open is refused, by the meaning of that
-// setting. Hostile callers run in a thread of their own with a low priority, and the server computes with one thread, so that the
-// callers take as little as possible of what is measured. It wants a machine with two idle cores or more.
+// About the factor of two: hostile callers with a key get a fair share of the processor like everybody else, so part of the longer wait
+// is the share of five more keys. To meet the limit an operator sets limits for each key, as FLAGS does. Honest callers keep their
+// connections, because new ones are refused while `--connections-max` are open. Hostile callers run in a thread with a low priority, and
+// the server computes with one thread, so that the load generator disturbs the measurement little. It needs two idle cores or more.
 //
-// `node conformance/chaos/chaos.js [--minutes 6] [--seed 1]`: about so many minutes in all, after a build.
+// `node conformance/chaos/chaos.js [--minutes 6] [--seed 1]` takes about that many minutes. Build first.
 // @ts-check
 import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
@@ -24,7 +23,7 @@ const { values } = parseArgs({
 });
 const HONEST = Array.from({ length: 12 }, (_, i) => `honest${i}`);
 const WAIT_RATIO_MAX = 2;
-/** What a stop may take beyond its time limit. */
+/** How much longer than its time limit a stop may take. */
 const STOP_GRACE_MS = 1000;
 const DRAIN_MS = 3000;
 const FLAGS = [
@@ -41,19 +40,19 @@ const FLAGS = [
   "--threads",
   "1",
 ];
-/** Starting, warming up, becoming idle and stopping. */
+/** Time for starting, warming up, becoming idle and stopping. */
 const OVERHEAD_MS = 12_000;
-/** For each transport: alone, then attacked, which shows rare waits better and so takes longer. */
+/** Shares of the time for each transport: alone, and under attack, which is longer so that rare waits show. */
 const PHASE_MS = Math.max(5000, (Number(values.minutes) * 60_000) / 2 - OVERHEAD_MS);
 const ALONE_SHARE = 0.35;
 const IDLE_TIMEOUT_MS = 10_000;
 const MIB = 2 ** 20;
-/** What one connection may cost besides bodies and answers: buffers of the kernel's side, of Node and of TLS. */
+/** Memory of a connection besides bodies and answers: buffers of Node and of TLS. */
 const CONNECTION_BYTES = 200_000;
-/** Garbage that V8 has not collected yet, as a factor of what is live. */
+/** The factor from live memory to memory with garbage that V8 has not collected yet. */
 const GARBAGE = 2;
 
-/** All are 0 when nobody waits. */
+/** Metrics that are all 0 when the server is idle. */
 const IDLE_METRICS = ["gpt2_requests_waiting", "gpt2_requests_running", "gpt2_kv_pages_in_use"];
 
 const results = [];
@@ -71,7 +70,7 @@ async function run(isTls) {
   const transport = isTls ? "HTTPS" : "HTTP";
   const target = await startTarget({ isTls, keyNames: [...HONEST, ...HOSTILE_KEYS], flags: FLAGS });
   const callers = HONEST.map((name) => callerOf(isTls, keyOf(name)));
-  await honestLoad(target, callers, 2000); // Warms code and pages up.
+  await honestLoad(target, callers, 2000); // Warms up code and pages.
   const alone = await honestLoad(target, callers, PHASE_MS * ALONE_SHARE);
   const restingMb = target.residentMb();
   const watch = watchMemory(target);
@@ -133,7 +132,7 @@ async function honestLoad(target, callers, ms) {
 }
 
 /**
- * Whether it has nothing left to do within a while, and says that it is ready.
+ * Whether the server becomes idle and ready within some time.
  * @param {import("./target.js").Target} target
  */
 async function becomesIdle(target) {
@@ -161,7 +160,7 @@ function watchMemory(target) {
 }
 
 /**
- * What all callers together may add to a server at rest.
+ * How much memory all callers together may add to that of an idle server.
  * @param {Record<string, any>} settings
  */
 function memoryBoundMb(settings) {
@@ -169,7 +168,7 @@ function memoryBoundMb(settings) {
   const connections = settings["connections-max"] * CONNECTION_BYTES;
   const numKeys = HONEST.length + HOSTILE_KEYS.length;
   const unread = numKeys * settings["key-requests-max"] * settings["unread-bytes-max"];
-  // Pages of keys and values are touched as they are used.
+  // The system allocates pages of keys and values only when they are used.
   const keysAndValues = settings["kv-cache-mb"] * MIB;
   return (GARBAGE * (bodies + connections + unread) + keysAndValues) / MIB;
 }

@@ -1,5 +1,5 @@
-// Honest clients: each has a key and a connection of its own, asks one thing after the other, reads every answer to its end and
-// checks it. What they wait is the measure of everything else.
+// Honest clients: each has its own key and connection, sends one request after the other, and reads and checks every answer. Their
+// latency is what the suite measures.
 // @ts-check
 import { once } from "node:events";
 import * as http from "node:http";
@@ -8,7 +8,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import { ENDPOINT } from "./target.js";
 
-/** What an honest client asks for, in turn. All of it is answered within a second or two on any machine. */
+/** The requests of an honest client, in turn. Each is answered within a second or two on any machine. */
 const REQUESTS = [
   { input: "The sea was", mode: "sample", max_length: 40, num_return_sequences: 3, seed: 1 },
   { input: "A function that", mode: "greedy", max_length: 32, num_return_sequences: 1 },
@@ -44,7 +44,7 @@ export function callerOf(isTls, key) {
 export const emptyTally = () => ({ waits: [], sent: 0, answered: 0, wrong: {} });
 
 /**
- * Runs until `signal` is aborted; the request that is open then is still waited for.
+ * Runs until `signal` is aborted, and then waits for the open request.
  * @param {import("./target.js").Target} target
  * @param {Caller} caller
  * @param {number} start where in the list of requests it begins
@@ -65,7 +65,7 @@ export async function honestClient(target, { key, agent }, start, signal, tally)
       await pause(100);
       continue;
     }
-    // The same request with the same seed has the same answer, whatever else goes on.
+    // The same request with the same seed must have the same answer, whatever else runs.
     const text = JSON.stringify(outcome);
     if (first.has(number) && first.get(number) !== text) {
       tally.wrong["another text"] = (tally.wrong["another text"] ?? 0) + 1;

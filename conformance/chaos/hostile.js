@@ -1,5 +1,5 @@
-// Hostile callers, one function a kind. Each goes on until its signal is aborted, and expects nothing: answers, refusals and
-// closed connections are all the same to it. Some hold a key, as a customer's broken program would; most do not.
+// Hostile callers, one function for each kind. Each runs until its signal is aborted, and ignores what the server answers. Some have a
+// key, like a customer's broken program; most have none.
 // @ts-check
 import { setMaxListeners } from "node:events";
 import { connect as connectTcp } from "node:net";
@@ -18,7 +18,7 @@ const MIB = 2 ** 20;
 /** @typedef {{ target: Target, signal: AbortSignal, random: ReturnType<typeof randomFrom> }} Attack */
 
 /**
- * A connection that is never waited for and whose errors are nobody's concern.
+ * A connection whose opening is not awaited and whose errors are ignored.
  * @param {Attack} attack
  * @param {{ handshake?: boolean }} [options] false: a TLS server hears nothing on it
  */
@@ -206,7 +206,7 @@ export const ATTACKS = {
   },
 };
 
-/** Whose keys the server knows. */
+/** The callers whose keys the server knows. */
 export const HOSTILE_KEYS = ["hostile", "flood", "pipe", "unread", "leaver"];
 
 /**
@@ -235,10 +235,10 @@ export function startAttack({ isTls, port, settings }, seed) {
 }
 
 const STOP_TIMEOUT_MS = 20_000;
-/** Hostile callers have no processor of their own here, as they would elsewhere: the server's threads go before them. */
+/** Hostile callers share the machine with the server here, so they get a lower priority than the server's threads. */
 const NICENESS = 15;
 
-/** All kinds at once, until the main thread says that it is enough. */
+/** Runs all kinds at once until the main thread ends them. */
 async function attackAtOnce() {
   // On Linux this is the niceness of this thread alone.
   if (process.platform === "linux") setPriority(0, NICENESS);

@@ -1,4 +1,4 @@
-// The server under attack: started with key files and, for HTTPS, a certificate; what it tells of itself; how it is stopped.
+// The server under attack: starts it with key files and, for HTTPS, a certificate; reads its metrics; stops it.
 // @ts-check
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -83,13 +83,13 @@ export async function startTarget({ isTls, keyNames, flags }) {
     async metric(name) {
       return sumOfMetric(await textOf(`http://127.0.0.1:${adminPort}/metrics`), name);
     },
-    /** Whether it says that it is ready. */
+    /** Whether /readyz succeeds. */
     isReady: () =>
       textOf(`http://127.0.0.1:${adminPort}/readyz`).then(
         () => true,
         () => false,
       ),
-    /** Asks it to stop. Resolves with how that went; a server that does not end is killed after a minute. */
+    /** Asks it to stop. Resolves with the result. A server that does not end is killed after a minute. */
     async stop() {
       const began = performance.now();
       child.kill("SIGTERM");
@@ -124,7 +124,7 @@ function portOf(child) {
     const fail = () => reject(new Error(`The server did not start: ${output}`));
     const timer = setTimeout(fail, START_TIMEOUT_MS);
     child.once("exit", fail);
-    // Goes on to read: a pipe that nobody reads would stop the server.
+    // Keeps reading, because a full pipe would block the server.
     child.stdout.setEncoding("utf8").on("data", (chunk) => {
       output += chunk;
       const [, port] = /^# https?:\/\/[^/\s]+:(\d+)/m.exec(output) ?? [];

@@ -1,6 +1,6 @@
-"""Mistakes that boto3 and the AWS CLI offer no option for, put into botocore from outside.
+"""Patches botocore to make mistakes for which boto3 and the AWS CLI have no option.
 
-As a program it is the AWS CLI with the mistakes of its first two arguments:
+As a program it is the AWS CLI with the mistakes that its first two arguments name:
 `python botocore_faults.py CLOCK_OFFSET_SECONDS SERVICE sagemaker-runtime invoke-endpoint …`.
 """
 

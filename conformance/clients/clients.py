@@ -1,4 +1,4 @@
-"""The clients, each reduced to one function from a call to its outcome: what the caller of that client would see."""
+"""The clients, each as one function from a call to its outcome, as a user of that client would see it."""
 
 import base64
 import datetime
@@ -67,7 +67,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Either an answer's `body`, or an error as the client shows it; None: the client does not tell."""
+    """Either the `body` of an answer, or an error as the client shows it. None: the client does not show this."""
 
     body: Optional[str] = None
     shown: str = "answer"

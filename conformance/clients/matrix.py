@@ -1,4 +1,4 @@
-"""Every client times every case, with the exact error name, status and text that the client must show."""
+"""Tests every client with every case, for the exact error name, status and text that the client must show."""
 
 import json
 import re
@@ -44,7 +44,7 @@ MODELLED = {"ModelError", "ValidationError"}
 
 @dataclass(frozen=True)
 class Case:
-    """What is done differently from the genuine call, and what must come of it; no `code`: an answer."""
+    """How the call differs from a correct one, and the expected outcome. Without a `code` it is an answer."""
 
     name: str
     code: Optional[str] = None
@@ -129,7 +129,7 @@ CASES = [
 
 
 def faults_of(client, case, outcome):
-    """What is wrong with an outcome, in words; empty: nothing."""
+    """The faults of an outcome, in words; empty if there are none."""
     if case.code is None:
         return [] if outcome.body and is_answer(outcome.body) else [f"no answer: {outcome}"]
     expected = replace(

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs real clients against the real server: boto3, requests, curl, the AWS CLI, aws4 and the AWS SDK for JavaScript.
-# Sets itself up in this folder (a Python environment and node_modules, both ignored by git). The server must be built;
-# another command that starts one may be given as arguments: `conformance/clients/run.sh node dist/src/cli/main.js serve`.
+# Tests the server with real clients: boto3, requests, curl, the AWS CLI, aws4 and the AWS SDK for JavaScript. It installs them in
+# this folder (a Python environment and node_modules, both ignored by git). Build the server first. Arguments may name another
+# command that starts a server: `conformance/clients/run.sh node dist/src/cli/main.js serve`.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 

@@ -1,4 +1,4 @@
-"""The server under test, and a proxy in front of it that spoils requests on their way, after they were signed."""
+"""The server under test, and a proxy in front of it that changes requests after they were signed."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What every client shows of a server that is too slow or has too much to do."""
+"""What every client shows when the server is too slow or overloaded."""
 
 import time
 from contextlib import closing, contextmanager
@@ -15,7 +15,7 @@ SHORT = {"input": "The sea", "max_length": 8}
 
 @contextmanager
 def occupied(url):
-    """While a stream is open that fills the queue; the one before it may take a moment to leave."""
+    """Keeps a stream open that fills the queue. An earlier one may need a moment to end."""
     for _ in range(100):
         try:
             events = clients.boto3_stream(a_call(url, LONG))

@@ -1,4 +1,4 @@
-"""Response streams: the two clients that can read them times the ways in which a stream can go."""
+"""Tests response streams with the two clients that can read them, for every way in which a stream can end."""
 
 import json
 import time
@@ -48,7 +48,7 @@ def error_midway(url, _admin, client):
 
 
 def client_gone(url, admin, client):
-    """A client that leaves frees the pages of its request long before that would be done."""
+    """When a client leaves, the pages of its request are free long before the request would have ended."""
     outcome = FIRST_PART[client](a_call(url, LONG))
     deadline = time.monotonic() + LEAVING_SECONDS
     while time.monotonic() < deadline and metric(admin, "gpt2_kv_pages_in_use"):

@@ -1,4 +1,4 @@
-"""What the tables have in common: their form, and the calls that several of them make."""
+"""What the tables share: their form, and calls that several of them make."""
 
 import json
 

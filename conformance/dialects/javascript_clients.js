@@ -88,7 +88,7 @@ const checks = {
   },
 
   "AI SDK: whole and streamed, with both providers": async () => {
-    // Both write a prompt as a conversation, "user:\n…\n\nassistant:\n", so the text is another one; it is the same in both ways.
+    // Both write a prompt as a conversation, "user:\n…\n\nassistant:\n". So the text differs from that of other clients, but is the same here.
     const models = [
       createOpenAICompatible({ name: "gpt2", baseURL, apiKey, includeUsage: true }).completionModel("gpt-2"),
       createOpenAI({ baseURL, apiKey }).completion("gpt-2"),
@@ -117,7 +117,7 @@ const checks = {
     assert.equal(providerMetadata.openai.logprobs.tokens.length, 4);
   },
 
-  // It asks /v1/completions, and hands the chunks of a stream on as they come.
+  // It uses /v1/completions, and passes the chunks of a stream on as they come.
   "@huggingface/inference: whole and streamed": async () => {
     const inference = new InferenceClient(apiKey, { endpointUrl: base });
     const parameters = { max_new_tokens: 12, temperature: 0 };

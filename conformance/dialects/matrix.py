@@ -1,5 +1,5 @@
-"""Real clients against this server, on the shipped model in f32: every client must understand every answer, and all must get the same
-texts. The whole matrix runs twice, with bearer tokens that are made of the server's key pair and against a server that lets everybody in.
+"""Tests this server with real clients, on the shipped model in f32: every client must understand every answer, and all must get the same
+texts. All checks run twice: with bearer tokens made from the server's key pair, and against a server without authentication.
 `matrix.py PROGRAM…` takes the environments that run.sh made, as ENVIRONMENT:FILE. Exit code 1 if a check fails."""
 
 import contextlib
@@ -41,7 +41,7 @@ def server(auth):
 
 
 def run(program, environment):
-    """Runs one program; how many checks passed and failed. A program that breaks off counts as a failure."""
+    """Runs one program. Returns how many checks passed and failed. A crash counts as a failure."""
     interpreter, file = program.split(":")
     command = [interpreter, HERE / file]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PROGRAM_SECONDS_MAX)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lets the real clients of OpenAI, LiteLLM, LangChain, llm, the AI SDK, Hugging Face, TGI and SageMaker talk to this server:
+# Tests this server with the real clients of OpenAI, LiteLLM, LangChain, llm, the AI SDK, Hugging Face, TGI and SageMaker:
 # `conformance/dialects/run.sh`. The first run makes the Python environments of `environments/` in `.venv/`, since some clients exclude
 # each other, and installs the clients of JavaScript in `node_modules/`.
 set -eu

@@ -1,7 +1,7 @@
-// Broken requests by the hundred thousand, against the real server on loopback: raw bytes that are almost HTTP, and
-// signed JSON bodies that are almost requests. Every answer must be well-formed, none a 5xx of ours, every error a JSON
-// object; the server must stay up and its memory flat. `node conformance/fuzz/fuzz.js [--inputs N] [--seconds N]
-// [--seed N] [--from dist]`.
+// Sends hundreds of thousands of broken requests to a real server on loopback: raw bytes that are almost HTTP, and signed JSON bodies
+// that are almost valid. Every answer must be well-formed, and no answer may be an internal error. Every error must be a JSON object,
+// the server must stay up, and its memory must not grow. `node conformance/fuzz/fuzz.js [--inputs N] [--seconds N] [--seed N]
+// [--from dist]`.
 import { once } from "node:events";
 import { Agent, request as httpRequest } from "node:http";
 import { connect } from "node:net";
@@ -20,9 +20,9 @@ const { values } = parseArgs({
 });
 const INPUTS = Number(values.inputs);
 const CONNECTIONS = 32;
-/** Longer than the server's deadline: what has no answer by then will never have one. */
+/** Longer than the server's deadline: a request without an answer by then will never get one. */
 const ANSWER_MS = 70_000;
-/** Above what the heap and its caches settle at. */
+/** More than the heap and its caches need after they have settled. */
 const GROWTH_MB_MAX = 150;
 const PATH = "/endpoints/gpt-2/invocations";
 
@@ -101,7 +101,7 @@ function aValue(depth = 0) {
 
 function aBody() {
   const fields = Object.fromEntries(Array.from({ length: below(6) }, () => [pick(FIELDS), aValue()]));
-  // Now and then a request that is right, and short.
+  // Sometimes a correct, short request.
   if (below(50) === 0)
     return JSON.stringify({ input: pick(["", "a"]), max_length: 3, num_return_sequences: 1 });
   const text =
@@ -190,7 +190,7 @@ function aRequest() {
   return below(2) === 0 ? mutated(whole) : whole;
 }
 
-/** Sends and ends; whatever comes back must be answers, or nothing where the request never became one. */
+/** Sends the bytes and ends the connection. What comes back must be answers, or nothing if there was no complete request. */
 async function tryRaw(server) {
   const bytes = aRequest();
   const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });

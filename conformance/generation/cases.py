@@ -1,5 +1,4 @@
-"""Random checkpoints and requests. Everything follows from one seed; options that must occur are dealt in turn, the
-rest is drawn."""
+"""Random checkpoints and requests from one seed. Options that must occur are taken in turn, the others at random."""
 
 import random
 from dataclasses import dataclass, field
@@ -77,7 +76,7 @@ class Case:
     num_beams: int  # 0: greedy
     no_repeat_ngram_size: int
     num_return_sequences: int
-    # What goes beyond the contract, under the names of a request; see `random_extras`.
+    # Parameters that SageMaker's contract does not have, with their names in a request; see `random_extras`.
     extras: dict = field(default_factory=dict)
 
     def eos(self, c: Checkpoint) -> list[int]:

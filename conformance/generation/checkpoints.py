@@ -1,4 +1,4 @@
-"""Checkpoints with weights from a public rule, so that tests in any language can make the same ones.
+"""Checkpoints whose weights follow a simple rule, so that tests in any language can make the same ones.
 
 state = (FNV-1a-32(name) + seed * 2654435761) mod 2^32; then, for every element in row-major order,
 state = (state * 1664525 + 1013904223) mod 2^32 and value = f32((state / 2^32 - 0.5) * scale + offset).
@@ -18,7 +18,7 @@ DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What `CheckpointOptions` of the TypeScript tests is: sizes, seed, and how the files are written."""
+    """Like `CheckpointOptions` of the TypeScript tests: sizes, seed, and the form of the files."""
 
     seed: int
     V: int = 61

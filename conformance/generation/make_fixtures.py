@@ -1,5 +1,5 @@
-"""Writes test/fixtures/generation/: what transformers answers to a few checkpoints and requests of the suite, and what
-its warpers leave of given rows. The tests replay both without Python. Run as `conformance/generation/run.sh fixtures`.
+"""Writes test/fixtures/generation/: transformers' answers for a few checkpoints and requests of the suite, and the distributions that its
+warpers make of given rows. The tests compare with both, without Python. Run it as `conformance/generation/run.sh fixtures`.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Writes test/fixtures/generation/stops.json: what transformers answers where stop strings end a text, on the shipped model
-in f32. Run as `conformance/generation/run.sh stops`. No stop string begins in the prompt, which transformers would search."""
+"""Writes test/fixtures/generation/stops.json: transformers' answers when stop strings end a text, on the shipped model in f32. Run it
+as `conformance/generation/run.sh stops`. No stop string begins in the prompt, because transformers searches the prompt too."""
 
 import json
 import os

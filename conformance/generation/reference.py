@@ -1,4 +1,4 @@
-"""What transformers answers, and how close its own decisions were."""
+"""Computes transformers' answers, and how close its decisions were."""
 
 import copy
 import os
@@ -38,13 +38,13 @@ class Scores:
 
 
 class Gaps:
-    """Remembers the smallest difference that decided anything."""
+    """Records the smallest difference on which a decision depended."""
 
     def __init__(self):
         self.smallest = float("inf")
 
     def see(self, values: torch.Tensor) -> None:
-        """`values`, best first: neighbours were told apart."""
+        """`values`, best first: the order of neighbours mattered."""
         if values.numel() < 2:
             return
         differences = (values[:-1] - values[1:]).abs()
@@ -52,8 +52,8 @@ class Gaps:
 
 
 class Occurrences(LogitsProcessor):
-    """Frequency and presence penalty by OpenAI's formula; transformers has none. It stands behind transformers' own
-    processors, which makes no difference: the bans that would come after it are -inf."""
+    """Frequency and presence penalty by OpenAI's formula, which transformers does not have. It is applied after transformers' own
+    processors. The order makes no difference, because their bans are -inf."""
 
     def __init__(self, prompt: int, extras: dict):
         self.prompt = prompt
@@ -85,7 +85,7 @@ class Reference:
         self._watch_beams()
 
     def _watch_beams(self) -> None:
-        """Looks over the shoulder of the three places of `_beam_search` that compare scores."""
+        """Observes the three places of `_beam_search` that compare scores."""
         model = self.model
         top_k, finish, early_stop = (
             model._get_top_k_continuations,
@@ -120,7 +120,7 @@ class Reference:
         model._check_early_stop_heuristic = watched_early_stop
 
     def generate(self, case: Case, early_stopping: bool = False, length_penalty: float = 1.0) -> Answer:
-        """Sequences are cut after what ends them."""
+        """Cuts each sequence after the token or string that ends it."""
         self.gaps.smallest = float("inf")
         eos = self.eos = case.eos(self.checkpoint)
         extras = case.extras
@@ -142,7 +142,7 @@ class Reference:
             return_dict_in_generate=True,
             output_scores=True,
         )
-        # None in a request would mean those of the checkpoint.
+        # Transformers would read None as the checkpoint's own.
         self.model.generation_config.eos_token_id = eos or None
         ids = torch.tensor([case.prompt])
         with torch.no_grad():
@@ -174,6 +174,6 @@ class Reference:
 
 
 def cut(row: list[int], prompt: int, eos: list[int]) -> list[int]:
-    """Without the padding after the first new end-of-text token."""
+    """The ids without the padding after the first new end-of-text token."""
     end = next((i for i in range(prompt, len(row)) if row[i] in eos), len(row) - 1)
     return row[: end + 1]

@@ -1,5 +1,5 @@
-"""Random checkpoints and requests, answered by transformers and by `gpt2-api`: one table, and exit code 1 if they
-differ anywhere outside ties. A tie is a difference where transformers' own choice hung on less than TIE."""
+"""Compares the answers of transformers and `gpt2-api` for random checkpoints and requests. Prints one table; the exit code is 1 if they
+differ outside ties. In a tie, transformers' own choice depended on a difference below TIE."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ TIE = 1e-4
 TOLERANCE = 1e-4
 SCORE_TOLERANCE = 1e-4
 TEXTS_PER_CHECKPOINT = 6
-# Below this a score of transformers is no log-probability: fewer hypotheses exist than were asked for.
+# Transformers' filler for missing hypotheses has a score below this, which is not a log-probability.
 PLACEHOLDER = -1e7
 
 

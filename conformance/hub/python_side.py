@@ -1,4 +1,4 @@
-"""What Python's huggingface_hub does with a cache, as commands that print JSON: `python_side.py COMMAND ARGUMENT…`."""
+"""Operations of Python's huggingface_hub on a cache, as commands that print JSON: `python_side.py COMMAND ARGUMENT…`."""
 
 import json
 import os
@@ -28,9 +28,8 @@ def scan():
 
 
 def watch(stop_file):
-    """Scans again and again until a file appears; the different warnings, and how often it scanned.
-    A scan reads folder after folder while they change, and fails where one goes meanwhile: a warning counts that the
-    next scan repeats."""
+    """Scans repeatedly until a file appears. Returns the different warnings, and the number of scans. A scan reads folder after
+    folder while they change, and may warn about one that was just removed. So only warnings that the next scan repeats count."""
     warnings, scans, before = set(), 0, set()
     while not Path(stop_file).exists():
         if Path(CACHE).exists():
@@ -46,7 +45,7 @@ def watch(stop_file):
 
 
 def fetch(repo, *names):
-    """Files one by one, as transformers does it: those that do not exist are noted as such."""
+    """Fetches files one by one, as transformers does it. huggingface_hub notes those that do not exist."""
     paths = {}
     for name in names:
         try:

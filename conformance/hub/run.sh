@@ -1,7 +1,6 @@
 #!/bin/sh
-# Shares a cache between this software and Python's huggingface_hub, on a hub of our own: `conformance/hub/run.sh`, or with
-# the names of some checks. The first run makes a virtual environment for each release in conformance/hub/.venv (about
-# 40 MB each).
+# Tests that this software and Python's huggingface_hub can share a cache, with a fake hub: `conformance/hub/run.sh`, perhaps with
+# the names of some checks. The first run makes a virtual environment for each release in conformance/hub/.venv (about 40 MB each).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."

@@ -1,5 +1,5 @@
-// Checks, each with every release of huggingface_hub in versions.txt: what one side leaves in the cache the other takes
-// without fetching it again, nothing makes Python warn at any moment, and nothing is ever half-done under its name.
+// Checks with every release of huggingface_hub in versions.txt: each side uses the files of the other without fetching them again, Python
+// never warns about the cache, and no incomplete file ever has its final name.
 import assert from "node:assert/strict";
 import {
   chmodSync,
@@ -24,7 +24,7 @@ import {
 
 const ID = "owner/model";
 const FOLDER = "models--owner--model";
-/** What transformers asks for one by one, and more. */
+/** The files that transformers asks for one by one, and others. */
 const NAMES = [
   ...["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "vocab.json"],
   ...["merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"],
@@ -32,7 +32,7 @@ const NAMES = [
 const OFFLINE = { HF_HUB_OFFLINE: "1" };
 const GENERATE = ["generate", "--model", ID, "--mode", "greedy", "--max-length", "8", "a b"];
 
-/** A GPT-2 that can be loaded. */
+/** A small GPT-2 that can be loaded. */
 function loadable() {
   const directory = mkdtempSync(join(tmpdir(), "gpt2-api-model-"));
   writeCheckpoint(directory, { seed: 1, V: 512, P: 64 });
@@ -42,7 +42,7 @@ function loadable() {
   return { ...contents, "tokenizer.json": tokenizer, "README.md": "# A model", "onnx/model.onnx": "x" };
 }
 
-/** One whose weights take a while. */
+/** A repository whose weights are slow to fetch. */
 const large = (bytes) => ({ ...loadable(), "model.safetensors": seededBytes(bytes, 7) });
 
 const files = (hub) => hub.log.filter(({ place, method }) => method === "GET" && place !== "api");
@@ -87,7 +87,7 @@ const checks = {
     hub.log.length = 0;
     const offline = await sides.ours(GENERATE, OFFLINE);
     assert.equal(offline.status, 0, offline.stderr);
-    // Releases before the list of a commit leave no proof of what is not there.
+    // Releases that do not store the list of a commit's files cannot prove which files do not exist.
     if (!sides.version.startsWith("0.")) assert.equal(offline.stderr, "");
     const { stderr } = await sides.ours(["pull", ID]);
     assert.match(stderr, /3 files, .* 3 already here/);
@@ -166,7 +166,7 @@ const checks = {
     for (const withPrune of canPrune ? [false, true, true] : [false]) {
       for (let i = 0; i < 3; i++)
         hub.fail({ on: "cdn", body: { pieces: 500_000, beforePiece: () => after(3) } });
-      // Python's prune may take Python's own unfinished file away, which is its business.
+      // Python's prune may remove Python's own unfinished file. That is not checked.
       const python = sides.python(["snapshot", ID]).catch((error) => {
         if (!withPrune) throw error;
       });
@@ -185,7 +185,7 @@ const checks = {
   },
 
   async "a complete cache that cannot be written to is served from"({ sides }) {
-    // The superuser writes everywhere.
+    // The superuser can write everywhere.
     if (process.getuid?.() === 0) return "not as the superuser";
     await sides.ours(["pull", ID]);
     const folders = ["", "blobs", "refs", "snapshots", ".no_exist"].map((name) =>

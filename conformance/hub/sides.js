@@ -1,5 +1,4 @@
-// The two sides that share a cache: this software and a release of Python's huggingface_hub, both as processes on a hub of
-// our own.
+// The two sides that share a cache: this software and a release of Python's huggingface_hub, both as processes with a fake hub.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +30,7 @@ export function run(program, argv, env, input) {
   );
 }
 
-/** A cache of its own, with both sides on it. */
+/** A new cache that both sides use. */
 export class Sides {
   constructor(version, hub, extra = {}) {
     this.version = version;
@@ -61,7 +60,7 @@ export class Sides {
     return run(process.execPath, [main, ...argv], { ...this.env, ...env }, input);
   }
 
-  /** A command of python_side.py; its answer. */
+  /** Runs a command of python_side.py, and returns its answer. */
   async python(argv, env = {}) {
     const script = join(here, "python_side.py");
     const result = await run(join(this.bin, "python"), [script, ...argv], { ...this.env, ...env });
@@ -74,7 +73,7 @@ export class Sides {
     return run(join(this.bin, "hf"), argv, { ...this.env, ...env });
   }
 
-  /** Every blob of a repository whose content is not what its name says, and every half-done file. */
+  /** Every blob whose content does not have the hash in its name, and every incomplete file. */
   wrongBlobs(folder) {
     const blobs = join(this.cache, folder, "blobs");
     return readdirSync(blobs).filter((name) => {

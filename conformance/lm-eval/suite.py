@@ -122,7 +122,7 @@ def compare(count: int) -> int:
     report = Report()
     cases = likelihood_cases(count)
     reference = by_transformers()
-    # One by one: with others in its list, `hf` now and then tells of a text what it does not tell of that text alone.
+    # One by one, because `hf` sometimes gives a text in a list another result than alone.
     likelihoods = [reference.loglikelihood(instances("loglikelihood", [case]), disable_tqdm=True)[0] for case in cases]
     texts = reference.generate_until(instances("generate_until", GENERATIONS))
     # The API's model cuts its windows two tokens shorter than `hf` does.

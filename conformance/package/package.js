@@ -1,5 +1,5 @@
-// The package as its users get it: packed, looked at, installed from the tarball into empty projects, and used with several versions of
-// Node.js: imported from both kinds of modules, type-checked, bundled for browsers, started as a command and as a server.
+// Tests the package as users get it. It is packed, inspected, and installed from the tarball into empty projects. Then it is used with
+// several versions of Node.js: imported from both kinds of modules, type-checked, bundled for browsers, run as a command and a server.
 //
 // `npm run test:package [-- --node 20 --node 24]`, after a build; default: 20, 22, 24 and 26. Node.js, pnpm and esbuild come from npm.
 // @ts-check
@@ -28,7 +28,7 @@ const { values } = parseArgs({
 const COMMAND_TIMEOUT_MS = 300_000;
 const TARBALL_BYTES_MAX = 32e6;
 
-/** Root may write to everything, so that a read-only folder is none for it. */
+/** Root can write everywhere, so a read-only folder cannot be tested as root. */
 const NOBODY = process.getuid?.() === 0 ? { uid: 65534 } : {};
 
 const work = mkdtempSync(join(tmpdir(), "gpt2-api-package-"));

@@ -1,15 +1,15 @@
-// What must hold of the page in a real browser. Each check gets a browser and a server, and throws where something is wrong.
+// The checks of the page in a real browser. Each gets a browser and a server, and throws if something is wrong.
 import assert from "node:assert/strict";
 import { EMOJI, MARKUP, NUM_SPACES } from "./hostile-model.js";
 import { Playground } from "./page-object.js";
 
-/** Nothing went wrong unseen, and nobody else was asked. */
+/** Asserts that the console has no errors, and that no other host was contacted. */
 function assertClean({ errors, strangers }) {
   assert.deepEqual(errors, []);
   assert.deepEqual(strangers, []);
 }
 
-/** `model`: which server a check wants, the shipped model or the one that writes what it must not. */
+/** `model`: the server's model: the shipped one, or the hostile one, whose text tries to break the page. */
 export const CHECKS = [
   { name: "opens by its link, asks no other host, has no error", model: "shipped", run: opens },
   { name: "shows nothing without a session", model: "shipped", run: withoutSession },
@@ -182,7 +182,7 @@ async function sliders(browser, server) {
   await page.see(".reading");
   let asked = 0;
   page.page.on("request", () => asked++);
-  // The page asks some time after a change: whoever would ask sets a timer first.
+  // The page sends its request some time after a change, so an intended request shows as a timer.
   await page.page.evaluate(() => {
     const setTimer = globalThis.setTimeout;
     globalThis.numLater = 0;
@@ -210,7 +210,7 @@ async function sliders(browser, server) {
     await slide("#slider-top_k", topK);
     await slide("#slider-top_p", topP);
     const shown = await left();
-    // The slider has steps; what it says is what counts.
+    // The slider has steps, so the value that it shows is compared.
     const exact = Number(await page.text(".slider output"));
     assert.equal(asked, 0, "the page answers by itself");
     assert.equal(await page.page.evaluate(() => globalThis.numLater), 0, "and will not ask later");
@@ -222,7 +222,7 @@ async function sliders(browser, server) {
   await page.close();
 }
 
-/** How many tokens a real request draws from; runs in the page. */
+/** The number of tokens that a real request can draw. This function runs in the page. */
 async function leftOfRequest(filters) {
   const input = document.querySelector("#prompt").value;
   const body = JSON.stringify({
@@ -326,7 +326,7 @@ async function clients(browser, server) {
   await page.close();
 }
 
-/** The hostile model's text, of which a prompt of one token is the beginning. */
+/** The hostile model's text. It begins with the prompt of one token. */
 async function hostileRun(browser, server, options, sequences = "1") {
   const page = await Playground.open(browser, server, options);
   if ((options?.width ?? 1400) < 760) await page.press("Mode and parameters");
@@ -341,7 +341,7 @@ async function hostileRun(browser, server, options, sequences = "1") {
 async function hostileText(browser, server) {
   const page = await hostileRun(browser, server);
   const shown = (await page.texts(".sequence .tokens"))[0];
-  // What turns the direction and what has no look is shown; the emoji, which lies in eleven tokens, is whole.
+  // Direction marks and invisible characters are shown as such. The emoji, which is cut into eleven tokens, is whole.
   const written = `${MARKUP}↵\n\u05e9\u05dc\u05d5\u05dd U+202EabcU+202C ${EMOJI}␀␇␡${" ".repeat(NUM_SPACES)}`;
   assert.equal(shown, written);
   assert.equal(await page.count(".sequence :is(img, script, b, iframe, style, link)"), 0);

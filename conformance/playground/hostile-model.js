@@ -1,5 +1,5 @@
-// A checkpoint that writes one text, whatever it is asked: markup, right-to-left writing, an emoji cut into its bytes, controls, ten
-// thousand spaces. Its position embedding points at the token of each place, and nothing else in it has any weight.
+// A checkpoint that always generates the same hostile text: markup, right-to-left writing, an emoji cut into its bytes, control
+// characters, ten thousand spaces. Its position embedding selects the token of each position. All other weights have no effect.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeSafetensors } from "../../dist/test/support/checkpoints.js";
@@ -11,14 +11,14 @@ export const CONTROLS = "\u0000\u0007\u007f";
 const SPACES_PER_TOKEN = 100;
 export const NUM_SPACES = 10_000;
 
-/** As in GPT-2's vocab.json: bytes that are no printable character stand for themselves from U+0100 on. */
+/** The alphabet of GPT-2's vocab.json: bytes that are not printable characters are written as characters from U+0100 on. */
 function byteCharacters() {
   const isShown = (byte) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte !== 173 && byte <= 255);
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isShown(byte) ? byte : next++));
 }
 
-/** Writes the model into a folder; the prompt must be a single token for the text to begin at its beginning. */
+/** Writes the model into a folder. For the whole text, the prompt must be a single token. */
 export function writeHostileModel(folder) {
   mkdirSync(folder, { recursive: true });
   const characters = byteCharacters();

@@ -1,5 +1,5 @@
-// A browser's page with the playground in it: what a person does there, and what a test asks of it. Remembers what must not happen:
-// errors on the console, and requests to another host.
+// The playground's page in a browser, as a page object: the actions of a person, and what tests read. It records what must not
+// happen: errors on the console, and requests to other hosts.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
@@ -22,7 +22,7 @@ export class Playground {
     });
   }
 
-  /** Opens the link and waits until the form is there. */
+  /** Opens the link, and waits for the form. */
   static async open(browser, server, { width = 1400, height = 900, scheme, link } = {}) {
     const page = await browser.newPage();
     await page.setViewport({ width, height });
@@ -33,7 +33,7 @@ export class Playground {
     return self;
   }
 
-  /** With the page's own switch, since not every browser lets a driver change what people prefer. */
+  /** Uses the page's own switch, because not every browser lets a driver set the preference. */
   async theme(name) {
     const now = () => this.page.evaluate(() => document.documentElement.dataset.theme);
     for (let i = 0; i < 3 && (await now()) !== name; i++) {
@@ -51,7 +51,7 @@ export class Playground {
     return this.page.waitForFunction(test, { timeout: WAIT_MS, polling: 50 }, ...args);
   }
 
-  /** Text of the first element, or of all. */
+  /** The text of the first matching element, or of all. */
   text(selector) {
     return this.page.$eval(selector, (element) => element.textContent);
   }
@@ -64,7 +64,7 @@ export class Playground {
     return this.page.evaluate((sel) => document.querySelectorAll(sel).length, selector);
   }
 
-  /** Presses the first button or choice with these words. */
+  /** Clicks the first button or option with this text. */
   async press(words, within = "body") {
     const found = await this.page.evaluate(
       (wanted, root) => {
@@ -79,7 +79,7 @@ export class Playground {
     if (!found) throw new Error(`there is no ${JSON.stringify(words)} in ${within}`);
   }
 
-  /** Writes into a box, in place of what stands there. */
+  /** Replaces the content of a text box. */
   async fill(selector, value) {
     await this.see(selector);
     await this.page.focus(selector);
@@ -110,7 +110,7 @@ export class Playground {
     }, before);
   }
 
-  /** What axe finds that is serious or worse. */
+  /** axe's accessibility findings that are serious or worse. */
   async violations() {
     await this.page.evaluate(AXE);
     const found = await this.page.evaluate(async () => {

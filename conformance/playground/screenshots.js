@@ -1,6 +1,5 @@
-// Makes the pictures of README and of docs/guides/playground.md: `npm run screenshots`. Chromium looks at the shipped model with fixed
-// seeds, so that the texts are the same each time. The fonts are those of the machine; Inter and Noto Serif are installed where that
-// may be done.
+// Makes the pictures in README and docs/guides/playground.md: `npm run screenshots`. It uses Chromium, the shipped model and fixed
+// seeds, so that the texts are the same each time. Fonts are those of the machine; Inter and Noto Serif are installed if possible.
 import { mkdirSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Playground } from "./page-object.js";
@@ -73,7 +72,7 @@ for (const [name, make] of Object.entries(PICTURES)) {
   const path = `${FOLDER}playground-${name}.png`;
   await page.page.mouse.move(2, 2);
   await page.page.evaluate(() => scrollTo(0, 0));
-  // The tree is a part of a long page.
+  // The tree is only a part of a long page.
   const part = name === "beams" ? await page.page.$(".beams") : page.page;
   await part.screenshot({ path });
   process.stdout.write(`${path}: ${Math.round(statSync(path).size / 1024)} kB\n`);

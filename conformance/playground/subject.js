@@ -1,5 +1,5 @@
-// The server under test, and the browsers that look at it. The server runs as people run it: `serve` on a terminal, which prints the
-// link that opens the page; `script` of Debian's bsdutils is that terminal. Browsers are Debian's.
+// The server under test, and the browsers. The server runs as for a person: `serve` on a terminal, where it prints the link that opens
+// the page. `script` of Debian's bsdutils makes the terminal. The browsers are Debian's.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ const BROWSERS = {
   firefox: { path: "/usr/bin/firefox-esr", packageName: "firefox-esr" },
 };
 
-/** A server that is ready. `link` gives a link that was not used; `stop` ends it, `restart` starts it anew on the same port. */
+/** A server that is ready. `link` returns an unused link, `stop` ends the server, `restart` starts it again on the same port. */
 export async function startServer(options = []) {
   const home = mkdtempSync(join(tmpdir(), "playground-"));
   const port = await freePort();
@@ -68,7 +68,7 @@ async function onTerminal(home, port, options) {
       look();
     });
   const stop = async () => {
-    // Ctrl-C on the terminal, as people stop it.
+    // Ctrl-C on the terminal, as a person stops it.
     child.stdin.write("\u0003");
     await ended;
   };
@@ -86,7 +86,7 @@ async function onTerminal(home, port, options) {
   return { link, stop };
 }
 
-/** Installs what is missing where that is allowed, and says so. False: there is no such browser here. */
+/** Installs a missing browser if that is allowed, and says so. Returns false if the browser is not available. */
 export function provide(name, extra = []) {
   const { path, packageName } = BROWSERS[name];
   if (existsSync(path)) return true;

@@ -1,5 +1,5 @@
-// The playground in real browsers: `node conformance/playground/suite.js [chrome] [firefox] [--only WORDS]`. Debian's packages chromium
-// and firefox-esr are installed where they are missing and this may be done.
+// Tests the playground in real browsers: `node conformance/playground/suite.js [chrome] [firefox] [--only WORDS]`. Debian's packages
+// chromium and firefox-esr are installed if they are missing and that is allowed.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Every checkpoint that save.py wrote, with every release of PyTorch: each tensor must be PyTorch's own, bit for bit, and
-// `gpt2-api generate` must answer as it does from the same weights as safetensors.
+// Reads every checkpoint that save.py wrote with every release of PyTorch. Each tensor must be PyTorch's, bit for bit, and the answers of
+// `gpt2-api generate` must be those for the same weights as safetensors.
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -30,7 +30,7 @@ const SHAPES = [
   [/./, [C]],
 ];
 
-/** Names of tensors that are not as PyTorch has them. */
+/** Names of the tensors that differ from PyTorch's. */
 function differing({ folder, hashes }) {
   const checkpoint = Checkpoint.open(folder);
   try {
@@ -74,7 +74,7 @@ function answersOf(folder, requests) {
   return answers.length === REQUESTS.length ? JSON.stringify(answers) : `no answer: ${stdout}${stderr}`;
 }
 
-/** What is wrong; undefined: nothing. `expected` is what the same weights as safetensors gave. */
+/** The fault, or undefined if there is none. `expected` is the answer for the same weights as safetensors. */
 function problemOf(checkpoint, requests, expected) {
   try {
     const names = differing(checkpoint);

@@ -21,7 +21,7 @@ CONFIG = {
 
 
 class Attention(torch.nn.Module):
-    """A module has its own way to a state dict, with notes on versions in it, and buffers."""
+    """A module's own `state_dict()` has metadata about versions, and buffers."""
 
     def __init__(self):
         super().__init__()
@@ -53,19 +53,19 @@ def weights(dtype):
 
 
 def transposed(tensors):
-    """As those have them who turned linear layers into GPT-2's."""
+    """Transposed matrices, as after a conversion of linear layers to GPT-2's."""
     return OrderedDict((n, t.t().contiguous().t() if t.dim() == 2 else t) for n, t in tensors.items())
 
 
 def views(tensors):
-    """All in one storage."""
+    """All tensors in one storage."""
     flat = torch.cat([t.reshape(-1) for t in tensors.values()])
     parts = torch.split(flat, [t.numel() for t in tensors.values()])
     return OrderedDict((n, part.view(t.shape)) for (n, t), part in zip(tensors.items(), parts))
 
 
 def columns(tensors):
-    """Every matrix is the middle of a wider one, every vector every second number of a longer one."""
+    """Views: every matrix is the middle of a wider one, and every vector is every second number of a longer one."""
 
     def wider(t):
         if t.dim() == 1:

@@ -1,5 +1,5 @@
-// The container's entry as process 1 of a PID namespace, where signals have no default action: it ends at a SIGTERM in every
-// moment of its start, and at a second one at once. Needs Linux and the right to make namespaces (root, mostly).
+// Runs the container's entry point as process 1 of a PID namespace, where signals have no default action. It must end at a SIGTERM at
+// every moment of its start, and at once at a second one. It needs Linux and the right to make namespaces (mostly root).
 //   node conformance/signals/process-1.js
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ if (spawnSync("unshare", ["--pid", "--fork", "true"]).status !== 0) {
 
 let numFailed = 0;
 
-/** The entry as process 1; `pid` is its number outside. */
+/** Starts the entry point as process 1. `pid` is its number outside the namespace. */
 async function started(model) {
   const argv = ["--pid", "--fork", "--mount-proc", "--kill-child", process.execPath, ENTRY, "serve"];
   const child = spawn("unshare", argv, {
@@ -52,7 +52,7 @@ async function ready({ child }) {
   throw new Error(`the server ended: ${text}`);
 }
 
-// Node itself hears nothing before its own start is over, some 0.05 s on an idle machine.
+// Node handles no signals before its own start is over, which takes about 0.05 s on an idle machine.
 for (const seconds of [0.2, 0.25, 0.3, 0.4, 0.6, 1, 2]) {
   const server = await started("tiny");
   await sleep(1000 * seconds);
@@ -83,7 +83,7 @@ for (const seconds of [0.2, 0.25, 0.3, 0.4, 0.6, 1, 2]) {
   const signal = () => {
     try {
       process.kill(server.pid, "SIGTERM");
-    } catch {} // It has ended.
+    } catch {} // It has ended already.
   };
   signal();
   await sleep(200);

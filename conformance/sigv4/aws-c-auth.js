@@ -1,7 +1,7 @@
 // Runs the Signature Version 4 test suite of awslabs/aws-c-auth (directory tests/aws-signing-test-suite/v4 there), in its
 // header form, against the built verifier: `node conformance/sigv4/aws-c-auth.js DIRECTORY` after `npm run build`.
-// Each case checks the canonical request, the string to sign, the signature, that the signed request is accepted, and
-// that it is refused once the signature's last digit is another. The query (presigned) form is not supported.
+// Each case checks the canonical request, the string to sign, the signature, that the signed request is accepted, and that it is
+// refused after a change of the signature's last digit. The query (presigned) form is not supported.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {

@@ -1,5 +1,5 @@
-// The server at overload for a long time, with callers that leave at random: memory must stay flat, pages come home,
-// /ping and the event loop stay quick, and every request be answered exactly once, or cut off by its own caller.
+// Overloads the server for a long time, with callers that leave at random. Memory must not grow, all pages must be freed, /ping and the
+// event loop must stay quick, and every request must be answered exactly once or be ended by its own caller.
 // `node conformance/soak/soak.js [--minutes 20] [--seed 1] [--from dist]`.
 import { once } from "node:events";
 import { Agent, request as httpRequest } from "node:http";
@@ -17,13 +17,13 @@ const { values } = parseArgs({
   },
 });
 const DURATION_MS = Number(values.minutes) * 60_000;
-/** More callers than the queue takes. */
+/** More callers than the queue has room for. */
 const CALLERS = 24;
 const QUEUE = 16;
 const DRIFT_MAX = 0.05;
 const PING_P99_MS = 50;
 const LOOP_P99_MS = 15;
-/** The period of the timer by which the server measures its event loop; an idle one shows as much. */
+/** The period of the timer with which the server measures its event loop. An idle loop shows this delay. */
 const LOOP_PERIOD_MS = 10;
 
 const built = (file) => import(pathToFileURL(resolve(values.from, file)).href);
@@ -35,7 +35,7 @@ const server = await startServer(resolve(values.from, "src/cli/main.js"), [
   String(QUEUE),
 ]);
 const agent = new Agent({ keepAlive: true });
-/** `late`: answered with the error that says that its time was over. */
+/** `late`: answered with the error for the deadline. */
 const counts = { sent: 0, answered: 0, refused: 0, late: 0, left: 0, broken: 0 };
 const pings = [];
 const memory = [];
@@ -56,7 +56,7 @@ function aRequest() {
   };
 }
 
-/** One request; a third of the callers leave after a while, whatever they got by then. */
+/** Sends one request. A third of the callers leave after a while, whatever they have received. */
 async function call() {
   const asked = aRequest();
   const body = JSON.stringify(asked);
@@ -90,7 +90,7 @@ async function call() {
   }
 }
 
-/** What became of a request whose answer is complete. */
+/** The result of a request whose answer is complete. */
 function outcomeOf({ input, num_return_sequences: count }, path, { statusCode }, answer) {
   if (statusCode === 503) return "refused";
   if (statusCode === 424) return JSON.parse(answer).ErrorCode === "timed_out" ? "late" : "broken";
@@ -122,7 +122,7 @@ agent.destroy();
 for (let i = 0; i < 100 && (await server.metric("gpt2_kv_pages_in_use")) > 0; i++) await pause(100);
 
 const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
-// Warm after a quarter of the time.
+// After a quarter of the time the server counts as warmed up.
 const quarter = Math.floor(memory.length / 4);
 const drift = mean(memory.slice(-quarter)) / mean(memory.slice(quarter, 2 * quarter)) - 1;
 const p99 = pings.toSorted((a, b) => a - b)[Math.floor(pings.length * 0.99)];

@@ -4,9 +4,9 @@
     python -m venv /tmp/venv && /tmp/venv/bin/pip install tiktoken tokenizers
     /tmp/venv/bin/python conformance/tokenizer/compare.py [FILE...]
 
-FILEs are further texts in UTF-8, or compressed with xz. The exit status is 1 when an encoding or a round trip differs.
-Characters that this Python's Unicode version does not know yet may be letters to one side and not to the other; they are
-compared apart, listed, and not counted.
+FILEs are additional texts in UTF-8, perhaps compressed with xz. The exit status is 1 when an encoding or a round trip differs.
+Characters that are newer than this Python's Unicode version may be letters for one side only. They are compared separately,
+listed, and not counted.
 """
 import argparse
 import json

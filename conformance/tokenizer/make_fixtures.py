@@ -66,7 +66,7 @@ BIG_UNIFORM = [(0x3400, 0xA000), (0xAC00, 0xD7A4), (0xE000, 0xF900), (0x13000, 0
 
 
 def block_samples():
-    """For every 256 code points, one assigned character of each column of 16: every Unicode block has its sample."""
+    """For every 256 code points, one assigned character of each column of 16, so that every Unicode block has a sample."""
     for row in range(0, 0x110000, 256):
         if any(low <= row < high and (row - low) % 0x2000 >= 256 for low, high in BIG_UNIFORM):
             continue

@@ -3,9 +3,9 @@
     python -m venv /tmp/venv && /tmp/venv/bin/pip install tokenizers==0.23.3 transformers
     /tmp/venv/bin/python conformance/tokenizer/make_kinds.py
 
-kinds.jsonl: parts of tokenizer.json that are not GPT-2's own, each put into the small vocabulary of the fixtures, with the ids and
-texts that Hugging Face's tokenizers make of them. code-points.json: what GPT-2's pre-tokenizer takes every code point of Unicode
-for, found by asking it about every one.
+kinds.jsonl: parts of tokenizer.json that GPT-2's own file does not have, each in the small vocabulary of the fixtures, with the ids and
+texts of Hugging Face's tokenizers. code-points.json: the class that GPT-2's pre-tokenizer gives to every Unicode code point, found by
+trying each one.
 """
 import hashlib
 import json

@@ -3,8 +3,8 @@
     python -m venv /tmp/venv && /tmp/venv/bin/pip install tokenizers==0.23.3
     /tmp/venv/bin/python conformance/tokenizer/make_unicode.py && npx biome check --write src/tokenizer/unicode
 
-Every code point is put to the library itself, so the tables are right whatever its parts were built with: its regular
-expressions, its pre-tokenizers, its rules for words and its normalizers each know another version of Unicode.
+Every code point is tried with the library itself, because its parts (regular expressions, pre-tokenizers, rules for words, normalizers)
+were each built with another version of Unicode.
 """
 import textwrap
 import unicodedata

@@ -1,5 +1,5 @@
-"""What the generator of the fixtures and the comparison share: GPT-2's tokenizer in tiktoken and in Hugging Face's
-tokenizers, both built from vocab.json and merges.txt of models/tiny, so that neither needs a download."""
+"""Shared by the comparison and the generator of the fixtures: GPT-2's tokenizer in tiktoken and in Hugging Face's tokenizers, both
+built from vocab.json and merges.txt of models/tiny, so that nothing needs a download."""
 import json
 import pathlib
 

@@ -1,7 +1,7 @@
 """Makes the checkpoint that all contestants run: GPT-2's default shape (124 M parameters) with random weights.
 
-`checkpoint.py DIRECTORY TOKENIZER_DIRECTORY`. Speed does not depend on what the weights are, with one exception: an
-end-of-text token would end a text early. So its logit is made hopeless, in the weights, for all contestants alike.
+`checkpoint.py DIRECTORY TOKENIZER_DIRECTORY`. Speed does not depend on the weights, with one exception: an end-of-text token would
+end a text early. So the weights make its logit very low, for all contestants alike.
 """
 
 import json

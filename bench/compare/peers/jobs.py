@@ -1,7 +1,7 @@
-"""The conversation of a contestant's process with the bench: a job a line comes in, its time goes out.
+"""The protocol between a contestant's process and the benchmark: one job per line comes in, its time goes out.
 
 A job is {"prompts": [[token id, ...], ...], "newTokens": N, "sample": null or {"n", "topK", "topP"}}: greedy without
-`sample`. All prompts of a job may be computed together. The answer tells the seconds, and how many tokens were made.
+`sample`. All prompts of a job may be computed together. The answer has the seconds and the number of generated tokens.
 """
 
 import json
