@@ -1,5 +1,5 @@
-// Beam search on models of a few tokens that are functions of the sequence: single rules by hand, and the whole against
-// a second implementation that keeps every candidate of every step in one list.
+// Beam search on tiny models, which are functions from a sequence to logits. Single rules are checked by hand, and the whole
+// search against a second, simpler implementation that keeps all candidates of a step in one list.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PlainLogitsRow } from "../kernels/reference/plain-logits-row.ts";
@@ -8,7 +8,7 @@ import { makeStrategy } from "./make-strategy.ts";
 import { uniform } from "./random.ts";
 import type { Hypothesis } from "./strategy.ts";
 
-/** Logits after a sequence. */
+/** The logits that follow a sequence. */
 type Model = (tokenIds: readonly number[]) => readonly number[];
 
 interface Options {
@@ -51,7 +51,7 @@ function search(model: Model, options: Options): Hypothesis[] {
 const newIds = (hypotheses: readonly Hypothesis[], prompt = 1): number[][] =>
   hypotheses.map(({ tokenIds }) => tokenIds.slice(prompt));
 
-/** Logits of probabilities that sum to one. */
+/** Logits for probabilities that sum to one. */
 const probabilities = (...list: number[]): number[] => list.map(Math.log);
 
 function assertScores(hypotheses: readonly Hypothesis[], expected: readonly number[]): void {
@@ -113,7 +113,7 @@ describe("beam search", () => {
   });
 
   it("keeps the older of two hypotheses of the same value in front", () => {
-    // Ends at once with 1/4, or after one token with 1/4 · 1/4: the same value, −ln 4.
+    // It ends at once with probability 1/4, or after one token with 1/4 · 1/4. Per token both have the same value, −ln 4.
     const model: Model = () => probabilities(0.25, 0.25, 0.25, 0.25);
     const found = search(model, { numBeams: 4, maxLength: 3, eos: [0] });
     assert.deepEqual(newIds(found), [[0], [1, 0], [1, 1], [1, 2]]);
@@ -134,7 +134,7 @@ describe("beam search", () => {
       steps = Math.max(steps, ids.length);
       return ids.length === 1 ? probabilities(0.4, 0.35, 0.25) : probabilities(0.9, 0.05, 0.05);
     };
-    // After the second step the list is full, and the live beam (0.36) beats the worst of it (0.02).
+    // After the second step the list is full, and the live beam (0.36) is better than the worst of the list (0.02).
     search(patient, { ...options, numBeams: 3, earlyStopping: true });
     assert.equal(steps, 2);
     search(patient, { ...options, numBeams: 3 });
@@ -168,7 +168,7 @@ describe("beam search", () => {
         [[2], "stop"],
       ],
     );
-    // Nothing may follow token 0 any more, and only 0 and 3, which ends a text, may follow token 2.
+    // After token 0 every token is banned. After token 2 only 0 and 3 are allowed, and 3 ends the text.
     const prompt = [2, 2, 1, 1, 0, 0, 3, 0, 1, 0, 2];
     const both = search(() => probabilities(0.6, 0.1, 0.1, 0.2), {
       numBeams: 2,
@@ -189,7 +189,7 @@ describe("beam search", () => {
   });
 });
 
-/** Today's beam search in its plainest form: all candidates of a step in one sorted list, scores in f32. */
+/** The same beam search in its simplest form: all candidates of a step in one sorted list, scores in f32. */
 function plainBeamSearch(model: Model, options: Required<Options>): number[][] {
   const { numBeams, maxLength, eos, prompt, lengthPenalty, earlyStopping } = options;
   interface Beam {
@@ -251,7 +251,7 @@ describe("beam search agrees with its plainest form", () => {
           earlyStopping,
           numReturnSequences: 0,
         };
-        // Fewer tokens than beams: only the first step has beams that no candidate fills.
+        // With fewer tokens than beams, only the first step has beams without a candidate of their own.
         const all = { ...options, numReturnSequences: options.numBeams };
         const found = search(model, all).filter(({ score = 0 }) => score > -1e6);
         assert.deepEqual(

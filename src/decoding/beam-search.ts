@@ -1,6 +1,6 @@
-// Beam search as transformers does it since release 4.50 (`_beam_search` in generation/utils.py), for one prompt:
-// scores are sums of f32 log-probabilities, a finished hypothesis keeps its end-of-text token, and its value is the
-// sum over the number of new tokens to the power of the length penalty.
+// Beam search for one prompt, as transformers does it since release 4.50 (`_beam_search` in generation/utils.py). A beam's
+// score is the sum of its log-probabilities in f32. A finished hypothesis keeps its end-of-text token. Hypotheses are ranked
+// by their score divided by (number of new tokens) ^ (length penalty).
 import { descending, type LogitsRow, type ScoredToken } from "../kernels/logits-row.ts";
 import { type BeamStepTrace, bannedTokens } from "./beam-trace.ts";
 import type { DecodingParams, Search } from "./decoding-params.ts";
@@ -19,17 +19,20 @@ import { logprobOptions, readLogprobs, type TokenLogprobs } from "./token-logpro
 
 type BeamParams = DecodingParams & { readonly search: Extract<Search, { kind: "beam" }> };
 
-/** The score of a beam that is there for its number only; it surfaces when there are fewer tokens than beams. */
+/**
+ * The score of a placeholder. Before the first step all beams are the same prompt, so all but one get this score and lose.
+ * A placeholder's candidates are taken only if the vocabulary has fewer tokens than there are beams.
+ */
 const NEVER = -1e9;
 
 interface Candidate extends Omit<Continuation, "index"> {
   /** Sum of log-probabilities over the new tokens. */
   readonly score: number;
-  /** It ends with this token. */
+  /** How the text ends with this token. Undefined: it goes on. */
   readonly end: End | undefined;
 }
 
-/** A candidate that ended, and the hypothesis that it became. */
+/** A candidate that ended, and the hypothesis made from it. */
 interface Ended {
   readonly candidate: Candidate;
   readonly hypothesis: Hypothesis & { readonly score: number };
@@ -41,13 +44,13 @@ export class BeamSearch implements DecodingStrategy {
   readonly #params: BeamParams;
   readonly #processors: ProcessorChain;
   readonly #endings: Endings;
-  /** Summed log-probability of each beam. At first all beams are the prompt, and only the first of them counts. */
+  /** Summed log-probability of each beam. */
   #scores: number[];
   /** Finished hypotheses, best first, at most `width`. */
   #finished: (Hypothesis & { readonly score: number })[] = [];
-  /** Beams of which every continuation was banned. They stand as they are, after all hypotheses. */
+  /** Beams for which every continuation was banned. They are returned unchanged, after all hypotheses. */
   readonly #deadEnds: Hypothesis[] = [];
-  /** Steps that nobody has taken yet, and what was banned in the present one; both stay empty without a trace. */
+  /** With a trace: the steps since the last `takeTrace`, and the tokens banned in the current step. Otherwise empty. */
   #steps: BeamStepTrace[] = [];
   #banned: BeamStepTrace["banned"][number][] = [];
 
@@ -73,15 +76,15 @@ export class BeamSearch implements DecodingStrategy {
   }
 
   /**
-   * What is returned in the end is among the present results, whose ranks only get worse, or descends from a live
-   * beam: so what all of these have in common stays. A step never leaves fewer of them than there were, unless
-   * there are enough for the answer, so that every place that gets a prefix here is filled in the end.
+   * Every text of the final answer is one of the present results or descends from a live beam. So the common prefix of all
+   * these is settled. Their number never falls below what the answer needs: each step leaves at least as many of them as
+   * before, or enough for the answer. So every place that gets a prefix here is filled in the end.
    */
   settled(sequences: readonly LiveSequence[]): SettledTokens[] {
     const lines: SettledTokens[] = [...this.results(), ...sequences];
     const count = Math.min(lines.length, this.#params.numReturnSequences);
     const tokenIds = commonPrefix(lines.map((line) => line.tokenIds));
-    // Sequences with the same tokens have the same rows, and so the same numbers.
+    // Sequences that begin with the same tokens have the same log-probabilities for them.
     const logprobs = lines[0]?.logprobs?.slice(0, tokenIds.length - this.#endings.promptLength);
     return new Array(count).fill({ tokenIds, ...(logprobs && { logprobs }) });
   }
@@ -96,7 +99,7 @@ export class BeamSearch implements DecodingStrategy {
     return steps;
   }
 
-  /** Of a candidate that ended it keeps what became of it; all others went on or were dropped. */
+  /** Records this step: which candidates went on, which ended, and which were dropped. */
   #record(candidates: readonly Candidate[], running: readonly Candidate[], ended: readonly Ended[]): void {
     const facts = ({ parent, tokenId, score }: Candidate) => ({ parent, tokenId, score });
     const known = new Set([...running, ...ended.map(({ candidate }) => candidate)]);
@@ -113,7 +116,7 @@ export class BeamSearch implements DecodingStrategy {
     this.#banned = [];
   }
 
-  /** The best candidates over all beams, enough that `width` of them go on even if every end-of-text is among them. */
+  /** The best candidates of all beams. They are so many that `width` go on even if every possible ending is among them. */
   #candidates(sequences: readonly LiveSequence[], rows: readonly LogitsRow[]): Candidate[] {
     const options = logprobOptions(this.#params);
     const count = Math.max(2, 1 + this.#endings.tokenIds.size) * this.width;
@@ -128,7 +131,7 @@ export class BeamSearch implements DecodingStrategy {
       return row.topK(count).filter(({ value }) => value > Number.NEGATIVE_INFINITY);
     });
     const candidates = this.#scores.flatMap((score, beam) => {
-      const parent = sequences.length === 1 ? 0 : beam; // In the first step all beams share the prompt's one row.
+      const parent = sequences.length === 1 ? 0 : beam; // In the first step all beams share one row, the prompt's.
       const tokens = best[parent] as ScoredToken[];
       const { tokenIds, logprobs } = sequences[parent] as LiveSequence;
       if (tokens.length === 0) {
@@ -136,7 +139,7 @@ export class BeamSearch implements DecodingStrategy {
       }
       return tokens.map(({ tokenId, value }) => ({ parent, tokenId, score: Math.fround(score + value) }));
     });
-    // Stable: on a tie the lower beam and then the lower token comes first.
+    // The sort is stable: on a tie the lower beam comes first, and within a beam the lower token.
     candidates.sort((a, b) => descending(a.score, b.score));
     return candidates.slice(0, count).map((candidate) => {
       const { parent, tokenId } = candidate;
@@ -146,7 +149,7 @@ export class BeamSearch implements DecodingStrategy {
     });
   }
 
-  /** Of the first `width` candidates, those that end become hypotheses and compete with the older ones. */
+  /** Turns those of the first `width` candidates that end into hypotheses. Only the best `width` hypotheses are kept. */
   #finish(sequences: readonly LiveSequence[], candidates: readonly Candidate[], length: number): Ended[] {
     const ended = candidates.slice(0, this.width).flatMap((candidate): Ended[] => {
       if (!candidate.end) return [];
@@ -163,7 +166,10 @@ export class BeamSearch implements DecodingStrategy {
     return ended;
   }
 
-  /** True when no live beam can still enter the list, as far as its present value tells. */
+  /**
+   * True when the search can stop. With early stopping: as soon as the list is full. Otherwise the best beam's present value must
+   * also be no better than the worst in the list.
+   */
   #isDone(length: number): boolean {
     if (this.#finished.length < this.width) return false;
     if (this.#params.search.earlyStopping) return true;
@@ -176,7 +182,7 @@ export class BeamSearch implements DecodingStrategy {
   }
 }
 
-/** The longest list with which all of `lines` (at least one) begin. */
+/** The longest common prefix of `lines`, of which there is at least one. */
 function commonPrefix(lines: readonly (readonly number[])[]): readonly number[] {
   return lines.reduce((prefix, line) => {
     const end = prefix.findIndex((tokenId, i) => line[i] !== tokenId);

@@ -1,9 +1,9 @@
-// The steps of a beam search, for people who want to see how beams live and die. It is a record: the search does not read it.
+// A record of a beam search's steps, for people who want to see how beams are kept and dropped. The search only writes it.
 import type { ScoredToken } from "../kernels/logits-row.ts";
 import { descending } from "../kernels/logits-row.ts";
 
 export interface TracedCandidate {
-  /** Number of a beam of the step before. */
+  /** Index of a beam of the step before. */
   readonly parent: number;
   readonly tokenId: number;
   /** Sum of the log-probabilities of its new tokens. */
@@ -11,20 +11,20 @@ export interface TracedCandidate {
 }
 
 export interface BeamStepTrace {
-  /** The beams that go on, by their number. */
+  /** The beams after this step, by index. */
   readonly beams: readonly TracedCandidate[];
-  /** Candidates that ended. `normalised`: the score that texts compete by; `isKept`: it is among the best so far. */
+  /** Candidates that ended. `normalised`: the score by which texts are ranked. `isKept`: it is among the best so far. */
   readonly ended: readonly (TracedCandidate & { readonly normalised: number; readonly isKept: boolean })[];
-  /** The best candidates that did not go on. */
+  /** The best of the candidates that were not taken. */
   readonly dropped: readonly TracedCandidate[];
-  /** Tokens that processors forbade to a beam, the likeliest first, with their log-probabilities. */
+  /** For each beam: the tokens that processors banned, with their log-probabilities, the likeliest first. */
   readonly banned: readonly { readonly beam: number; readonly tokens: readonly ScoredToken[] }[];
 }
 
-/** So many banned tokens of a beam are told. */
+/** How many banned tokens of a beam are recorded. */
 const BANNED_MAX = 20;
 
-/** The likeliest tokens of `before`, [vocab], that are out in `after`. */
+/** The likeliest of the tokens that are banned in `after` and not in `before`. Both are [vocab]. */
 export function bannedTokens(before: Float32Array, after: Float32Array): ScoredToken[] {
   const tokens: ScoredToken[] = [];
   for (const [tokenId, value] of before.entries()) {

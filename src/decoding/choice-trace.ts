@@ -1,19 +1,19 @@
-// How a token was chosen, for people who want to see it: what the processors left, the probabilities after them, and where the
-// random number fell. It reads a row after the processors and changes nothing.
+// A record of how a token was chosen: how many tokens each processor left, the probabilities after them, and the random number.
+// It reads a row after the processors and changes nothing.
 import type { Distribution } from "../kernels/logits-row.ts";
 import type { FilterTrace } from "./processor-chain.ts";
 
 export interface ChoiceTrace {
   readonly filters: readonly FilterTrace[];
-  /** Of the chosen token, after all processors. */
+  /** Probability of the chosen token after all processors. */
   readonly probability: number;
-  /** Of each token of `TokenLogprobs.top`, likewise; 0: it was cut. */
+  /** The same for each token of `TokenLogprobs.top`. 0: a processor removed the token. */
   readonly topProbabilities: readonly number[];
-  /** The random number, and the share of the chosen token, [low, high), when all shares lie side by side in id order. */
+  /** The random number u, and the chosen token's interval [low, high). The tokens' intervals fill [0, 1) in the order of ids. */
   readonly draw?: { readonly u: number; readonly low: number; readonly high: number };
 }
 
-/** `top`: the most likely tokens of the row; `u`: the random number, if one was drawn. */
+/** `top`: the most likely tokens of the row. `u`: the random number, if one was drawn. */
 export function traceChoice(
   tokenId: number,
   top: readonly { readonly tokenId: number }[],
@@ -34,7 +34,7 @@ export function traceChoice(
   };
 }
 
-/** A token's share of [0, 1); empty for a token that is out. */
+/** A token's interval in [0, 1). Empty for a token that was removed. */
 function shareOf({ tokenIds, cumulative }: Distribution, tokenId: number): { low: number; high: number } {
   let [low, high] = [0, tokenIds.length];
   while (low < high) {

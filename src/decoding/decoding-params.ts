@@ -1,5 +1,5 @@
-// What a search needs to know, checked and complete. Modes are a union, so that a beam width cannot exist in a
-// greedy request. The wire's names and defaults live in `src/request/`, not here.
+// The parameters of a search, checked and complete. The modes are a union type, so a greedy request cannot have a beam width.
+// Names, ranges and defaults of request fields are in `src/request/`, not here.
 
 export type Search =
   | { readonly kind: "greedy" }
@@ -21,29 +21,29 @@ export type Search =
     };
 
 export interface DecodingParams {
-  /** Total number of tokens, prompt included; exclusive with `maxNewTokens`, which is resolved against the prompt. */
+  /** Largest number of tokens, including the prompt. A request's `maxNewTokens` has been turned into this number. */
   readonly maxLength: number;
   readonly numReturnSequences: number;
-  /** 0 … 2^32−1, always the seed really used. */
+  /** An integer from 0 to 2^32 − 1. A request without a seed has been given a random one. */
   readonly seed: number;
-  /** 0 switches the ban off. */
+  /** No run of this many tokens may occur twice. 0: off. */
   readonly noRepeatNgramSize: number;
   readonly search: Search;
   readonly penalties?: Penalties;
   readonly ending?: Ending;
-  /** Tell how likely each new token was, and so many of the most likely ones beside it. Absent: neither. */
+  /** Return the log-probability of each new token, and this many of the most likely tokens beside it. Absent: neither. */
   readonly logprobs?: number;
-  /** Tell the same of the prompt's tokens. Needs `logprobs`. */
+  /** Return the same for the prompt's tokens. Needs `logprobs`. */
   readonly promptLogprobs?: boolean;
-  /** Tell also how each token was chosen, and the steps of a beam search. Needs `logprobs`. */
+  /** Also return how each token was chosen, and the steps of a beam search. Needs `logprobs`. */
   readonly trace?: true;
-  /** Tell the logits behind the prompt. Only for requests that want no new tokens. */
+  /** Return the logits of the token after the prompt. Only for requests that want no new tokens. */
   readonly tellsNext?: true;
 }
 
-/** What makes tokens more or less likely, in every mode. An absent one has no effect. */
+/** What makes tokens more or less likely, in every mode. An absent field has no effect. */
 export interface Penalties {
-  /** Token id → what is added to its logit. */
+  /** Token id → number that is added to its logit. */
   readonly logitBias?: ReadonlyMap<number, number>;
   /** 1: off. */
   readonly repetition?: number;
@@ -52,32 +52,32 @@ export interface Penalties {
   readonly presence?: number;
 }
 
-/** What ends a text, and what keeps it from ending. */
+/** What ends a text, and what prevents it from ending. */
 export interface Ending {
-  /** No end-of-text and no stop token before so many new tokens. */
+  /** No end-of-text token and no stop token comes before this many new tokens. */
   readonly minNewTokens?: number;
-  /** An end-of-text token is one like any other. */
+  /** True: an end-of-text token does not end the text. */
   readonly ignoreEos?: boolean;
-  /** Tokens that end a text as an end-of-text does. */
+  /** Tokens that end a text as an end-of-text token does. */
   readonly stopTokenIds?: readonly number[];
   readonly stopStrings?: StopStrings;
 }
 
 export interface StopStrings {
-  /** In UTF-8, none empty. */
+  /** In UTF-8. None is empty. */
   readonly strings: readonly Uint8Array[];
-  /** The bytes of all tokens, in memory that threads share. */
+  /** The bytes of all tokens, in memory shared between threads. */
   readonly tokens: TokenBytes;
 }
 
-/** The bytes of all tokens: token i has `bytes[offsets[i]]` to `bytes[offsets[i + 1]]`. Special tokens have none. */
+/** The bytes of all tokens. Token i has the bytes from `offsets[i]` up to `offsets[i + 1]`. Special tokens have none. */
 export interface TokenBytes {
   readonly bytes: Uint8Array;
   readonly offsets: Uint32Array; // [vocab + 1]
 }
 
 /**
- * `stop`: an end-of-text token came, or what the caller named; `length`: max_length was reached, or every token was banned in
- * a beam search.
+ * `stop`: an end-of-text token, a stop token or a stop string ended the text. `length`: the maximum length was reached, or in
+ * a beam search every token was banned.
  */
 export type FinishReason = "stop" | "length";

@@ -1,11 +1,11 @@
-// When a sequence ends, and why. The order is: an end-of-text token, a stop token, a stop string, the last position. Beam
-// search asks the same questions of its candidates.
+// Decides whether a sequence ends with a token, and why. The checks are in this order: end-of-text token, stop token, stop
+// string, maximum length. All strategies use it; beam search asks it about candidates.
 import type { DecodingParams } from "./decoding-params.ts";
 import { stopMatch } from "./stop-strings.ts";
 import type { End, SearchContext } from "./strategy.ts";
 
 export class Endings {
-  /** Tokens that end a text: end-of-text, unless it is ignored, and the stop tokens. */
+  /** Tokens that end a text: the end-of-text tokens, unless they are ignored, and the stop tokens. */
   readonly tokenIds: ReadonlySet<number>;
   readonly promptLength: number;
   readonly #eos: ReadonlySet<number>;
@@ -19,7 +19,7 @@ export class Endings {
     this.promptLength = promptLength;
   }
 
-  /** How the sequence ends when `tokenId` comes next; undefined when it goes on. */
+  /** How the sequence ends if `tokenId` comes next. Undefined: it goes on. */
   endWith(sequence: readonly number[], tokenId: number): End | undefined {
     if (this.#eos.has(tokenId)) return { finishReason: "stop" };
     if (this.tokenIds.has(tokenId)) return { finishReason: "stop", stop: { kind: "token", tokenId } };

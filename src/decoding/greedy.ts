@@ -1,4 +1,4 @@
-// Greedy search: the sequence goes on with its most likely token.
+// Greedy search: every step takes the most likely token.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import { traceChoice } from "./choice-trace.ts";
 import type { DecodingParams } from "./decoding-params.ts";
@@ -14,7 +14,7 @@ import {
 } from "./strategy.ts";
 import { logprobOptions, readLogprobs } from "./token-logprobs.ts";
 
-/** One deterministic sequence, computed once and returned as often as asked for. */
+/** One deterministic sequence. It is computed once and returned `numReturnSequences` times. */
 export class GreedySearch implements DecodingStrategy {
   readonly width = 1;
   readonly together = true;

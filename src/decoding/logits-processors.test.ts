@@ -20,14 +20,14 @@ import {
 
 const OUT = Number.NEGATIVE_INFINITY;
 
-/** Token ids that a processor leaves of a row. */
+/** The token ids that a processor leaves in a row. */
 function kept(process: LogitsProcessor, row: number[], ids: number[] = []): number[] {
   const logits = new PlainLogitsRow(Float32Array.from(row));
   process(logits, ids);
   return [...logits.distribution().tokenIds];
 }
 
-/** Token ids that an n-gram ban takes away from ten. */
+/** The token ids that an n-gram ban removes from a row of ten. */
 function banned(n: number, ids: number[]): number[] {
   const left = new Set(kept(noRepeatNgram(n), new Array(10).fill(0), ids));
   return [...Array(10).keys()].filter((id) => !left.has(id));
@@ -130,7 +130,7 @@ interface Filter {
   readonly temperature: number;
   readonly top_k: number;
   readonly top_p: number;
-  /** Number of tokens left, and the least probability among them. */
+  /** Number of tokens left, and the smallest probability among them. */
   readonly kept: number;
   readonly smallest: number;
   /** The most probable tokens, with their probabilities. */
@@ -160,7 +160,7 @@ describe("filtered distributions are those of transformers", () => {
     return new Map([...values].flatMap((z, id) => (z > OUT ? [[id, Math.exp(z - total)]] : [])));
   }
 
-  /** Sums of f32 decide at the edge of the nucleus: one token more or less, or on flat rows one in 1000. */
+  /** Rounding of f32 sums decides at the edge of the nucleus. It may move by one token, on flat rows by one in 1000. */
   function assertAlike(found: Map<number, number>, { kept, smallest, top }: Filter): void {
     const slack = Math.max(1, kept / 1000);
     assert.ok(Math.abs(found.size - kept) <= slack, `${found.size} tokens are left, not ${kept}`);
@@ -169,7 +169,7 @@ describe("filtered distributions are those of transformers", () => {
     assert.ok(Math.abs(least / smallest - 1) <= edge, `the least probability is ${least}, not ${smallest}`);
     for (const [id, probability] of top) {
       const p = found.get(id);
-      if (p === undefined && probability === smallest) continue; // a tie at the edge, or the one token less
+      if (p === undefined && probability === smallest) continue; // a tie at the edge, or the one token of difference
       const tolerance = found.size === kept ? 1e-4 : 2 * smallest;
       assert.ok(
         p !== undefined && Math.abs(p / probability - 1) <= tolerance,
@@ -194,7 +194,7 @@ describe("filtered distributions are those of transformers", () => {
   }
 });
 
-/** As NumPy rounds. */
+/** Rounds as NumPy does. */
 function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   return x - floor === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);

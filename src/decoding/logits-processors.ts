@@ -1,9 +1,9 @@
-// What happens to a row of logits before a token is taken, in the order of transformers: bias, repetition penalty,
-// frequency and presence penalty, n-gram ban, bans before the minimum length, temperature, top-k, top-p, min-p. Each works in
-// place on one row, in f32; a token that is out has −∞. `make-strategy.ts` chooses and orders them.
+// What is done to a row of logits before a token is chosen, in the order of transformers: bias, repetition penalty, frequency
+// and presence penalty, n-gram ban, ban on endings before the minimum length, temperature, top-k, top-p, min-p. Each processor
+// works in place on one row, in f32. The logit −∞ removes a token. `make-strategy.ts` chooses and orders the processors.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 
-/** `tokenIds` are all tokens of the sequence so far, the prompt included. */
+/** `tokenIds`: all tokens of the sequence so far, including the prompt. */
 export type LogitsProcessor = (logits: LogitsRow, tokenIds: readonly number[]) => void;
 
 const f = Math.fround;
@@ -16,8 +16,8 @@ export function logitBias(bias: ReadonlyMap<number, number>): LogitsProcessor {
 }
 
 /**
- * Makes every token less likely, for a penalty above 1, that the sequence already holds, prompt included: a negative logit is
- * multiplied, another one divided. Reference: transformers' RepetitionPenaltyLogitsProcessor.
+ * With a penalty above 1, makes every token less likely that the sequence, including the prompt, already holds. A negative
+ * logit is multiplied by the penalty, any other is divided. Reference: transformers' RepetitionPenaltyLogitsProcessor.
  */
 export function repetitionPenalty(penalty: number): LogitsProcessor {
   const p = f(penalty);
@@ -31,7 +31,7 @@ export function repetitionPenalty(penalty: number): LogitsProcessor {
 
 /**
  * Subtracts `frequency` for each time that a token was generated, and `presence` once if it was generated at all. Tokens of
- * the prompt do not count. This is OpenAI's formula; transformers has none.
+ * the prompt do not count. The formula is OpenAI's; transformers has no such processor.
  */
 export function occurrencePenalty(
   frequency: number,
@@ -48,7 +48,7 @@ export function occurrencePenalty(
 }
 
 /**
- * Bans the tokens that would end the text while fewer than `count` are generated. Reference: transformers'
+ * Bans the tokens that end a text as long as fewer than `count` tokens have been generated. Reference: transformers'
  * MinNewTokensLengthLogitsProcessor.
  */
 export function minNewTokens(count: number, promptLength: number, endIds: Iterable<number>): LogitsProcessor {
@@ -60,8 +60,8 @@ export function minNewTokens(count: number, promptLength: number, endIds: Iterab
 }
 
 /**
- * Bans every token that would complete an n-gram that the sequence, prompt included, already holds.
- * With n = 1 every token seen so far is banned. Reference: transformers' NoRepeatNGramLogitsProcessor.
+ * Bans every token that would complete an n-gram which the sequence, including the prompt, already holds. With n = 1 every
+ * token seen so far is banned. Reference: transformers' NoRepeatNGramLogitsProcessor.
  */
 export function noRepeatNgram(n: number): LogitsProcessor {
   return ({ values }, ids) => {
@@ -75,24 +75,24 @@ export function noRepeatNgram(n: number): LogitsProcessor {
 }
 
 /**
- * Beyond these the quotients or the temperature itself could leave f32, and nothing changes any more: below, different
- * logits are too far apart, above, too near.
+ * Outside these bounds a quotient or the temperature itself could overflow f32. Clamping changes nothing: below the lower
+ * bound only the largest logit keeps any probability, and above the upper bound all tokens are equally likely.
  */
 const TEMPERATURE_MIN = 1e-30;
 const TEMPERATURE_MAX = 1e30;
 
-/** Divides by a temperature above 0; next to 0 only the largest logit is left with any probability. */
+/** Divides the logits by a temperature above 0. */
 export function temperature(value: number): LogitsProcessor {
   const divisor = Math.min(Math.max(value, TEMPERATURE_MIN), TEMPERATURE_MAX);
   return (logits) => logits.divide(divisor);
 }
 
-/** Keeps the k largest logits, and all ties at the k-th place. */
+/** Keeps the k largest logits, and all that equal the k-th. */
 export function topK(k: number): LogitsProcessor {
   return (logits) => logits.keepTopK(k);
 }
 
-/** Keeps the most likely tokens until their probabilities reach p. */
+/** Keeps the most likely tokens until their probabilities sum to p. */
 export function topP(p: number): LogitsProcessor {
   return (logits) => logits.keepTopP(p);
 }
@@ -102,7 +102,7 @@ export function minP(m: number): LogitsProcessor {
   return (logits) => logits.keepMinP(m);
 }
 
-/** What a sampled token is drawn from; 1, 0, 1 and 0 or nothing have no effect. */
+/** The filters of sampling. These values have no effect: temperature 1, topK 0, topP 1, minP 0 or absent. */
 export interface SamplingFilters {
   readonly temperature: number;
   readonly topK: number;
@@ -110,7 +110,7 @@ export interface SamplingFilters {
   readonly minP?: number;
 }
 
-/** Those that have an effect, in their order, each with the name of its request parameter. */
+/** The filters that have an effect, in their order, each with the name of its request parameter. */
 export function samplingFilters(filters: SamplingFilters): readonly (readonly [string, LogitsProcessor])[] {
   const chain: (readonly [string, LogitsProcessor])[] = [];
   if (filters.temperature !== 1) chain.push(["temperature", temperature(filters.temperature)]);

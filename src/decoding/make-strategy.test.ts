@@ -1,5 +1,4 @@
-// What `makeStrategy` puts together: the order in which a row is banned from, divided and filtered. In each case another
-// order would keep other tokens.
+// The order in which `makeStrategy` arranges bans, temperature and filters. In each case another order would keep other tokens.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PlainLogitsRow } from "../kernels/reference/plain-logits-row.ts";
@@ -12,7 +11,7 @@ interface Filters {
   readonly noRepeatNgramSize?: number;
 }
 
-/** The tokens of probabilities 1/2, 3/10, 3/20 and 1/20 that 200 draws after the prompt [0] give. */
+/** The set of tokens in 200 draws after the prompt [0], from probabilities 1/2, 3/10, 3/20 and 1/20. */
 function drawn({ temperature = 1, topK = 0, topP = 1, noRepeatNgramSize = 0 }: Filters): number[] {
   const search = { kind: "sample", temperature, topK, topP } as const;
   const decoding = { maxLength: 2, numReturnSequences: 200, seed: 5, noRepeatNgramSize, search };
@@ -27,10 +26,10 @@ describe("a row", () => {
     ["is whole without filters", {}, [0, 1, 2, 3]],
     // Squared, the first token has 68 % instead of 50 %.
     ["is divided by the temperature before top-p", { temperature: 0.5, topP: 0.6 }, [0]],
-    // Of two tokens the first has 62 %.
+    // If two tokens are left, the first has 62 %.
     ["is filtered by top-k before top-p", { topK: 2, topP: 0.6 }, [0]],
     ["loses banned tokens before top-k", { noRepeatNgramSize: 1, topK: 1 }, [1]],
-    // Of the other three, token 1 has 60 %.
+    // Among the other three, token 1 has 60 %.
     ["loses banned tokens before top-p", { noRepeatNgramSize: 1, topP: 0.5 }, [1]],
     [
       "loses banned tokens, is divided, loses others",

@@ -1,4 +1,4 @@
-// From the parameters of a request to the strategy that decodes it, with its logits processors in transformers' order.
+// Makes the strategy for a request's parameters, with its logits processors in the order of transformers.
 import { BeamSearch } from "./beam-search.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import { Endings } from "./endings.ts";
@@ -16,7 +16,7 @@ import { PromptOnly } from "./prompt-only.ts";
 import { MultinomialSampling } from "./sampling.ts";
 import type { DecodingStrategy, SearchContext } from "./strategy.ts";
 
-/** Turns parameters into parts, once; nothing in the loop looks at the mode. */
+/** Called once for each request. Afterwards nothing in the decoding loop looks at the mode. */
 export function makeStrategy(params: DecodingParams, context: SearchContext): DecodingStrategy {
   const { search } = params;
   const endings = new Endings(params, context);
@@ -30,7 +30,7 @@ export function makeStrategy(params: DecodingParams, context: SearchContext): De
   return new MultinomialSampling(params, processors, endings);
 }
 
-/** Those that act in every mode, in transformers' order; frequency and presence, which it lacks, follow repetition. */
+/** The processors of every mode. transformers has no frequency and presence penalty; these come after repetition. */
 function commonProcessors(
   params: DecodingParams,
   { promptLength, tokenIds: endIds }: Endings,

@@ -1,8 +1,8 @@
-// The logits processors of a request, in their order, each with the name of the request parameter that it comes from.
+// The logits processors of a request in their order, each with the name of the request parameter that it comes from.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { LogitsProcessor } from "./logits-processors.ts";
 
-/** How many tokens a processor left. */
+/** How many tokens were left after a processor. */
 export interface FilterTrace {
   readonly parameter: string;
   readonly left: number;
@@ -15,12 +15,12 @@ export class ProcessorChain {
     this.#steps.push({ parameter, process });
   }
 
-  /** `tokenIds` are all tokens of the sequence so far, the prompt included. */
+  /** `tokenIds`: all tokens of the sequence so far, including the prompt. */
   apply(row: LogitsRow, tokenIds: readonly number[]): void {
     for (const { process } of this.#steps) process(row, tokenIds);
   }
 
-  /** The same, and what each processor left. */
+  /** The same, and counts the tokens left after each processor. */
   applyTraced(row: LogitsRow, tokenIds: readonly number[]): FilterTrace[] {
     return this.#steps.map(({ parameter, process }) => {
       process(row, tokenIds);

@@ -1,4 +1,4 @@
-// No search: the request wants no new tokens, so that it is done when its prompt is read.
+// The strategy for a request that wants no new tokens: it is done as soon as its prompt has been computed.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { DecodingParams } from "./decoding-params.ts";
 import type { ProcessorChain } from "./processor-chain.ts";
@@ -19,7 +19,7 @@ export class PromptOnly implements DecodingStrategy {
   #tokenIds: readonly number[] = [];
   #next: NextLogits | undefined;
 
-  /** The processors show what they would do to the next token's logits. */
+  /** With `tellsNext` the processors are applied to the next token's logits, to report what they would change. */
   constructor(params: DecodingParams, processors: ProcessorChain) {
     this.#params = params;
     this.#processors = processors;

@@ -1,11 +1,11 @@
 // Counter-based random numbers: Philox 4×32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as
-// 1, 2, 3"). A draw is a pure function of (seed, sequence, position): no state that a neighbour could disturb.
+// 1, 2, 3"). A draw is a pure function of (seed, sequence, position). There is no state, so other requests cannot change it.
 
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
 
-/** High and low word of a 32 × 32 bit product. */
+/** The high and low 32 bits of the product of two 32-bit numbers. */
 function multiply(a: number, b: number): [high: number, low: number] {
   const low = Math.imul(a, b) >>> 0;
   const aHigh = a >>> 16;
@@ -20,7 +20,7 @@ function multiply(a: number, b: number): [high: number, low: number] {
 
 export type Block = readonly [number, number, number, number];
 
-/** One block of four random words. */
+/** One block of four random 32-bit words. */
 export function philox(counter: Block, key: readonly [number, number]): Block {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;

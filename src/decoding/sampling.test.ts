@@ -1,5 +1,5 @@
-// Draws against the distributions they are meant to come from, by chi-square and G-tests at fixed seeds; what a fair
-// source gives with a probability below `UNLIKELY` (1e-4) fails.
+// Compares draws with the distributions that they should come from, by chi-square tests and G-tests at fixed seeds. A result
+// fails if a fair source would give it with a probability below `UNLIKELY` (1e-4).
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ruleValues } from "../../test/support/checkpoints.ts";
@@ -22,10 +22,10 @@ function decodingOf(request: object): DecodingParams {
 
 const LIMITS = { contextLength: 1000, maxNumReturnSequences: 1e6, randomSeed: () => 0 };
 
-/** A draw from a row as it is. */
+/** A draw from a row without any processor. */
 const draw = (row: Float32Array, u: number): number => drawFrom(new PlainLogitsRow(row).distribution(), u);
 
-/** Runs a sampled search on logits that are the same at every step. */
+/** Runs a sampled search on a model with the same logits at every step. */
 function sample(row: Float32Array, decoding: DecodingParams, eosTokenIds: number[] = []): Hypothesis[] {
   const context = { promptLength: PROMPT.length, eosTokenIds: new Set(eosTokenIds) };
   const strategy = makeStrategy(decoding, context);
@@ -51,7 +51,7 @@ function histogram(row: Float32Array, request: object, draws: number): number[] 
   return counts;
 }
 
-/** The distribution by its definition: temperature, then the k largest, then the shortest head that holds p. */
+/** The expected distribution, straight from the definition: temperature, then the k largest, then the fewest that sum to p. */
 function distribution(row: Float32Array, { temperature = 1, topK = 0, topP = 1 }): number[] {
   const weights = [...row].map((z) => Math.exp(z / temperature));
   const order = [...weights.keys()].sort((a, b) => (weights[b] as number) - (weights[a] as number));
@@ -170,7 +170,7 @@ describe("draws are independent", () => {
     const [alone] = sample(row, decodingOf({ ...request, num_return_sequences: 1 }));
     const many = sample(row, decodingOf({ ...request, num_return_sequences: 40 }));
     assert.deepEqual(many[0], alone);
-    // An end of text in one sequence leaves the others as they are.
+    // That one sequence ends does not change the others.
     const ended = sample(row, decodingOf({ ...request, num_return_sequences: 40 }), [2]);
     for (const [i, { tokenIds, finishReason }] of ended.entries()) {
       const end = many[i]?.tokenIds.indexOf(2, PROMPT.length) as number;
@@ -181,7 +181,7 @@ describe("draws are independent", () => {
 });
 
 describe("one draw", () => {
-  /** Every token's share of [0, 1) is its probability: `u` just inside its bounds gives it, just outside another one. */
+  /** A token's interval in [0, 1) has the length of its probability. `u` just inside gives the token, just outside another one. */
   function assertShares(
     row: Float32Array,
     probabilities: readonly number[],

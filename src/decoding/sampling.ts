@@ -1,4 +1,4 @@
-// Sampling: each sequence goes on with a token that is drawn from its filtered distribution.
+// Sampling: every step draws a token from the filtered distribution.
 import type { Distribution, LogitsRow } from "../kernels/logits-row.ts";
 import { traceChoice } from "./choice-trace.ts";
 import type { DecodingParams } from "./decoding-params.ts";
@@ -41,7 +41,7 @@ export class MultinomialSampling implements DecodingStrategy {
       const logprobsOf = options && readLogprobs(row, options);
       const filters = trace && this.#processors.applyTraced(row, sequence.tokenIds);
       if (!filters) this.#processors.apply(row, sequence.tokenIds);
-      // The first step draws every sequence from the prompt's one row.
+      // In the first step all sequences are drawn from one row, the prompt's.
       const distribution = row.distribution();
       const indexes = this.#started
         ? [sequence.index]
@@ -73,15 +73,15 @@ export class MultinomialSampling implements DecodingStrategy {
   }
 }
 
-/** What ended a sequence is told with its end: it may not be part of the text. */
+/** Without the token that ended the sequence: it may not be part of the text, so it is not streamed. */
 function withoutEnd({ tokenIds, logprobs, finishReason }: Hypothesis): SettledTokens {
   const end = finishReason === "stop" ? -1 : undefined;
   return { tokenIds: tokenIds.slice(0, end), ...(logprobs && { logprobs: logprobs.slice(0, end) }) };
 }
 
 /**
- * The token at which the cumulative probability, in id order, exceeds `u` in [0, 1). Of a row in which everything is
- * banned: token 0, as an arg-max would answer.
+ * The first token, in the order of ids, at which the cumulative probability exceeds `u`, a number in [0, 1). If every token is
+ * banned: token 0, which an arg-max would return too.
  */
 export function draw({ tokenIds, cumulative }: Distribution, u: number): number {
   if (tokenIds.length === 0) return 0;

@@ -6,7 +6,7 @@ import { heldBack, type StopMatch, stopMatch } from "./stop-strings.ts";
 
 const utf8 = new TextEncoder();
 
-/** A vocabulary of these tokens, in order; an empty string stands for a special token. */
+/** A vocabulary of these tokens, in this order. An empty string stands for a special token. */
 function vocabulary(tokens: readonly (string | Uint8Array)[]): TokenBytes {
   const parts = tokens.map((token) => (typeof token === "string" ? utf8.encode(token) : token));
   const offsets = new Uint32Array(tokens.length + 1);
@@ -14,7 +14,7 @@ function vocabulary(tokens: readonly (string | Uint8Array)[]): TokenBytes {
   return { bytes: Uint8Array.from(parts.flatMap((part) => [...part])), offsets };
 }
 
-/** Generates the tokens one by one and tells where the text ended, in tokens and bytes. */
+/** Adds the tokens one by one and returns where the text ended, in tokens and bytes. */
 function run(
   stops: readonly string[],
   tokens: readonly (string | Uint8Array)[],

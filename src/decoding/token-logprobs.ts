@@ -1,5 +1,5 @@
-// How likely tokens were: natural logarithms of the model's own distribution, before any processor. They are read from a row
-// before it is changed, and are the doubles that `score` gives.
+// Log-probabilities of tokens: natural logarithms of the model's own distribution, before any processor. They are read from a
+// row before it is changed. The command `score` computes the same doubles.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { ChoiceTrace } from "./choice-trace.ts";
 import type { DecodingParams } from "./decoding-params.ts";
@@ -9,53 +9,54 @@ export interface TokenLogprob {
   readonly logprob: number;
 }
 
-/** Of one token of a sequence. */
+/** The log-probabilities at one position of a sequence. */
 export interface TokenLogprobs {
-  /** Of the token that stands there. */
+  /** Log-probability of the token at this position. */
   readonly logprob: number;
-  /** The most likely tokens of its row, best first, lower id on a tie. It need not be among them. */
+  /** The most likely tokens of the row, best first, the lower id first on a tie. The token itself need not be among them. */
   readonly top: readonly TokenLogprob[];
-  /** With a trace: the token's place in its row, from 1; of equal tokens the lower id comes first. */
+  /** With a trace: the token's rank in its row, from 1. On a tie the lower id comes first. */
   readonly rank?: number;
   /** With a trace: how a new token was chosen. */
   readonly choice?: ChoiceTrace;
 }
 
 export interface LogprobOptions {
-  /** How many of the most likely tokens are told. */
+  /** How many of the most likely tokens to return. */
   readonly numTop: number;
   readonly hasRank: boolean;
 }
 
-/** Of one token, from a row as the model gave it. */
+/** The log-probabilities of one token, from an unchanged row. */
 export function logprobsOf(row: LogitsRow, tokenId: number, options: LogprobOptions): TokenLogprobs {
   return lookUp(row, row.values, options)(tokenId);
 }
 
 /**
- * The same of any token of the row, which may be changed before they are asked for. Of a token whose logit is −∞ it is −∞.
+ * Returns a function that gives the log-probabilities of any token of the row. It works on a copy, so the row may be changed
+ * before it is called. A token with the logit −∞ has the log-probability −∞.
  */
 export function readLogprobs(row: LogitsRow, options: LogprobOptions): (tokenId: number) => TokenLogprobs {
   return lookUp(row, row.values.slice(), options);
 }
 
-/** Whether `known` tells all that `wanted` asks for. */
+/** Whether numbers made with `known` contain everything that `wanted` asks for. */
 export function includes(known: LogprobOptions, wanted: LogprobOptions): boolean {
   return known.numTop >= wanted.numTop && (known.hasRank || !wanted.hasRank);
 }
 
-/** What would have been told with fewer wishes: the most likely tokens are in order, so their beginning is the same. */
+/** Reduces log-probabilities to fewer options. The most likely tokens are sorted, so the first `numTop` are the same. */
 export function reduced(logprobs: TokenLogprobs, { numTop, hasRank }: LogprobOptions): TokenLogprobs {
   const { logprob, top, rank } = logprobs;
   return { logprob, top: top.slice(0, numTop), ...(hasRank && rank !== undefined && { rank }) };
 }
 
-/** What a request wants to know of its tokens; undefined: nothing. */
+/** The options that a request asks for. Undefined: it wants no log-probabilities. */
 export function logprobOptions({ logprobs, trace }: DecodingParams): LogprobOptions | undefined {
   return logprobs === undefined ? undefined : { numTop: logprobs, hasRank: trace === true };
 }
 
-/** `values`: those of the row, [vocab]. */
+/** `values`: the unchanged logits of the row, [vocab]. */
 function lookUp(
   row: LogitsRow,
   values: Float32Array,

@@ -1,4 +1,4 @@
-// Traces: they tell what the search really did, and change nothing.
+// Traces show what the search really did, and do not change it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ruleValues } from "../../test/support/checkpoints.ts";
@@ -116,7 +116,7 @@ test("a greedy choice has no draw, and a banned token no probability", () => {
 test("the steps of a beam search lead to its results", () => {
   const search = { kind: "beam", numBeams: 4, lengthPenalty: 1, earlyStopping: false } as const;
   const { results, steps } = run({ ...BASE, search, noRepeatNgramSize: 1, trace: true });
-  // Follows the beams as a reader of the trace would.
+  // Rebuilds the beams from the trace, as a reader of it would.
   let beams: number[][] = [PROMPT];
   const ended: { tokenIds: number[]; score: number; isKept: boolean }[] = [];
   for (const step of steps) {
