@@ -1,5 +1,6 @@
-// From the new tokens of one sequence to its text, as they come. What could still become part of a stop string is held back, and
-// so are the first bytes of a character. It finds no stop strings: the engine does, and says where the text ends.
+// Turns the new tokens of one sequence into text, token by token. Bytes that may still become part of a stop string are held
+// back, and so are the first bytes of an incomplete character. Stop strings are not found here: the engine finds them and says
+// where the text ends.
 import { heldBack } from "../decoding/stop-strings.ts";
 import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { AnswerToken } from "../request/generation.ts";
@@ -7,31 +8,31 @@ import { Detokenizer } from "../tokenizer/detokenizer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { textBytes } from "./vocabulary.ts";
 
-/** What became final. */
+/** The text and tokens that have become final. */
 export interface Part {
-  /** Whole characters. */
+  /** Complete characters only. */
   text: string;
-  /** The tokens whose text is all in it or in parts before it. */
+  /** The tokens whose whole text is in this part or in earlier ones. */
   readonly tokens: AnswerToken[];
 }
 
-/** What becomes final at the end of a sequence. */
+/** The text and tokens that become final at the end of a sequence. */
 export interface End extends Part {
-  /** What its text ends with: U+FFFD for a character that is not complete, and is in no token's text. */
+  /** U+FFFD if the text ends within a character, otherwise empty. It is part of the text, but of no token's text. */
   readonly rest: string;
 }
 
 export interface AnswerText {
-  /** The text of the prompt, without a character that it leaves incomplete. */
+  /** The text of the prompt, without an incomplete character at its end. */
   readonly promptText: string;
   push(tokenId: number, logprobs?: TokenLogprobs): Part;
-  /** Takes a token of the end, where a stop string is known to be; `end` says what of it belongs to the text. */
+  /** Takes one of the last tokens, among which a stop string begins. `end` then says how many of the bytes belong to the text. */
   keep(tokenId: number, logprobs?: TokenLogprobs): void;
-  /** The rest. With a stop string: of the bytes of all new tokens so many belong to the text. */
+  /** The rest of the text. `keptBytes`: with a stop string, how many bytes of all new tokens belong to the text. */
   end(keptBytes?: number): End;
 }
 
-/** The text of a sequence; `stops` are the stop strings that are cut off, in UTF-8. */
+/** `stops`: the stop strings to cut off, in UTF-8. */
 export function answerText(
   tokenizer: Tokenizer | undefined,
   promptTokenIds: readonly number[],
@@ -46,7 +47,7 @@ function answerToken(tokenId: number, text: string, logprobs: TokenLogprobs | un
   return { tokenId, text, ...(logprobs && { logprobs }) };
 }
 
-/** Where there is no tokenizer, tokens have no text. */
+/** Without a tokenizer, tokens have no text. */
 class NoText implements AnswerText {
   readonly promptText = "";
 
@@ -54,14 +55,14 @@ class NoText implements AnswerText {
     return { text: "", tokens: [answerToken(tokenId, "", logprobs)] };
   }
 
-  keep(): void {} // Without a tokenizer nobody can name a stop string.
+  keep(): void {} // Without a tokenizer a request with stop strings is refused.
 
   end(): End {
     return { text: "", tokens: [], rest: "" };
   }
 }
 
-/** All text, as soon as its characters are whole. */
+/** Releases all text as soon as its characters are complete. */
 class PlainText implements AnswerText {
   readonly promptText: string;
   readonly #detokenizer: Detokenizer;
@@ -76,7 +77,7 @@ class PlainText implements AnswerText {
     return { text, tokens: [answerToken(tokenId, text, logprobs)] };
   }
 
-  keep(): void {} // No stop string is cut off from such a text.
+  keep(): void {} // Never called: no stop string is cut off from such a text.
 
   end(): End {
     const rest = this.#detokenizer.flush();
@@ -84,7 +85,7 @@ class PlainText implements AnswerText {
   }
 }
 
-/** A token that is not wholly out yet. */
+/** A token that has not been released completely. */
 interface Held {
   readonly tokenId: number;
   readonly logprobs: TokenLogprobs | undefined;
@@ -93,14 +94,14 @@ interface Held {
   text: string;
 }
 
-/** Text that ends before a stop string; for tokenizers whose tokens are bytes. */
+/** Text that may end before a stop string. Only for tokenizers whose tokens are bytes. */
 class HeldText implements AnswerText {
   readonly promptText: string;
   readonly #tokenizer: Tokenizer;
   readonly #stops: readonly Uint8Array[];
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #held: Held[] = [];
-  /** The bytes that are not out yet. */
+  /** The bytes that have not been released. */
   #pending = new Uint8Array(0);
   #numOut = 0;
 
@@ -133,7 +134,7 @@ class HeldText implements AnswerText {
     return { ...part, rest };
   }
 
-  /** Lets so many bytes out, and the tokens that are then complete. */
+  /** Releases `count` bytes, and the tokens that are complete with them. */
   #release(count: number): Part {
     const part: Part = { text: "", tokens: [] };
     let left = count;

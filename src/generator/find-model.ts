@@ -1,5 +1,5 @@
-// From what a person calls a model to a directory that can be loaded: a directory as it is, a repository from the hub's
-// cache, and what is missing there from the hub.
+// Turns what a user calls a model into a directory that can be loaded. A directory is taken as it is. A repository is taken from
+// the hub's cache, and what is missing there is fetched from the hub.
 import { GptError } from "../errors.ts";
 import { type HubModel, type HubOptions, obtainModel, renew } from "../hub/obtain.ts";
 import type { Repository } from "../hub/repository.ts";
@@ -7,21 +7,21 @@ import { modelName, placeOf } from "./model-directory.ts";
 
 export interface FoundModel {
   readonly directory: string;
-  /** By which endpoints and logs speak of it. */
+  /** A short name for endpoints and logs. */
   readonly name: string;
-  /** Of a model of a hub: which one it is, as `owner/name at 607a30d7`. */
+  /** Only for a model from a hub: its full name and commit, such as `owner/name at 607a30d7`. */
   readonly origin?: string;
 }
 
 /**
- * How much is done for a model of a hub: `here` makes no request, `complete` fetches what is missing, `newest` asks the hub
- * for news.
+ * What to do for a model from a hub. `here`: only look into the cache, without a request. `complete`: fetch what is missing.
+ * `newest`: ask the hub for a newer commit.
  */
 export type Freshness = "here" | "complete" | "newest";
 
 /**
- * `hub` says how the hub is asked; it is called only for a model of a hub.
- * @throws GptError `invalid_checkpoint` for what is nowhere to be found, and what fetching throws
+ * `hub` returns the options for the hub. It is called only if the model is not a directory.
+ * @throws GptError `invalid_checkpoint` if there is no such model, and all that fetching throws
  */
 export async function findModel(
   nameOrPath: string,
@@ -35,7 +35,7 @@ export async function findModel(
     return { directory, name, origin: label };
   } catch (error) {
     if (!(error instanceof GptError) || error.code !== "model_not_cached") throw error;
-    // Who mistyped a folder's name should not look for the fault on the hub.
+    // The name may be a mistyped folder. Then an error about the hub alone would mislead.
     const message = `${error.message}; there is no directory ${JSON.stringify(nameOrPath)} either`;
     throw new GptError(error.code, message, { cause: error });
   }

@@ -1,18 +1,18 @@
-// What an answer depends on beside its request: the checkpoint's files, the precision, and the arithmetic. Equal fingerprints mean
-// equal texts for equal requests with equal seeds, on any machine.
+// A fingerprint of everything that an answer depends on besides its request: the checkpoint's files, the precision and the
+// arithmetic. If fingerprints are equal, equal requests with equal seeds give equal texts, on any machine.
 import { createHash } from "node:crypto";
 import { createReadStream, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** To be raised with every change of a result: kernels, decoding, tokenizer. */
+/** Raise this number with every change that alters results: of kernels, decoding or tokenizer. */
 const ARITHMETIC = 2;
 
 const WEIGHTS = /\.(safetensors|bin)$/;
 const DESCRIPTIONS = /\.(json|txt)$/;
 
 /**
- * `fp_` and twelve hexadecimal digits. All files are read, so it takes as long as a disk needs for that; `signal` ends it.
- * A process that ends would wait for it.
+ * Returns `fp_` and twelve hexadecimal digits. It reads all files of the checkpoint, which takes as long as the disk needs.
+ * `signal` aborts it; without that, a process that wants to end would wait for it.
  */
 export async function fingerprintOf(
   directory: string,
@@ -22,7 +22,7 @@ export async function fingerprintOf(
   const names = readdirSync(directory, { recursive: true })
     .map(String)
     .filter((name) => WEIGHTS.test(name) || DESCRIPTIONS.test(name));
-  // Where both are there, the better form of the weights is read.
+  // If there are weights in both forms, the loader reads the safetensors only.
   const isRead = names.some((name) => name.endsWith(".safetensors"))
     ? names.filter((name) => !name.endsWith(".bin"))
     : names;

@@ -1,5 +1,5 @@
-// A model in its thread, with packed weights kept on disk: saving is finished before the engine ends, and what is wrong
-// with an entry is heard of outside the thread.
+// A model in its thread, with packed weights kept on disk. Saving finishes before the engine ends, and a problem with an entry
+// is reported outside the thread.
 import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Puts the parts together: a checkpoint directory becomes a `Generator` whose engine runs in a thread of its own.
+// Loads a checkpoint directory into a `TextGenerator`, whose engine runs in a thread of its own.
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { EngineInfo, EngineThreadData } from "../engine/thread/entry.ts";
 import { type EngineThread, WorkerEngine, type WorkerEngineOptions } from "../engine/thread/worker-engine.ts";
@@ -20,18 +20,18 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn" | "o
   /** Directory of the checkpoint. */
   readonly model: string;
   readonly name: string;
-  /** Of a model of a hub: which one it is. */
+  /** Only for a model from a hub: its full name and commit. */
   readonly origin?: string;
   readonly precision: Precision;
   readonly kvCacheMb: number;
-  /** 0, the default: as many as the machine, or a container's CPU quota, has room for. */
+  /** 0, the default: one for each core, or as many as a container's CPU quota pays for. */
   readonly threads?: number;
-  /** Tokens in one pass, and rows of logits out of it. Default: `DEFAULT_PASS`. */
+  /** Most tokens in one pass, and most rows of logits that it computes. Default: `DEFAULT_PASS`. */
   readonly passTokensMax?: number;
   readonly passRowsMax?: number;
   /**
-   * Memory that several models share; the model is counted in until the generator is closed. Default: all that this
-   * process may have.
+   * The memory that several models share. The model is counted in it until the generator is closed. Default: all memory that
+   * this process may use.
    */
   readonly memory?: MemoryBudget;
   /** Default: auto. */
@@ -40,15 +40,15 @@ export interface GeneratorOptions extends Omit<WorkerEngineOptions, "spawn" | "o
   readonly prefixCache?: boolean;
   /** Default: false. */
   readonly speculation?: boolean;
-  /** Aborted: the generator is not wanted any more, also while it is loaded. Whoever has it closes it all the same. */
+  /** Abort it when the generator is no longer wanted, even while it is being loaded. A loaded one must still be closed. */
   readonly signal?: AbortSignal;
-  /** Where packed int8 weights are kept between starts. Default: nowhere. */
+  /** Where to keep packed int8 weights between starts. Default: nowhere. */
   readonly weightCache?: WeightCacheSettings;
 }
 
 const ENGINE_THREAD = new URL("../engine/thread/entry.js", import.meta.url);
 
-/** Starts an engine thread; `entry` is its file. */
+/** Starts an engine thread. `entry`: the file to run in it. */
 export function spawnEngineThread(
   { directory, options, state }: Omit<EngineThreadData, "lifelines">,
   entry = ENGINE_THREAD,
@@ -62,7 +62,7 @@ export function spawnEngineThread(
   return { worker, lifelines: channels.map(({ port1 }) => port1) };
 }
 
-/** What the model would take, before it is loaded. @throws GptError `invalid_checkpoint` */
+/** The memory that the model would take, without loading it. @throws GptError `invalid_checkpoint` */
 export function memoryNeedOf(options: GeneratorOptions): MemoryNeed {
   const { model: directory, name } = options;
   return {
@@ -75,7 +75,7 @@ export function memoryNeedOf(options: GeneratorOptions): MemoryNeed {
 }
 
 /**
- * Looks at what can be looked at without taking memory: the tables of the weights, the configuration, the tokenizer.
+ * Checks what can be checked without much memory: the headers of the weight files, the configuration, the tokenizer.
  * @throws GptError `invalid_checkpoint` or `invalid_tokenizer`
  */
 export async function checkLoadable(directory: string): Promise<void> {
@@ -120,14 +120,14 @@ export async function loadGenerator(options: GeneratorOptions): Promise<TextGene
       memory.release(need);
     },
   });
-  starting.catch(() => {}); // It may fail while nobody waits for it yet.
+  starting.catch(() => {}); // It may fail before it is awaited, which must not count as an unhandled rejection.
   const fingerprint = fingerprintOf(directory, precision, unwanted).then((print) => {
     if (isUnchanged()) return print;
-    throw new Error("it may be that of the files which took the place of these");
+    throw new Error("the files changed while they were read");
   });
   fingerprint.catch(() => {});
   try {
-    // The tokenizer is read here while the thread reads the weights.
+    // The tokenizer is read here while the engine thread reads the weights.
     const tokenizer = hasTokenizerFiles(directory) ? await loadTokenizer(directory) : undefined;
     const { engine, info } = await starting;
     if (!isUnchanged()) {
@@ -147,7 +147,7 @@ export async function loadGenerator(options: GeneratorOptions): Promise<TextGene
     };
     return new TextGenerator(engine, facts, tokenizer, bosTokenId, fingerprint);
   } catch (error) {
-    // One error is reported: the first.
+    // Only the first error is reported.
     await starting.then(({ engine }) => engine.close()).catch(() => {});
     memory.release(need);
     throw error;

@@ -67,5 +67,5 @@ test("a checkpoint in the only folder that holds one is found, as an archive of 
   writeFileSync(join(inner, "config.json"), "{}");
   assert.deepEqual(placeOf(path), { directory: inner });
   writeFileSync(join(other, "config.json"), "{}");
-  assert.deepEqual(placeOf(path), { directory: path }); // Which of the two is meant nobody knows.
+  assert.deepEqual(placeOf(path), { directory: path }); // There are two checkpoints in it, so neither is chosen.
 });

@@ -1,5 +1,5 @@
-// Where a model lies: a directory, the name of one that is shipped in `models/`, or a repository of a hub. Nothing is
-// fetched here; `find-model.ts` does.
+// Where a model is: in a directory, among the models shipped in `models/`, or in a repository on a hub. Nothing is fetched
+// here; `find-model.ts` does that.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,7 +19,7 @@ export function packageRoot(): string {
   return directory;
 }
 
-/** Of this software. */
+/** The version of this software. */
 export function packageVersion(): string {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as {
     version: string;
@@ -31,16 +31,16 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** Where a model is: in a directory of this machine, or in a repository of a hub and perhaps its cache. */
+/** A directory of this machine, or a repository on a hub, which may be in the cache. */
 export type ModelPlace = { readonly directory: string } | { readonly repository: Repository };
 
-/** Paths, which never become a request: a mistyped one must not leave this machine. */
+/** Names that can only be paths. They never become a request to a hub, so a mistyped path does not leave this machine. */
 const PATH = /^[/.~]|^[A-Za-z]:|\/$|\\/;
 
 /**
- * What a model's name or path stands for: a path is a directory; a name is a model that is shipped, or else a directory
- * of that name, or else a repository.
- * @throws GptError `invalid_checkpoint` when there is no such directory, or it can be no name
+ * What a model's name or path stands for. A path is a directory. A name is a shipped model, otherwise a directory of that
+ * name, otherwise a repository.
+ * @throws GptError `invalid_checkpoint` when there is no such directory, or the text cannot be a name
  */
 export function placeOf(nameOrPath: string): ModelPlace {
   const path = resolve(nameOrPath.replace(/^~(?=[\\/]|$)/, () => home(nameOrPath)));
@@ -68,7 +68,10 @@ export function placeOf(nameOrPath: string): ModelPlace {
   }
 }
 
-/** A directory, or the only one in it that holds a checkpoint: archives are often made of a folder, not of its files. */
+/**
+ * The directory itself, or the only folder in it that holds a checkpoint: unpacking an archive often leaves one folder that
+ * holds everything.
+ */
 function checkpointIn(directory: string): string {
   const holdsOne = (folder: string): boolean => existsSync(join(folder, "config.json"));
   if (holdsOne(directory)) return directory;
@@ -78,7 +81,7 @@ function checkpointIn(directory: string): string {
   return inner !== undefined && others.length === 0 ? inner : directory;
 }
 
-/** None of a directory that cannot be read; whoever opens it says so. */
+/** Empty for a directory that cannot be read. The attempt to load it will report that. */
 function folderNames(directory: string): string[] {
   try {
     return readdirSync(directory);
@@ -87,7 +90,7 @@ function folderNames(directory: string): string[] {
   }
 }
 
-/** Equal for names of the same place. */
+/** A key that is equal for different names of the same place. */
 export function placeKey(nameOrPath: string): string {
   const place = placeOf(nameOrPath);
   if ("directory" in place) return place.directory;
@@ -96,7 +99,7 @@ export function placeKey(nameOrPath: string): string {
 }
 
 /**
- * The directory of a model that is on this machine by itself, which those of a hub are not.
+ * The directory of a model that does not come from a hub.
  * @throws GptError `invalid_checkpoint`
  */
 export function resolveModelDirectory(nameOrPath: string): string {
@@ -106,7 +109,7 @@ export function resolveModelDirectory(nameOrPath: string): string {
   throw new GptError("invalid_checkpoint", message);
 }
 
-/** The name by which a model's directory is spoken of; a snapshot in the hub's cache is called after its repository. */
+/** The short name of a model's directory. A snapshot in the hub's cache has the name of its repository. */
 export function modelName(directory: string): string {
   const path = resolve(directory);
   const id = isCommit(basename(path)) ? repositoryOf(basename(dirname(dirname(path)))) : undefined;

@@ -26,7 +26,7 @@ const facts = {
   contextLength: 256,
 };
 
-/** A generator whose engine answers with the prompt and some tokens more, and remembers what it was asked. */
+/** A generator whose engine answers with the prompt and some more tokens, and records its requests. */
 async function withEcho(added: readonly number[]) {
   const asked: { prompt: readonly number[]; maxLength: number }[] = [];
   const engine = anEngine((prompt, { maxLength }) => {
@@ -45,7 +45,7 @@ describe("a text generator", () => {
     assert.deepEqual(asked, [{ prompt: [15496, 50256, 995], maxLength: 12 }]);
     assert.equal(generation.sequences[0]?.text, "Hello world!");
     assert.equal(generation.promptTokens, 3);
-    assert.equal(generation.generatedTokens, 2); // Two equal sequences, computed once.
+    assert.equal(generation.generatedTokens, 2); // Two equal sequences, which were computed once.
     assert.equal(generation.seed, 5);
   });
 

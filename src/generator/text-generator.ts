@@ -1,5 +1,5 @@
-// Text in, texts out: tokenizes the prompt, compares lengths with the model, submits to the engine, and turns token
-// ids back into text. The engine never sees text, its callers never see ids unless they ask.
+// Generates texts from a text: tokenizes the prompt, checks lengths against the model, submits the request to the engine and
+// turns token ids back into text. The engine never sees text. Callers see token ids only if they ask for them.
 import type { DecodingParams, TokenBytes } from "../decoding/decoding-params.ts";
 import type { Hypothesis } from "../decoding/strategy.ts";
 import type { TokenLogprobs } from "../decoding/token-logprobs.ts";
@@ -22,7 +22,7 @@ import { inTurns } from "./in-turns.ts";
 import { TextStream } from "./text-stream.ts";
 import { tokenBytesOf, tokenForm } from "./vocabulary.ts";
 
-/** What is needed of an engine. */
+/** The part of an engine that is used here. */
 export type Engine = Pick<WorkerEngine, "submit" | "health" | "stats" | "close">;
 
 export class TextGenerator implements Generator {
@@ -31,10 +31,10 @@ export class TextGenerator implements Generator {
   readonly #tokenizer: Tokenizer | undefined;
   readonly #bosTokenId: number;
   #fingerprint: string | undefined;
-  /** Made when stop strings are first named. */
+  /** Made when a request first uses stop strings. */
   #tokenBytes: TokenBytes | undefined;
 
-  /** Without a tokenizer only prompts of token ids can be answered, and texts are empty. */
+  /** Without a tokenizer only prompts of token ids are accepted, and texts are empty. */
   constructor(
     engine: Engine,
     model: ModelInfo,
@@ -46,7 +46,7 @@ export class TextGenerator implements Generator {
       (known) => {
         this.#fingerprint = known;
       },
-      () => {}, // What cannot be read again is not promised anything about.
+      () => {}, // The files could not be read. Then the fingerprint stays undefined, which promises nothing.
     );
     this.#engine = engine;
     this.model = model;
@@ -72,13 +72,13 @@ export class TextGenerator implements Generator {
       tellsTokens: params.tellsLogprobs ?? false,
       onPiece,
     });
-    let isToldOfPrompt = false;
-    const tellPrompt = (logprobs: readonly TokenLogprobs[] | undefined): void => {
-      if (!isToldOfPrompt) onPrompt?.({ ...prompt, ...(logprobs && { logprobs }) });
-      isToldOfPrompt = true;
+    let hasSentPrompt = false;
+    const sendPrompt = (logprobs: readonly TokenLogprobs[] | undefined): void => {
+      if (!hasSentPrompt) onPrompt?.({ ...prompt, ...(logprobs && { logprobs }) });
+      hasSentPrompt = true;
     };
     const onTokens = (progress: Omit<Progress, "id">): void => {
-      tellPrompt(progress.promptLogprobs);
+      sendPrompt(progress.promptLogprobs);
       if (progress.steps) onSteps?.(progress.steps);
       stream.push(progress.sequences);
     };
@@ -86,7 +86,7 @@ export class TextGenerator implements Generator {
       ...others,
       ...(onPiece && this.#tokenizer ? { onTokens } : {}),
     });
-    tellPrompt(answer.promptLogprobs);
+    sendPrompt(answer.promptLogprobs);
     if (answer.steps) onSteps?.(answer.steps);
     const hypotheses = best(answer.hypotheses, params.keepBest);
     const numNew = (some: readonly Hypothesis[]): number =>
@@ -99,7 +99,7 @@ export class TextGenerator implements Generator {
       promptTokens: promptTokenIds.length,
       ...(answer.hypotheses[0]?.next && { next: answer.hypotheses[0].next }),
       cachedTokens: answer.cachedTokens,
-      // Equal sequences of greedy search are one, computed once.
+      // Greedy search returns one computed sequence several times. It is counted once.
       generatedTokens: numNew([...new Set(answer.hypotheses)]),
       droppedTokens: numNew(dropped) - dropped.filter(endsWithText).length,
       timing: answer.timing,
@@ -123,7 +123,7 @@ export class TextGenerator implements Generator {
     return this.#fingerprint;
   }
 
-  /** A token for people. */
+  /** The readable form of a token. */
   token(id: number): TokenForm {
     return tokenForm(this.#tokenizer, id);
   }
@@ -141,7 +141,7 @@ export class TextGenerator implements Generator {
   }
 
   /**
-   * The prompt's token ids; an empty prompt is the end-of-text token.
+   * The prompt's token ids. An empty prompt becomes the end-of-text token.
    * @throws GptError `invalid_field` when an id is outside the model's vocabulary.
    */
   async encodePrompt({
@@ -168,7 +168,7 @@ export class TextGenerator implements Generator {
     throw new GptError("invalid_field", message, { field });
   }
 
-  /** A text that is too long is refused as soon as that shows, before more work goes into it. */
+  /** Tokenizes a text. One that is too long is refused as soon as that is known, without tokenizing the rest. */
   async #encode(input: string, mostTokens: number): Promise<readonly number[]> {
     const tokenizer = this.#tokenizer as Tokenizer;
     const ids = await inTurns((work) => tokenizer.encodeInSteps(input, work, mostTokens));
@@ -177,7 +177,7 @@ export class TextGenerator implements Generator {
     throw new GptError("prompt_too_long", message, { field: "input" });
   }
 
-  /** What the engine is asked: with the length of this prompt, and what it needs to find stop strings. */
+  /** The decoding parameters for the engine: lengths resolved against the prompt, and stop strings as bytes. */
   #resolved(params: GenerationParams, promptLength: number): DecodingParams {
     const decoding = withMinLength(
       { ...params.decoding, maxLength: this.#maxLength(params, promptLength) },
@@ -224,7 +224,7 @@ export class TextGenerator implements Generator {
   }
 }
 
-/** The text of a prompt. A character whose last bytes are missing may still be completed, and is no part of it. */
+/** The text of a prompt, without an incomplete character at its end: new tokens may still complete it. */
 function promptText(tokenizer: Tokenizer | undefined, tokenIds: readonly number[]): string {
   if (tokenizer === undefined) return "";
   const text = tokenizer.decode(tokenIds, { skipSpecialTokens: true });
@@ -233,14 +233,14 @@ function promptText(tokenizer: Tokenizer | undefined, tokenIds: readonly number[
   return tokenIds.map((id) => detokenizer.push(id)).join("");
 }
 
-/** So many new tokens at least, if that is more than is asked for anyway. */
+/** Raises the minimum number of new tokens to `count`, if it is lower. */
 function withMinLength(decoding: DecodingParams, count: number): DecodingParams {
   const { ending } = decoding;
   if (count <= (ending?.minNewTokens ?? 0)) return decoding;
   return { ...decoding, ending: { ...ending, minNewTokens: count } };
 }
 
-/** The `count` hypotheses with the highest mean log-probability of a new token, best first, the earlier one on a tie. */
+/** The `count` hypotheses with the highest mean log-probability per new token, best first, on a tie the earlier one. */
 function best(hypotheses: readonly Hypothesis[], count = hypotheses.length): readonly Hypothesis[] {
   if (count >= hypotheses.length) return hypotheses;
   const ranked = hypotheses.map((hypothesis) => ({ hypothesis, mean: meanLogprob(hypothesis) }));
@@ -254,7 +254,7 @@ function meanLogprob({ logprobs = [] }: Hypothesis): number {
   return logprobs.reduce((sum, { logprob }) => sum + logprob, 0) / Math.max(1, logprobs.length);
 }
 
-/** Whether an end-of-text token is its last. */
+/** Whether an end-of-text token ended it. */
 function endsWithText({ finishReason, stop }: Hypothesis): boolean {
   return finishReason === "stop" && stop === undefined;
 }

@@ -1,4 +1,4 @@
-// Texts that end within a character: what stands for it is told apart, since the tokens may have been told already.
+// Texts that end within a character. The U+FFFD for it is returned separately, since the tokens may have been sent already.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TextPiece } from "../request/generation.ts";

@@ -1,5 +1,5 @@
-// The texts of one request, for all its sequences, while they grow and at the end. A text is put together once, from the
-// same parts whether it is streamed or not: so the pieces of a sequence, joined, are its text.
+// The texts of all sequences of one request, while they grow and at the end. Streamed or not, a text is put together from the
+// same parts. So the pieces of a sequence joined together are exactly its text.
 import type { Hypothesis, SettledTokens } from "../decoding/strategy.ts";
 import type { AnswerToken, GeneratedSequence, TextPiece } from "../request/generation.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -8,27 +8,27 @@ import { type AnswerText, answerText, type Part } from "./answer-text.ts";
 export interface TextStreamOptions {
   readonly promptTokenIds: readonly number[];
   readonly tokenizer: Tokenizer | undefined;
-  /** Stop strings, as they were named. */
+  /** The stop strings of the request. */
   readonly stops?: readonly string[];
-  /** A stop string or stop token stays in the text. Default: false. */
+  /** True: a stop string or stop token stays in the text. Default: false. */
   readonly includeStop?: boolean;
-  /** What every text begins with; undefined: with the prompt; "": with nothing. */
+  /** What every text begins with. Undefined: the prompt. "": nothing. */
   readonly prefix?: string;
-  /** Pieces are told also when they bring tokens and no text. Default: false. */
+  /** True: a piece is also sent if it has tokens but no text. Default: false. */
   readonly tellsTokens?: boolean;
   readonly onPiece?: ((piece: TextPiece) => void) | undefined;
 }
 
 interface Line {
   readonly answer: AnswerText;
-  /** Tokens taken so far, prompt included. */
+  /** Number of tokens so far, including the prompt. */
   numTokens: number;
   text: string;
   readonly tokens: AnswerToken[];
-  /** Of these, what is told already. */
-  textTold: number;
-  tokensTold: number;
-  isTold: boolean;
+  /** How many characters of `text` and how many of `tokens` have been sent, and whether any piece has been sent. */
+  textSent: number;
+  tokensSent: number;
+  isSent: boolean;
 }
 
 export class TextStream {
@@ -42,15 +42,15 @@ export class TextStream {
     this.#stopBytes = includeStop ? [] : stops.map((stop) => new TextEncoder().encode(stop));
   }
 
-  /** Further tokens of the first sequences, in the answer's order. */
+  /** Takes new tokens of the first sequences, in the order of the answer. */
   push(sequences: readonly SettledTokens[]): void {
     for (const [index, tokens] of sequences.entries()) {
       this.#take(index, tokens);
-      this.#tell(index);
+      this.#send(index);
     }
   }
 
-  /** The sequences of the answer, once it is known; what was not told of them is told before. */
+  /** The sequences of the answer, once it is known. The rest of each text is sent first. */
   finish(hypotheses: readonly Hypothesis[]): GeneratedSequence[] {
     return hypotheses.map((hypothesis, index) => {
       const { promptTokenIds, stops = [] } = this.#options;
@@ -65,7 +65,7 @@ export class TextStream {
       const line = this.#take(index, rest, isCut);
       const last = line.answer.end(isCut ? stop.keptBytes : undefined);
       this.#append(line, last);
-      this.#tell(index, true);
+      this.#send(index, true);
       return {
         text: line.text,
         tokenIds,
@@ -79,7 +79,7 @@ export class TextStream {
     });
   }
 
-  /** The last token where it ended the sequence and is no part of the text: an end-of-text, or a stop token. */
+  /** The last token, if it is an end-of-text or stop token that ended the sequence and is not part of the text. */
   #endToken({ tokenIds, finishReason, stop, logprobs }: Hypothesis): AnswerToken | undefined {
     const isToken = stop === undefined || (stop.kind === "token" && !this.#options.includeStop);
     if (finishReason !== "stop" || !isToken) return undefined;
@@ -107,21 +107,21 @@ export class TextStream {
     const { tokenizer, promptTokenIds, prefix } = this.#options;
     const answer = answerText(tokenizer, promptTokenIds, this.#stopBytes);
     const text = prefix ?? answer.promptText;
-    const told = { textTold: 0, tokensTold: 0, isTold: false };
-    return { answer, numTokens: promptTokenIds.length, text, tokens: [], ...told };
+    const sent = { textSent: 0, tokensSent: 0, isSent: false };
+    return { answer, numTokens: promptTokenIds.length, text, tokens: [], ...sent };
   }
 
-  /** Where tokens are told, those of the prompt come with the first piece: so there is one, even if it is empty. */
-  #tell(index: number, isLast = false): void {
+  /** With `tellsTokens` the first piece is always sent, even if it is empty: the prompt's tokens come with it. */
+  #send(index: number, isLast = false): void {
     const { onPiece, tellsTokens } = this.#options;
     const line = this.#lines[index] as Line;
-    const text = line.text.slice(line.textTold);
-    const tokens = line.tokens.slice(line.tokensTold);
-    const isWanted = tellsTokens && (tokens.length > 0 || (isLast && !line.isTold));
+    const text = line.text.slice(line.textSent);
+    const tokens = line.tokens.slice(line.tokensSent);
+    const isWanted = tellsTokens && (tokens.length > 0 || (isLast && !line.isSent));
     if (text === "" && !isWanted) return;
-    line.textTold = line.text.length;
-    line.tokensTold = line.tokens.length;
-    line.isTold = true;
+    line.textSent = line.text.length;
+    line.tokensSent = line.tokens.length;
+    line.isSent = true;
     onPiece?.({ index, text, tokens });
   }
 }

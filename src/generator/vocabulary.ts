@@ -1,10 +1,10 @@
-// What the tokens of a vocabulary are, one by one: their bytes for the engine, which looks for stop strings, and their
-// names for people, who want to see how likely each of them was.
+// The tokens of a vocabulary one by one: their bytes, in which the engine looks for stop strings, and their readable names,
+// for lists of log-probabilities.
 import type { TokenBytes } from "../decoding/decoding-params.ts";
 import type { TokenForm } from "../request/generation.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
-/** The bytes of all tokens, in memory that threads share. Special tokens have none: they are not part of a text. */
+/** The bytes of all tokens, in memory shared between threads. Special tokens have none: they are not part of a text. */
 export function tokenBytesOf(tokenizer: Tokenizer): TokenBytes {
   const { vocabSize } = tokenizer;
   const parts = Array.from({ length: vocabSize }, (_, id) => textBytes(tokenizer, id));
@@ -21,9 +21,9 @@ export function tokenBytesOf(tokenizer: Tokenizer): TokenBytes {
 }
 
 /**
- * A token for people. Its name is its text, or where its bytes are no whole characters `bytes:` and these bytes: printable
- * ASCII but `\` as itself, the others as `\x` and two hexadecimal digits. So no two tokens share a name. An id without a token
- * is `token_id:` and its number.
+ * The readable form of a token. Its name is its text. If its bytes are not whole characters, the name is `bytes:` and the
+ * bytes: printable ASCII except `\` as itself, all others as `\x` and two hexadecimal digits. So no two tokens have the same
+ * name. An id without a token is called `token_id:` and its number.
  */
 export function tokenForm(tokenizer: Tokenizer | undefined, id: number): TokenForm {
   const own = tokenizer?.tokenBytes(id);
@@ -33,7 +33,7 @@ export function tokenForm(tokenizer: Tokenizer | undefined, id: number): TokenFo
   return { name: nameOf(own), bytes: textBytes(tokenizer, id), isSpecial: tokenizer.isSpecial(id) };
 }
 
-/** What a token adds to a text. None for special tokens, and for ids without a token. */
+/** The bytes that a token adds to a text. Empty for special tokens and for ids without a token. */
 export function textBytes(tokenizer: Tokenizer, id: number): Uint8Array {
   const bytes = tokenizer.isSpecial(id) ? undefined : tokenizer.tokenBytes(id);
   return bytes ?? new Uint8Array(0);
