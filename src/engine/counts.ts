@@ -1,7 +1,7 @@
-// Every number that an engine tells of itself, in one table: its name in code, its name and help in /metrics, and whether it
-// only grows. The types of all that passes these numbers on derive from it.
+// Every number that an engine reports about itself, in one table: its name in code, its name and help text in /metrics, and
+// whether it is a counter or a gauge. The types of everything that passes these numbers on are derived from this table.
 
-/** Counted by the engine thread; they only grow, also over a restart of the thread. */
+/** Counted by the engine thread. They only grow, even across a restart of the thread. */
 export const COUNTERS = {
   steps: { metric: "passes_total", help: "Passes of the model." },
   tokensComputed: { metric: "computed_tokens_total", help: "Rows of all passes of the model." },
@@ -29,7 +29,7 @@ export const COUNTERS = {
   },
 } as const;
 
-/** What the engine thread is at. */
+/** The present state of the engine thread. */
 export const GAUGES = {
   pagesTotal: { metric: "kv_pages", help: "Pages of keys and values." },
   pagesInUse: { metric: "kv_pages_in_use", help: "Pages of keys and values in use." },
@@ -37,25 +37,25 @@ export const GAUGES = {
   lastBatchRows: { metric: "batch_rows", help: "Rows of the last pass of the model." },
   tokensPerSecond: {
     metric: "tokens_per_second",
-    help: "Tokens that a second of passes computed, over the last ten seconds of passes or so; 0: none yet.",
+    help: "Tokens computed per second of passes, over about the last ten seconds of passes; 0: none yet.",
   },
 } as const;
 
-/** What is known outside the thread. */
+/** The present state of the requests, which is known outside the engine thread. */
 export const REQUEST_GAUGES = {
   requestsWaiting: { metric: "requests_waiting", help: "Requests in the queue." },
   requestsRunning: { metric: "requests_running", help: "Requests being computed." },
   waitingTokens: {
     metric: "waiting_tokens",
-    help: "Tokens, of prompts and the most that may come, of the requests in the queue.",
+    help: "Tokens of the requests in the queue: of their prompts, and the most new ones they may need.",
   },
   runningTokens: {
     metric: "running_tokens",
-    help: "The same of the requests being computed, with what is computed already.",
+    help: "The same of the requests being computed, including what is computed already.",
   },
   waitingSeconds: {
     metric: "waiting_seconds",
-    help: "Seconds of work in the queue: tokens that wait over tokens a second. What a fleet should grow by.",
+    help: "Seconds of work in the queue: waiting tokens divided by tokens per second. Scale a fleet by this.",
   },
 } as const;
 
@@ -64,20 +64,20 @@ export const REQUEST_COUNTERS = {
 } as const;
 
 export type EngineCounts = { readonly [name in keyof typeof COUNTERS]: number };
-/** What the engine thread posts. */
+/** What the engine thread sends. */
 export type ThreadStats = EngineCounts & { readonly [name in keyof typeof GAUGES]: number };
-/** What an engine tells in all. */
+/** Everything that an engine reports. */
 export type EngineStats = ThreadStats & {
   readonly [name in keyof typeof REQUEST_GAUGES | keyof typeof REQUEST_COUNTERS]: number;
 };
 
-/** The sum of two threads' counts. */
+/** The sum of the counts of two threads. */
 export function addCounts(a: EngineCounts, b: EngineCounts): EngineCounts {
   const names = Object.keys(COUNTERS) as (keyof EngineCounts)[];
   return Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as EngineCounts;
 }
 
-/** Two engines of one model as one: counts and requests are added, what a thread is at is that of `present`. */
+/** The stats of two engines of one model taken together: counts and requests are added, the thread's gauges are `present`'s. */
 export function addStats(present: EngineStats, other: EngineStats): EngineStats {
   const names = Object.keys({ ...COUNTERS, ...REQUEST_GAUGES, ...REQUEST_COUNTERS }) as (keyof EngineStats)[];
   const sums = Object.fromEntries(names.map((name) => [name, present[name] + other[name]]));
@@ -86,7 +86,7 @@ export function addStats(present: EngineStats, other: EngineStats): EngineStats 
 
 export const NO_COUNTS = zeros(COUNTERS);
 export const NO_STATS: ThreadStats = { ...NO_COUNTS, ...zeros(GAUGES) };
-/** Of an engine that was asked nothing yet. */
+/** The stats of an engine that has had no request yet. */
 export const IDLE_STATS: EngineStats = { ...NO_STATS, ...zeros(REQUEST_GAUGES), ...zeros(REQUEST_COUNTERS) };
 
 function zeros<Table extends object>(table: Table): { readonly [name in keyof Table]: number } {

@@ -1,4 +1,4 @@
-// What each running request wants of the next pass.
+// Works out what each running request wants from the next pass. How the room is shared out is in `pass-plan.ts`.
 import type { BackendLimits } from "../model/backend.ts";
 import type { PagePool } from "./page-pool.ts";
 import type { Demand } from "./pass-plan.ts";
@@ -12,8 +12,8 @@ import {
 } from "./sequence.ts";
 
 /**
- * The demand of each group, in their order. Of prompts that would fill the same page next, the first alone reads on: the
- * others find the page afterwards.
+ * The demand of each group, in the order of the groups. If several prompts would fill the same page next, only the first one
+ * computes it. The others wait a pass and then find the page in the prefix cache.
  */
 export function demandsOf(
   running: readonly SequenceGroup[],
@@ -31,7 +31,7 @@ export function demandsOf(
   });
 }
 
-/** The page that a prompt is about to fill, by what makes it findable; undefined when it will not be found. */
+/** The page that a prompt will fill next, named by what the prefix cache would find it by. Undefined: it cannot be found. */
 function nextPage(
   group: SequenceGroup,
   pagePositions: number,
@@ -42,7 +42,7 @@ function nextPage(
   const begin = ahead === undefined ? first : first + pagePositions;
   if (begin + pagePositions >= tokenIds.length) return undefined;
   const own = tokenIds.slice(begin, begin + pagePositions);
-  // Who wants scores waits for nobody who computes the page without them.
+  // A prompt that wants scores does not wait for one that computes the page without scores.
   const { numTop, hasRank } = scoreOptions(group);
   const kind = readsWithRows(group) ? `${numTop},${hasRank}:` : "";
   const name = `${kind}${ahead ?? pages[begin / pagePositions - 1] ?? ""}:${own.join()}`;
@@ -51,7 +51,7 @@ function nextPage(
 
 function demandOf(group: SequenceGroup): Demand {
   const { request, strategy, live, waited } = group;
-  // A prompt of which all logits are wanted needs rows, as sequences do that go on each by itself.
+  // A prompt of which all logits are wanted needs a row for each token, like sequences that advance independently.
   if (readsWithRows(group)) {
     const rows = owed(live[0] as Sequence);
     return { rows, together: false, waited, promptTokens: 0, client: request.client };

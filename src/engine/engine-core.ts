@@ -1,4 +1,4 @@
-// The engine's three verbs: schedule, forward, update. Synchronous; who calls `step` and when is decided elsewhere.
+// The engine without its thread. A step is: schedule, forward, update. It is synchronous; `thread/worker-loop.ts` calls it.
 import { makeStrategy } from "../decoding/make-strategy.ts";
 import type { Backend } from "../model/backend.ts";
 import { type EngineCounts, NO_COUNTS, type ThreadStats } from "./counts.ts";
@@ -39,7 +39,7 @@ export class EngineCore {
     return this.scheduler.isIdle;
   }
 
-  /** One pass of the model over everything that is due. */
+  /** Runs one pass of the model over everything that is due. */
   step(): PassResult {
     const beganMs = performance.now();
     const batch = this.scheduler.schedule();
@@ -61,7 +61,7 @@ export class EngineCore {
     return result;
   }
 
-  /** Tells how long a step took, in any unit; guessing goes by it. */
+  /** Reports how long a step took, in any unit. Speculation uses it to predict the time of passes. */
   stepTook(time: number, result: PassResult): void {
     this.scheduler.passTook(time, result);
   }

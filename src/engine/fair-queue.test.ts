@@ -39,7 +39,7 @@ describe("a fair queue", () => {
 
   it("keeps no memory of clients that come and go", () => {
     const queue = new FairQueue<number>();
-    queue.push(0, 0, 1e9); // Waits all the time.
+    queue.push(0, 0, 1e9); // This client waits the whole time.
     queue.push(0, 0, 1e9);
     queue.shift();
     for (let client = 1; client <= 1000; client++) {
@@ -55,7 +55,7 @@ describe("a fair queue", () => {
     queue.push(2, "b1", 1);
     assert.deepEqual([queue.shift(), queue.shift()], ["a1", "b1"]);
     assert.equal(queue.numRemembered, 2);
-    assert.equal(queue.shift(), "a2"); // At the time at which the second client's turn ended.
+    assert.equal(queue.shift(), "a2"); // Now the virtual time has reached the end of the second client's turn.
     assert.equal(queue.numRemembered, 1);
   });
 
@@ -90,7 +90,7 @@ describe("a fair queue", () => {
     const dice = new Dice(5);
     const queue = new FairQueue<{ readonly client: number; readonly number: number }>();
     const waits = new Map<number, number>();
-    /** Clients that had a turn since the key began to wait for one. */
+    /** For each client: the clients that have had a turn since it began to wait. */
     const passed = new Map<number, Set<number>>();
     const last = new Map<number, number>();
     for (let number = 0; number < 20_000; number++) {

@@ -1,21 +1,24 @@
-// A queue in which clients take turns, weighed by what their items cost: start-time fair queueing (Goyal, Vin and Cheng,
-// 1996). The items of one client keep their order. It does not know what it holds, and it has no bound of its own.
+// A queue in which clients take turns, weighted by the cost of their items: start-time fair queueing (Goyal, Vin and Cheng,
+// 1996). The items of one client keep their order. The queue does not know what its items are, and has no limit of its own.
 
-/** Clients without anything that waits whose lead is remembered. Who is forgotten has a fresh start, nothing worse. */
+/**
+ * For how many clients without waiting items the queue remembers that they are ahead of the others. A client that is
+ * forgotten just starts afresh.
+ */
 const AHEAD_MAX = 100;
 
 interface Entry<T> {
   readonly item: T;
-  /** The virtual time at which its service would begin if all clients were served at the same pace. */
+  /** The virtual time at which its service would begin if all clients were served at the same rate. */
   readonly start: number;
 }
 
 export class FairQueue<T> {
-  /** What each client waits for, oldest first; never empty. */
+  /** The waiting items of each client, oldest first. No list is empty. */
   readonly #clients = new Map<number, Entry<T>[]>();
-  /** When the last item of a client would be served, for clients that are ahead of the others. */
+  /** For each client that is ahead of the others: the virtual time at which its last item is finished. */
   readonly #finishes = new Map<number, number>();
-  /** The start of the item that was taken last. */
+  /** The virtual time: the start of the last item taken. */
   #now = 0;
   #length = 0;
 
@@ -23,12 +26,12 @@ export class FairQueue<T> {
     return this.#length;
   }
 
-  /** Clients of which something is kept; for tests. */
+  /** Number of clients about which anything is stored. For tests. */
   get numRemembered(): number {
     return new Set([...this.#clients.keys(), ...this.#finishes.keys()]).size;
   }
 
-  /** `cost` is in any unit that is the same for all items, and above 0. */
+  /** `cost`: above 0, in any unit that is the same for all items. */
   push(client: number, item: T, cost: number): void {
     const start = Math.max(this.#now, this.#finishes.get(client) ?? 0);
     this.#finishes.set(client, start + cost);
@@ -39,17 +42,17 @@ export class FairQueue<T> {
     this.#length += 1;
   }
 
-  /** The item whose turn it is. A later push of another client can take its place. */
+  /** The item whose turn it is. A later push by another client may come before it. */
   get head(): T | undefined {
     return this.#next()?.[0]?.item;
   }
 
-  /** Takes the head. */
+  /** Removes and returns the head. */
   shift(): T | undefined {
     return this.take(() => true);
   }
 
-  /** Takes the first item that passes the test, by turn of the clients and then by age. */
+  /** Removes and returns the first item that passes the test, in the order of the clients' turns and then of age. */
   take(test: (item: T) => boolean): T | undefined {
     const inTurn = [...this.#clients].sort(([, a], [, b]) => startOf(a) - startOf(b));
     for (const [client, entries] of inTurn) {
@@ -57,7 +60,7 @@ export class FairQueue<T> {
       if (place < 0) continue;
       const [{ item, start }] = entries.splice(place, 1) as [Entry<T>];
       this.#now = Math.max(this.#now, start);
-      // Of clients with the same start, the one served longest ago is next.
+      // Of clients with the same start, the one that was served longest ago is next.
       this.#clients.delete(client);
       this.#clients.set(client, entries);
       this.#forget(client, entries);
@@ -66,7 +69,7 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** Removes the first item that passes the test, if any; its client does not get its turn back. */
+  /** Removes the first item that passes the test, if there is one. Its client does not get its turn back. */
   remove(test: (item: T) => boolean): void {
     for (const [client, entries] of this.#clients) {
       const place = entries.findIndex(({ item }) => test(item));
@@ -85,7 +88,7 @@ export class FairQueue<T> {
     return next;
   }
 
-  /** Forgets clients that wait for nothing and are not ahead; of those that are ahead it remembers a fixed number. */
+  /** Forgets clients that have no waiting items and are not ahead. Of those that are ahead it remembers a limited number. */
   #forget(client: number, entries: readonly Entry<T>[]): void {
     this.#length -= 1;
     if (entries.length === 0) this.#clients.delete(client);

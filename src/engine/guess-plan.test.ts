@@ -7,13 +7,13 @@ const unsure = (chance: number, count = 4, request = 0): Candidate => {
 };
 const sure = (count: number, request = 0): Candidate => unsure(0.999, count, request);
 const one = { rows: 1, room: 20, numSequences: [1] };
-/** A pass of eight rows takes as long as one of one row; after that, each row costs an eighth. */
+/** Passes of up to eight rows take the same time. Each further row costs an eighth of that. */
 const flat = (rows: number): number => Math.max(8, rows);
 const steep = (rows: number): number => rows;
 
 test("rows that are free are filled with what is likely", () => {
   assert.deepEqual(planGuesses([sure(15)], one, flat), [7]);
-  assert.deepEqual(planGuesses([unsure(0.5, 15)], one, flat), [4]); // 0.5⁵ is below what is tried.
+  assert.deepEqual(planGuesses([unsure(0.5, 15)], one, flat), [4]); // 0.5⁵ is below the limit.
   assert.deepEqual(planGuesses([unsure(0.04)], one, flat), [0]);
 });
 
@@ -45,7 +45,7 @@ test("a request that gains nothing is held up by little", () => {
   assert.deepEqual(both, [15]);
   const beside = planGuesses([sure(15)], { rows: 2, room: 20, numSequences: [1, 1] }, dear);
   assert.deepEqual(beside, [2]);
-  // Likewise one whose prompt is read.
+  // The same for one whose prompt is being computed.
   assert.deepEqual(planGuesses([sure(15)], { rows: 2, room: 20, numSequences: [1, 0] }, dear), [2]);
   const all = planGuesses([sure(15), sure(15, 1)], { rows: 2, room: 20, numSequences: [1, 1] }, dear);
   assert.deepEqual(all, [10, 10]);

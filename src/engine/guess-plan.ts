@@ -1,9 +1,10 @@
-// How many guesses of each sequence a pass tries. Pure arithmetic on counts, chances and times of passes: it knows neither
-// tokens nor pages. Guesses get only rows that nobody else wants; a request that gains nothing is held up by little.
+// Decides how many guesses of each sequence a pass tries. Pure arithmetic on counts, probabilities and times of passes; it
+// knows neither tokens nor pages. Guesses only get rows that nothing else needs, and a request without guesses is slowed down
+// by a limited amount.
 
-/** A sequence with guesses: how likely the first one is right, the first two, and so on. */
+/** A sequence with guesses. `chances[i]`: the probability that its guesses 0 to i are all right. */
 export interface Candidate {
-  /** The request it belongs to, by its place in `numSequences`. */
+  /** The request it belongs to, as an index into `numSequences`. */
   readonly request: number;
   readonly chances: readonly number[];
 }
@@ -11,22 +12,22 @@ export interface Candidate {
 export interface PlannedPass {
   /** Rows without guesses. */
   readonly rows: number;
-  /** Rows that are left for guesses. */
+  /** Rows left for guesses. */
   readonly room: number;
-  /** Of each request in the pass: sequences that get a token; 0 while its prompt is read. */
+  /** For each request in the pass: how many of its sequences get a token. 0 while its prompt is computed. */
   readonly numSequences: readonly number[];
 }
 
-/** By how much more tokens a second must be expected. Less is not worth the noise of what was measured. */
+/** Guesses are tried only if they promise at least this factor more tokens per second. Less is within the noise of timings. */
 const GAIN_MIN = 1.05;
-/** By how much a request may be slower than without guesses, its own right ones counted in. */
+/** The factor by which a request may get slower than without guesses, with its own accepted guesses taken into account. */
 const SLOWDOWN_MAX = 1.1;
-/** Less likely ones are not tried. */
+/** Guesses with a lower probability are not tried. */
 const CHANCE_MIN = 0.05;
 
 /**
- * For each candidate the number of its guesses to try, so that most tokens a second are expected. `timeOf` tells what a pass of so
- * many rows takes.
+ * For each candidate the number of guesses to try, so that the expected number of tokens per second is greatest. `timeOf`
+ * predicts the time of a pass from its number of rows.
  */
 export function planGuesses(
   candidates: readonly Candidate[],
@@ -57,7 +58,7 @@ export function planGuesses(
   return best;
 }
 
-/** The candidate whose next guess is likeliest; undefined when none is left that is likely enough. */
+/** The candidate whose next guess is the likeliest. Undefined: none that is left is likely enough. */
 function likeliest(candidates: readonly Candidate[], counts: readonly number[]): number | undefined {
   let best: number | undefined;
   let most = CHANCE_MIN;

@@ -4,7 +4,7 @@ import { PagePool } from "./page-pool.ts";
 
 const pool = (size: number, prefixCache = true): PagePool => new PagePool(size, { prefixCache });
 
-/** Takes a page for each token, each found or filled with that one token, as a sequence does. */
+/** Takes a page for each token as a sequence does: found in the cache, or filled with that one token. */
 function write(pages: PagePool, tokenIds: readonly number[]): number[] {
   const taken: number[] = [];
   for (const tokenId of tokenIds) {
@@ -15,17 +15,17 @@ function write(pages: PagePool, tokenIds: readonly number[]): number[] {
   return taken;
 }
 
-/** Reserves, writes, and gives everything back, last first. */
+/** Reserves pages, writes a text, and releases everything, last page first. */
 function visit(pages: PagePool, tokenIds: readonly number[]): number[] {
   assert.ok(pages.reserve(tokenIds.length));
   const taken = write(pages, tokenIds);
   for (const page of taken.toReversed()) pages.release(page);
   pages.unreserve(tokenIds.length);
-  pages.assertAllHome();
+  pages.assertIdle();
   return taken;
 }
 
-/** How many of the first pages of a text are known. */
+/** How many of the first pages of a text are in the cache. */
 function numKnown(pages: PagePool, tokenIds: readonly number[]): number {
   const found: number[] = [];
   for (const tokenId of tokenIds) {
@@ -45,15 +45,15 @@ describe("the page pool", () => {
     assert.equal(pages.available, 1);
     assert.equal(pages.reserve(2), false);
     const taken = [pages.allocate(), pages.allocate()];
-    assert.throws(() => pages.allocate(), /nobody had promised/);
+    assert.throws(() => pages.allocate(), /without a reservation/);
     assert.equal(pages.inUse, 2);
-    assert.throws(() => pages.assertAllHome(), /2 pages are in use by nobody/);
+    assert.throws(() => pages.assertIdle(), /2 pages are in use by no request/);
     for (const page of taken) pages.release(page);
     assert.throws(() => pages.release(taken[0] as number), /released twice/);
-    assert.throws(() => pages.assertAllHome(), /2 pages are promised to nobody/);
+    assert.throws(() => pages.assertIdle(), /2 pages are reserved by no request/);
     pages.unreserve(2);
-    pages.assertAllHome();
-    assert.throws(() => pages.unreserve(1), /more pages were given back than promised/);
+    pages.assertIdle();
+    assert.throws(() => pages.unreserve(1), /more pages are in use than reserved/);
   });
 
   it("counts the owners of a page", () => {
@@ -83,11 +83,11 @@ describe("the page pool", () => {
     const pages = pool(6);
     visit(pages, [1, 2, 3]);
     visit(pages, [4, 5, 6]);
-    assert.equal(numKnown(pages, [1, 2, 3]), 3); // Now 4, 5, 6 is the older one.
+    assert.equal(numKnown(pages, [1, 2, 3]), 3); // Looking it up makes 4, 5, 6 the least recently used text.
     visit(pages, [7]);
     assert.deepEqual([numKnown(pages, [4, 5, 6]), numKnown(pages, [1, 2, 3])], [2, 3]);
     visit(pages, [8, 9]);
-    // 7 was not asked for since.
+    // 7 has not been looked up since.
     assert.deepEqual(
       [[7], [4, 5], [1, 2, 3]].map((text) => numKnown(pages, text)),
       [0, 1, 3],
@@ -121,14 +121,14 @@ describe("the page pool", () => {
     assert.equal(pages.publish(mine, undefined, [1]), mine);
     assert.equal(pages.publish(theirs, undefined, [1]), mine);
     assert.equal(pages.inUse, 1);
-    // The second owner stays when the first one leaves.
+    // The page keeps its second owner when the first one releases it.
     pages.release(mine);
     pages.unreserve(2);
     assert.deepEqual([pages.inUse, pages.idle], [1, 0]);
     pages.release(mine);
     pages.unreserve(2);
     assert.equal(pages.idle, 1);
-    pages.assertAllHome();
+    pages.assertIdle();
   });
 
   it("can be had without a cache: nothing is found, and every page is free again", () => {

@@ -1,6 +1,6 @@
-// Who owns which page of KV memory. Pages are counted, since sequences share them; a request's pages are promised to it
-// at admission for its whole life, so an admitted request always finishes. Full pages that nobody owns any more stay
-// findable until their memory is needed; a promise counts them as if they were free.
+// Ownership of the pages of KV memory, by reference counts, since sequences share pages. At admission a request reserves all
+// pages that it can ever need, so an admitted request always finishes. Full pages without an owner stay in the prefix cache
+// until their memory is needed. For reservations they count as free.
 import { includes } from "../decoding/token-logprobs.ts";
 import { assert } from "../errors.ts";
 import { type PageScores, PrefixCache } from "./prefix-cache.ts";
@@ -8,16 +8,17 @@ import { type PageScores, PrefixCache } from "./prefix-cache.ts";
 export class PagePool {
   readonly size: number;
   readonly #free: number[];
-  /** Owners of each page. */
+  /** Number of owners of each page. */
   readonly #owners: Uint32Array;
   readonly #cache: PrefixCache | undefined;
   /**
-   * Pages of the cache without owners, least recently used first. Who owns a page owns all pages before it, and gives
-   * them back last first: so a page stands in front of the one it continues, and the first is continued by none.
+   * Cached pages without owners, least recently used first: the order of eviction. An owner of a page also owns all pages before
+   * it in the text, and releases them last page first. So a page comes before the one that it continues, and no cached page
+   * continues the first one here.
    */
   readonly #idle = new Set<number>();
-  /** Pages promised to requests, in use or not. */
-  #promised = 0;
+  /** Number of pages reserved by requests, whether in use or not. */
+  #reserved = 0;
 
   constructor(size: number, { prefixCache }: { readonly prefixCache: boolean }) {
     this.size = size;
@@ -26,56 +27,56 @@ export class PagePool {
     this.#cache = prefixCache ? new PrefixCache() : undefined;
   }
 
-  /** Pages that are promised to nobody. */
+  /** Number of pages that are not reserved. */
   get available(): number {
-    return this.size - this.#promised;
+    return this.size - this.#reserved;
   }
 
-  /** Whether full pages can be found by later prompts. */
+  /** Whether there is a prefix cache, in which later prompts find full pages. */
   get keepsPages(): boolean {
     return this.#cache !== undefined;
   }
 
-  /** Pages with owners. */
+  /** Number of pages with owners. */
   get inUse(): number {
     return this.size - this.#free.length - this.#idle.size;
   }
 
-  /** Pages without owners that a prompt may still find. */
+  /** Number of cached pages without owners. */
   get idle(): number {
     return this.#idle.size;
   }
 
-  /** Promises `count` pages; false if there are not so many. A page that two requests share is promised to both. */
+  /** Reserves `count` pages. False: there are not enough. A page that two requests share is reserved by both. */
   reserve(count: number): boolean {
     if (count > this.available) return false;
-    this.#promised += count;
+    this.#reserved += count;
     return true;
   }
 
-  /** Takes back a promise, after all its pages were released. */
+  /** Ends a reservation, after all its pages have been released. */
   unreserve(count: number): void {
-    this.#promised -= count;
-    assert(this.#promised >= this.inUse, "more pages were given back than promised");
+    this.#reserved -= count;
+    assert(this.#reserved >= this.inUse, "more pages are in use than reserved");
   }
 
-  /** A page out of the promised ones, with one owner. */
+  /** Takes one of the reserved pages, with one owner. */
   allocate(): number {
-    assert(this.inUse < this.#promised, "a page was taken that nobody had promised");
+    assert(this.inUse < this.#reserved, "a page was allocated without a reservation");
     const page = this.#free.pop() ?? this.#evict();
     this.#owners[page] = 1;
     return page;
   }
 
-  /** One more owner. */
+  /** Adds an owner to a page. */
   addOwner(page: number): void {
     this.#idle.delete(page);
     this.#owners[page] = (this.#owners[page] as number) + 1;
   }
 
   /**
-   * One owner less; a page without owners is free, unless it is worth keeping. The pages of a sequence must be
-   * released last first.
+   * Removes an owner from a page. A page without owners becomes idle if it is in the prefix cache, otherwise free. The pages of a
+   * sequence must be released last page first.
    */
   release(page: number): void {
     const owners = this.#owners[page] as number;
@@ -87,8 +88,8 @@ export class PagePool {
   }
 
   /**
-   * A page that holds `tokenIds` right after those of `previous` (undefined: at the beginning), with one more owner,
-   * who must own `previous`; undefined if there is none.
+   * Finds a page that holds `tokenIds` directly after those of `previous` (undefined: at the beginning of a text), and adds an
+   * owner, who must own `previous` already. Undefined: there is no such page.
    */
   find(previous: number | undefined, tokenIds: readonly number[]): number | undefined {
     const page = this.#cache?.find(previous, tokenIds);
@@ -97,8 +98,8 @@ export class PagePool {
   }
 
   /**
-   * Makes a page findable that was just filled. Answers the page to go on with: the same, or one that is known to hold
-   * the same, with one more owner, in exchange for this one, which is released.
+   * Enters a page that has just been filled into the prefix cache. Returns the page to use from now on. That is the same page,
+   * or a cached one with the same content, which gets an owner while the new one is released.
    */
   publish(page: number, previous: number | undefined, tokenIds: readonly number[]): number {
     const known = this.find(previous, tokenIds);
@@ -110,12 +111,12 @@ export class PagePool {
     return known;
   }
 
-  /** How likely the tokens of a page are, as far as that was kept with it. The page must be findable. */
+  /** The scores kept with a page of the prefix cache. Undefined: none were kept. */
   scoresOf(page: number): PageScores | undefined {
     return this.#cache?.scoresOf(page);
   }
 
-  /** Keeps with a page, for as long as it can be found, how likely its tokens are. */
+  /** Keeps the log-probabilities of a page's tokens as long as the page is in the prefix cache. */
   keepScores(page: number, scores: PageScores): void {
     if (!this.#cache?.has(page)) return;
     const known = this.#cache.scoresOf(page);
@@ -123,25 +124,25 @@ export class PagePool {
     this.#cache.keepScores(page, scores);
   }
 
-  /** To be called when no request runs: every page must be free or idle, without owners and promised to nobody. */
-  assertAllHome(): void {
-    assert(this.inUse === 0, `${this.inUse} pages are in use by nobody`);
+  /** Checks the invariant for when no request runs: every page is free or idle, has no owner, and nothing is reserved. */
+  assertIdle(): void {
+    assert(this.inUse === 0, `${this.inUse} pages are in use by no request`);
     const seen = new Uint8Array(this.size);
     for (const page of this.#free) seen[page] = 1;
     for (const page of this.#idle) seen[page] = 1;
     assert(!seen.includes(0), "a page is free twice");
-    assert(this.#promised === 0, `${this.#promised} pages are promised to nobody`);
+    assert(this.#reserved === 0, `${this.#reserved} pages are reserved by no request`);
     assert(
       this.#owners.every((owners) => owners === 0),
       "a free page has an owner",
     );
-    assert(this.#idle.size === (this.#cache?.size ?? 0), "a page is known that is not idle");
+    assert(this.#idle.size === (this.#cache?.size ?? 0), "a cached page is not idle");
   }
 
-  /** Forgets the least recently used page. */
+  /** Removes the least recently used idle page from the prefix cache and returns it. */
   #evict(): number {
     const [page] = this.#idle;
-    assert(page !== undefined, "fewer pages are free or idle than were promised");
+    assert(page !== undefined, "fewer pages are free or idle than reserved");
     this.#idle.delete(page);
     this.#cache?.remove(page);
     return page;

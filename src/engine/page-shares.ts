@@ -1,7 +1,7 @@
-// What each client holds of the pages of keys and values, counted by what its running requests were promised.
+// How many pages each client holds, counted by the reservations of its running requests.
 import type { SequenceGroup } from "./sequence.ts";
 
-/** Whether a client holds more than all pages over the number of clients that run, itself included. */
+/** Whether a client holds more than an equal share: the number of pages divided by that of running clients, itself included. */
 export function holdsMoreThanItsShare(
   client: number,
   running: readonly SequenceGroup[],

@@ -77,6 +77,6 @@ test("who wants much has no more than the others on average, or half of the pass
 
 test("clients share a pass equally, however many requests each has; what is left goes by order", () => {
   const demands = [prompt(0, 1000), prompt(0, 1000), prompt(0, 1000), prompt(1, 1000)];
-  // Of 448 tokens each client has 224, and each request of the first 74; 2 and then 64 are left.
+  // Of 448 tokens each client gets 224, and each request of the first client 74. The remaining 2 and 64 go to the first request.
   assert.deepEqual(planPass(demands, limitsOf(512, 64)), [140, 74, 74, 224]);
 });

@@ -1,37 +1,37 @@
-// How the room of one pass is shared out among the running requests. Pure arithmetic on counts: it knows neither pages nor
-// tokens, and no request by name.
+// Shares out the room of one pass among the running requests. Pure arithmetic on counts; it does not know pages, tokens or the
+// identity of requests.
 //
-// Liveness: in every pass, whoever stands first in the order gets something. The scheduler puts those served longest ago
-// first. So a running request waits for at most as many passes as there are other running requests, whatever they are. A beam
-// search goes on whole or not at all: where it is wider than its share it saves its shares up, at least one row a pass, so it
-// waits for as many passes more as it has beams at most.
+// Liveness: every pass serves the first request in the order. The scheduler puts the requests served longest ago first. So a
+// running request waits at most as many passes as there are other running requests. A beam search must advance with all beams
+// or not at all. One that is wider than its share saves its shares up, at least one row per pass. So it waits at most as many
+// further passes as it has beams.
 //
-// Fairness: shares are max-min fair among clients. Who wants less than an equal share has what it wants.
+// Fairness: shares are max-min fair among clients. A client that wants less than an equal share gets all it wants.
 //
-// Latency: clients who share the passes wait for each other's rows. So those who want more than the others have no more than
-// these on average, unless the pass would be less than half full: from there on a fuller pass gives hardly more tokens a
-// second. And prompts make a pass no longer than sequences could (the token budget of chunked prefill, as in Sarathi-Serve,
-// arXiv 2403.02310). A client by itself waits for nobody but itself, and has the whole pass.
+// Latency: clients that share a pass wait for each other's rows. So a client that wants more than the others gets no more than
+// their average, unless the pass would then be less than half full: beyond that, a fuller pass hardly adds tokens per second.
+// And prompts never make a shared pass longer than sequences could (the token budget of chunked prefill, as in Sarathi-Serve,
+// arXiv 2403.02310). A client that is alone gets the whole pass.
 import type { BackendLimits } from "../model/backend.ts";
 
-/** What a request could use of a pass. */
+/** What a request could use in a pass. */
 export interface Demand {
-  /** Sequences that go on by one token each, which needs a row of logits each; 0 while a prompt is read. */
+  /** Sequences that get one token each, and need one row of logits each. 0 while a prompt is computed. */
   readonly rows: number;
-  /** They must go on in the same pass. */
+  /** True: all of them must be in the same pass. */
   readonly together: boolean;
-  /** Passes since it was served last. */
+  /** Number of passes since it was last served. */
   readonly waited: number;
-  /** Tokens of a prompt that are not computed yet, two or more; 0 once it is read. With `rows` 0 too: nothing is wanted. */
+  /** Tokens of the prompt that are still to be computed: two or more, or 0 when it is done. If `rows` is 0 too, it wants nothing. */
   readonly promptTokens: number;
-  /** Clients share a pass equally, and the requests of a client its share. */
+  /** Clients share a pass equally. The requests of a client divide its share. */
   readonly client: number;
 }
 
-/** Below this a share of a prompt is not worth its place in a pass. */
+/** A smaller chunk of a prompt is not worth its place in a pass. */
 const PROMPT_SHARE_MIN = 16;
 
-/** Tokens that this pass may have. */
+/** The most tokens in this pass. */
 function tokensMax(demands: readonly Demand[], { maxBatchTokens, maxLogitRows }: BackendLimits): number {
   const active = demands.filter(({ rows, promptTokens }) => rows + promptTokens > 0);
   const isShared = active.some(({ client }) => client !== active[0]?.client);
@@ -40,7 +40,7 @@ function tokensMax(demands: readonly Demand[], { maxBatchTokens, maxLogitRows }:
   return Math.min(maxBatchTokens, Math.max(maxLogitRows, Math.ceil(maxBatchTokens / 4)));
 }
 
-/** Tokens of a pass that prompts can always have. */
+/** The part of a pass, in tokens, that is always open to prompts. */
 function promptRoom(tokens: number, { maxLogitRows }: BackendLimits): number {
   return Math.max(Math.ceil(tokens / 2), tokens - maxLogitRows);
 }
@@ -51,15 +51,15 @@ export function rowsMax({ maxLogitRows, maxBatchTokens }: BackendLimits): number
 }
 
 /**
- * For each demand, how much of it this pass serves: rows, or tokens of its prompt. `demands` are in order of service, those
- * served longest ago first.
+ * How much of each demand this pass serves: a number of rows, or of tokens of its prompt. `demands` are in the order of
+ * service, those served longest ago first.
  */
 export function planPass(demands: readonly Demand[], limits: BackendLimits): number[] {
   const prompts = demands.filter(({ promptTokens }) => promptTokens > 0);
   const { maxLogitRows } = limits;
   const most = tokensMax(demands, limits);
   const tokens = shareOut(prompts, tokensOf, promptRoom(most, limits), PROMPT_SHARE_MIN);
-  // A prompt that ends in this pass gets its row before others, so that its first new token comes at once.
+  // A prompt that ends in this pass gets its row of logits before others, so that its first new token comes at once.
   const numEnding = tokens.filter((count, i) => count === prompts[i]?.promptTokens).length;
   const rowsKept = Math.min(numEnding, Math.ceil(maxLogitRows / 4));
   const left = Math.min(maxLogitRows - rowsKept, most - sumOf(tokens));
@@ -67,7 +67,7 @@ export function planPass(demands: readonly Demand[], limits: BackendLimits): num
   const due = dueBeams(demands, left);
   if (due) served.set(due, due.rows);
   const others = demands.filter((demand) => demand.rows > 0 && demand !== due);
-  // What is due may need more than prompts leave.
+  // The beam search that is due may need more rows than the prompts leave.
   const rows = shareOut(others, rowsOf, Math.max(left - (due?.rows ?? 0), 0), 1);
   for (const [i, demand] of others.entries()) served.set(demand, rows[i] as number);
   const numRows = sumOf([...served.values()]);
@@ -85,7 +85,7 @@ function tokensOf({ promptTokens }: Demand): number {
   return promptTokens;
 }
 
-/** The beam search, wider than its share, that has saved up what it needs and goes on in this pass. */
+/** The beam search that is wider than its share, has saved up enough, and advances in this pass. */
 function dueBeams(demands: readonly Demand[], room: number): Demand | undefined {
   const generating = demands.filter(({ rows }) => rows > 0);
   const { shares } = fairShares(generating, rowsOf, room);
@@ -99,11 +99,11 @@ function dueBeams(demands: readonly Demand[], room: number): Demand | undefined 
     (demand) => demand.rows + demand.promptTokens > 0 && !isSaving(demand),
   );
   if (first && wide.has(first)) return first;
-  // The first in order always gets something, so another one takes no room that the first may need.
+  // The first request in the order must get something. So another one may not take the whole room.
   return others.find((demand) => wide.has(demand) && demand.rows < room);
 }
 
-/** Gives prompts, in order, what is left of the room; or takes from the last ones what there is not. */
+/** Gives the rest of the room to prompts, in order. If there is too little room, takes tokens from the last prompts. */
 function fit(prompts: readonly Demand[], tokens: number[], room: number): void {
   let left = room - sumOf(tokens);
   for (const [i, { promptTokens }] of prompts.entries()) {
@@ -118,7 +118,7 @@ function fit(prompts: readonly Demand[], tokens: number[], room: number): void {
   }
 }
 
-/** The last token of a prompt needs a row of logits. Where none is left, it waits for a pass that has one. */
+/** The last token of a prompt needs a row of logits. If no row is left, that token waits for a later pass. */
 function keepLastTokens(prompts: readonly Demand[], tokens: number[], rowsLeft: number): void {
   let left = rowsLeft;
   for (const [i, { promptTokens }] of prompts.entries()) {
@@ -129,8 +129,8 @@ function keepLastTokens(prompts: readonly Demand[], tokens: number[], rowsLeft: 
 }
 
 /**
- * Who wants no more than its share gets what it wants; then everybody else in order its share, at least `shareMin`, as far as
- * the room goes; then what is left, in order.
+ * Shares out the room in three rounds. First, every request that wants no more than its share gets all of it. Then the others,
+ * in order, get their share, but at least `shareMin`, as long as there is room. Then the rest of the room goes out in order.
  */
 function shareOut(
   demands: readonly Demand[],
@@ -156,7 +156,7 @@ function shareOut(
   return counts;
 }
 
-/** For each request its share of the room, and how much of the room is given out. */
+/** The share of each request, and the total that may be given out, which may be less than the room (see "Latency"). */
 function fairShares(
   demands: readonly Demand[],
   wants: (demand: Demand) => number,
@@ -187,7 +187,7 @@ function fairShares(
   return { shares, total };
 }
 
-/** The largest whole number such that all can have as much of the room, or what they want if that is less. */
+/** The largest whole number n such that everyone can have n of the room, or all they want if that is less. */
 function fairLevel(wanted: readonly number[], room: number): number {
   let left = room;
   const ascending = [...wanted].sort((a, b) => a - b);

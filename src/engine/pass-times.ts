@@ -1,31 +1,31 @@
-// What a pass costs by its number of rows, as measured while the engine works. It reads no clock: times are handed in. Only
-// ratios of them are ever used, so the unit does not matter.
+// Predicts the time of a pass from its number of rows, by measurements while the engine works. It reads no clock; times are
+// handed in. Only ratios of times are used, so any unit will do.
 
-/** Of each number of rows so many of the latest times are kept, and as few as this are believed. */
+/** How many of the latest times are kept for each number of rows, and how many are needed to trust their median. */
 const KEPT = 5;
 const BELIEVED_MIN = 3;
-/** After so many passes without a new one, times are measured afresh: the machine may have changed. */
+/** Times that are older than this many passes are dropped: the load of the machine may have changed. */
 const STALE_PASSES = 4096;
 /**
- * What a further row is taken to cost, in parts of a pass of one row, where nothing was measured. Two to three times of what it
- * costs where passes are bound by memory.
+ * The assumed cost of one more row, as a fraction of a pass of one row, where nothing was measured. It is cautious: two to three
+ * times the real cost when passes are bound by memory bandwidth.
  */
 const ROW_COST = 0.15;
 
 interface Times {
-  /** The latest, oldest first. */
+  /** The latest times, oldest first. */
   readonly latest: number[];
   median: number;
-  /** The number of the pass that was the last of so many rows. */
+  /** The number of the last pass with this many rows. */
   lastPass: number;
 }
 
 export class PassTimes {
-  /** By number of rows; as many entries as there are tokens in a pass at most. */
+  /** Indexed by number of rows, so at most as long as the largest pass. */
   readonly #times: (Times | undefined)[] = [];
   #numPasses = 0;
 
-  /** Takes in how long a pass of `rows` rows took, each of them with logits. */
+  /** Records the time of a pass of `rows` rows, all of them with logits. */
   observe(rows: number, time: number): void {
     this.#numPasses += 1;
     const known = this.#times[rows];
@@ -35,7 +35,7 @@ export class PassTimes {
     this.#times[rows] = { latest, median, lastPass: this.#numPasses };
   }
 
-  /** How long a pass of `rows` rows takes: as measured, or derived from the nearest number of rows that was measured. */
+  /** The expected time of a pass of `rows` rows: measured, or extrapolated from the nearest measured number of rows. */
   of(rows: number): number {
     for (let distance = 0; distance < Math.max(rows, this.#times.length); distance++) {
       for (const near of [rows - distance, rows + distance]) {

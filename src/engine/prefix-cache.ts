@@ -1,20 +1,20 @@
-// Which tokens the full pages hold, so that a later prompt finds them. A page is named by the page before it and by its
-// own token ids, hence by everything from the first token on; names are compared whole, never by a hash. It owns no
-// page and decides nothing about their lives: that is the pool's.
+// The index of full pages by their tokens, in which later prompts find them. The key of a page is the page before it and its own
+// token ids, which together stand for all tokens from the first on. Keys are compared whole, never by a hash. This class owns
+// no page and evicts none; that is up to `page-pool.ts`.
 import type { LogprobOptions, TokenLogprobs } from "../decoding/token-logprobs.ts";
 import { assert } from "../errors.ts";
 
 interface Entry {
   readonly key: string;
-  /** The page before it; undefined: it holds a text's first tokens. */
+  /** The page before it. Undefined: it holds the first tokens of a text. */
   readonly previous: number | undefined;
-  /** Known pages that continue it. */
+  /** Number of pages in the index that continue it. */
   numNext: number;
-  /** How likely its tokens are, once somebody wanted to know. */
+  /** The log-probabilities of its tokens, if a request has asked for them. */
   scores: PageScores | undefined;
 }
 
-/** How likely the tokens of a page are; those of the first page lack the text's first token, which has nothing before it. */
+/** The log-probabilities of a page's tokens. The first page has one fewer, since nothing precedes the first token of a text. */
 export interface PageScores {
   readonly options: LogprobOptions;
   readonly logprobs: readonly TokenLogprobs[];
@@ -32,7 +32,7 @@ export class PrefixCache {
     return this.#entries.has(page);
   }
 
-  /** The page that holds `tokenIds` right after the tokens of `previous` and of all pages before that. */
+  /** The page that holds `tokenIds` directly after the tokens of `previous` and of all pages before that. */
   find(previous: number | undefined, tokenIds: readonly number[]): number | undefined {
     return this.#pages.get(keyOf(previous, tokenIds));
   }
@@ -53,7 +53,7 @@ export class PrefixCache {
     this.#entry(page).scores = scores;
   }
 
-  /** Forgets a page. None may continue it: its number, which is a part of their names, will stand for other tokens. */
+  /** Removes a page. No other may continue it: their keys hold its number, which will soon stand for other tokens. */
   remove(page: number): void {
     const { key, previous, numNext } = this.#entry(page);
     assert(numNext === 0, `page ${page} is forgotten before ${numNext} that continue it`);

@@ -1,12 +1,12 @@
-// What the caller of a request learns from a pass before the request is done: settled tokens, and how likely the tokens of its
-// prompt were.
+// What a pass reports to the caller of a request that is not done yet: settled tokens, the steps of a beam search, and the
+// log-probabilities of the prompt.
 import type { DecodingStrategy, SettledTokens } from "../decoding/strategy.ts";
 import { logprobsOf } from "../decoding/token-logprobs.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import type { Progress } from "./pass-result.ts";
 import { type Sequence, type SequenceGroup, scoreOptions } from "./sequence.ts";
 
-/** The tokens that are settled and were not reported yet; they count as reported from now on. */
+/** Returns the settled tokens that have not been reported, and marks them as reported. */
 export function takeSettled({ request, strategy, live, numReported }: SequenceGroup): Progress {
   const { length: promptLength } = request.promptTokenIds;
   const sequences = strategy.settled(live).map(({ tokenIds, logprobs }, index): SettledTokens => {
@@ -18,15 +18,15 @@ export function takeSettled({ request, strategy, live, numReported }: SequenceGr
   return { id: request.id, sequences, ...takeSteps(strategy) };
 }
 
-/** The steps of a beam search that were not reported yet, where they are asked for. */
+/** Returns the steps of a beam search that have not been reported, if a trace is asked for. */
 export function takeSteps(strategy: DecodingStrategy): Pick<Progress, "steps"> {
   const steps = strategy.takeTrace?.() ?? [];
   return steps.length > 0 ? { steps } : {};
 }
 
 /**
- * Takes from the rows of a prompt's chunk, which ends at the last token computed, how likely each next token was. False when
- * the model gave what are no numbers.
+ * Reads the log-probabilities of a prompt's tokens from the rows of a chunk. Each row gives that of the next token. The chunk
+ * ends at the last computed token. False: the model's logits are not numbers.
  */
 export function takePromptLogprobs(group: SequenceGroup, rows: readonly LogitsRow[]): boolean {
   const { request, live, promptLogprobs } = group;
@@ -37,7 +37,7 @@ export function takePromptLogprobs(group: SequenceGroup, rows: readonly LogitsRo
     const next = promptTokenIds[begin + i + 1];
     if (next === undefined) continue;
     const own = logprobsOf(row, next, options);
-    // A logit of −∞ is a number like any other.
+    // −∞ is allowed: it only means that the token is impossible.
     if (Number.isNaN(own.logprob)) return false;
     promptLogprobs.push(own);
   }

@@ -55,7 +55,7 @@ describe("the chance of a guess", () => {
     const lookup = aLookup();
     const chances = Array.from({ length: 20 }, (_, i) => firstChance(lookup, repeating(12 + i)));
     assert.ok((chances.at(-1) as number) > 0.95, `${chances}`);
-    // The same n-grams, each time with another token behind them.
+    // The same n-grams, each time followed by another token.
     let text = repeating(31);
     for (let i = 0; i < 8; i++) {
       text = [...text, 100 + i, ...repeating(6)];

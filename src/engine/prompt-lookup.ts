@@ -1,44 +1,47 @@
-// Guesses how a text goes on: as it did the last time when the same few tokens stood there, in the sequence itself or in
-// another one of its request ("prompt lookup decoding", Saxena 2023). A wrong guess costs time and changes no answer, so the index may
-// forget. Work for each token and memory are bounded.
+// Guesses the next tokens of a text ("prompt lookup decoding", Saxena 2023). It looks for the last few tokens at an earlier place,
+// in the sequence itself or in another one of the same request, and guesses that the text goes on as it did there. A wrong guess
+// costs time but changes no answer, so the index may lose entries. Memory and the work for each token are bounded.
 
-/** Tokens that must be the same. The longest match is taken. */
+/** The length of a match in tokens. The longest match is used. */
 const MATCH_MIN = 2;
 const MATCH_MAX = 4;
-/** Places of the index, at most: half a megabyte a request. */
+/** The most slots of the index, 4 bytes each: half a megabyte per request. */
 const SLOTS_MAX = 2 ** 17;
-/** By length of the match: how often it is right, before anything is known of the text. */
+/** Indexed by the length of the match: the assumed accuracy of a guess before anything is known about the text. */
 const ACCURACY_AT_FIRST = [0, 0, 0.1, 0.25, 0.4];
-/** A right guess moves the estimate by this part of the way to 1, a wrong one by this part of the way to 0. */
+/** A right guess moves the estimate by the fraction `TRUST` towards 1, a wrong one by `DISTRUST` towards 0. */
 const TRUST = 0.25;
 const DISTRUST = 0.35;
 
 export interface Guess {
   readonly tokenIds: readonly number[];
-  /** Of each token, how likely it and all before it are right. */
+  /** `chances[i]`: the probability that guesses 0 to i are all right. */
   readonly chances: readonly number[];
 }
 
 export const NO_GUESS: Guess = { tokenIds: [], chances: [] };
 
-/** What is known of one sequence. */
+/** The state of one sequence. */
 interface Line {
   tokenIds: readonly number[];
-  /** n-grams that end before this position are in the index. */
+  /** The n-grams that end before this position are in the index. */
   numIndexed: number;
-  /** By length of the match: how often the next token was right of late. */
+  /** Indexed by the length of the match: the recent accuracy of the next token. */
   readonly accuracy: Float64Array; // [MATCH_MAX + 1]
-  /** What was guessed last, whether or not it was tried: the token at `begin` and those behind it. */
+  /** The last guess, for the tokens from position `begin` on, whether or not it was tried in a pass. */
   last: { readonly tokenIds: readonly number[]; readonly begin: number; readonly match: number } | undefined;
 }
 
 export class PromptLookup {
   readonly #lines = new Map<number, Line>();
-  /** Where an n-gram of this hash ended last, as `sequence · lengthMax + position + 1`; 0: nowhere. Later ones take the place. */
+  /**
+   * A hash table of n-grams. A slot holds where an n-gram with this hash ended last, as `sequence · lengthMax + position + 1`; 0:
+   * empty. Later entries overwrite earlier ones.
+   */
   readonly #slots: Int32Array;
   readonly #lengthMax: number;
 
-  /** For sequences 0 to `width` − 1 of at most `lengthMax` tokens each, of which `promptLength` are the same. */
+  /** For sequences 0 to `width` − 1 of at most `lengthMax` tokens each. The first `promptLength` tokens are the same in all. */
   constructor(width: number, promptLength: number, lengthMax: number) {
     const numTokens = promptLength + width * (lengthMax - promptLength);
     const wanted = 2 * (MATCH_MAX - MATCH_MIN + 1) * numTokens;
@@ -47,8 +50,9 @@ export class PromptLookup {
   }
 
   /**
-   * How sequence `index` may go on, by at most `count` tokens. `tokenIds` are those it has, more than at the last call or as
-   * many. What was guessed then is compared with what came: that costs nothing, and tells when guessing is worth it again.
+   * Guesses at most `count` next tokens of sequence `index`. `tokenIds` are all its tokens, at least as many as at the last call.
+   * The last guess is compared with the tokens that came. That costs nothing even if the guess was not tried, and shows when
+   * guessing is worthwhile again.
    */
   guess(index: number, tokenIds: readonly number[], count: number): Guess {
     const line = this.#line(index, tokenIds);
@@ -79,7 +83,7 @@ export class PromptLookup {
     const known = this.#lines.get(index);
     if (known) return known;
     const accuracy = Float64Array.from(ACCURACY_AT_FIRST);
-    // The prompt of all sequences is indexed with the first of them.
+    // All sequences share the prompt, so only the first one has it indexed.
     const [first] = this.#lines.values();
     const numIndexed = first ? samePrefix(first.tokenIds, tokenIds, first.numIndexed) : 0;
     const line: Line = { tokenIds, numIndexed, accuracy, last: undefined };
@@ -87,7 +91,7 @@ export class PromptLookup {
     return line;
   }
 
-  /** Takes in the n-grams that a further token follows. */
+  /** Adds the n-grams that are followed by a token. */
   #index(index: number, line: Line): void {
     const { tokenIds } = line;
     for (let end = line.numIndexed; end < tokenIds.length - 1; end++) {
@@ -100,7 +104,7 @@ export class PromptLookup {
     line.numIndexed = Math.max(line.numIndexed, tokenIds.length - 1);
   }
 
-  /** The place where the longest n-gram ended last that ends `tokenIds`, by sequence and position. */
+  /** Finds the latest earlier place, as sequence and position, of the longest possible n-gram at the end of `tokenIds`. */
   #find(tokenIds: readonly number[]): { index: number; end: number; match: number } | undefined {
     const last = tokenIds.length - 1;
     let found: { index: number; end: number; match: number } | undefined;
@@ -116,7 +120,7 @@ export class PromptLookup {
     return found;
   }
 
-  /** Whether the `n` tokens up to `end` of a sequence are the last of `tokenIds`, and not by a chance of hashes. */
+  /** Whether the `n` tokens up to `end` of a sequence equal the last `n` of `tokenIds`. Equal hashes do not prove that. */
   #isSame(index: number, end: number, tokenIds: readonly number[], n: number): boolean {
     const source = this.#lines.get(index)?.tokenIds ?? [];
     for (let i = 0; i < n; i++) if (source[end - i] !== tokenIds.at(-1 - i)) return false;
@@ -128,7 +132,7 @@ export class PromptLookup {
   }
 }
 
-/** Compares the last guess, as far as it goes, with what came in its place. */
+/** Compares the last guess with the tokens that came, and updates the accuracy. */
 function learn({ tokenIds, accuracy, last }: Line): void {
   if (!last) return;
   for (const [i, guessed] of last.tokenIds.entries()) {
@@ -141,14 +145,14 @@ function learn({ tokenIds, accuracy, last }: Line): void {
   }
 }
 
-/** The `count` tokens behind position `end`; a text that repeats itself goes on as it began, beyond its own end. */
+/** The `count` tokens after position `end`. With `repeats` the text is continued periodically beyond its own end. */
 function followers(tokenIds: readonly number[], end: number, count: number, repeats: boolean): number[] {
   const period = tokenIds.length - 1 - end;
   const numKnown = repeats ? count : Math.min(count, period);
   return Array.from({ length: numKnown }, (_, i) => tokenIds[end + 1 + (i % period)] as number);
 }
 
-/** The number of tokens, at most `most`, with which both begin. */
+/** The length of the common prefix, but at most `most`. */
 function samePrefix(a: readonly number[], b: readonly number[], most: number): number {
   let length = 0;
   while (length < most && a[length] === b[length]) length += 1;

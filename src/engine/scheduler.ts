@@ -1,6 +1,6 @@
-// Decides what goes into the next pass and what its logits mean for every request. It does no I/O, reads no clock,
-// never looks inside a row of logits and does not know what a beam is. There is no prefill and no decode phase: every
-// sequence owes the tokens that are not computed yet, a prompt simply many of them.
+// Decides what goes into the next pass, and what the logits of a pass mean for every request. It does no I/O, reads no clock,
+// never looks inside a row of logits and does not know what a beam is. There are no separate prefill and decode phases: every
+// sequence owes the tokens that are not computed yet, and a prompt just owes many.
 import { type Continuation, type DecodingStrategy, extended } from "../decoding/strategy.ts";
 import { GptError } from "../errors.ts";
 import type { LogitsRow } from "../kernels/logits-row.ts";
@@ -33,23 +33,23 @@ import {
 import { SequencePages } from "./sequence-pages.ts";
 import { Speculation } from "./speculation.ts";
 
-/** The rows of a sequence in a pass; the last ones stand behind guesses. */
+/** The rows of logits of a sequence in a pass. The last ones follow guesses, one for each guess. */
 interface OwnRows {
   readonly rows: readonly LogitsRow[];
   readonly guesses: readonly number[];
 }
 
-/** A sequence that gets its next token, the row it is read from, and what was guessed of the tokens behind it. */
+/** A sequence that gets its next token, the row of logits for it, and the guesses for the tokens after it. */
 interface Step {
   readonly sequence: Sequence;
   readonly row: LogitsRow;
   readonly guesses: readonly number[];
-  /** One behind each guess. */
+  /** The row after each guess. */
   readonly further: readonly LogitsRow[];
 }
 
-/** What a pass meant for its requests. */
-interface GroupNews {
+/** What a pass did to its requests. `#advance` adds the part of one request. */
+interface PassEffects {
   numGenerated: number;
   numAccepted: number;
   readonly finished: FinishedRequest[];
@@ -57,13 +57,13 @@ interface GroupNews {
   readonly progress: Progress[];
 }
 
-/** How often a request that waits for pages may be overtaken by others that fit. */
+/** How often a request that waits for pages may be overtaken by smaller ones that fit. */
 const OVERTAKEN_MAX = 16;
 
 export interface EngineOptions {
-  /** Full pages stay findable for later prompts until their memory is needed. */
+  /** True: full pages are kept for later prompts until their memory is needed. */
   readonly prefixCache: boolean;
-  /** Tokens are guessed, and several of a sequence computed in one pass. Default: false. */
+  /** True: tokens are guessed, so that a pass can compute several tokens of a sequence. Default: false. */
   readonly speculation?: boolean;
 }
 
@@ -73,9 +73,9 @@ export class Scheduler {
   readonly #pages: SequencePages;
   readonly #speculation: Speculation | undefined;
   readonly #waiting = new FairQueue<SequenceGroup>();
-  /** The request whose turn it is to be admitted, taken off the queue, while there are not enough pages for it. */
+  /** The request whose turn it is, off the queue already, while there are not enough pages to admit it. */
   #next: { readonly group: SequenceGroup; overtaken: number } | undefined;
-  /** Those served longest ago come first. */
+  /** The admitted requests, those served longest ago first. */
   #running: SequenceGroup[] = [];
   #planned: Planned[] = [];
 
@@ -136,7 +136,7 @@ export class Scheduler {
     this.#waiting.push(request.client, group, cost);
   }
 
-  /** Forgets a request and takes its pages back. Unknown ids are ignored: it may have finished meanwhile. */
+  /** Drops a request and releases its pages. Unknown ids are ignored: the request may have finished meanwhile. */
   abort(id: number): void {
     this.#waiting.remove((group) => group.request.id === id);
     if (this.#next?.group.request.id === id) this.#next = undefined;
@@ -144,7 +144,7 @@ export class Scheduler {
     if (running) this.#retire(running);
   }
 
-  /** The next pass. `pass-plan.ts` says how its room is shared out and why nobody waits for ever. */
+  /** The next pass. `pass-plan.ts` explains how its room is shared out, and why no request waits for ever. */
   schedule(): ForwardBatch {
     this.#admit();
     for (const group of this.#running) if (isReading(group)) this.#takeCached(group);
@@ -159,7 +159,7 @@ export class Scheduler {
     return { copies, chunks: this.#planned.map(({ chunk }) => chunk) };
   }
 
-  /** Takes over pages that hold what a prompt owes next, with the scores of their tokens where these are wanted. */
+  /** Takes over cached pages with the next tokens of a prompt, including the scores of these tokens if they are wanted. */
   #takeCached(group: SequenceGroup): void {
     const sequence = group.live[0] as Sequence;
     const { numComputed } = sequence;
@@ -171,20 +171,20 @@ export class Scheduler {
     group.cachedTokens += sequence.numComputed - numComputed;
   }
 
-  /** Takes the logits of the scheduled pass, in its order. */
+  /** Handles the logits of the scheduled pass, which are in the order of its chunks. */
   update(logits: readonly LogitsRow[]): PassResult {
     const planned = this.#planned;
     this.#planned = [];
     const rows = this.#takeRows(planned, logits);
-    const news: GroupNews = { numGenerated: 0, numAccepted: 0, finished: [], failed: [], progress: [] };
-    for (const group of new Set(planned.map((one) => one.group))) this.#advance(group, rows, news);
+    const effects: PassEffects = { numGenerated: 0, numAccepted: 0, finished: [], failed: [], progress: [] };
+    for (const group of new Set(planned.map((one) => one.group))) this.#advance(group, rows, effects);
     const groupsOf = (test: (one: Planned) => boolean) => planned.filter(test).map(({ group }) => group);
     const started = groupsOf(({ group, chunk }) => chunk.position === group.cachedTokens);
     const prefilled = groupsOf(({ group, chunk }) => {
       return chunk.position + chunk.tokenIds.length === promptLength(group);
     });
     return {
-      ...news,
+      ...effects,
       numTokens: sum(planned, ({ chunk }) => chunk.tokenIds.length),
       numLogitRows: logits.length,
       numGuessed: sum(planned, ({ guesses }) => guesses.length),
@@ -196,14 +196,14 @@ export class Scheduler {
     };
   }
 
-  /** Takes in how long the last pass took, in any unit. Only guessing makes use of it. */
+  /** Records the time of the last pass, in any unit. Only speculation uses it. */
   passTook(time: number, { numTokens, numLogitRows }: PassResult): void {
-    // Rows of prompts cost less, without a row of logits for each.
+    // Only passes in which every row has logits are comparable: rows of prompts, which have none, cost less.
     if (numTokens === numLogitRows) this.#speculation?.observe(numTokens, time);
   }
 
-  /** What the rows of a pass mean for one request. */
-  #advance(group: SequenceGroup, rows: ReadonlyMap<Sequence, OwnRows>, news: GroupNews): void {
+  /** Handles the rows of a pass for one request. */
+  #advance(group: SequenceGroup, rows: ReadonlyMap<Sequence, OwnRows>, effects: PassEffects): void {
     const sequences = group.live.filter((sequence) => rows.has(sequence));
     const own = sequences.map((sequence) => rows.get(sequence) as OwnRows);
     const isFirst = isPrompt(group);
@@ -215,19 +215,19 @@ export class Scheduler {
     let largest = largestNotFinite(steps);
     if (isWrong || largest !== undefined) {
       const what = isWrong ? "a log-probability of the prompt" : "the largest logit";
-      this.#fail(group, what, largest ?? Number.NaN, news);
+      this.#fail(group, what, largest ?? Number.NaN, effects);
       return;
     }
-    if (sequences.length === 0 || owed(sequences[0] as Sequence) > 0) return; // A prompt is not read to its end.
+    if (sequences.length === 0 || owed(sequences[0] as Sequence) > 0) return; // The prompt is not completed yet.
     while (steps.length > 0 && largest === undefined) {
-      steps = this.#step(group, steps, news);
+      steps = this.#step(group, steps, effects);
       largest = largestNotFinite(steps);
     }
-    this.#tell(group, isFirst, news);
-    if (largest !== undefined) this.#fail(group, "the largest logit", largest, news);
+    this.#report(group, isFirst, effects);
+    if (largest !== undefined) this.#fail(group, "the largest logit", largest, effects);
   }
 
-  /** Takes the scores of a prompt's chunk; false where they are no numbers. */
+  /** Reads and keeps the scores of a prompt's chunk. False: the logits are not numbers. */
   #score(group: SequenceGroup, rows: readonly LogitsRow[]): boolean {
     if (!takePromptLogprobs(group, rows)) return false;
     const { live, promptLogprobs } = group;
@@ -238,10 +238,10 @@ export class Scheduler {
     return true;
   }
 
-  /** One new token for some sequences; answers those of them whose token was guessed, so that its row is there already. */
-  #step(group: SequenceGroup, steps: readonly Step[], news: GroupNews): Step[] {
+  /** Chooses one new token for some sequences. Returns a next step for those whose token was guessed right: its row is there. */
+  #step(group: SequenceGroup, steps: readonly Step[], effects: PassEffects): Step[] {
     const parents = steps.map(({ sequence }) => sequence);
-    news.numGenerated += numChosen(group, steps.length);
+    effects.numGenerated += numChosen(group, steps.length);
     const rows = steps.map(({ row }) => row);
     const continuations = group.strategy.advance(parents, rows);
     const children = this.#branch(group, parents, continuations);
@@ -251,33 +251,33 @@ export class Scheduler {
       if (!row || guesses[0] !== tokenId) return [];
       const sequence = children[i] as Sequence;
       this.#pages.count(sequence, 1);
-      news.numAccepted += 1;
+      effects.numAccepted += 1;
       return [{ sequence, row, guesses: guesses.slice(1), further: others }];
     });
   }
 
-  /** What a request's caller learns from its steps in a pass. */
-  #tell(group: SequenceGroup, isFirst: boolean, news: GroupNews): void {
+  /** Reports what a request's steps in a pass mean for its caller. */
+  #report(group: SequenceGroup, isFirst: boolean, effects: PassEffects): void {
     const { request, strategy, cachedTokens } = group;
     const prompt = wantsAllRows(group) ? { promptLogprobs: group.promptLogprobs } : {};
     if (group.live.length === 0) {
       const hypotheses = strategy.results();
-      news.finished.push({ request, hypotheses, cachedTokens, ...prompt, ...takeSteps(strategy) });
+      effects.finished.push({ request, hypotheses, cachedTokens, ...prompt, ...takeSteps(strategy) });
       this.#retire(group);
     } else if (request.streams) {
       const progress = { ...takeSettled(group), ...(isFirst && prompt) };
       const { promptLogprobs, steps, sequences: settled } = progress;
-      const isNews = promptLogprobs || steps || settled.some(({ tokenIds }) => tokenIds.length > 0);
-      if (isNews) news.progress.push(progress);
+      const hasChanged = promptLogprobs || steps || settled.some(({ tokenIds }) => tokenIds.length > 0);
+      if (hasChanged) effects.progress.push(progress);
     }
   }
 
-  #fail(group: SequenceGroup, what: string, value: number, news: GroupNews): void {
-    news.failed.push({ request: group.request, message: `${what} that the model gave is ${value}` });
+  #fail(group: SequenceGroup, what: string, value: number, effects: PassEffects): void {
+    effects.failed.push({ request: group.request, message: `${what} that the model gave is ${value}` });
     this.#retire(group);
   }
 
-  /** Marks the tokens of a pass as computed, but for guesses; the rows of each sequence that has any. */
+  /** Marks the tokens of a pass as computed, except the guesses. Returns the rows of logits of each sequence that has any. */
   #takeRows(planned: readonly Planned[], logits: readonly LogitsRow[]): Map<Sequence, OwnRows> {
     const own = new Map<Sequence, OwnRows>();
     let next = 0;
@@ -291,8 +291,9 @@ export class Scheduler {
   }
 
   /**
-   * Admits waiting requests in turn. While the next one waits for pages, others that fit may overtake it, up to a number of
-   * times. After that only other clients may, and only while the next one's client holds more than its share of the pages.
+   * Admits waiting requests in their turn. While the next one waits for pages, others that fit may overtake it, at most
+   * `OVERTAKEN_MAX` times. After that only requests of other clients may, and only while the client of the next one holds more
+   * than its share of the pages.
    */
   #admit(): void {
     for (;;) {
@@ -317,18 +318,18 @@ export class Scheduler {
     return this.#start(fits);
   }
 
-  /** False when there are not enough pages. */
+  /** Reserves the pages of a request and runs it. False: there are not enough pages. */
   #start(group: SequenceGroup): boolean {
     if (!this.pool.reserve(group.reservedPages)) return false;
     this.#running.push(group);
     return true;
   }
 
-  /** The chunks of one request: some tokens of its prompt, or one token each of so many of its sequences. */
+  /** The chunks of one request: `share` tokens of its prompt, or one token each of `share` of its sequences. */
   #plan(group: SequenceGroup, share: number): Planned[] {
     if (share === 0) return [];
     if (isReading(group)) return [this.#chunk(group, group.live[0] as Sequence, share)];
-    // Sequences that were left out of a pass stand first (see `#branch`), so they are next.
+    // Sequences that were left out of a pass come first in `live` (see `#branch`), so they are served next.
     return group.live.slice(0, share).map((sequence) => this.#chunk(group, sequence, 1));
   }
 
@@ -341,7 +342,7 @@ export class Scheduler {
     return { group, sequence, chunk, guesses: [] };
   }
 
-  /** The same pass with guesses where they are worth their rows. Their pages are among those promised to the request. */
+  /** Adds guesses to a pass where they are worth their rows. Their pages are among those that the request has reserved. */
   #withGuesses(planned: Planned[]): Planned[] {
     const guessed = this.#speculation?.guesses(planned);
     if (!guessed || guessed.size === 0) return planned;
@@ -355,8 +356,8 @@ export class Scheduler {
   }
 
   /**
-   * Puts the continuations of some live sequences in their place, behind the sequences that did not go on. The first child of
-   * a parent inherits its pages, further ones fork.
+   * Replaces some live sequences by their continuations, which come after all sequences that were not in the pass. The first child
+   * of a parent inherits its pages. Further children fork.
    */
   #branch(
     group: SequenceGroup,
@@ -364,7 +365,7 @@ export class Scheduler {
     continuations: readonly Continuation[],
   ): Sequence[] {
     const hasChild = new Set(continuations.map((c) => c.parent));
-    // Childless sequences go first: their pages may be needed for the forks.
+    // Sequences without a child are released first, as their pages may be needed for the forks.
     for (const [i, parent] of parents.entries()) if (!hasChild.has(i)) this.#pages.release(parent);
     const heirs = new Set<number>();
     const children = continuations.map((continuation): Sequence => {
@@ -379,7 +380,7 @@ export class Scheduler {
     return children;
   }
 
-  /** The one place where a running request's pages come home. */
+  /** Releases all pages of a running request. This is the only place that does. */
   #retire(group: SequenceGroup): void {
     for (const sequence of group.live) this.#pages.release(sequence);
     this.pool.unreserve(group.reservedPages);
@@ -391,7 +392,7 @@ function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
   return items.reduce((total, item) => total + numberOf(item), 0);
 }
 
-/** The largest logit of the first row in which it is no finite number. */
+/** The largest logit of the first row in which it is NaN or infinite. Undefined: there is no such row. */
 function largestNotFinite(steps: readonly Step[]): number | undefined {
   return steps.map(({ row }) => row.largest()).find((value) => !Number.isFinite(value));
 }

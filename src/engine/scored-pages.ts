@@ -1,20 +1,21 @@
-// Pages of prompts whose tokens are scored. How likely the tokens of a full page are follows from the text up to its end, as its keys
-// and values do, so it is kept with the page: prompts that begin alike are scored once.
+// Reuse of scores: the log-probabilities of a prompt's tokens. Those of a full page depend only on the text up to its end, like its
+// keys and values. So they are kept with the page in the prefix cache, and prompts with the same beginning are scored once.
 import { includes, type LogprobOptions, reduced, type TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { PagePool } from "./page-pool.ts";
 import type { Sequence } from "./sequence.ts";
 
-/** What was found for a prompt. */
+/** What the prefix cache had for a prompt. */
 export interface FoundScores {
-  /** Of the tokens behind those that were scored before. */
+  /** The scores of the tokens after those that were known before. */
   readonly logprobs: readonly TokenLogprobs[];
-  /** A page that is known and that the prompt computes anyway: see `takeScored`. */
+  /** A cached page that the prompt has to compute anyway: see `takeScored`. */
   readonly ahead: number | undefined;
 }
 
 /**
- * Takes over pages that hold what a prompt owes next and whose tokens are scored in enough detail. The row of a page's last
- * position scores the first token behind it, and is not kept: so the last page that is found is computed again, for that row.
+ * Takes over the cached pages that hold the next tokens of a prompt, if they have scores in enough detail. The score of the first
+ * token after a page comes from the row of the page's last position, and rows are not kept. So the last page found is computed
+ * again, to get that row.
  */
 export function takeScored(
   pool: PagePool,
@@ -41,13 +42,14 @@ export function takeScored(
   if (ahead !== undefined) pool.release(ahead);
   pages.push(...found);
   sequence.numComputed += found.length * pagePositions;
-  // Known before: the token at `numComputed`, by the row before it. Known now: up to the first token of the page ahead.
+  // The score of the token at `numComputed` was known before, from the row before it. New are the scores after that, up to and
+  // including the first token of the page ahead.
   const known = numComputed === 0 ? 0 : 1;
   const last = sequence.numComputed;
   return { logprobs: found.length > 0 ? logprobs.slice(known, known + last - numComputed) : [], ahead };
 }
 
-/** Keeps with the pages that were filled since position `from` how likely their tokens are. `logprobs[i]` is of token i + 1. */
+/** Keeps scores with the pages that were filled since position `from`. `logprobs[i]` belongs to token i + 1. */
 export function keepScores(
   pool: PagePool,
   { pages, numComputed }: Sequence,

@@ -1,5 +1,5 @@
-// The pages of single sequences: taken, found, filled, shared and given back. What is computed, and when, is decided
-// elsewhere; how many pages there may be is the pool's.
+// The pages of single sequences: allocated, found in the prefix cache, filled, shared and released. What is computed and when is
+// decided by the scheduler; how many pages there may be, by `page-pool.ts`.
 import type { PageCopy } from "../model/backend.ts";
 import type { PagePool } from "./page-pool.ts";
 import type { Sequence } from "./sequence.ts";
@@ -8,20 +8,20 @@ export class SequencePages {
   readonly #pool: PagePool;
   readonly #positions: number;
 
-  /** `positions`: of one page. */
+  /** `positions`: the number of positions in one page. */
   constructor(pool: PagePool, positions: number) {
     this.#pool = pool;
     this.#positions = positions;
   }
 
-  /** Takes pages until they hold positions 0 to `end` − 1. */
+  /** Allocates pages until they cover the positions 0 to `end` − 1. */
   cover({ pages }: Sequence, end: number): void {
     while (pages.length * this.#positions < end) pages.push(this.#pool.allocate());
   }
 
   /**
-   * Takes over pages that hold what the sequence owes next; the answer is the number of tokens in them. The last page it
-   * computes itself, however little of it: its logits are wanted.
+   * Takes over the cached pages that hold the next tokens of the sequence, and returns their number of tokens. The page of the
+   * last token is always computed, because the logits of that token are needed.
    */
   takeCached(sequence: Sequence): number {
     const from = sequence.numComputed;
@@ -38,7 +38,7 @@ export class SequencePages {
     return sequence.numComputed - from;
   }
 
-  /** Takes `count` further tokens as computed, and makes the pages findable that they filled. */
+  /** Marks `count` more tokens as computed, and enters the pages that they filled into the prefix cache. */
   count(sequence: Sequence, count: number): void {
     const { tokenIds, pages, numComputed: from } = sequence;
     sequence.numComputed += count;
@@ -49,7 +49,7 @@ export class SequencePages {
     }
   }
 
-  /** Shares the full pages and orders a copy of the last, incomplete one: at most one page a fork. */
+  /** Forks a sequence. Full pages are shared. An incomplete last page is copied before the next pass, so a fork copies at most one. */
   fork(parent: Sequence, copies: PageCopy[]): number[] {
     const full = Math.floor(parent.numComputed / this.#positions);
     const pages = parent.pages.slice(0, full);
@@ -62,7 +62,7 @@ export class SequencePages {
     return pages;
   }
 
-  /** Gives all of them back, the last one first. */
+  /** Releases all pages of a sequence, last page first. */
   release({ pages }: Sequence): void {
     for (const page of pages.toReversed()) this.#pool.release(page);
   }

@@ -1,29 +1,29 @@
-// The state of a request inside the engine. It is born with the request and dies with it.
+// The state of a request inside the engine. It is created with the request and dropped with it.
 import type { DecodingParams } from "../decoding/decoding-params.ts";
 import type { DecodingStrategy } from "../decoding/strategy.ts";
 import { type LogprobOptions, logprobOptions, type TokenLogprobs } from "../decoding/token-logprobs.ts";
 import type { ForwardChunk, PageCopy } from "../model/backend.ts";
 import type { PromptLookup } from "./prompt-lookup.ts";
 
-/** What the engine is asked: integers only. */
+/** A request as the engine sees it: integers only, no text. */
 export interface GenerationRequest {
   readonly id: number;
-  /** At least one. */
+  /** At least one token. */
   readonly promptTokenIds: readonly number[];
   readonly decoding: DecodingParams;
-  /** Requests of the same number are one client's; those of different clients take turns. */
+  /** The client's number. Clients take turns. */
   readonly client: number;
-  /** True: new tokens are told after each pass, as far as they are settled. */
+  /** True: newly settled tokens are reported after each pass. */
   readonly streams: boolean;
 }
 
-/** One line of tokens whose keys and values are kept. */
+/** One line of tokens with its keys and values. */
 export interface Sequence {
   readonly index: number;
   readonly tokenIds: readonly number[];
-  /** Of its new tokens, where they are asked for. */
+  /** Of its new tokens, if the request asks for them. */
   readonly logprobs?: readonly TokenLogprobs[];
-  /** Tokens whose keys and values are in the pages; the others are owed. */
+  /** Number of tokens whose keys and values are in the pages. The others are still owed. */
   numComputed: number;
   readonly pages: number[];
 }
@@ -32,46 +32,46 @@ export interface Sequence {
 export interface SequenceGroup {
   readonly request: GenerationRequest;
   readonly strategy: DecodingStrategy;
-  /** Pages promised to it for its whole life. */
+  /** Number of pages reserved for its whole life. */
   readonly reservedPages: number;
-  /** One while the prompt is read, then as the strategy decides. */
+  /** The live sequences. One while the prompt is computed, then as many as the strategy decides. */
   live: Sequence[];
-  /** Prompt tokens whose keys and values were found, not computed. */
+  /** Prompt tokens whose keys and values were found in the prefix cache. */
   cachedTokens: number;
-  /** Of the prompt's tokens from the second on, as far as it is read; none where they are not asked for. */
+  /** Of the prompt's tokens computed so far, from the second on. Empty if the request does not ask for them. */
   readonly promptLogprobs: TokenLogprobs[];
-  /** Of a prompt that is scored: the page that it computes next, if others find it already. See `scored-pages.ts`. */
+  /** For a prompt that is scored: the page it computes next, if that page is cached already. See `scored-pages.ts`. */
   pageAhead: number | undefined;
-  /** Of each sequence of the answer, the number of tokens that its caller was told of. */
+  /** For each sequence of the answer: how many of its tokens have been reported. */
   readonly numReported: number[];
-  /** Passes since it was served last. */
+  /** Number of passes since it was last served. */
   waited: number;
-  /** To be done before its next pass. */
+  /** Copies of pages to make before its next pass. */
   readonly pendingCopies: PageCopy[];
-  /** What its text is guessed from, once something was guessed. */
+  /** The index for guessing. Undefined until the first guess. */
   lookup: PromptLookup | undefined;
 }
 
-/** One chunk of a pass and whose it is. */
+/** One chunk of a pass, with its request and sequence. */
 export interface Planned {
   readonly group: SequenceGroup;
   readonly sequence: Sequence;
   readonly chunk: ForwardChunk;
-  /** The last tokens of the chunk, where they are guessed and not the sequence's yet. */
+  /** The guessed tokens, which are the last ones of the chunk and not part of the sequence yet. */
   readonly guesses: readonly number[];
 }
 
-/** Rows of logits that a chunk wants. */
+/** Number of rows of logits that a chunk needs. */
 export function numLogitRows({ logits, tokenIds }: ForwardChunk): number {
   return { none: 0, last: 1, all: tokenIds.length }[logits];
 }
 
-/** Tokens that a sequence has and whose keys and values are still to be computed. */
+/** Number of tokens of a sequence whose keys and values are still to be computed. */
 export function owed(sequence: Sequence): number {
   return sequence.tokenIds.length - sequence.numComputed;
 }
 
-/** Whether a prompt is read of which more than the last token is left: that one is like any other new token. */
+/** Whether more than the last token of a prompt is still to be computed. The last one is treated like any new token. */
 export function isReading({ live }: SequenceGroup): boolean {
   return live.length === 1 && owed(live[0] as Sequence) > 1;
 }
@@ -80,34 +80,34 @@ export function promptLength({ request }: SequenceGroup): number {
   return request.promptTokenIds.length;
 }
 
-/** Whether the next new token is the first. */
+/** Whether no new token has been chosen yet. */
 export function isPrompt(group: SequenceGroup): boolean {
   return group.live[0]?.tokenIds.length === promptLength(group);
 }
 
-/** Whether a prompt is read of which more than the last token is left, and the logits of all of them are wanted. */
+/** Like `isReading`, for a prompt of which the logits of all tokens are wanted. */
 export function readsWithRows(group: SequenceGroup): boolean {
   return wantsAllRows(group) && isPrompt(group) && isReading(group);
 }
 
-/** Whether the logits of all tokens of the prompt are wanted, so that each is computed with its row or found with its score. */
+/** Whether the request wants the scores of its prompt, so that every token needs its row of logits or a cached score. */
 export function wantsAllRows({ request }: SequenceGroup): boolean {
   return request.decoding.promptLogprobs === true;
 }
 
-/** What a request wants to know of its prompt's tokens. */
+/** The options for the scores of the prompt. */
 export function scoreOptions({ request }: SequenceGroup): LogprobOptions {
   return logprobOptions(request.decoding) ?? { numTop: 0, hasRank: false };
 }
 
-/** How many tokens a step of so many sequences chose; the first step chooses one for each sequence or beam. */
+/** How many new tokens a step with `numSequences` sequences chose. The first step chooses one for each sequence or beam. */
 export function numChosen(group: SequenceGroup, numSequences: number): number {
   const { request, strategy } = group;
   if (request.decoding.maxLength === request.promptTokenIds.length) return 0;
   return isPrompt(group) ? strategy.width : numSequences;
 }
 
-/** The tokens a request may need: its prompt once, and the new ones of each sequence that is computed. */
+/** The most tokens that a request may need: its prompt once, and the new tokens of each sequence that is computed. */
 export function tokensForLife(
   promptLength: number,
   { search, maxLength, numReturnSequences }: DecodingParams,
@@ -118,9 +118,9 @@ export function tokensForLife(
 }
 
 /**
- * The most pages a request can hold at once: full prompt pages are shared by all its sequences, the rest is each
- * sequence's own. The last token of a sequence is never fed back, so it needs no place. Pages that are shared with other
- * requests count in full: whichever of them ends first, the others can pay for what is left.
+ * The most pages that a request can hold at once. Full pages of the prompt are shared by all its sequences; all other pages
+ * belong to one sequence. The last token of a sequence is never fed to the model, so it needs no position. Pages shared with
+ * other requests count in full, so the reservations still suffice when one of these requests ends.
  */
 export function pagesForLife(request: GenerationRequest, width: number, pagePositions: number): number {
   const { promptTokenIds, decoding } = request;

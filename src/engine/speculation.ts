@@ -1,13 +1,14 @@
-// Guessed tokens for a pass. A row's bits do not depend on what else is in its pass, and a random number belongs to its seed,
-// sequence and position: so the row behind a guess that is right says what it would have said in a pass of its own, and the
-// rows behind a wrong one are thrown away. It decides what to try; the scheduler computes and compares.
+// Speculation: guessed tokens are computed in the same pass as the token before them. The bits of a row do not depend on what
+// else is in the pass, and random numbers depend on seed, sequence and position only. So the row after a right guess is exactly
+// the row of a later pass, and the rows after a wrong guess are thrown away. This file decides which guesses to try. The
+// scheduler computes them and compares.
 import type { BackendLimits } from "../model/backend.ts";
 import { type Candidate, planGuesses } from "./guess-plan.ts";
 import { PassTimes } from "./pass-times.ts";
 import { type Guess, PromptLookup } from "./prompt-lookup.ts";
 import { isPrompt, numLogitRows, owed, type Planned, type Sequence, type SequenceGroup } from "./sequence.ts";
 
-/** Tokens that are guessed for a sequence in one pass. */
+/** The most guessed tokens of a sequence in one pass. */
 const GUESSES_MAX = 15;
 
 interface Guessed extends Candidate, Guess {
@@ -22,12 +23,12 @@ export class Speculation {
     this.#limits = limits;
   }
 
-  /** Takes in how long a pass took, from its schedule to its update, whose rows all had logits. */
+  /** Records the time of a pass, from its schedule to its update. All of its rows must have had logits. */
   observe(rows: number, time: number): void {
     this.#times.observe(rows, time);
   }
 
-  /** The tokens to try behind the one that a sequence owes, for some sequences of a pass. */
+  /** For some sequences of a pass: the guessed tokens to compute after the token that the sequence owes. */
   guesses(planned: readonly Planned[]): Map<Sequence, readonly number[]> {
     const { rows, room } = this.#roomOf(planned);
     if (room <= 0) return new Map();
@@ -51,7 +52,7 @@ export class Speculation {
     return new Map(tried.filter(([, tokenIds]) => tokenIds.length > 0));
   }
 
-  /** What the bounds of a pass leave. */
+  /** The rows of a pass, and the room that its limits leave. */
   #roomOf(planned: readonly Planned[]): { rows: number; room: number } {
     const { maxBatchTokens, maxLogitRows } = this.#limits;
     let [rows, logitRows] = [0, 0];
@@ -63,8 +64,8 @@ export class Speculation {
   }
 
   /**
-   * Sequences that compete with each other stand elsewhere after each step, and the first step of a request may fork: both
-   * are not guessed for. A guess is never fed where the request has no page promised to it.
+   * There are no guesses for beams, which may be replaced at each step, nor for the first step of a request, which may fork. The
+   * number of guesses is limited so that they never need more pages than the request has reserved.
    */
   #guess(group: SequenceGroup, sequence: Sequence): Guess | undefined {
     const { strategy, request } = group;
@@ -72,7 +73,7 @@ export class Speculation {
     if (!isAlone || isPrompt(group) || owed(sequence) !== 1) return undefined;
     const { maxLength } = request.decoding;
     group.lookup ??= new PromptLookup(strategy.width, request.promptTokenIds.length, maxLength);
-    // The last token is never fed.
+    // The last token of a text is never fed to the model.
     const count = Math.min(GUESSES_MAX, maxLength - 1 - sequence.tokenIds.length);
     return group.lookup.guess(sequence.index, sequence.tokenIds, count);
   }

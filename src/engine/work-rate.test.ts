@@ -8,7 +8,7 @@ test("the rate is that of the passes so far, and forgets what is long ago", () =
   rate.passed(100, 0.5);
   assert.equal(rate.tokensPerSecond, 200);
   for (let pass = 0; pass < 40; pass++) rate.passed(50, 0.1);
-  // Four seconds at 500: the slow pass counts more than half.
+  // Four seconds at 500 tokens per second: the slow pass still counts more than half.
   assert.ok(rate.tokensPerSecond > 400 && rate.tokensPerSecond < 500, String(rate.tokensPerSecond));
   for (let pass = 0; pass < 1000; pass++) rate.passed(50, 0.1);
   assert.ok(Math.abs(rate.tokensPerSecond - 500) < 0.01, String(rate.tokensPerSecond));

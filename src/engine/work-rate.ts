@@ -1,6 +1,7 @@
-// How fast the engine computed lately: tokens over seconds of its passes, the older the less they count. It reads no clock.
+// How fast the engine computed recently: tokens divided by seconds of its passes, with exponentially decaying weights. It reads
+// no clock.
 
-/** Of passes, after which what was before counts half. */
+/** After this many seconds of passes, what was before counts half. */
 const HALF_LIFE_SECONDS = 5;
 
 export class WorkRate {

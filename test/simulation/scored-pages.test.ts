@@ -31,7 +31,7 @@ function anEngine(pages = 200) {
     }
     const answers: FinishedRequest[] = [];
     while (!core.isIdle) for (const one of core.step().finished) answers[one.request.id - firstId] = one;
-    core.scheduler.pool.assertAllHome();
+    core.scheduler.pool.assertIdle();
     return { rows: backend.numTokens - before, scores: answers.map((each) => each.promptLogprobs), answers };
   };
   return { run };

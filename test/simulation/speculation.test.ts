@@ -42,7 +42,7 @@ function anEngine({ span = 1, speculation = true, limits = {} as Partial<Backend
         answers.push({ tokenIds: hypotheses.map(({ tokenIds }) => tokenIds), cachedTokens });
       }
     }
-    core.scheduler.pool.assertAllHome();
+    core.scheduler.pool.assertIdle();
     return answers;
   };
   return { backend, core, add, finish };

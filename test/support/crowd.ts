@@ -143,7 +143,7 @@ export function runCrowd(core: EngineCore, dice: Dice, options: CrowdOptions): C
       core.abort(id);
     }
     if (core.isIdle) {
-      core.scheduler.pool.assertAllHome();
+      core.scheduler.pool.assertIdle();
       continue;
     }
     const record = core.step();
@@ -154,6 +154,6 @@ export function runCrowd(core: EngineCore, dice: Dice, options: CrowdOptions): C
     }
     onPass?.(record);
   }
-  core.scheduler.pool.assertAllHome();
+  core.scheduler.pool.assertIdle();
   return { requests, answers, aborted };
 }

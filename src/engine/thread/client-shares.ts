@@ -1,9 +1,9 @@
-// What each client holds of the queue: its open requests, and the tokens of those that wait. It decides nothing, and keeps
-// nothing of a client that holds nothing.
+// Counts what each client has in the queue: its open requests, and the tokens of those that wait. It only counts; decisions are
+// in `open-requests.ts`. A client without open requests is forgotten.
 
 export interface Share {
   readonly client: string;
-  /** By which the engine knows the client; the id of its first open request. */
+  /** The client's number in the engine: the id of its first open request. */
   readonly number: number;
   numOpen: number;
   numWaiting: number;
@@ -27,7 +27,7 @@ export class ClientShares {
     return this.#shares.get(client) ?? { client, number: 0, numOpen: 0, numWaiting: 0, waitingTokens: 0 };
   }
 
-  /** Counts a request that waits; answers the number of its client, `id` if that had none. */
+  /** Counts a waiting request and returns its client's number. A new client gets the number `id`. */
   add(client: string, id: number, numTokens: number): number {
     const known = this.#shares.get(client);
     const share = known ?? { client, number: id, numOpen: 0, numWaiting: 0, waitingTokens: 0 };
@@ -37,13 +37,13 @@ export class ClientShares {
     return share.number;
   }
 
-  /** A request of the client waits no longer: it runs. */
+  /** Counts a waiting request of the client as running. */
   start(client: string, numTokens: number): void {
     const share = this.#shares.get(client);
     if (share) this.#wait(share, -1, -numTokens);
   }
 
-  /** A request is open no longer; `waitingTokens`: its tokens if it was still waiting. */
+  /** Stops counting a request. `waitingTokens`: its tokens, if it was still waiting. */
   remove(client: string, waitingTokens: number | undefined): void {
     const share = this.#shares.get(client);
     if (!share) return;
@@ -52,12 +52,12 @@ export class ClientShares {
     if (share.numOpen === 0) this.#shares.delete(client);
   }
 
-  /** Of the other clients with a request that waits, the one with most open requests. */
+  /** Among the other clients with a waiting request, the one with the most open requests. */
   mostOpen(except: string): Readonly<Share> | undefined {
     return this.#most(except, ({ numOpen }) => numOpen);
   }
 
-  /** Of the other clients, the one whose waiting requests have most tokens. */
+  /** Among the other clients, the one whose waiting requests have the most tokens. */
   mostTokens(except: string): Readonly<Share> | undefined {
     return this.#most(except, ({ waitingTokens }) => waitingTokens);
   }

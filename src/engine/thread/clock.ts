@@ -1,9 +1,9 @@
-// Time as the engine's callers see it, so that tests can bring their own. The scheduler reads no clock.
+// The clock of the code around the engine, as an interface, so that tests can pass their own. The scheduler reads no clock.
 
 export interface Clock {
-  /** Milliseconds from some fixed moment, never going back. */
+  /** Milliseconds since some fixed moment. Never goes back. */
   now(): number;
-  /** Calls `action` after `ms` milliseconds, unless the returned function is called before. */
+  /** Calls `action` after `ms` milliseconds. Calling the returned function cancels that. */
   after(ms: number, action: () => void): () => void;
 }
 

@@ -1,4 +1,5 @@
-// Entry of the engine thread: loads the model, says so when all its threads run, and runs the engine until it is closed.
+// The entry point of the engine thread. It loads the model, reports when all helper threads run, and runs the engine loop until
+// it is closed.
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { GptError, messageOf } from "../../errors.ts";
 import { countParameters, type Gpt2Config } from "../../model/gpt2-config.ts";
@@ -15,8 +16,8 @@ export interface EngineThreadData {
   readonly directory: string;
   readonly options: ModelOptions & EngineOptions;
   /**
-   * What `checkpointState` said when the tokenizer was read: another model's weights would answer in the place of its own,
-   * were they loaded at a restart. Undefined: any state will do.
+   * The `checkpointState` at the time when the tokenizer was read. If the files have changed since, a restart must not load them:
+   * other weights would answer under the old model's name. Undefined: any state is accepted.
    */
   readonly state?: string;
   /** One for each helper thread. */
@@ -26,7 +27,7 @@ export interface EngineThreadData {
 export interface EngineInfo {
   readonly config: Gpt2Config;
   readonly parameters: number;
-  /** What computes: see `KernelBuild`. */
+  /** Name of the kernels in use: see `KernelBuild`. */
   readonly kernels: string;
 }
 
@@ -46,7 +47,7 @@ try {
   const onLoading = (part: number): void => post({ type: "loading", part });
   const checkpoint = Checkpoint.open(directory);
   const model = prepareModel(checkpoint, { ...options, lifelines, onProblem, onLoading });
-  // From here on the death of any thread is seen by whoever holds its lifeline.
+  // From now on, each helper thread holds its lifeline, so the main thread sees when one dies.
   await model.ready;
   const { backend, config, saveWeights } = model.load();
   checkpoint.close();

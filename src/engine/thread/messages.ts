@@ -1,4 +1,4 @@
-// What crosses the border between the engine thread and the others: plain data only.
+// The messages between the engine thread and the main thread. Plain data only.
 import type { ErrorCode } from "../../errors.ts";
 import type { ThreadStats } from "../counts.ts";
 import type { FinishedRequest, Progress } from "../pass-result.ts";
@@ -9,10 +9,10 @@ export type ToEngine =
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "close" };
 
-/** What a pass did, in one message; see `PassResult`. */
+/** The result of a pass in one message: see `PassResult`. */
 export interface PassReport {
   readonly type: "pass";
-  /** When the pass began, in milliseconds of the system clock, which all threads share. */
+  /** When the pass began, in milliseconds of `SYSTEM_CLOCK`, which is the same in all threads. */
   readonly beganMs: number;
   readonly started: readonly number[];
   readonly prefilled: readonly number[];
@@ -31,11 +31,11 @@ export interface Refusal {
 export type FromEngine<Info> =
   | { readonly type: "ready"; readonly info: Info; readonly stats: ThreadStats }
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string }
-  /** Which part of the weights is read, from 0 to 1. */
+  /** The fraction of the weights that has been read, from 0 to 1. */
   | { readonly type: "loading"; readonly part: number }
-  /** Something the operator should know, and nothing that stops the engine. */
+  /** Something the operator should know. The engine goes on. */
   | { readonly type: "problem"; readonly message: string }
   | PassReport
   | Refusal
-  /** Nothing is left to do, and every page is home. */
+  /** There is nothing left to do, and every page is free or idle. */
   | { readonly type: "idle"; readonly stats: ThreadStats };

@@ -1,7 +1,7 @@
-// How much the threads that compute give way to the one that answers the network.
+// Lowers the scheduling priority of the computing threads, so that the thread that answers the network comes first.
 import * as os from "node:os";
 
-/** Enough that the thread of the network gets a core at once when it wakes. */
+/** Enough that the network's thread gets a core immediately when it wakes up. */
 const NICENESS = 5;
 
 interface System {
@@ -11,11 +11,11 @@ interface System {
 }
 
 /**
- * Makes the calling thread, and all that it starts, less urgent. A wish: where it is forbidden, as systemd's
- * `SystemCallFilter=~@resources` and other sandboxes do, the threads stay as urgent as they are.
+ * Lowers the priority of the calling thread and of all threads that it starts. If a sandbox forbids it, such as systemd's
+ * `SystemCallFilter=~@resources`, the priority stays as it is.
  */
 export function giveWay(system: System = { ...os, platform: process.platform }): void {
-  // Linux knows a niceness for each thread; elsewhere it would be the whole process's.
+  // Linux has a niceness for each thread. Elsewhere this would change the whole process.
   if (system.platform !== "linux") return;
   try {
     if (system.getPriority(0) < NICENESS) system.setPriority(0, NICENESS);

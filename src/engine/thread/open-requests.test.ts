@@ -28,7 +28,7 @@ function make(limits: Partial<OpenRequestsLimits> = {}) {
   const open = new OpenRequests(all, clock, (id) => withdrawn.push(id));
   const add = (options: Parameters<OpenRequests["add"]>[2] = {}, prompt = [1, 2], asked = decoding) => {
     const added = open.add(prompt, asked, options);
-    added.answer.catch(() => {}); // Not every test waits for it.
+    added.answer.catch(() => {}); // Not every test awaits it.
     return added;
   };
   return { clock, withdrawn, open, add };
@@ -48,7 +48,7 @@ describe("open requests", () => {
   it("are bounded by the tokens of those that wait, all sequences counted", () => {
     const { open, add } = make({ tokensMax: 100 });
     const wide = someDecoding({ maxLength: 22, numReturnSequences: 2, search: beams(4) });
-    const first = add({}, [1, 2], wide); // 2 + 4 · 20
+    const first = add({}, [1, 2], wide); // 2 + 4 · 20 tokens
     add();
     const message = /wait may need 92 tokens, with the 10 of this one more than the 100/;
     assert.throws(() => add(), { code: "queue_full", message });
@@ -60,7 +60,7 @@ describe("open requests", () => {
     assert.deepEqual([open.waitingTokens, open.runningTokens], [10, 0]);
     add();
     const huge = make({ tokensMax: 5 });
-    huge.add(); // It waits alone.
+    huge.add(); // A single waiting request may exceed the limit.
     assert.throws(() => huge.add(), { code: "queue_full" });
   });
 
@@ -73,7 +73,7 @@ describe("open requests", () => {
     });
     open.report(pass({ started: [1, 2, 3] }));
     const others = ["b", "c", "d", "e"].map((client) => add({ client }));
-    // The last two took the places of the newest that waited.
+    // The last two clients displaced the newest waiting requests.
     for (const { answer } of greedy.slice(-2))
       await assert.rejects(answer, { code: "queue_full", message: /others/ });
     assert.deepEqual(withdrawn, [14, 13]);
@@ -97,7 +97,7 @@ describe("open requests", () => {
   it("give up the newest that waits, and not a newer one that runs", async () => {
     const { open, add, withdrawn } = make({ requestsMax: 4 });
     const [waits] = Array.from({ length: 3 }, () => add({ client: "a" }));
-    open.report(pass({ started: [2, 3] })); // They fitted, and overtook the first.
+    open.report(pass({ started: [2, 3] })); // They did fit, and overtook the first.
     add({ client: "b" });
     add({ client: "c" });
     assert.deepEqual(withdrawn, [1]);
@@ -141,7 +141,7 @@ describe("open requests", () => {
     await assert.rejects(aborted.answer, { code: "cancelled" });
     assert.deepEqual(withdrawn, [late.request.id, aborted.request.id]);
     assert.equal(clock.alarms.size, 0);
-    open.report(pass({ finished: [answerOf(late.request.id)] })); // It crossed the withdrawal.
+    open.report(pass({ finished: [answerOf(late.request.id)] })); // The answer crosses the withdrawal.
     assert.throws(() => add({ signal: controller.signal }), { code: "cancelled" });
   });
 

@@ -1,5 +1,5 @@
-// The requests that were accepted and not answered yet, as their callers see them: bounds, shares of clients, deadlines,
-// aborts, timing. It talks to no thread: what comes from the engine is handed in.
+// The requests that have been accepted and not answered: limits, shares of clients, deadlines, aborts and timing. It sends no
+// messages itself; the engine's reports are handed in.
 import type { DecodingParams } from "../../decoding/decoding-params.ts";
 import { GptError } from "../../errors.ts";
 import type { FinishedRequest, Progress } from "../pass-result.ts";
@@ -9,19 +9,19 @@ import type { Clock } from "./clock.ts";
 import type { PassReport } from "./messages.ts";
 
 export interface SubmitOptions {
-  /** Aborted: the request is withdrawn and rejects with code `cancelled`. */
+  /** When it aborts, the request is withdrawn and its promise rejects with the code `cancelled`. */
   readonly signal?: AbortSignal;
-  /** Who asks: clients take turns, and places in the queue are shared among them. Default: nobody knows. */
+  /** Name of the client. Clients take turns and share the places in the queue. Default: an unknown client. */
   readonly client?: string;
-  /** Called with tokens that became final; not with the last ones. */
+  /** Called with tokens that have become final, except the last ones, which come with the answer. */
   readonly onTokens?: (progress: Omit<Progress, "id">) => void;
 }
 
 /** Milliseconds since the request was accepted. */
 export interface Timing {
-  /** Until its first pass began. */
+  /** From acceptance to the beginning of its first pass. */
   readonly queueMs: number;
-  /** Until its first new token was known. */
+  /** From acceptance to the first new token. */
   readonly firstTokenMs: number;
   readonly totalMs: number;
 }
@@ -31,15 +31,15 @@ export interface Answer extends Omit<FinishedRequest, "request"> {
 }
 
 export interface OpenRequestsLimits {
-  /** Requests that are accepted and not finished. One client may hold seven eighths of them. */
+  /** The most requests that are accepted and not finished. A named client may hold seven eighths of them. */
   readonly requestsMax: number;
-  /** Tokens of all requests that wait for their first pass; one that waits alone may be larger. */
+  /** The most tokens of all requests that wait for their first pass. A single waiting request may have more. */
   readonly tokensMax: number;
-  /** Time in which a request must be answered; Infinity: any. */
+  /** The longest time from acceptance to the answer. Infinity: no limit. */
   readonly deadlineMs: number;
 }
 
-/** One place in so many is kept for other clients than the one that holds most. */
+/** One place out of this many is kept for clients other than the one with the most requests. */
 const OTHERS_SHARE = 8;
 
 interface Open {
@@ -47,13 +47,13 @@ interface Open {
   readonly client: string;
   readonly numTokens: number;
   readonly acceptedMs: number;
-  /** Undefined while it waits. */
+  /** When its first pass began. Undefined while it waits. */
   beganMs: number | undefined;
   firstTokenMs: number;
   readonly onTokens: SubmitOptions["onTokens"];
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: GptError) => void;
-  /** Stops the deadline and listens to the signal no longer. */
+  /** Stops the deadline's timer and the listening to the signal. */
   readonly release: () => void;
 }
 
@@ -61,14 +61,14 @@ export class OpenRequests {
   readonly #limits: OpenRequestsLimits;
   readonly #clock: Clock;
   readonly #withdraw: (id: number) => void;
-  /** By id, oldest first. */
+  /** Keyed by id, oldest first. */
   readonly #open = new Map<number, Open>();
   readonly #shares = new ClientShares();
-  /** Of all that are open. */
+  /** Tokens of all open requests. */
   #numTokens = 0;
   #nextId = 1;
 
-  /** `withdraw` is called with the id of a request that the engine need not answer any more. */
+  /** `withdraw` is called with the id of a request that the engine need not answer. */
   constructor(limits: OpenRequestsLimits, clock: Clock, withdraw: (id: number) => void) {
     this.#limits = limits;
     this.#clock = clock;
@@ -91,7 +91,7 @@ export class OpenRequests {
     return this.#open.size - this.#shares.numWaiting;
   }
 
-  /** Of prompts, and the most that may come. */
+  /** Tokens of the waiting requests: their prompts, and the most new tokens they may need. */
   get waitingTokens(): number {
     return this.#shares.waitingTokens;
   }
@@ -136,7 +136,7 @@ export class OpenRequests {
     return { request, answer };
   }
 
-  /** Takes over what a pass did. Unknown ids are ignored: those requests were withdrawn meanwhile. */
+  /** Handles the report of a pass. Unknown ids are ignored: those requests have been withdrawn meanwhile. */
   report({ beganMs, started, prefilled, progress, finished }: PassReport): void {
     for (const id of started) {
       const open = this.#open.get(id);
@@ -149,7 +149,7 @@ export class OpenRequests {
       const open = this.#open.get(id);
       if (open) open.firstTokenMs = now - open.acceptedMs;
     }
-    for (const { id, ...news } of progress) this.#open.get(id)?.onTokens?.(news);
+    for (const { id, ...tokens } of progress) this.#open.get(id)?.onTokens?.(tokens);
     for (const { id, ...answer } of finished) {
       const open = this.#take(id);
       if (!open) continue;
@@ -168,8 +168,8 @@ export class OpenRequests {
   }
 
   /**
-   * Finds room for one more request. When there is none, the client that holds most gives up its newest waiting request, if
-   * it then still holds more than the newcomer's.
+   * Makes room for one more request. If there is none, the client that holds the most loses its newest waiting request, provided
+   * that it still holds more than the new request's client.
    * @throws GptError `queue_full`
    */
   #makeRoom(client: string, numTokens: number): void {
@@ -199,7 +199,7 @@ export class OpenRequests {
     }
   }
 
-  /** Gives up the newest waiting request of a client, which has one. */
+  /** Gives up the newest waiting request of a client, which must have one. */
   #displace(client: string): void {
     let newest: number | undefined;
     for (const [id, open] of this.#open) {
@@ -236,7 +236,7 @@ export function cancelled(): GptError {
   return new GptError("cancelled", "the request was cancelled");
 }
 
-/** `Promise.withResolvers`, which Node has from version 22 on. */
+/** `Promise.withResolvers`, which Node has only from version 22 on. */
 function withResolvers<T>() {
   let resolve: (value: T) => void = () => {};
   let reject: (error: GptError) => void = () => {};

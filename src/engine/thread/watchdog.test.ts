@@ -54,7 +54,7 @@ describe("the watchdog", () => {
 
   it("looks again before it believes, since a process that was stopped has messages to read first", () => {
     const { clock, state, dog } = watch();
-    clock.jump(3_600_000); // All timers are late.
+    clock.jump(3_600_000); // As after a pause of the process, all timers fire late.
     dog.heard();
     clock.advance(29_000);
     assert.equal(state.silences, 0);

@@ -1,10 +1,10 @@
-// Notices an engine that stands still: something is to be done, and nothing was heard for too long. It reads no message and
-// ends no thread.
+// Detects an engine that hangs: it has requests, and has sent no message for too long. It reads no messages and ends no thread
+// itself.
 import type { Clock } from "./clock.ts";
 
 /**
- * When a whole process was stopped and goes on (a paused container, a suspended machine), time has passed and messages wait
- * to be read. So silence counts only after one more look, this much later.
+ * After a pause of the whole process (a paused container, a suspended machine) time has passed, but messages may still wait to be
+ * read. So silence counts only if it is confirmed after this much more time.
  */
 const SECOND_LOOK_MS = 1000;
 
@@ -16,7 +16,7 @@ export class Watchdog {
   #heardMs = 0;
   #stop: () => void = () => {};
 
-  /** `onSilence` is called once when nothing was heard for `silenceMaxMs` (Infinity: never) while `isBusy`. */
+  /** `onSilence` is called once, when nothing was heard for `silenceMaxMs` while `isBusy()`. Infinity: it is never called. */
   constructor(clock: Clock, silenceMaxMs: number, isBusy: () => boolean, onSilence: () => void) {
     this.#clock = clock;
     this.#silenceMaxMs = silenceMaxMs;
@@ -24,14 +24,14 @@ export class Watchdog {
     this.#onSilence = onSilence;
   }
 
-  /** Begins to watch. */
+  /** Starts watching. */
   start(): void {
     this.stop();
     this.heard();
     if (this.#silenceMaxMs !== Number.POSITIVE_INFINITY) this.#lookAfter(this.#silenceMaxMs);
   }
 
-  /** The engine gave a sign of life, or got work after it had none. */
+  /** To be called when the engine has sent a message, or gets work after being idle. */
   heard(): void {
     this.#heardMs = this.#clock.now();
   }

@@ -12,14 +12,14 @@ after(() => directory.remove());
 
 const LIMIT = { timeout: 60_000 };
 const short = someDecoding({ maxLength: 8 });
-/** Thousands of rows: it is never done before a message has gone to and fro. */
+/** A request of thousands of rows. It cannot finish before a message has gone to the thread and back. */
 const long = someDecoding({
   maxLength: 1024,
   numReturnSequences: 8,
   search: { kind: "sample", temperature: 1, topK: 0, topP: 1 },
 });
 
-/** Starts an engine that remembers its deaths. */
+/** Starts an engine that records its deaths. */
 async function start(name: string) {
   const fatal: GptError[] = [];
   const restarted: GptError[] = [];
@@ -79,7 +79,7 @@ describe("an engine thread", () => {
 
   it("whose helper thread dies counts as dead and does not wait for it", LIMIT, async () => {
     const { engine, threads } = await start("helper");
-    await engine.submit([1], short); // Without the helper there is no answer: it runs.
+    await engine.submit([1], short); // An answer proves that the helper thread runs.
     await assert.rejects(engine.submit([FATAL_TOKEN], long), {
       code: "engine_failed",
       message: /a helper thread of the engine ended/,
@@ -186,7 +186,7 @@ describe("a request in the engine thread", () => {
     assert.ok(pagesWhileRunning > 0);
     await engine.submit([9], short);
     assert.equal(engine.stats().pagesInUse, 0);
-    deadlines[0]?.expire(); // Too late to mean anything.
+    deadlines[0]?.expire(); // The request is done, so its deadline must have no effect.
     await engine.submit([9], short);
     await engine.close();
   });
@@ -198,7 +198,7 @@ describe("a request in the engine thread", () => {
     assert.ok(timing.queueMs >= 0 && timing.firstTokenMs >= timing.queueMs);
     assert.ok(timing.totalMs >= timing.firstTokenMs);
     const { steps, tokensComputed, lastBatchRows, busySeconds, tokensPerSecond } = engine.stats();
-    assert.equal(steps - before.steps, 5); // The prompt's pass gives the first of five new tokens.
+    assert.equal(steps - before.steps, 5); // The pass of the prompt gives the first of the five new tokens.
     assert.equal(tokensComputed - before.tokensComputed, 3 + 4);
     assert.equal(lastBatchRows, 1);
     assert.ok(busySeconds > 0 && busySeconds * 1000 <= timing.totalMs);

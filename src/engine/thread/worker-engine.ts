@@ -1,5 +1,5 @@
-// The engine thread as seen from the outside: requests go in, promises come back. A thread that dies fails its open
-// requests, once, and is replaced once; after a second death nothing is answered any more.
+// The engine thread as the main thread sees it: requests go in, promises come back. When the thread dies, its open requests fail
+// and a new thread is started. After a second death no request is answered any more.
 import type { MessagePort, Worker } from "node:worker_threads";
 import type { DecodingParams } from "../../decoding/decoding-params.ts";
 import { GptError, messageOf } from "../../errors.ts";
@@ -9,43 +9,43 @@ import type { FromEngine, ToEngine } from "./messages.ts";
 import { type Answer, cancelled, OpenRequests, type SubmitOptions } from "./open-requests.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** `restarting`: the thread died and its successor is loading; `failed`: that one died too. */
+/** `restarting`: the thread died and its successor is loading. `failed`: the successor died too. */
 export type EngineHealth = "ready" | "restarting" | "failed";
 
 export interface EngineThread {
   readonly worker: Worker;
-  /** A port for each helper thread of the engine; it closes when that thread ends, however it ends. */
+  /** A port for each helper thread of the engine. It closes when that thread ends, for whatever reason. */
   readonly lifelines: readonly MessagePort[];
 }
 
 export interface WorkerEngineOptions {
   /** Starts a thread that runs `runEngineLoop`. */
   readonly spawn: () => EngineThread;
-  /** Requests accepted and not finished; further ones are refused with `queue_full`. */
+  /** The most requests that are accepted and not finished. Further ones are refused with `queue_full`. */
   readonly queueRequestsMax: number;
-  /** Tokens, prompt and new ones, of all requests that wait for their first pass. Default: any number. */
+  /** The most tokens, of prompts and new ones, of all requests that wait for their first pass. Default: no limit. */
   readonly queueTokensMax?: number;
-  /** Time in which a request must be finished, or it is given up with `timed_out`. Default: any. */
+  /** The longest time for a request. After that it is given up with `timed_out`. Default: no limit. */
   readonly requestDeadlineMs?: number;
   /**
-   * Requests run and the thread has said nothing for so long: it stands still, which is a death like any other.
-   * Default: any time.
+   * If there are requests and the thread sends no message for this long, it hangs. That is treated like any other death of the
+   * thread. Default: no limit.
    */
   readonly stallTimeoutMs?: number;
-  /** Is told what the operator should know. */
+  /** Called with something that the operator should know. */
   readonly onProblem?: (message: string) => void;
-  /** Is told which part of the weights is read, from 0 to 1, at the start and at a restart. */
+  /** Called with the fraction of the weights that has been read, from 0 to 1, at the start and at a restart. */
   readonly onLoading?: (part: number) => void;
-  /** Called when the thread dies after its start; `isFatal`: it is not replaced any more. */
+  /** Called when the thread dies after its start. `isFatal`: it is not replaced. */
   readonly onDeath?: (error: GptError, isFatal: boolean) => void;
-  /** Called when `close` has ended the thread, as far as that can be done. */
+  /** Called when `close` has ended the thread, or has given up trying. */
   readonly onClosed?: () => void;
   readonly clock?: Clock;
 }
 
-/** In which a thread ends by itself: it finishes its pass, and saves packed weights for the next start. */
+/** The time for a thread to end by itself. It finishes its pass and saves packed weights for the next start. */
 const CLOSE_TIMEOUT_MS = 60_000;
-/** In which a thread that is ended by force is gone. */
+/** The time for a thread to disappear after it is terminated. */
 const TERMINATE_TIMEOUT_MS = 2000;
 
 export class WorkerEngine {
@@ -53,7 +53,7 @@ export class WorkerEngine {
   readonly #requests: OpenRequests;
   readonly #watchdog: Watchdog;
   readonly #clock: Clock;
-  /** Ends the present thread as one that failed. */
+  /** Declares the present thread dead. */
   #fail: (message: string) => void = () => {};
   #worker: Worker | undefined;
   #exited: Promise<unknown> = Promise.resolve();
@@ -61,7 +61,7 @@ export class WorkerEngine {
   #restarts = 0;
   #failure: GptError | undefined;
   #stats = NO_STATS;
-  /** What the dead thread had counted. */
+  /** The counts of the dead thread. */
   #countsBefore = NO_COUNTS;
 
   private constructor(options: WorkerEngineOptions) {
@@ -84,7 +84,7 @@ export class WorkerEngine {
   }
 
   /**
-   * Waits until the thread says that its model is loaded.
+   * Starts the thread and waits until its model is loaded.
    * @throws GptError with the thread's own code when it cannot start.
    */
   static async start<Info>(options: WorkerEngineOptions): Promise<{ engine: WorkerEngine; info: Info }> {
@@ -110,7 +110,7 @@ export class WorkerEngine {
     return answer;
   }
 
-  /** The requests as their callers see them, the rest as the thread last told. */
+  /** The numbers of requests are current. The others are from the thread's last message. */
   stats(): EngineStats {
     const { numWaiting, numRunning, waitingTokens, runningTokens } = this.#requests;
     const { tokensPerSecond } = this.#stats;
@@ -126,14 +126,14 @@ export class WorkerEngine {
     };
   }
 
-  /** Over all threads so far. */
+  /** The counts of all threads so far. */
   #counts(): EngineCounts {
     return addCounts(this.#countsBefore, this.#stats);
   }
 
   /**
-   * Ends the thread; open requests are rejected as cancelled. A thread that does not end by itself within `timeoutMs`, since
-   * it stands still or is loading, is ended by force.
+   * Ends the thread. Open requests are rejected with `cancelled`. A thread that does not end by itself within `timeoutMs`, because
+   * it hangs or is still loading, is terminated.
    */
   async close(timeoutMs = CLOSE_TIMEOUT_MS): Promise<void> {
     this.#failure ??= cancelled();
@@ -141,22 +141,22 @@ export class WorkerEngine {
     this.#requests.rejectAll(cancelled());
     this.#post({ type: "close" });
     await untilOrAfter(this.#exited, this.#clock, timeoutMs);
-    // Even that cannot end a thread that waits inside a call of the system, such as reading a disk that does not answer.
+    // Not even that ends a thread that is blocked in a system call, such as a read from a disk that does not answer.
     if (this.#worker) await untilOrAfter(this.#worker.terminate(), this.#clock, TERMINATE_TIMEOUT_MS);
     this.#options.onClosed?.();
   }
 
-  /** Starts a thread and hands it what is open; resolves when its model is loaded. */
+  /** Starts a thread and submits the open requests to it. Resolves when its model is loaded. */
   #launch<Info>(): Promise<Info> {
     const { worker, lifelines } = this.#options.spawn();
     this.#worker = worker;
     this.#exited = new Promise((resolve) => worker.once("exit", resolve));
-    // Nothing is open at the first start; later, what came while there was no thread.
+    // At the first start nothing is open. At a restart these are the requests that came while there was no thread.
     for (const request of this.#requests.requests) this.#post({ type: "submit", request });
     return new Promise((resolve, reject) => {
       let isReady = false;
       const die = (error: GptError): void => {
-        if (worker !== this.#worker) return; // It has died already.
+        if (worker !== this.#worker) return; // Its death has been handled already.
         this.#worker = undefined;
         reject(error);
         void this.#bury(worker, error, isReady);
@@ -179,7 +179,7 @@ export class WorkerEngine {
       });
       worker.on("error", (error) => fail(`the engine thread failed: ${messageOf(error)}`));
       worker.on("exit", () => fail("the engine thread ended"));
-      // A helper that dies in the middle of its work leaves the engine waiting for ever, where it cannot notice.
+      // If a helper dies in the middle of a kernel, the engine thread waits for it for ever and cannot notice.
       for (const port of lifelines) port.on("close", () => fail("a helper thread of the engine ended"));
     });
   }
@@ -193,14 +193,14 @@ export class WorkerEngine {
     if (message.type === "pass") this.#requests.report(message);
   }
 
-  /** After a death: fails the open requests, and starts a successor unless there was one or the engine is closing. */
+  /** After a death: fails the open requests, and starts a successor unless there has been one or the engine is closing. */
   async #bury(worker: Worker, cause: GptError, wasReady: boolean): Promise<void> {
     this.#countsBefore = this.#counts();
     this.#stats = { ...NO_STATS, pagesTotal: this.#stats.pagesTotal };
     this.#watchdog.stop();
     const error = new GptError("engine_failed", cause.message, { cause });
     const restarts = wasReady && this.#restarts === 0 && !this.#failure;
-    const isTold = !this.#failure && (wasReady || this.#restarts > 0);
+    const isReported = !this.#failure && (wasReady || this.#restarts > 0);
     if (restarts) {
       this.#health = "restarting";
       this.#restarts += 1;
@@ -208,11 +208,11 @@ export class WorkerEngine {
       this.#health = "failed";
       this.#failure = error;
     }
-    if (isTold) this.#options.onDeath?.(error, !restarts);
+    if (isReported) this.#options.onDeath?.(error, !restarts);
     this.#requests.rejectAll(error);
-    // The successor needs as much memory as it holds.
+    // The dead thread must free its memory first: the successor needs as much.
     await untilOrAfter(worker.terminate(), this.#clock, TERMINATE_TIMEOUT_MS);
-    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is told by `onDeath`.
+    if (restarts && !this.#failure) this.#launch().catch(() => {}); // A second death is reported by `onDeath`.
   }
 
   #post(message: ToEngine): void {
@@ -220,7 +220,7 @@ export class WorkerEngine {
   }
 }
 
-/** Resolves with the event, or after a time without it. */
+/** Resolves when `event` settles, or after `ms` milliseconds. */
 function untilOrAfter(event: Promise<unknown>, clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => {
     const stop = clock.after(ms, resolve);

@@ -1,11 +1,11 @@
-// The engine thread's life: drain the inbox, step, post what is done, and so on; asleep when there is nothing to do.
+// The loop of the engine thread: read all messages, run a step, send its results, repeat. It sleeps when there is nothing to do.
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { GptError } from "../../errors.ts";
 import type { EngineCore } from "../engine-core.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import type { FromEngine, ToEngine } from "./messages.ts";
 
-/** Runs until a `close` message comes; what `beforeEnd` promises is waited for then. */
+/** Runs until a `close` message comes. Then it waits for the promise of `beforeEnd`. */
 export function runEngineLoop(
   core: EngineCore,
   port: MessagePort,
@@ -28,7 +28,7 @@ export function runEngineLoop(
       post({ type: "refused", id: request.id, code: error.code, message: error.message });
     }
   };
-  /** New requests and aborts are seen before the next pass, not after the last one. */
+  /** Handles all new requests and aborts. Called before each pass, so that none has to wait until the engine is idle. */
   const drain = (): void => {
     for (let item = receiveMessageOnPort(port); item; item = receiveMessageOnPort(port)) handle(item.message);
   };
@@ -50,7 +50,7 @@ export function runEngineLoop(
         .then(() => core.close())
         .then(() => port.close());
     } else {
-      core.scheduler.pool.assertAllHome();
+      core.scheduler.pool.assertIdle();
       post({ type: "idle", stats: core.stats() });
     }
   };
@@ -58,7 +58,7 @@ export function runEngineLoop(
     handle(message);
     if (running) return;
     running = true;
-    // Requests that arrive in the same turn share their first pass.
+    // Requests that arrive in the same turn of the event loop share their first pass.
     setImmediate(work);
   });
 }
