@@ -162,7 +162,7 @@ export class Download {
   async #recover(failure: Failure): Promise<void> {
     const { status, isHub } = failure.facts.answer ?? {};
     if (status === 403 && isHub === false) {
-      // The address that the hub led to has expired; it gives another.
+      // The signed address behind the redirect has expired. The hub gives a new one.
       this.#numRenewals += 1;
       if (this.#numRenewals > RENEWALS_MAX) throw failure.toError(this.#numRenewals);
       return;

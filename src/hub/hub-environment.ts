@@ -44,7 +44,8 @@ export interface Proxies {
   readonly none: string;
 }
 
-const DEFAULT_ENDPOINT = "https://huggingface.co";
+/** The public hub. */
+export const DEFAULT_ENDPOINT = "https://huggingface.co";
 const DEFAULT_TIMEOUT_S = 10;
 const TIMEOUT_MAX_S = 3600;
 const CONNECT_TIMEOUT_MS = 10_000;

@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { AnswerBody, failed } from "./answer-body.ts";
 import { connectionFailure, type Failure, notAHub, printable } from "./failure.ts";
-import type { HubEnvironment } from "./hub-environment.ts";
+import { DEFAULT_ENDPOINT, type HubEnvironment } from "./hub-environment.ts";
 import { proxyFor } from "./proxies.ts";
 
 export interface HubAnswer {
@@ -25,8 +25,6 @@ export interface HubRequest {
   readonly follow?: (redirect: HubAnswer) => boolean;
 }
 
-/** The public hub's answers name this origin in redirects and links, even when a mirror passes them on. */
-const HUB_ORIGIN = "https://huggingface.co";
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const REDIRECTS_MAX = 10;
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
@@ -71,11 +69,14 @@ export class Transport {
     throw notAHub(asked.host, `more than ${REDIRECTS_MAX} redirects`);
   }
 
-  /** Resolves an address from an answer. With a mirror as endpoint, addresses of the public hub become the mirror's. */
+  /**
+   * Resolves an address from an answer. Answers that a mirror passes on still name the public hub in redirects and links. With a
+   * mirror as endpoint, such addresses become the mirror's.
+   */
   resolve(reference: string, base: URL): URL | undefined {
     if (!URL.canParse(reference, base.href)) return undefined;
     const url = new URL(reference, base);
-    if (url.origin !== HUB_ORIGIN || this.#endpoint.origin === HUB_ORIGIN) return url;
+    if (url.origin !== DEFAULT_ENDPOINT || this.#endpoint.origin === DEFAULT_ENDPOINT) return url;
     return new URL(`${this.#environment.endpoint}${url.pathname}${url.search}`);
   }
 
