@@ -62,7 +62,7 @@ export type ErrorCode = keyof typeof ERRORS;
 export class GptError extends Error {
   override readonly name = "GptError";
   readonly code: ErrorCode;
-  /** The field of the request that is wrong, where it is one. */
+  /** The field of the request that is wrong, if one is. */
   readonly field: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions & { readonly field?: string } = {}) {

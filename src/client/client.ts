@@ -13,7 +13,7 @@ export interface ClientOptions {
   readonly endpointName?: string;
   /** Signs requests. Give this or `bearerToken`, or neither for a server with `--auth none`. */
   readonly keyPair?: KeyPair;
-  /** An API key, or what `gpt2-api token` prints. */
+  /** An API key, or a token that `gpt2-api token` has printed. */
   readonly bearerToken?: string;
   /** The region to sign for. Default: `us-east-1`. */
   readonly region?: string;

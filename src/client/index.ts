@@ -1,4 +1,4 @@
-// `gpt2-api/client`: a small HTTP client of the server, for Node and browsers.
+// The entry point of `gpt2-api/client`, a small HTTP client for Node and browsers.
 
 export type { Run } from "../library/run.ts";
 export type { ScoredText } from "../request/answer.ts";

@@ -87,14 +87,14 @@ const ANSWER_FIELDS = {
     .int()
     .min(0)
     .default(0)
-    .describe("No end-of-text and no stop token comes before so many new tokens."),
+    .describe("No end-of-text and no stop token comes before this many new tokens."),
   logprobs: z
     .int()
     .min(0)
     .max(LOGPROBS_MAX)
     .optional()
     .describe(
-      "Answers objects that tell how likely each token was, and so many of the most likely ones beside it.",
+      "Returns objects with the log-probability of each token, and this many of the most likely tokens beside it.",
     ),
   include_stop: z
     .boolean()
@@ -103,7 +103,7 @@ const ANSWER_FIELDS = {
   echo: z
     .boolean()
     .default(true)
-    .describe("The texts begin with the input; with logprobs its tokens are told too."),
+    .describe("The texts begin with the input; with logprobs its tokens are listed too."),
 };
 
 export interface ParameterLimits {
@@ -127,7 +127,7 @@ export function requestSchema(limits: ParameterLimits) {
       .min(1)
       .max(contextLength)
       .default(Math.min(DEFAULT_MAX_LENGTH, contextLength))
-      .describe("Largest number of tokens of a sequence, the input's tokens included."),
+      .describe("Largest number of tokens of a sequence, including the input's tokens."),
     max_new_tokens: z
       .int()
       .min(0)
@@ -141,7 +141,7 @@ export function requestSchema(limits: ParameterLimits) {
       .min(1)
       .max(contextLength)
       .optional()
-      .describe("Only the last so many tokens of the input are given to the model."),
+      .describe("Only this many tokens at the end of the input are given to the model."),
     num_return_sequences: z
       .int()
       .min(1)
@@ -165,7 +165,9 @@ export function requestSchema(limits: ParameterLimits) {
       .min(1)
       .max(maxNumReturnSequences)
       .optional()
-      .describe("So many texts are drawn, and the num_return_sequences most likely of them are returned."),
+      .describe(
+        "This many texts are sampled, and the num_return_sequences most likely of them are returned.",
+      ),
     ...COMMON,
     ...SEARCH_FIELDS,
     ...ANSWER_FIELDS,

@@ -5,6 +5,8 @@ import type { DecodingParams, Ending, Penalties } from "../decoding/decoding-par
 import type { Fields } from "./body.ts";
 import { invalidField } from "./fields.ts";
 
+/** Texts or lists of token ids in one body. */
+export const PROMPTS_MAX = 128;
 export const STOPS_MAX = 64;
 export const STOP_BYTES_MAX = 256;
 const BIASES_MAX = 1024;
@@ -27,7 +29,7 @@ export const SEARCH_FIELDS = {
     .gt(0)
     .default(1)
     .describe(
-      "Above 1 tokens that the text holds already, the input's too, become less likely; below 1 more.",
+      "Above 1, tokens that the input or the text holds already become less likely; below 1, more likely.",
     ),
   frequency_penalty: z
     .number()
@@ -49,10 +51,7 @@ export const SEARCH_FIELDS = {
       "x-expected": `an object of at most ${BIASES_MAX} token ids and numbers from -100 to 100, such as {"262": -5}`,
     })
     .describe("Is added to the logits of these tokens."),
-  ignore_eos: z
-    .boolean()
-    .default(false)
-    .describe("An end-of-text token is one like any other: it ends nothing."),
+  ignore_eos: z.boolean().default(false).describe("An end-of-text token does not end the text."),
   stop: z
     .union([stopString, z.array(stopString).max(STOPS_MAX)])
     .optional()

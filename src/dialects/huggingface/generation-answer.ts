@@ -1,5 +1,5 @@
-// The answers to a request of Hugging Face's text generation: lists of texts, with their tokens where these are asked for, or one
-// event for each token of a stream.
+// The answers of Hugging Face's text generation: lists of texts, with details of their tokens if the request asks for them, or
+// one event for each token of a stream. The reading of requests is in `generation-request.ts`.
 import type {
   AnswerToken,
   GeneratedPrompt,
@@ -12,7 +12,7 @@ import type { HuggingFaceRequest } from "./generation-request.ts";
 
 type Form = (tokenId: number) => TokenForm;
 
-/** The answer: a list of texts for one input, and a list of such lists for a list of inputs. */
+/** The answer to one input is a list of texts. The answer to a list of inputs is a list of such lists. */
 export function generatedTexts(
   request: HuggingFaceRequest,
   generations: readonly Generation[],
@@ -48,13 +48,13 @@ function detailsOf(
   };
 }
 
-/** Makes the events of a stream; they are numbered from 1. */
+/** Makes the events of a stream: one for each token, numbered from 1. */
 export class TokenEvents {
   readonly #request: HuggingFaceRequest;
   readonly #form: Form;
   #prompt: GeneratedPrompt | undefined;
   #numTokens = 0;
-  /** The last token is told with the end. */
+  /** The latest token. It is held back, because the last event carries both the last token and the whole text. */
   #held: AnswerToken | undefined;
 
   constructor(request: HuggingFaceRequest, form: Form) {
@@ -70,7 +70,7 @@ export class TokenEvents {
     return tokens.flatMap((token) => this.#take(token));
   }
 
-  /** The last event, with the whole text. */
+  /** The events still to be sent. The last one carries the whole text. */
   end({ sequences: [sequence], prompt }: Generation): object[] {
     if (sequence === undefined) return [];
     if (this.#held) this.#held = withRest(this.#held, sequence);
@@ -116,12 +116,12 @@ function endingOf({ finishReason, stop, tokenIds }: GeneratedSequence, prompt: G
   };
 }
 
-/** The last token in a text: with what the text ends, so that the texts of its tokens, joined, are the text. */
+/** The last token of a text. It also gets what stands for an incomplete character at the end, so that the tokens' texts joined are the text. */
 function withRest(token: AnswerToken, { rest = "" }: GeneratedSequence): AnswerToken {
   return { ...token, text: token.text + rest };
 }
 
-/** Null where nothing is drawn. */
+/** Null unless tokens are sampled. */
 function seedOf({ isSampled, requests }: HuggingFaceRequest, j: number): number | null {
   return isSampled ? (requests[j]?.decoding.seed ?? null) : null;
 }
@@ -143,7 +143,7 @@ function topOf({ logprobs }: AnswerToken, form: Form): object[] {
   });
 }
 
-/** The first token has nothing before it. */
+/** The tokens of the prompt. The first one has no log-probability, since nothing precedes it. */
 function prefillOf({ tokenIds, logprobs = [] }: GeneratedPrompt, form: Form): object[] {
   return tokenIds.map((id, i) => ({
     id,

@@ -1,5 +1,6 @@
-// The body of Hugging Face's text generation, `{"inputs", "parameters"}`, as TGI, the pipeline of transformers and their clients
-// send it: checked, and turned into one request of the core for each input. How the answer looks is `generation-answer.ts`'s business.
+// The body of Hugging Face's text generation, `{"inputs", "parameters"}`, as TGI (Text Generation Inference), the pipeline of
+// transformers and their clients use it. The body is checked and turned into one request of the core for each input. The form
+// of the answer is in `generation-answer.ts`.
 import { z } from "zod";
 import type { DecodingParams, Search } from "../../decoding/decoding-params.ts";
 import type { GptError } from "../../errors.ts";
@@ -9,6 +10,7 @@ import type { GenerationParams } from "../../request/generation.ts";
 import {
   BEAM_FIELDS,
   LOGPROBS_MAX,
+  PROMPTS_MAX,
   SEARCH_FIELDS,
   STOPS_MAX,
   searchExtras,
@@ -18,66 +20,65 @@ import { describeValue } from "../../wording.ts";
 
 export interface HuggingFaceLimits {
   readonly contextLength: number;
-  /** Default: any token id is taken. */
+  /** For the check of token ids. Undefined: any id is accepted. */
   readonly vocabSize?: number;
   readonly maxNumReturnSequences: number;
   readonly maxNumBeams: number;
-  /** An integer from 0 to 2^32 − 1; called when the request names no seed. */
+  /** Returns an integer from 0 to 2^32 − 1. Called if the request has no seed. */
   readonly randomSeed: () => number;
 }
 
-/** What the place of a request decides. */
+/** What the route decides, as opposed to the body. */
 export interface HuggingFacePlace {
-  /** Whether texts begin with the input unless the request says so: the pipeline does it, TGI's routes do not. */
+  /** Whether texts begin with the input if the request does not say: yes in the pipeline, no on TGI's routes. */
   readonly echoes: boolean;
-  /** Undefined: as the body says. */
+  /** Undefined: the body decides. */
   readonly isStreamed?: boolean;
-  /** One text is answered, not a list. */
+  /** True: the answer is one text, not a list. */
   readonly isSingle?: boolean;
 }
 
-/** A request that was read. */
+/** A checked request. */
 export interface HuggingFaceRequest {
   readonly requests: readonly GenerationParams[];
   readonly seed: number;
-  /** A list of inputs is answered with a list of lists. */
+  /** True: `inputs` was a list, so the answer is a list of lists. */
   readonly isList: boolean;
   readonly isStreamed: boolean;
   readonly isSampled: boolean;
   readonly tellsDetails: boolean;
   readonly tellsPrompt: boolean;
-  /** The most likely tokens that each token's place tells; undefined: none. */
+  /** How many of the most likely tokens to list for each position. Undefined: none. */
   readonly numTop: number | undefined;
 }
 
 const DEFAULT_NEW_TOKENS = 256;
-const INPUTS_MAX = 128;
 const END_TOKENS_MAX = 64;
 
 const count = z.int().min(1);
 const text = SEARCH_FIELDS.stop;
 
-/** What ends a text and what the answer tells; their ranges depend on nothing. */
+/** The fields about endings and about the answer. Unlike the others, their ranges do not depend on the model's limits. */
 const ENDINGS_AND_ANSWER = {
-  min_new_tokens: z.int().min(0).default(0).describe("No end-of-text before so many new tokens."),
-  min_length: z.int().min(0).default(0).describe("The same, the input's tokens included."),
+  min_new_tokens: z.int().min(0).default(0).describe("No end-of-text comes before this many new tokens."),
+  min_length: z.int().min(0).default(0).describe("The same, including the input's tokens."),
   stop: text,
   stop_sequence: text,
   stop_sequences: text,
   stop_strings: text,
   seed: anySeed,
   return_full_text: z.boolean().optional().describe("The texts begin with the input."),
-  details: z.boolean().default(false).describe("Answers tell their tokens."),
-  decoder_input_details: z.boolean().default(false).describe("They tell the input's tokens too."),
+  details: z.boolean().default(false).describe("Answers list their tokens."),
+  decoder_input_details: z.boolean().default(false).describe("Answers list the input's tokens too."),
   top_n_tokens: z
     .int()
     .min(0)
     .max(LOGPROBS_MAX)
     .optional()
-    .describe("And the most likely ones at each place."),
+    .describe("Answers also list this many of the most likely tokens at each position."),
 };
 
-/** The schema of `parameters`; exportable as JSON Schema. */
+/** The schema of `parameters`. It can be exported as JSON Schema. */
 export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) {
   const { contextLength, vocabSize, maxNumReturnSequences, maxNumBeams } = limits;
   const tokenId = vocabSize === undefined ? z.int().min(0) : z.int().min(0).lt(vocabSize);
@@ -87,9 +88,9 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
     max_new_tokens: count
       .max(contextLength)
       .optional()
-      .describe(`Largest number of new tokens; ${DEFAULT_NEW_TOKENS}, or what fits, unless sent.`),
-    max_length: count.max(contextLength).optional().describe("The same, the input's tokens included."),
-    do_sample: z.boolean().optional().describe("Draws tokens; unless sent, whether a filter was sent."),
+      .describe(`Largest number of new tokens. Default: ${DEFAULT_NEW_TOKENS}, or as many as fit.`),
+    max_length: count.max(contextLength).optional().describe("The same, including the input's tokens."),
+    do_sample: z.boolean().optional().describe("Samples tokens. Default: true if a filter is sent."),
     temperature: z
       .number()
       .min(0)
@@ -100,22 +101,22 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
       .int()
       .min(0)
       .optional()
-      .describe("Keeps so many tokens; 50 where tokens are drawn. 0 keeps all."),
+      .describe("Keeps this many of the most likely tokens; 0 keeps all. Default when sampling: 50."),
     top_p: z
       .number()
       .min(0)
       .max(1)
       .optional()
-      .describe("Keeps the most likely tokens that hold so much probability."),
+      .describe("Keeps the most likely tokens until they hold this much probability; 1 keeps all."),
     typical_p: z.literal(1).optional().meta({ "x-expected": "1" }).describe("Only 1, which has no effect."),
     no_repeat_ngram_size: z.int().min(0).default(0).describe("No run of this many tokens occurs twice."),
-    num_beams: count.max(maxNumBeams).default(1).describe("Above 1: beam search with so many texts."),
+    num_beams: count.max(maxNumBeams).default(1).describe("Above 1: beam search with this many beams."),
     ...BEAM_FIELDS,
     num_return_sequences: count.max(maxNumReturnSequences).default(1).describe("Texts for each input."),
     best_of: count
       .max(maxNumReturnSequences)
       .default(1)
-      .describe("So many texts are drawn, and the best is answered."),
+      .describe("This many texts are sampled, and the best one is returned."),
     truncate: count
       .max(contextLength)
       .optional()
@@ -132,7 +133,7 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
   });
 }
 
-/** Other values than these are refused by name; clients send these. */
+/** Features that are not offered. Clients send these fields switched off, so `false` is accepted and all else is refused. */
 const MUST_BE_OFF = [
   "watermark",
   "grammar",
@@ -141,7 +142,7 @@ const MUST_BE_OFF = [
   "tools",
   "clean_up_tokenization_spaces",
 ];
-/** LiteLLM puts the address that it was configured with among the parameters. */
+/** Fields that clients send and that have no effect. LiteLLM sends the address it was configured with as `sagemaker_base_url`. */
 const WITHOUT_EFFECT = [
   "return_text",
   "pad_token_id",
@@ -157,7 +158,7 @@ type Values = z.output<ReturnType<typeof parametersSchema>>;
 const schemaFor = keptByLimits(parametersSchema);
 
 /**
- * Reads a body. Null stands for a field that is not there.
+ * Reads a body. A field that is null counts as absent.
  * @throws GptError `unknown_field` or `invalid_field`, with the field
  */
 export function readHuggingFace(
@@ -221,12 +222,15 @@ function inputsOf(inputs: unknown): readonly string[] {
   if (inputs === undefined) throw missingField("inputs");
   const list = Array.isArray(inputs) ? (inputs as unknown[]) : [inputs];
   const wrong = list.find((one) => typeof one !== "string");
-  if (list.length >= 1 && list.length <= INPUTS_MAX && wrong === undefined) return list as string[];
+  if (list.length >= 1 && list.length <= PROMPTS_MAX && wrong === undefined) return list as string[];
   const got = wrong === undefined ? `${list.length} inputs` : describeValue(wrong);
-  throw invalidField("inputs", `inputs must be a string or a list of 1 to ${INPUTS_MAX} strings, got ${got}`);
+  throw invalidField(
+    "inputs",
+    `inputs must be a string or a list of 1 to ${PROMPTS_MAX} strings, got ${got}`,
+  );
 }
 
-/** Whoever sends a filter means it, though transformers alone would ignore it; so TGI understands it too. */
+/** Without `do_sample`, sending a filter means sampling. TGI does the same; transformers would ignore the filter. */
 function isSampling({
   do_sample: asked,
   temperature,
@@ -260,14 +264,14 @@ function checkTogether(values: Values, { isStreamed, isSingle, isSampled, isList
     throw refuse("max_length", "and parameters.max_new_tokens exclude each other; send one of them");
   }
   if (numBeams > 1 && values.do_sample)
-    throw refuse("do_sample", "must be false beside num_beams: beams are not drawn");
+    throw refuse("do_sample", "must be false beside num_beams: beam search does not sample");
   if (numBeams > 1 && numTexts > numBeams) {
     throw refuse("num_return_sequences", `must be at most num_beams (${numBeams}), got ${numTexts}`);
   }
-  if (bestOf > 1 && !isSampled) throw refuse("best_of", "needs texts that are drawn: send do_sample");
+  if (bestOf > 1 && !isSampled) throw refuse("best_of", "needs sampled texts: send do_sample");
   if (bestOf > 1 && numTexts > 1) throw refuse("best_of", "and num_return_sequences exclude each other");
   if (!isSingle) return;
-  const why = isStreamed ? "where the answer is sent while it grows" : "on this route";
+  const why = isStreamed ? "when the answer is streamed" : "on this route";
   if (isList) throw invalidField("inputs", `inputs must be a string ${why}`);
   if (numTexts > 1) throw refuse("num_return_sequences", `must be 1 ${why}, got ${numTexts}`);
   if (!isStreamed) return;

@@ -1,5 +1,5 @@
-// The answers to a completion: one object, or the chunks of a stream. Both are made from the same choices, so that the chunks of
-// a choice, joined, are that choice.
+// The answers to a completion: one object, or the chunks of a stream. Both are made from the same choices, so the chunks of a
+// choice joined together equal that choice.
 import type {
   AnswerToken,
   GeneratedPrompt,
@@ -11,20 +11,20 @@ import type {
 import { LogprobLister, type LogprobLists } from "../../request/logprob-lists.ts";
 import type { CompletionRequest } from "./completion-request.ts";
 
-/** What an answer tells of its circumstances. */
+/** Facts about an answer that do not come from the generation. */
 export interface AnswerFacts {
   readonly id: string;
   /** Seconds since 1970. */
   readonly created: number;
   /** The name of the endpoint. */
   readonly model: string;
-  /** Equal ones mean equal texts for equal requests; null while it is not known. */
+  /** If two answers have the same fingerprint, equal requests give equal texts. Null: not known yet. */
   readonly fingerprint: string | null;
-  /** What a token is to people. */
+  /** The readable form of a token. */
   readonly form: (tokenId: number) => TokenForm;
 }
 
-/** The answer to a request; `generations` are those of its prompts. */
+/** The answer to a request. `generations` has one entry for each prompt. */
 export function completionOf(
   request: CompletionRequest,
   generations: readonly Generation[],
@@ -50,26 +50,26 @@ export function completionOf(
   };
 }
 
-/** Makes the chunks of a stream, as the objects that its events hold. */
+/** Makes the chunks of a stream: the objects that become the data of its events. */
 export class CompletionChunks {
   readonly #request: CompletionRequest;
   readonly #facts: AnswerFacts;
   readonly #prompts: GeneratedPrompt[] = [];
   readonly #listers: LogprobLister[] = [];
-  /** Tokens of each choice whose ids are told. */
-  readonly #numTold: number[] = [];
+  /** For each choice: how many of its token ids have been sent. */
+  readonly #numSent: number[] = [];
 
   constructor(request: CompletionRequest, facts: AnswerFacts) {
     this.#request = request;
     this.#facts = facts;
   }
 
-  /** What the prompt of number `j` is; before its first piece. */
+  /** Sets prompt `j`. Must be called before its first piece. */
   prompt(j: number, prompt: GeneratedPrompt): void {
     this.#prompts[j] = prompt;
   }
 
-  /** The chunk of a piece of prompt `j`. */
+  /** The chunk for a piece of text from prompt `j`. */
   piece(j: number, { index: i, text, tokens }: TextPiece): object {
     const index = j * this.#numChoices(j) + i;
     return this.#chunk(index, {
@@ -90,7 +90,7 @@ export class CompletionChunks {
     return sequences.map((sequence, i) => {
       const index = j * sequences.length + i;
       const promptLength = this.#prompts[j]?.tokenIds.length ?? 0;
-      const rest = sequence.tokenIds.slice(promptLength + (this.#numTold[index] ?? 0));
+      const rest = sequence.tokenIds.slice(promptLength + (this.#numSent[index] ?? 0));
       const atOnce = sequence.tokens.length === 0 ? listed(this.#request, sequence) : [];
       const logprobs = atOnce.length > 0 ? this.#lists(j, index, atOnce) : null;
       const last = { text: "", logprobs, ...ending(sequence), ...this.#tokenIds(j, index, rest) };
@@ -98,7 +98,7 @@ export class CompletionChunks {
     });
   }
 
-  /** The chunk behind the last choice, where it is asked for. */
+  /** The chunk with the usage, which follows all choices if the request asks for it. */
   usage(generations: readonly Generation[]): object[] {
     if (!this.#request.includesUsage) return [];
     return [{ ...head(this.#facts), choices: [], usage: usageOf(generations) }];
@@ -121,9 +121,9 @@ export class CompletionChunks {
 
   #tokenIds(j: number, index: number, tokenIds: readonly number[]): object {
     if (!this.#request.returnsTokenIds) return {};
-    const told = this.#numTold[index];
-    this.#numTold[index] = (told ?? 0) + tokenIds.length;
-    const isFirst = told === undefined;
+    const sent = this.#numSent[index];
+    this.#numSent[index] = (sent ?? 0) + tokenIds.length;
+    const isFirst = sent === undefined;
     return { token_ids: tokenIds, ...(isFirst && { prompt_token_ids: this.#prompts[j]?.tokenIds ?? [] }) };
   }
 }
@@ -137,9 +137,10 @@ function ending({ finishReason, stop }: GeneratedSequence): object {
 }
 
 /**
- * The new tokens whose numbers are told. An end-of-text that ended a choice is none of them, as with OpenAI. But where the prompt is
- * echoed and the choice ended at once, it is: programs that score texts take the last entry for the one new token that they asked
- * for, as lm-evaluation-harness does, and would drop a token of the text.
+ * The new tokens that get an entry in the list of log-probabilities. An end-of-text that ended a choice gets none, as with OpenAI.
+ * One case is different: the prompt is echoed and the choice ended at once. Programs that score texts, such as
+ * lm-evaluation-harness, ask for one new token and drop the last entry. Without an entry for the end-of-text they would drop a
+ * token of the text.
  */
 function listed(
   { echo }: CompletionRequest,
@@ -157,7 +158,10 @@ function lister(
   return new LogprobLister(prompt, own, echo);
 }
 
-/** An end-of-text that ended a choice is not counted; tokens of a stop string are, and those of choices that were dropped. */
+/**
+ * An end-of-text that ended a choice is not counted. Tokens of a stop string are, and so are the tokens of choices that `best_of`
+ * dropped.
+ */
 function usageOf(generations: readonly Generation[]): object {
   const sum = (of: (generation: Generation) => number): number =>
     generations.reduce((total, generation) => total + of(generation), 0);

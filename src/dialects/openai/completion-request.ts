@@ -1,5 +1,5 @@
-// The body of OpenAI's POST /v1/completions, with the fields that other servers of this kind added to it: checked, and turned
-// into one request of the core for each prompt. How the answer looks is `completion-answer.ts`'s business.
+// The body of OpenAI's POST /v1/completions, with the fields that other servers of this API have added. The body is checked and
+// turned into one request of the core for each prompt. The form of the answer is in `completion-answer.ts`.
 import { z } from "zod";
 import type { DecodingParams, Search } from "../../decoding/decoding-params.ts";
 import { GptError } from "../../errors.ts";
@@ -21,11 +21,11 @@ import { readPrompts } from "./prompts.ts";
 export interface CompletionLimits {
   readonly maxNumReturnSequences: number;
   readonly maxNumBeams: number;
-  /** An integer from 0 to 2^32 − 1; called when the request names no seed. */
+  /** Returns an integer from 0 to 2^32 − 1. Called if the request has no seed. */
   readonly randomSeed: () => number;
 }
 
-/** A request that was read. */
+/** A checked request. */
 export interface CompletionRequest {
   /** One for each prompt. */
   readonly requests: readonly GenerationParams[];
@@ -33,16 +33,16 @@ export interface CompletionRequest {
   readonly echo: boolean;
   readonly tellsLogprobs: boolean;
   readonly isStreamed: boolean;
-  /** A stream ends with what it cost. */
+  /** True: a stream ends with a chunk that holds the usage. */
   readonly includesUsage: boolean;
   readonly returnsTokenIds: boolean;
-  /** Tokens are called by their numbers. */
+  /** True: lists of log-probabilities name a token `token_id:N`, not by its text. */
   readonly namesTokensById: boolean;
 }
 
 const DEFAULT_MAX_TOKENS = 16;
 
-/** The schema of a request, without its prompt; exportable as JSON Schema. */
+/** The schema of a request without its prompt. It can be exported as JSON Schema. */
 export function completionSchema({
   maxNumReturnSequences,
   maxNumBeams,
@@ -55,7 +55,7 @@ export function completionSchema({
       .min(0)
       .optional()
       .describe(
-        `Largest number of new tokens; ${DEFAULT_MAX_TOKENS}, or what fits, unless sent. 0 needs echo.`,
+        `Largest number of new tokens. Default: ${DEFAULT_MAX_TOKENS}, or as many as fit. 0 needs echo.`,
       ),
     max_new_tokens: z.int().min(0).optional().describe("The same; the smaller one counts."),
     temperature: z
@@ -69,11 +69,15 @@ export function completionSchema({
       .min(0)
       .max(1)
       .default(1)
-      .describe("Keeps the most likely tokens that hold so much probability."),
-    top_k: z.int().min(-1).default(0).describe("Keeps so many of the most likely tokens; 0 and -1 keep all."),
+      .describe("Keeps the most likely tokens until they hold this much probability; 1 keeps all."),
+    top_k: z
+      .int()
+      .min(-1)
+      .default(0)
+      .describe("Keeps this many of the most likely tokens; 0 and -1 keep all."),
     n: count.default(1).describe("Choices for each prompt."),
-    best_of: count.optional().describe("So many candidates, of which the n most likely are answered."),
-    stream: z.boolean().default(false).describe("Answers while the texts grow, as server-sent events."),
+    best_of: count.optional().describe("Number of candidates, of which the n most likely are returned."),
+    stream: z.boolean().default(false).describe("Sends the texts while they grow, as server-sent events."),
     stream_options: z
       .strictObject({
         include_usage: z.boolean().nullish(),
@@ -82,17 +86,19 @@ export function completionSchema({
       })
       .optional()
       .meta({ "x-expected": 'an object such as {"include_usage": true}' })
-      .describe("include_usage: the stream ends with a chunk that tells the usage."),
+      .describe("include_usage: the stream ends with a chunk that holds the usage."),
     logprobs: z
       .int()
       .min(0)
       .max(LOGPROBS_MAX)
       .optional()
-      .describe("Tells how likely each token was, and so many of the most likely ones beside it."),
+      .describe(
+        "Returns the log-probability of each token, and this many of the most likely tokens beside it.",
+      ),
     echo: z.boolean().default(false).describe("The texts begin with the prompt."),
     seed: anySeed,
-    suffix: z.literal("").optional().meta({ "x-expected": "empty" }).describe("Only the empty one."),
-    user: z.string().optional().describe("Is not used."),
+    suffix: z.literal("").optional().meta({ "x-expected": "empty" }).describe("Must be empty."),
+    user: z.string().optional().describe("Not used."),
     no_repeat_ngram_size: z
       .int()
       .min(0)
@@ -103,22 +109,22 @@ export function completionSchema({
       .min(1)
       .max(maxNumBeams)
       .optional()
-      .describe("Above 1: beam search with so many texts."),
+      .describe("Above 1: beam search with this many beams."),
     use_beam_search: z.boolean().default(false).describe("Beam search with num_beams, best_of or n texts."),
     ...BEAM_FIELDS,
-    min_tokens: z.int().min(0).default(0).describe("No end-of-text comes before so many new tokens."),
+    min_tokens: z.int().min(0).default(0).describe("No end-of-text comes before this many new tokens."),
     include_stop_str_in_output: z.boolean().default(false).describe("What ended a text stays in it."),
     return_token_ids: z
       .boolean()
       .default(false)
-      .describe("Choices tell the ids of their tokens and of the prompt's."),
-    return_tokens_as_token_ids: z.boolean().default(false).describe("logprobs call tokens token_id:N."),
+      .describe("Choices list the ids of their tokens and of the prompt's."),
+    return_tokens_as_token_ids: z.boolean().default(false).describe("logprobs names tokens token_id:N."),
     return_full_text: z.boolean().optional().describe("The same as echo."),
     ...SEARCH_FIELDS,
   });
 }
 
-/** Clients send these without a meaning for this software. */
+/** Fields that clients send and that have no effect here. */
 const WITHOUT_EFFECT = [
   "add_special_tokens",
   "spaces_between_special_tokens",
@@ -136,7 +142,7 @@ type Values = z.output<ReturnType<typeof completionSchema>>;
 const schemaFor = keptByLimits(completionSchema);
 
 /**
- * Reads a body. Null stands for a field that is not there, as most clients write it.
+ * Reads a body. A field that is null counts as absent, because most clients send null for what is not set.
  * @throws GptError `unknown_field` or `invalid_field`, with the field
  */
 export function readCompletion(body: Fields, limits: CompletionLimits): CompletionRequest {
@@ -146,7 +152,7 @@ export function readCompletion(body: Fields, limits: CompletionLimits): Completi
   if (skipsSpecial !== undefined && skipsSpecial !== true) {
     throw invalidField(
       "skip_special_tokens",
-      "skip_special_tokens must be true: special tokens are never shown",
+      "skip_special_tokens must be true: special tokens are never part of a text",
     );
   }
   refuseStrangeBias(known);
@@ -172,7 +178,7 @@ export function readCompletion(body: Fields, limits: CompletionLimits): Completi
   };
 }
 
-/** OpenAI's words come first: programs look for them. */
+/** Removes the fields without effect. The error begins with OpenAI's own words, since programs look for them. */
 function withoutUnknown(fields: Fields, known: readonly string[]): Fields {
   const taken = [...known, "skip_special_tokens"];
   const entries = Object.entries(fields).filter(([name]) => !WITHOUT_EFFECT.includes(name));
@@ -184,7 +190,7 @@ function withoutUnknown(fields: Fields, known: readonly string[]): Fields {
   throw new GptError("unknown_field", message, { field: unknown });
 }
 
-/** The search, with so many beams where it is a beam search. */
+/** Which search the fields ask for: beam search, greedy search or sampling. */
 function searchOf(values: Values): Search {
   const { n, best_of: bestOf, temperature, use_beam_search: isBeamSearch } = values;
   const numBeams = isBeamSearch ? (values.num_beams ?? bestOf ?? n) : (values.num_beams ?? 1);
@@ -224,7 +230,7 @@ function maxTokensOf({ max_tokens: a, max_new_tokens: b }: Values): number | und
   return a !== undefined && b !== undefined ? Math.min(a, b) : (a ?? b);
 }
 
-/** What the core is asked beside its prompt and its search. */
+/** The part of the core's request besides the prompt and the decoding. */
 function coreRequest(values: Values, search: Search, echo: boolean): Omit<GenerationParams, "decoding"> {
   const maxTokens = maxTokensOf(values);
   const stopStrings = stopStringsOf(values);
@@ -244,7 +250,7 @@ function decodingOf(values: Values, search: Search, seed: number, echo: boolean)
   const { n, best_of: bestOf = n, logprobs } = values;
   const isBestOf = search.kind === "sample" && bestOf > n;
   return {
-    maxLength: 0, // `maxNewTokens` counts.
+    maxLength: 0, // Not used, because `maxNewTokens` is always set.
     numReturnSequences: isBestOf ? bestOf : n,
     seed,
     noRepeatNgramSize: values.no_repeat_ngram_size,

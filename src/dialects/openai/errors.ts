@@ -1,5 +1,5 @@
-// Errors in OpenAI's form: `{"error": {message, type, param, code}}`, all four members always. Clients look at the status and at
-// `code`, and LiteLLM and LangChain at the words with which the message of a text that is too long begins.
+// Errors in OpenAI's form: `{"error": {message, type, param, code}}`, always with all four members. Clients look at the status
+// and at `code`. LiteLLM and LangChain recognise a prompt that is too long by the first words of the message.
 import type { ErrorCode, GptError } from "../../errors.ts";
 
 export interface OpenAiError {
@@ -24,7 +24,7 @@ interface Treatment {
 }
 
 const RETRY = { "retry-after": "1" };
-/** The official clients try again what failed with 5xx, three times in all. */
+/** The official clients retry after a 5xx status, up to three attempts in all. This header stops them. */
 const HOPELESS = { "x-should-retry": "false" };
 const SERVER_ERROR = "server_error";
 const INTERNAL = { status: 500, type: SERVER_ERROR, code: "engine_failed" } as const;
@@ -50,14 +50,14 @@ const TREATMENTS: Readonly<Record<ErrorCode, Treatment>> = {
   engine_failed: INTERNAL,
 };
 
-/** What the core calls a field, and its name here. `max_new_tokens` is the core's only where lengths are compared. */
+/** The core's name of a field → its name in this dialect. `max_new_tokens` is a field here too, except in errors about lengths. */
 const PARAMS: ReadonlyMap<string, string> = new Map([
   ["input", "prompt"],
   ["max_length", "max_tokens"],
 ]);
 const LENGTHS: ReadonlyMap<string, string> = new Map([...PARAMS, ["max_new_tokens", "max_tokens"]]);
 
-/** Something that was thrown on purpose. `contextLength`: that of the model, where one was asked. */
+/** The answer for an error of the core. `contextLength`: of the model, if the request got as far as a model. */
 export function openAiErrorOf(error: GptError, contextLength: number | undefined): OpenAiError {
   const treatment = TREATMENTS[error.code];
   const names = error.code === "prompt_too_long" ? LENGTHS : PARAMS;
@@ -69,7 +69,7 @@ export function openAiErrorOf(error: GptError, contextLength: number | undefined
   return render(treatment, limit + error.message, param ?? "prompt");
 }
 
-/** What the door itself refuses a request with, by the name that it has in the log. */
+/** Refusals by the server itself, before the core is asked. Keyed by the error type in the log. */
 const BY_NAME: Readonly<Record<string, Treatment>> = {
   MissingAuthenticationTokenException: { status: 401 },
   AccessDeniedException: { status: 403, code: "access_denied", param: "model" },
@@ -90,7 +90,7 @@ export interface HttpRefusal {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A refusal of the door. Whatever is wrong with credentials is 401 here. */
+/** The answer for a refusal by the server itself. Every problem with credentials is a 401 in this dialect. */
 export function openAiRefusal({ type, status, message, headers = {} }: HttpRefusal): OpenAiError {
   const isOfCredentials = status === 403 || /Signature|Token|Client/.test(type);
   const treatment =

@@ -1,11 +1,10 @@
-// The prompts of a completion: one text, a list of texts, the token ids of one text, or a list of such lists.
+// Reads the prompts of a completion: one text, a list of texts, the token ids of one text, or a list of such lists.
 import { invalidField } from "../../request/fields.ts";
 import type { GenerationParams } from "../../request/generation.ts";
+import { PROMPTS_MAX } from "../../request/search-fields.ts";
 import { describeValue } from "../../wording.ts";
 
-export const PROMPTS_MAX = 128;
-
-/** What OpenAI starts from when nothing is sent. */
+/** The prompt that OpenAI uses if none is sent. */
 const DEFAULT_PROMPT = "<|endoftext|>";
 
 export const PROMPTS_EXPECTED = `a string, a list of token ids, or a list of 1 to ${PROMPTS_MAX} of either`;

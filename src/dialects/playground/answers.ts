@@ -1,4 +1,4 @@
-// The answers of the playground's routes, from what the core gives.
+// Makes the answers of the playground's routes from the results of the core. Their types are in `events.ts`.
 import type { BeamStepTrace, TracedCandidate } from "../../decoding/beam-trace.ts";
 import type { TokenLogprobs } from "../../decoding/token-logprobs.ts";
 import type {
@@ -22,7 +22,7 @@ import {
   VERSION,
 } from "./events.ts";
 
-/** So many of the most likely next tokens are told by name. */
+/** How many of the most likely next tokens are sent with their names. */
 const NUM_NAMED = 200;
 
 export type TokenForms = (tokenId: number) => TokenForm;
@@ -37,7 +37,7 @@ export class TraceEvents {
   readonly #form: TokenForms;
   readonly #seed: number;
   #numSteps = 0;
-  /** New tokens of each sequence that were sent. */
+  /** For each sequence: how many of its new tokens have been sent. */
   readonly #numSent: number[] = [];
 
   constructor(seed: number, form: TokenForms) {
@@ -62,7 +62,7 @@ export class TraceEvents {
     return { type: "beams", steps: steps.map((step) => beamStep(step, this.#numSteps++, this.#form)) };
   }
 
-  /** `answer`: what the contract's own route would have answered. */
+  /** `answer`: what the server's own route for generation would have answered. */
   end(generation: Generation, answer: unknown, fingerprint: string | undefined): EndEvent {
     const { seed, promptTokens, cachedTokens, generatedTokens, timing } = generation;
     return {
@@ -117,7 +117,7 @@ function alternativesOf({ top, choice }: TokenLogprobs, form: TokenForms): Alter
   }));
 }
 
-/** The tokens of a prompt or of a scored text: each adds its bytes, as far as characters are whole. */
+/** The tokens of a prompt or of a scored text. A character of several tokens belongs to the token that completes it. */
 function promptTokens(
   tokenIds: readonly number[],
   logprobs: readonly TokenLogprobs[] | undefined,
@@ -184,7 +184,7 @@ export function scoredOf({ prompt }: Generation, form: TokenForms): Scored {
   };
 }
 
-/** JSON has no infinity: a logit of −∞ is told as the lowest number. */
+/** JSON has no infinity, so −∞ becomes the lowest number. */
 function finite(value: number): number {
   if (Number.isFinite(value)) return value;
   return value > 0 ? Number.MAX_VALUE : -Number.MAX_VALUE;

@@ -1,4 +1,4 @@
-// A request of the playground as the commands and programs that make it elsewhere.
+// Shows a request of the playground as commands and programs that send the same request from elsewhere.
 import type { Fields } from "../../request/body.ts";
 import {
   commandsFor,
@@ -9,13 +9,13 @@ import {
 import type { GenerationParams } from "../../request/generation.ts";
 import type { Clients } from "./events.ts";
 
-/** The prompt as a text and its number of tokens: clients send no token ids. */
+/** The prompt as text, because these clients send no token ids, and its number of tokens. */
 export interface ClientPrompt {
   readonly text: string;
   readonly numTokens: number;
 }
 
-/** `seed` is the one that was used, so that the commands give the same texts. */
+/** The commands carry the seed that was used, so that they give the same texts. */
 export function clientsOf(
   fields: Fields,
   params: GenerationParams,
@@ -40,7 +40,7 @@ export function clientsOf(
   };
 }
 
-/** Node 20 or later with AWS's client, or with fetch where nothing is signed. */
+/** A program for Node 20 or later: with AWS's client if requests are signed, otherwise with `fetch`. */
 function javaScript(body: Fields, target: ExampleTarget): string {
   const { auth, baseUrl, endpoint, region } = target;
   if (auth === "sigv4" || auth === "any") {
@@ -68,7 +68,7 @@ function javaScript(body: Fields, target: ExampleTarget): string {
   ].join("\n");
 }
 
-/** The same search in the parameters of OpenAI's completions; those that OpenAI lacks go into extra_body. */
+/** The same request in the parameters of OpenAI's completions. Those that OpenAI does not have go into `extra_body`. */
 function openAi(
   params: GenerationParams,
   prompt: ClientPrompt,

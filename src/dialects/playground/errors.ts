@@ -1,8 +1,8 @@
-// Errors as the playground's page reads them.
+// Errors in the form that the playground's page reads.
 import { GptError } from "../../errors.ts";
 import type { Refusal } from "./events.ts";
 
-/** `other`: the name and the sentence of what is no error of the core. */
+/** `other`: the type and message to send if the error does not come from the core or concerns the operator. */
 export function refusalOf(
   error: unknown,
   other: { readonly type: string; readonly message: string },

@@ -1,6 +1,6 @@
-// What the playground's page and its server tell each other: the bodies of its routes and the events of its stream. Types only,
-// so that the page's build can import them. This is no public contract: both sides come from the same release, and VERSION
-// changes with every change of meaning.
+// The protocol between the playground's page and its server: the bodies of its routes and the events of its stream. Only types
+// and one number, so that the page's build can import this file. It is not a public contract: both sides come from the same
+// release, and VERSION changes with every change of meaning.
 //
 //   GET  /playground/facts      Facts
 //   POST /playground/generate   GenerateBody → server-sent events, each a PlaygroundEvent; the last is "end" or "error"
@@ -13,44 +13,44 @@
 
 export const VERSION = 1;
 
-/** A token as people see it. */
+/** A token with a readable name. */
 export interface Token {
   readonly id: number;
-  /** Its text; `bytes:\xe6` and the like where its bytes are no whole characters; `token_id:7` for an id without a token. */
+  /** Its text. Bytes that are not whole characters are written like `bytes:\xe6`, an id without a token like `token_id:7`. */
   readonly name: string;
-  /** Such as <|endoftext|>: it adds nothing to a text. */
+  /** True for tokens such as <|endoftext|>, which add nothing to a text. */
   readonly special?: true;
 }
 
-/** One of the most likely tokens at a place. */
+/** One of the most likely tokens at a position. */
 export interface Alternative extends Token {
   /** Natural logarithm of the model's own probability, before anything changes it. */
   readonly logprob: number;
-  /** After all processors and filters, from 0 to 1; 0: it was cut. Absent in scores and beams. */
+  /** Probability after all processors and filters. 0: a filter removed the token. Absent in scores and beams. */
   readonly probability?: number;
 }
 
-/** A token and how it came about. */
+/** A token with how likely it was and how it was chosen. */
 export interface TracedToken extends Token {
-  /** The characters that became complete with it: the texts of all tokens, joined, are the text. */
+  /** The characters that this token completes. The texts of all tokens joined together are the whole text. */
   readonly text: string;
-  /** Null for the first token of a prompt, which has nothing before it. */
+  /** Null for the first token of a prompt, since nothing precedes it. */
   readonly logprob: number | null;
-  /** 1: it was the most likely one. */
+  /** 1: it was the most likely token. */
   readonly rank?: number;
-  /** The ten most likely tokens at its place, best first. */
+  /** The ten most likely tokens at its position, best first. */
   readonly alternatives?: readonly Alternative[];
-  /** Of new tokens outside beam search. */
+  /** Only for new tokens, and not in beam search. */
   readonly choice?: Choice;
 }
 
 /** How a new token was chosen. */
 export interface Choice {
-  /** After all processors and filters. */
+  /** Its probability after all processors and filters. */
   readonly probability: number;
-  /** What acted on the logits, in order, and how many tokens it left. */
+  /** The parameters that acted on the logits, in order, and how many tokens each one left. */
   readonly filters: readonly { readonly parameter: string; readonly left: number }[];
-  /** Sampling: the random number, from 0 to 1, and where the token's share of it began and ended, in the order of ids. */
+  /** Sampling: the random number u from 0 to 1, and the interval that made it choose this token. Intervals are in the order of ids. */
   readonly draw?: { readonly u: number; readonly low: number; readonly high: number };
 }
 
@@ -58,13 +58,13 @@ export interface Choice {
 export interface BeamStep {
   /** From 0. */
   readonly step: number;
-  /** The beams that go on: `parent` is the number of a beam of the step before. */
+  /** The beams after this step. `parent` is the index of a beam of the step before. */
   readonly beams: readonly BeamCandidate[];
-  /** Candidates that ended here. `isKept`: it is among the best so far. */
+  /** Candidates that ended in this step. `isKept`: it is among the best so far. */
   readonly ended: readonly (BeamCandidate & { readonly normalised: number; readonly isKept: boolean })[];
-  /** The best candidates that did not go on. */
+  /** The best of the candidates that were not taken. */
   readonly dropped: readonly BeamCandidate[];
-  /** Tokens that the rule against repeated n-grams, or another, forbade to a beam; at most 20 of each, the likeliest first. */
+  /** Tokens that `no_repeat_ngram_size` or another rule forbade, for each beam: at most 20, the likeliest first. */
   readonly banned: readonly { readonly beam: number; readonly tokens: readonly Alternative[] }[];
 }
 
@@ -75,7 +75,7 @@ export interface BeamCandidate {
   readonly score: number;
 }
 
-/** Body of `generate`: the parameters of the contract by their names, with a text or token ids, and the endpoint. */
+/** The body of `generate`: the parameters of the server's own dialect by name, a text or token ids, and the endpoint. */
 export interface GenerateBody extends PromptBody {
   readonly [parameter: string]: unknown;
 }
@@ -96,10 +96,10 @@ export type PlaygroundEvent =
   | EndEvent
   | { readonly type: "error"; readonly error: Refusal["error"] };
 
-/** Sent now and then until the request's first pass is done. */
+/** Sent from time to time until the first pass of the request is done. */
 export interface WaitingEvent {
   readonly type: "waiting";
-  /** Requests of this model that wait, and that run. */
+  /** How many requests of this model wait, and how many run. */
   readonly waiting: number;
   readonly running: number;
 }
@@ -113,7 +113,7 @@ export interface StartEvent {
   readonly text: string;
 }
 
-/** Further tokens of one sequence. */
+/** New tokens of one sequence. */
 export interface TokensEvent {
   readonly type: "tokens";
   readonly sequence: number;
@@ -125,37 +125,37 @@ export interface EndEvent {
   readonly sequences: readonly {
     /** Prompt included. */
     readonly text: string;
-    /** Prompt included, and the token that ended it. */
+    /** Including the prompt and the token that ended it. */
     readonly tokenIds: readonly number[];
-    /** The new tokens of the text, as far as they were not sent before. */
+    /** The new tokens that no earlier event has sent. */
     readonly rest: readonly TracedToken[];
-    /** The token that ended it and is no part of its text. */
+    /** The token that ended the sequence, if it is not part of the text. */
     readonly endToken?: TracedToken;
     readonly finishReason: "stop" | "length";
     /** The stop string, or the stop token's id. */
     readonly stop?: string | number;
-    /** Beam search: the score that texts compete by. */
+    /** Beam search: the score by which texts are ranked. */
     readonly score?: number;
   }[];
   readonly seed: number;
   readonly promptTokens: number;
-  /** Of these, found in the prefix cache. */
+  /** How many of `promptTokens` were found in the prefix cache. */
   readonly cachedTokens: number;
   readonly generatedTokens: number;
   readonly queueMs: number;
   readonly firstTokenMs: number;
   readonly totalMs: number;
   readonly fingerprint: string | null;
-  /** What the contract's own route would have answered. */
+  /** What the server's own route for generation would have answered. */
   readonly answer: unknown;
 }
 
-/** The next token's distribution, enough to filter it as a request would. */
+/** The distribution of the next token. It is complete, so that the page can filter it exactly as a request would. */
 export interface NextToken {
   readonly prompt: readonly Token[];
   /** [vocab], little-endian f32 in base64: the model's logits. */
   readonly logits: string;
-  /** What the penalties, the bias and the bans of the body make of them: token id → logit; null for −∞. */
+  /** The logits that penalties, bias and bans of the body change: token id → new logit. Null stands for −∞. */
   readonly changed: readonly (readonly [id: number, logit: number | null])[];
   /** The 200 most likely tokens, best first. */
   readonly top: readonly Token[];
@@ -173,20 +173,20 @@ export interface Tokenized {
   readonly tokens: readonly Token[];
 }
 
-/** A request as commands and programs, ready to be pasted. */
+/** A request as commands and programs to paste elsewhere. */
 export interface Clients {
   readonly body: Readonly<Record<string, unknown>>;
   readonly clients: readonly { readonly client: string; readonly language: string; readonly code: string }[];
 }
 
-/** What the page needs to know once. */
+/** What the page asks once at its start. */
 export interface Facts {
   readonly version: number;
   readonly release: string;
   readonly endpoints: readonly {
     readonly name: string;
     readonly model: string;
-    /** Of a model from a hub. */
+    /** Only for a model from a hub: its name there. */
     readonly origin?: string;
     readonly precision: string;
     readonly kernels: string;
@@ -214,12 +214,12 @@ export interface Field {
   readonly type: "integer" | "number" | "boolean" | "string" | "enum" | "json";
   readonly minimum?: number;
   readonly maximum?: number;
-  /** The minimum itself is not allowed. */
+  /** True: the minimum itself is not allowed (an exclusive bound). */
   readonly isAbove?: true;
   readonly values?: readonly string[];
-  /** Absent: nothing is sent. */
+  /** Absent: the parameter has no default. */
   readonly default?: unknown;
-  /** The modes that read it; absent: all. */
+  /** The modes that read it. Absent: all do. */
   readonly modes?: readonly string[];
 }
 

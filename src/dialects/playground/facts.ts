@@ -1,4 +1,5 @@
-// What the page needs to know once: the endpoints, and the parameters with their ranges, defaults and help from the one schema.
+// What the page asks once at its start: the endpoints, and their parameters with range, default and help. All of that is read
+// from the schema that also checks requests.
 import type { ModelInfo } from "../../request/generation.ts";
 import { MODES, type ParameterLimits, requestSchema } from "../../request/params.ts";
 import { expectation, fieldsOf, type JsonSchema } from "../../wording.ts";
@@ -33,7 +34,7 @@ export function factsOf(release: string, endpoints: readonly EndpointFacts[]): F
   };
 }
 
-/** Every parameter but the text. */
+/** Every parameter except the text. */
 function parameterFields(limits: ParameterLimits): Field[] {
   return Object.entries(fieldsOf(requestSchema(limits)))
     .filter(([name]) => name !== "input")
@@ -52,7 +53,7 @@ function parameterFields(limits: ParameterLimits): Field[] {
     });
 }
 
-/** The part of a schema that one input of a form can show; what has several forms is written as JSON. */
+/** The part of a schema that an input of a form can show. A parameter that has several forms is entered as JSON. */
 function rangeOf(schema: JsonSchema): Pick<Field, "type" | "minimum" | "maximum" | "isAbove" | "values"> {
   const simple = schema.anyOf?.find(({ type }) => type === "integer" || type === "number") ?? schema;
   const { type, enum: values, exclusiveMinimum } = simple;

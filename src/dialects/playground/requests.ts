@@ -1,23 +1,23 @@
-// The bodies of the playground's routes: those of the server's own dialect, with token ids in place of the text where the page
-// goes on from a token, and traces asked for.
+// The bodies of the playground's routes. They are those of the server's own dialect with two differences: token ids may stand
+// in place of the text, so that the page can continue from any token, and traces are switched on.
 import type { Fields } from "../../request/body.ts";
 import { invalidField, keptByLimits } from "../../request/fields.ts";
 import type { GenerationParams } from "../../request/generation.ts";
 import { type ParseOptions, parseGenerationParams } from "../../request/params.ts";
 import { describeValue } from "../../wording.ts";
 
-/** So many of the most likely tokens are told beside each. */
+/** How many of the most likely tokens are sent with each token. */
 export const NUM_ALTERNATIVES = 10;
 
 export type PlaygroundLimits = Omit<ParseOptions, "allowTokenIds">;
 
-/** @throws GptError `invalid_field` for a name that is no text */
+/** @throws GptError `invalid_field` for a name that is not a string */
 export function endpointOf({ endpoint }: Fields): string | undefined {
   if (endpoint === undefined || typeof endpoint === "string") return endpoint;
   throw invalidField("endpoint", `endpoint must be a string, got ${describeValue(endpoint)}`);
 }
 
-/** A generation with its trace, and what the contract's own route would have made of the body. */
+/** A generation with its trace, and the request that the server's own route would have made of the body. */
 export interface TracedRequest {
   readonly params: GenerationParams;
   readonly plain: GenerationParams;
@@ -34,12 +34,12 @@ export function readGenerate(fields: Fields, limits: PlaygroundLimits): TracedRe
   };
 }
 
-/** The logits behind a prompt; the parameters that shape them count. */
+/** A request for the logits of the token after a prompt. Parameters that change logits apply. */
 export function readNext(fields: Fields, limits: PlaygroundLimits): GenerationParams {
   return promptOnly(parsed(fields, limits), { tellsNext: true });
 }
 
-/** The log-probabilities of a text's own tokens. */
+/** A request for the log-probabilities of a text's own tokens. */
 export function readScore(fields: Fields, limits: PlaygroundLimits): GenerationParams {
   return promptOnly(parsed(fields, limits), {
     logprobs: NUM_ALTERNATIVES,
@@ -48,17 +48,17 @@ export function readScore(fields: Fields, limits: PlaygroundLimits): GenerationP
   });
 }
 
-/** `endpoint` is read already. */
+/** `endpoint` is dropped: the caller has read it. */
 function parsed({ endpoint: _, ...fields }: Fields, limits: PlaygroundLimits): GenerationParams {
   return parseGenerationParams(fields, optionsOf(limits));
 }
 
-/** One object for each object of limits, since the schema is kept by it. */
+/** Returns the same object for the same limits, because schemas are cached by the identity of that object. */
 const optionsOf = keptByLimits(
   (limits: PlaygroundLimits): ParseOptions => ({ ...limits, allowTokenIds: true }),
 );
 
-/** Greedy, since nothing is searched for: the mode's own processors would only change what is told. */
+/** No tokens are generated. The search is set to greedy, because the filters of a sampled search would change the logits. */
 function promptOnly(
   params: GenerationParams,
   asked: Partial<GenerationParams["decoding"]>,

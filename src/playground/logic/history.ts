@@ -12,7 +12,7 @@ export interface HistoryEntry {
   readonly beginning: string;
 }
 
-/** The part of the browser's Storage that is used. */
+/** The part of the browser's `Storage` interface that is used here. */
 export interface Shelf {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -50,7 +50,7 @@ export function clearHistory(shelf: Shelf): void {
   try {
     shelf.removeItem(KEY);
   } catch {
-    // As above.
+    // The storage is forbidden. The page works without it.
   }
 }
 

@@ -13,7 +13,7 @@ const RUNS_MIN = 3;
 /** Shorter repetitions, such as dots or a line of hyphens, are not loops. */
 const TOKENS_MIN = 6;
 
-/** The shortest run that fills the end of a text at least three times. */
+/** The shortest run that the end of a text repeats at least three times. */
 export function loopAtEnd(ids: readonly number[]): Loop | undefined {
   for (let period = 1; period * RUNS_MIN <= ids.length; period++) {
     let same = ids.length - 1;

@@ -30,6 +30,12 @@ function end(texts: readonly (readonly TracedToken[])[]): EndEvent {
   };
 }
 
+/** A model with this context length and the default `max_length` of 20. */
+const endpoint = (contextLength: number) => ({
+  contextLength,
+  fields: [{ name: "max_length", help: "", range: "", type: "integer" as const, default: 20 }],
+});
+
 const after = (...events: PlaygroundEvent[]): Run => events.reduce(withEvent, newRun(1, { input: "ab" }));
 
 describe("a run", () => {
@@ -64,7 +70,12 @@ describe("a run", () => {
   });
 
   it("continues from a token with the length that is left", () => {
-    const next = continuation({ input: "ab", max_length: 10, seed: 7, top_k: 5 }, [1, 2, 3, 9], 2, 64);
+    const next = continuation(
+      { input: "ab", max_length: 10, seed: 7, top_k: 5 },
+      [1, 2, 3, 9],
+      2,
+      endpoint(64),
+    );
     assert.deepEqual(next, {
       seed: 7,
       top_k: 5,
@@ -76,9 +87,10 @@ describe("a run", () => {
 
   it("continues from the end with as many tokens again, up to the context length", () => {
     const ids = Array.from({ length: 10 }, (_, i) => i);
-    assert.equal(continuation({ max_length: 10 }, ids, 2, 64).max_new_tokens, 8);
-    assert.equal(continuation({ max_new_tokens: 8 }, ids, 2, 13).max_new_tokens, 3);
-    assert.equal(continuation({}, ids, 2, 10).max_new_tokens, 0);
+    assert.equal(continuation({ max_length: 10 }, ids, 2, endpoint(64)).max_new_tokens, 8);
+    assert.equal(continuation({ max_new_tokens: 8 }, ids, 2, endpoint(13)).max_new_tokens, 3);
+    assert.equal(continuation({}, ids, 2, endpoint(64)).max_new_tokens, 10);
+    assert.equal(continuation({}, ids, 2, endpoint(10)).max_new_tokens, 0);
   });
 });
 

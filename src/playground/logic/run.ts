@@ -2,6 +2,7 @@
 import type {
   BeamStep,
   EndEvent,
+  Facts,
   GenerateBody,
   PlaygroundEvent,
   Refusal,
@@ -105,16 +106,14 @@ export function continuation(
   body: GenerateBody,
   tokenIds: readonly number[],
   numPromptTokens: number,
-  contextLength: number,
+  { contextLength, fields }: Pick<Facts["endpoints"][number], "contextLength" | "fields">,
 ): GenerateBody {
   const { input: _, prompt_token_ids: __, ...rest } = body;
   const next: Record<string, unknown> = { ...rest, prompt_token_ids: tokenIds, num_return_sequences: 1 };
   // Beam search and best_of keep their numbers, but only one text is returned.
   const most = contextLength - tokenIds.length;
-  const asked =
-    typeof rest.max_new_tokens === "number"
-      ? rest.max_new_tokens
-      : (typeof rest.max_length === "number" ? rest.max_length : 100) - numPromptTokens;
+  const maxLength = rest.max_length ?? fields.find(({ name }) => name === "max_length")?.default;
+  const asked = Number(rest.max_new_tokens ?? Number(maxLength) - numPromptTokens);
   const left = numPromptTokens + asked - tokenIds.length;
   delete next.max_length;
   next.max_new_tokens = Math.max(0, Math.min(most, left > 0 ? left : Math.max(1, asked)));

@@ -115,8 +115,9 @@ export class Actions {
     const kept = inItsPlace
       ? [...idsUpTo(run, sequence, token - 1), ...inItsPlace]
       : idsUpTo(run, sequence, token);
-    const contextLength = endpointOf(this.#state)?.contextLength ?? 1024;
-    const body = continuation(run.body, kept, run.start?.prompt.length ?? 0, contextLength);
+    const endpoint = endpointOf(this.#state);
+    if (!endpoint) return;
+    const body = continuation(run.body, kept, run.start?.prompt.length ?? 0, endpoint);
     const what = inItsPlace ? "another token" : "more";
     void this.#run(body, `text ${sequence + 1} with ${what} at token ${token + 1}`);
   }

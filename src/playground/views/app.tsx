@@ -1,4 +1,4 @@
-// The frame of the page: its head, its four views and the keys that work everywhere.
+// The frame of the page: its header, its four views and the keyboard shortcuts.
 import { useEffect, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { History } from "./history.tsx";
@@ -37,7 +37,7 @@ export function App({ store, actions }: { readonly store: Store; readonly action
   );
 }
 
-/** Ctrl or ⌘ with Enter writes; Esc stops, or else closes what is open. */
+/** Ctrl+Enter or ⌘+Enter generates. Esc stops a running generation, otherwise it closes the selection. */
 function keys(event: KeyboardEvent, state: PageState, actions: Actions): void {
   const isWrite = state.view === "write";
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && isWrite) {

@@ -1,4 +1,4 @@
-// What the tints mean, and which number they show.
+// The legend of the tints, and the choice of the number that they show.
 import { LEGENDS, MEASURES, type Measure } from "../logic/heat.ts";
 import type { ViewProps } from "./view-props.ts";
 

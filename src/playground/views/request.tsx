@@ -101,7 +101,7 @@ function Code({ text, label }: { readonly text: string; readonly label: string }
   return (
     <div class="code">
       <CopyButton text={text} />
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard */}
       <section tabIndex={0} aria-label={label}>
         <pre dir="ltr">{text}</pre>
       </section>

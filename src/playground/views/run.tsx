@@ -160,10 +160,10 @@ function Speed({ run: { end } }: { readonly run: Run }) {
     value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value.toFixed(value < 10 ? 1 : 0)} ms`;
   const rate = end.totalMs > 0 ? end.generatedTokens / (end.totalMs / 1000) : undefined;
   const facts: readonly (readonly [string, string])[] = [
-    ...(rate === undefined ? [] : [["tokens a second", rate.toFixed(rate < 10 ? 1 : 0)] as const]),
+    ...(rate === undefined ? [] : [["tokens per second", rate.toFixed(rate < 10 ? 1 : 0)] as const]),
     ["first token", ms(end.firstTokenMs)],
     ["in the queue", ms(end.queueMs)],
-    ["all in all", ms(end.totalMs)],
+    ["total", ms(end.totalMs)],
     ["new tokens", String(end.generatedTokens)],
     ["prompt", `${end.promptTokens}, ${end.cachedTokens} cached`],
   ];

@@ -139,8 +139,8 @@ function Summary({ scored: { tokens, logprob, perplexity }, numBytes }: Result) 
       ? [["tokens", String(tokens.length)]]
       : [
           ["perplexity", Number(perplexity.toPrecision(4)).toLocaleString("en")],
-          ["bits a token", (bits / numScored).toFixed(3)],
-          ["bits a byte", numBytes > 0 ? (bits / numBytes).toFixed(3) : "–"],
+          ["bits per token", (bits / numScored).toFixed(3)],
+          ["bits per byte", numBytes > 0 ? (bits / numBytes).toFixed(3) : "–"],
           ["log-probability", logprob.toFixed(3)],
           ["tokens", `${tokens.length}, the first has nothing before it`],
         ];

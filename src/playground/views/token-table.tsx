@@ -17,7 +17,7 @@ export function TokenTable({ tokens, selected, onSelect }: TokenTableProps) {
   const [numRows, setNumRows] = useState(ROWS);
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard */}
       <section class="table-box" tabIndex={0} aria-label="Tokens as a table">
         <table class="token-table">
           <thead>

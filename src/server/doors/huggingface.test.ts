@@ -174,7 +174,7 @@ test("errors are TGI's on its routes, and AWS's on SageMaker's", async () => {
     /eos_token_id must be a token id below 50257, or a list/,
   );
   await refused({ inputs: P, parameters: { typical_p: 0.9 } }, /typical_p must be 1, got 0\.9/);
-  await refused({ inputs: P, parameters: { best_of: 2 } }, /best_of needs texts that are drawn/);
+  await refused({ inputs: P, parameters: { best_of: 2 } }, /best_of needs sampled texts/);
   await refused(
     { inputs: P, parameters: { num_beams: 2, do_sample: true } },
     /do_sample must be false beside num_beams/,
@@ -182,7 +182,7 @@ test("errors are TGI's on its routes, and AWS's on SageMaker's", async () => {
   await refused({ inputs: [P] }, /inputs must be a string on this route/, "/generate");
   await refused(
     { inputs: P, stream: true, parameters: { best_of: 2, do_sample: true } },
-    /best_of must be 1 where/,
+    /best_of must be 1 when the answer is streamed/,
   );
 });
 
