@@ -14,6 +14,7 @@ after(() => temporary.remove());
 test("the footprint is that of the real layout, for any number of layers", () => {
   const shapes = [
     {},
+    { n_layer: 0 },
     { n_layer: 1, n_embd: 16, n_head: 2 },
     { n_layer: 48, n_embd: 1600, n_head: 25 },
     { n_layer: 7, n_embd: 30, n_head: 3, vocab_size: 61, n_positions: 50, tie_word_embeddings: false },

@@ -38,7 +38,9 @@ function layOut(config: Gpt2Config, capacity: Gpt2Capacity): Footprint {
 /** Pages that a budget buys; at least one full context is always kept. */
 export function pagesFor(config: Gpt2Config, kvCacheMb: number): number {
   const perContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
-  return Math.max(perContext, Math.floor((kvCacheMb * MIB) / pageBytes(config)));
+  // A page of a model without layers takes nothing, but is still counted.
+  const bytes = pageBytes({ ...config, nLayer: Math.max(1, config.nLayer) });
+  return Math.max(perContext, Math.floor((kvCacheMb * MIB) / bytes));
 }
 
 /** What a model's memory is laid out by. */
