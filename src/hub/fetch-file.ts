@@ -22,6 +22,24 @@ export interface FetchOptions {
   readonly publication: Publication;
 }
 
+/** Links to the content of a file where the cache holds it already: of another commit, or of the model's other name. */
+export async function takeHeld(
+  { client, cached, publication }: FetchOptions,
+  { name, ...content }: ListedFile,
+): Promise<boolean> {
+  const { signal } = client.context;
+  if (await hasContent(cached.blob(content.etag), content, signal)) {
+    await publication.linkBlob(name, content.etag);
+    return true;
+  }
+  const twin = twinOf(cached.id);
+  if (twin === undefined) return false;
+  const blob = new CachedRepository(client.environment.cache, twin).blob(content.etag);
+  if (!(await hasContent(blob, content, signal))) return false;
+  await publication.adopt(blob, name, content.etag);
+  return true;
+}
+
 /**
  * `onBytes` is called with the number of bytes that have arrived.
  * @throws GptError `hub_refused`, `hub_unreachable` or `download_failed`
@@ -31,16 +49,8 @@ export async function fetchFile(
   file: ListedFile,
   onBytes: (length: number) => void,
 ): Promise<void> {
-  const { client, cached, publication } = options;
-  const { signal } = client.context;
-  if (await hasContent(cached.blob(file.etag), file, signal)) {
-    return publication.linkBlob(file.name, file.etag);
-  }
-  const twin = twinOf(cached.id);
-  if (twin !== undefined) {
-    const blob = new CachedRepository(client.environment.cache, twin).blob(file.etag);
-    if (await hasContent(blob, file, signal)) return publication.adopt(blob, file.name, file.etag);
-  }
+  const { cached } = options;
+  if (await takeHeld(options, file)) return;
   for (let tries = 1; ; tries++) {
     try {
       return await download(options, file, onBytes);

@@ -131,11 +131,17 @@ test("what is damaged in the cache is found, told and replaced; a store that oth
 });
 
 test("under its other name the same model needs neither requests for its weights nor room", async (context) => {
-  const { user, hub, repository } = await scene(context);
+  let free = 1e12;
+  const world = { freeBytes: async () => free };
+  const { user, hub, repository } = await scene(context, modelContents(), { world });
   await user.pull("gpt2");
   hub.log.length = 0;
+  free = 0;
   const { directory } = await user.pull("openai-community/gpt2");
+  free = 1e12;
   assert.deepEqual(hub.asked("resolve"), []);
+  const last = user.events.findLast(({ kind }) => kind === "end");
+  assert.deepEqual(last?.kind === "end" && last.size, 0);
   assert.ok(directory.includes("models--openai-community--gpt2"));
   assert.equal(statSync(join(directory, "model.safetensors")).nlink, 2);
   // A damaged blob of the twin is not used.

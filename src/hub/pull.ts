@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { GptError } from "../errors.ts";
 import { CachedRepository, isFile } from "./cached-repository.ts";
 import { hasContent } from "./content-hash.ts";
-import { fetchFile, noRoom } from "./fetch-file.ts";
+import { type FetchOptions, fetchFile, noRoom, takeHeld } from "./fetch-file.ts";
 import type { HubClient } from "./hub-client.ts";
 import { type HubEvent, megabytesOf } from "./hub-event.ts";
 import { type ListedFile, type Listing, listRepository } from "./listing.ts";
@@ -101,6 +101,11 @@ class Pull {
     return isWhole;
   }
 
+  get #place(): FetchOptions {
+    const { client } = this.#options;
+    return { client, listing: this.#listing, cached: this.cached, publication: this.#publication };
+  }
+
   get #label(): string {
     return label(this.#listing.id, this.#listing.commit);
   }
@@ -118,9 +123,14 @@ class Pull {
   }
 
   async #stateOf(file: ListedFile): Promise<FileState> {
-    const state = this.#states.get(file.name) ?? ((await this.#isPresent(file)) ? "present" : "missing");
+    const state = this.#states.get(file.name) ?? ((await this.#isHere(file)) ? "present" : "missing");
     this.#states.set(file.name, state);
     return state;
+  }
+
+  /** Whether nothing has to be fetched of the file. Afterwards it is in the snapshot. */
+  async #isHere(file: ListedFile): Promise<boolean> {
+    return (await this.#isPresent(file)) || (await takeHeld(this.#place, file));
   }
 
   /** Whether the snapshot has the file and, with `verify`, whether its hash is right. */
@@ -152,8 +162,7 @@ class Pull {
         size: this.#size,
       });
     };
-    const place = { client, listing: this.#listing, cached: this.cached, publication: this.#publication };
-    await fetchFile(place, file, onBytes).catch((error: unknown) => {
+    await fetchFile(this.#place, file, onBytes).catch((error: unknown) => {
       if (context.signal?.aborted) {
         const much = megabytesOf(here, file.size);
         context.onNotice(`stopped at ${much} of ${file.name}; the same command continues there`);
