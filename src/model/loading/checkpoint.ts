@@ -158,6 +158,7 @@ function weightFiles(directory: string): WeightFiles {
     const indexFile = join(directory, index);
     if (existsSync(indexFile)) return { names: namesIn(indexFile), open };
   }
+  refuseTensorFlow(directory);
   const known = WEIGHT_FILES.flatMap(({ single, index }) => [single, index]).join(", ");
   throw new GptError("invalid_checkpoint", `${directory}: has none of ${known}`);
 }
@@ -181,7 +182,21 @@ function namesIn(indexFile: string): string[] {
 function readJson(file: string): unknown {
   const json = readJsonFile(file, { code: "invalid_checkpoint", bytesMax: JSON_BYTES_MAX });
   if (json !== undefined) return json;
+  refuseTensorFlow(dirname(file));
   throw new GptError("invalid_checkpoint", `${file}: is missing; the directory ${contentsOf(dirname(file))}`);
+}
+
+/** @throws GptError where the directory is as OpenAI released its models. */
+function refuseTensorFlow(directory: string): void {
+  const index = readdirSync(directory).find((name) => name.endsWith(".ckpt.index"));
+  if (index === undefined) return;
+  const weights = join(directory, index.replace(/\.index$/, ""));
+  throw new GptError(
+    "invalid_checkpoint",
+    `${directory}: is a TensorFlow checkpoint; convert it once, with TensorFlow and transformers 4, and put its encoder.json ` +
+      "and vocab.bpe beside the result: python -m transformers.models.gpt2.convert_gpt2_original_tf_checkpoint_to_pytorch " +
+      `--gpt2_checkpoint_path ${weights} --gpt2_config_file ${join(directory, "hparams.json")} --pytorch_dump_folder_path my-gpt2`,
+  );
 }
 
 /** Of names in a message. */

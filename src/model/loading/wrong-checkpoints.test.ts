@@ -27,12 +27,23 @@ function write(): string {
 }
 
 describe("a wrong checkpoint gets one clear sentence", () => {
-  const cases: [string, (path: string) => void, RegExp][] = [
+  type Case = [string, (path: string) => void, RegExp];
+  const cases: Case[] = [
     [
       "no config",
       (p) => rmSync(join(p, "config.json")),
       /config\.json: is missing; the directory holds .*model\.safetensors/,
     ],
+    ...["config.json", "model.safetensors"].map(
+      (missing): Case => [
+        `a release of OpenAI's, and no ${missing}`,
+        (p) => {
+          rmSync(join(p, missing));
+          writeFileSync(join(p, "model.ckpt.index"), "");
+        },
+        /: is a TensorFlow checkpoint; .*python -m \S+ --gpt2_checkpoint_path \S+\/model\.ckpt --gpt2_config_file \S+/,
+      ],
+    ),
     [
       "a directory in the weights' place",
       (p) => {
