@@ -2,7 +2,7 @@
 // that. Each link works once; when it was used, the next one is printed.
 import { GptError, messageOf } from "../errors.ts";
 import { packageVersion } from "../generator/model-directory.ts";
-import { isLoopback } from "../server/access/load-keys.ts";
+import { isLoopback } from "../server/access/place.ts";
 import { PlaygroundSessions } from "../server/access/playground-sessions.ts";
 import { readPageFiles } from "../server/doors/page-files.ts";
 import type { Playground } from "../server/doors/runtime.ts";

@@ -139,7 +139,9 @@ const ADDRESS = {
   hostAlias: z
     .array(z.string().min(1))
     .default([])
-    .describe("Further host (with port) that clients may have signed, as behind a proxy; may be repeated."),
+    .describe(
+      "Further host (with port) of this server, as behind a proxy: clients may have signed it, pages may come from it; may be repeated.",
+    ),
   tlsCert: z
     .string()
     .default("")

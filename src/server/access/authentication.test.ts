@@ -128,6 +128,40 @@ test("without authentication every request is accepted", async () => {
   assert.equal(response.statusCode, 200);
 });
 
+test("without authentication a page of another place is refused, and so is another name of this address", async () => {
+  const { app } = aFront({ auth: "none", hostAlias: ["proxy.example:8443"] });
+  const status = async (front: typeof app, headers: Record<string, string>): Promise<number> => {
+    const body = { "content-type": "text/plain", ...headers };
+    return (await send(front, { method: "POST", url: PATH, headers: body, payload: '{"input":""}' }))
+      .statusCode;
+  };
+  const own = { host: "127.0.0.1:8080" };
+  for (const headers of [
+    { ...own, origin: "http://evil.example" },
+    { ...own, origin: "null" },
+    { ...own, origin: "http://127.0.0.1:9090" },
+    { ...own, origin: "https://127.0.0.1:8080.evil.example" },
+    { host: "evil.example:8080" },
+    { host: "evil.example", origin: "http://evil.example" },
+    { host: "127.0.0.1.evil.example" },
+  ]) {
+    assert.equal(await status(app, headers), 403, JSON.stringify(headers));
+  }
+  for (const headers of [
+    own,
+    { host: "localhost:8080", origin: "http://localhost:8080" },
+    { host: "[::1]:8080" },
+    { host: "proxy.example:8443", origin: "https://proxy.example:8443" },
+    { ...own, origin: "https://proxy.example:8443" },
+  ]) {
+    assert.equal(await status(app, headers), 200, JSON.stringify(headers));
+  }
+  const open = aFront({ auth: "none", host: "0.0.0.0", insecurePublic: true }).app;
+  assert.equal(await status(open, { host: "gpt2.example" }), 200, "it does not know its names");
+  assert.equal(await status(open, { host: "gpt2.example", origin: "http://gpt2.example" }), 200);
+  assert.equal(await status(open, { host: "gpt2.example", origin: "http://evil.example" }), 403);
+});
+
 test("a signature that does not match is explained only with --debug-signature", async () => {
   for (const debugSignature of [false, true]) {
     const { app } = aFront({ debugSignature });

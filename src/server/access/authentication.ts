@@ -13,6 +13,7 @@ import {
   verifyHead,
 } from "../../sigv4/index.ts";
 import { AwsError } from "../http/http-errors.ts";
+import { foreignHost, foreignOrigin, isLoopback } from "./place.ts";
 
 /** Names of the endpoints that may be invoked. "*" means all of them. An absent value never means that. */
 export type Permission = "*" | ReadonlySet<string>;
@@ -67,8 +68,31 @@ export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date
           : byApiKey(request, keys);
       };
     case "none":
-      return () => () => ({ keyId: "", endpoints: "*" });
+      return (request) => {
+        checkPlace(request, settings);
+        return () => ({ keyId: "", endpoints: "*" });
+      };
   }
+}
+
+/**
+ * Where nobody needs a key, a page of another place is none of those who may call. A server that other machines reach too does
+ * not know its names.
+ */
+function checkPlace(request: FastifyRequest, settings: Settings): void {
+  const host = isLoopback(settings.host) ? foreignHost(request, settings) : undefined;
+  if (host !== undefined) {
+    throw forbidden(
+      "AccessDeniedException",
+      `This server asks for no key and is not at ${host}; if a proxy uses that name, add it with --host-alias`,
+    );
+  }
+  const origin = foreignOrigin(request, settings);
+  if (origin === undefined) return;
+  throw forbidden(
+    "AccessDeniedException",
+    `This server asks for no key and answers no page of ${origin}; if a proxy uses that name, add it with --host-alias`,
+  );
 }
 
 /** What users of other dialects meet first: their clients want a key, and any will do for most servers of this kind. */

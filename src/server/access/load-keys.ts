@@ -7,6 +7,7 @@ import type { Credential } from "../../sigv4/index.ts";
 import type { Keys } from "./authentication.ts";
 import { apiKeyFile, keyPairFile } from "./key-files.ts";
 import { credentialFrom, type Environment, type LoadedCredential, loadCredential } from "./own-key-pair.ts";
+import { isLoopback } from "./place.ts";
 
 export interface LoadedKeys {
   readonly keys: Keys;
@@ -102,8 +103,4 @@ function refusePublic({ host, insecurePublic }: Settings): void {
     `--auth none with --host ${host} would let everybody who can reach this machine generate texts; ` +
       "listen on 127.0.0.1, or add --insecure-public if something else protects the port",
   );
-}
-
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }

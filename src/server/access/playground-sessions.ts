@@ -6,13 +6,12 @@ import type { FastifyRequest } from "fastify";
 import type { Settings } from "../../settings.ts";
 import { AwsError } from "../http/http-errors.ts";
 import type { Caller } from "./authentication.ts";
+import { foreignHost, foreignOrigin } from "./place.ts";
 
 export type PlaygroundSettings = Pick<
   Settings,
   "host" | "hostAlias" | "playgroundSessionsMax" | "playgroundSessionHours"
 >;
-
-const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
 
 export class PlaygroundSessions {
   readonly #settings: PlaygroundSettings;
@@ -60,21 +59,14 @@ export class PlaygroundSessions {
   }
 
   /** @throws AwsError if Host or Origin is not this server's */
-  checkPlace({ headers }: FastifyRequest): void {
-    const host = (headers.host ?? "").toLowerCase();
-    const { host: own, hostAlias } = this.#settings;
-    const name = host.replace(/:\d*$/, "");
-    const isOwn = [...LOOPBACK_NAMES, own.toLowerCase(), `[${own.toLowerCase()}]`].includes(name);
-    if (!isOwn && !hostAlias.some((alias) => alias.toLowerCase() === host)) {
-      throw forbidden(
-        `The playground is not at ${JSON.stringify(host)}; if a proxy uses that name, add it with --host-alias`,
-      );
+  checkPlace(request: FastifyRequest): void {
+    const host = foreignHost(request, this.#settings);
+    if (host !== undefined) {
+      throw forbidden(`The playground is not at ${host}; if a proxy uses that name, add it with --host-alias`);
     }
-    const { origin } = headers;
-    if (origin !== undefined && !["http", "https"].some((scheme) => origin === `${scheme}://${host}`)) {
-      throw forbidden(
-        `The playground answers its own page only, not one of ${JSON.stringify(origin.slice(0, 100))}`,
-      );
+    const origin = foreignOrigin(request, this.#settings);
+    if (origin !== undefined) {
+      throw forbidden(`The playground answers its own page only, not one of ${origin}`);
     }
   }
 
