@@ -81,6 +81,20 @@ test("api-key shows the key once and stores its hash", () => {
   });
 });
 
+test("api-key makes no entry that the server would refuse, and then no key", () => {
+  for (const [argv, message] of [
+    [[""], /ID cannot stand/],
+    [["a".repeat(129)], /ID cannot stand/],
+    [["alice", "--endpoint", "no such/endpoint"], /--endpoint cannot stand/],
+    [["alice", "--endpoint", ""], /--endpoint cannot stand/],
+  ] as const) {
+    const { status, stdout, stderr } = run(["api-key", ...argv]);
+    assert.deepEqual([status, stdout], [2, ""], argv.join(" "));
+    assert.match(stderr, message);
+    assert.doesNotMatch(stderr, /gpt2_/);
+  }
+});
+
 test("--print-config prints every setting, its value and its origin, and starts nothing", () => {
   const { stdout } = run(["serve", "--print-config", "--port", "9"], { GPT2_API_REGION: "any" });
   assert.match(stdout, /^--port +9 +--port$/m);

@@ -165,6 +165,23 @@ test("for --drain-delay-ms a stop is only announced: requests are accepted, and 
   assert.equal(await code, 0);
 });
 
+test("an admin port that other machines reach is told of", async (context) => {
+  for (const [adminHost, numWarnings] of [
+    ["127.0.0.1", 0],
+    ["0.0.0.0", 1],
+  ] as const) {
+    const { generator, ...parts } = hungParts({ adminPort: await freePort(), adminHost });
+    const models = { ...parts.models, ready: async () => {}, close: async () => {} };
+    const warn = context.mock.method(parts.app.log, "warn", () => {});
+    const { promise: stopped, release: stop } = deferred();
+    const metrics = new Metrics(() => new Map());
+    assert.equal(await run({ ...parts, models, metrics, stopped }, stop), 0);
+    const told = warn.mock.calls.map(({ arguments: [message] }) => String(message));
+    assert.equal(told.filter((text) => /^everybody who reaches .*no key/.test(text)).length, numWarnings);
+    warn.mock.restore();
+  }
+});
+
 test("a start that fails ends, even while a model loads", async (context) => {
   const { app } = await listening(context);
   const { port } = app.server.address() as AddressInfo;

@@ -4,6 +4,7 @@ import { GptError, messageOf } from "../errors.ts";
 import type { WatchedFile } from "../files/watched-file.ts";
 import { packageVersion } from "../generator/model-directory.ts";
 import type { Settings } from "../settings.ts";
+import { isLoopback } from "./access/place.ts";
 import type { CallersDoor } from "./doors/openapi.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOn } from "./http/listen.ts";
@@ -101,6 +102,12 @@ export async function run(
   }
   const url = baseUrl(app, settings);
   app.log.info({ url, ...served(models) }, "ready");
+  if (admin !== undefined && !isLoopback(settings.adminHost)) {
+    app.log.warn(
+      `everybody who reaches ${settings.adminHost} reads the numbers of --admin-port ${settings.adminPort} and may order a ` +
+        "reload: it asks for no key",
+    );
+  }
   onReady(url);
   const stopWatching = settings.watchModel ? watch(models, settings) : () => {};
   const reason = await Promise.race([stopped, models.fatalError]);

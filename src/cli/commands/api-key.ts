@@ -2,6 +2,7 @@
 // standard output, as an entry for the file that --api-keys-file names.
 import { createHash, randomBytes } from "node:crypto";
 import { GptError } from "../../errors.ts";
+import { apiKeyEntry } from "../../server/access/key-files.ts";
 import { jsonLine } from "../../wording.ts";
 import type { Command } from "../command.ts";
 import { parseFlags } from "../flags.ts";
@@ -38,8 +39,17 @@ export const apiKey: Command = {
       sha256: createHash("sha256").update(key).digest("hex"),
       ...(values.endpoint === undefined ? {} : { endpoints: values.endpoint }),
     };
+    checkEntry(entry);
     process.stdout.write(jsonLine(entry));
     process.stderr.write(`The key of ${id}, which is shown only now: ${key}\n`);
     return 0;
   },
 };
+
+/** Whoever reads the file would refuse the whole of it. @throws GptError `invalid_config` */
+function checkEntry(entry: unknown): void {
+  const issue = apiKeyEntry.safeParse(entry).error?.issues[0];
+  if (issue === undefined) return;
+  const what = issue.path[0] === "endpoints" ? "--endpoint" : "ID";
+  throw new GptError("invalid_config", `${what} cannot stand in a file of keys: ${issue.message}`);
+}
