@@ -103,6 +103,15 @@ test("an old generator is closed when its time is over, even with open requests"
   assert.equal(at(0).closings, 1);
 });
 
+test("closed, it waits for no request that lingers on an old generator", async (context) => {
+  const { live, put, at } = await aModel(context);
+  live.hold();
+  put("two");
+  await live.reload();
+  await live.close();
+  assert.deepEqual([at(0).closings, at(1).closings], [1, 1]);
+});
+
 test("a reload waits until the last old generator is closed: never are three in memory", async (context) => {
   const { live, put, at, loaded } = await aModel(context);
   const { promise: closed, release: endClosing } = deferred();

@@ -208,3 +208,54 @@ it("the packed form belongs to its version: when it changes, WEIGHT_FORMAT must 
   const found = /"checksum":"(\w{12})/.exec(readFileSync(only(directory), "latin1"))?.[1];
   assert.deepEqual([WEIGHT_FORMAT, found], [4, "2bf150d740cd"]);
 });
+
+describe("what is kept in a cache of weights", () => {
+  const bytes = 1000;
+  const WHOLE_BYTES = 4096 + bytes;
+  const content = new Uint8Array(bytes).fill(7);
+  const problems: string[] = [];
+  const cacheOf = (directory: string, maxBytes: number) =>
+    new WeightCache({ directory, maxBytes }, (message) => problems.push(message));
+  const keep = (cache: WeightCache, key: string) => cache.write({ key, bytes }, content, "sum");
+  const isKept = (cache: WeightCache, key: string): boolean =>
+    cache.read({ key, bytes }, new Uint8Array(bytes), () => "sum");
+
+  it("leaves nothing behind of an entry that is wrong", async () => {
+    const cache = cacheOf(fresh(), WHOLE_BYTES);
+    await keep(cache, "a");
+    const into = new Uint8Array(bytes);
+    assert.equal(
+      cache.read({ key: "a", bytes }, into, () => "another sum"),
+      false,
+    );
+    assert.ok(into.every((byte) => byte === 0));
+  });
+
+  it("is what was used last, and not what another start is writing", async () => {
+    const directory = fresh();
+    const cache = cacheOf(directory, 2 * WHOLE_BYTES);
+    await keep(cache, "a");
+    const a = only(directory);
+    utimesSync(a, 1000, 1000);
+    await keep(cache, "b");
+    await keep(cache, "b"); // It takes the place of itself, and nobody else's.
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
+      if (path !== a) utimesSync(path, 2000, 2000);
+    }
+    assert.ok(isKept(cache, "a"));
+    await keep(cache, "c");
+    assert.deepEqual(
+      ["a", "b", "c"].map((key) => isKept(cache, key)),
+      [true, false, true],
+    );
+    const foreign = join(directory, "other.weights.1.unfinished");
+    writeFileSync(foreign, new Uint8Array(2 * WHOLE_BYTES));
+    await keep(cache, "d");
+    assert.equal(statSync(foreign).size, 2 * WHOLE_BYTES);
+    assert.deepEqual(
+      problems.filter((text) => /not kept/.test(text)),
+      [],
+    );
+  });
+});

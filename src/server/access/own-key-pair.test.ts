@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import fs, {
   chmodSync,
   existsSync,
@@ -19,6 +19,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { loadCredential, requireKept } from "./own-key-pair.ts";
+
+const MODULE = new URL("./own-key-pair.js", import.meta.url).href;
 
 function cacheDirectory(context: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), "gpt2-api-"));
@@ -171,6 +173,20 @@ test("a file that others can use, or without a pair, is refused by name", (conte
   symlinkSync(`${path}.real`, path);
   assert.throws(() => loadCredential(env), { code: "invalid_config", message: /cannot be read \(ELOOP/ });
   rmSync(path);
+  if (spawnSync("mkfifo", ["-m", "600", path]).status === 0) {
+    // A named pipe that nobody writes to is not waited for.
+    const run = spawnSync(
+      process.execPath,
+      [
+        "--input-type=module",
+        "--eval",
+        `(await import(${JSON.stringify(MODULE)})).loadCredential(process.env)`,
+      ],
+      { env, encoding: "utf8", timeout: 30_000 },
+    );
+    assert.match(run.stderr, /must be a file of this user/);
+    rmSync(path);
+  }
   mkdirSync(path);
   assert.throws(() => loadCredential(env), {
     code: "invalid_config",

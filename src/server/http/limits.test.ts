@@ -62,6 +62,19 @@ test("a key is remembered while it has open requests or an unfilled bucket, and 
   assert.equal(unlimited.size, 0);
 });
 
+test("a key that is refused again and again keeps no others from being forgotten", () => {
+  let now = 0;
+  const limits = new KeyLimits({ keyRequestsPerSecond: 1, keyRequestsMax: 0 }, () => now);
+  limits.enter("hammer")();
+  now = 100;
+  limits.enter("other")();
+  now = 900;
+  assert.throws(() => limits.enter("hammer"), { status: 429 });
+  now = 1100;
+  limits.enter("last")();
+  assert.equal(limits.size, 2, "hammer and last");
+});
+
 test("a key whose bucket is not full is not forgotten", () => {
   let now = 0;
   const limits = new KeyLimits({ keyRequestsPerSecond: 1, keyRequestsMax: 0 }, () => now);
