@@ -8,19 +8,19 @@ import { WasmExecutor } from "./host/executor.ts";
 import { compileKernels, preferredBuild } from "./host/kernel-build.ts";
 import { nativeSets } from "./host/native-binding.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
-import { ATTENTION_ROWS_MAX, BLOCK, BLOCK_BYTES, GROUP } from "./numbers.ts";
+import { ATTENTION_ROWS_MAX, BLOCK, BLOCK_BYTES, GROUP, KV_SCALE_BYTES, PAGE_POSITIONS } from "./numbers.ts";
 import {
   ACTIVATIONS,
   type Activation,
   allocateProgram,
   type Executor,
-  headFloats,
+  headBytes,
   Kernels,
+  type KvKind,
+  type KvLayer,
   type QuantizedKind,
 } from "./program.ts";
-import { fromHalf, toHalf } from "./reference/half.ts";
 import { ReferenceExecutor } from "./reference/kernels.ts";
-import { ACTIVATE } from "./reference/math.ts";
 
 const THREADS = 3;
 const BUILDS = (["plain", "relaxed", ...nativeSets()] as const).map(compileKernels);
@@ -144,13 +144,13 @@ function run(from: number, rows: number): Sequence {
 
 const PAGES_EACH = 4;
 
-function attentionCase(heads: number, headSize: number, sequences: readonly Sequence[]): Case {
+function attentionCase(kind: KvKind, heads: number, headSize: number, sequences: readonly Sequence[]): Case {
   const positions = sequences.flat();
   const owners = sequences.flatMap(({ length }, sequence) => new Array<number>(length).fill(sequence));
   const width = heads * headSize;
   const rows = positions.length;
   return {
-    name: `attention with ${heads} heads of ${headSize}, positions ${positions}`,
+    name: `${kind} attention with ${heads} heads of ${headSize}, positions ${positions}`,
     build: (arena) => {
       const listed = rows + ATTENTION_ROWS_MAX;
       const [tokens, places, pageTables] = [arena.floats(rows), arena.floats(listed), arena.floats(listed)];
@@ -159,8 +159,8 @@ function attentionCase(heads: number, headSize: number, sequences: readonly Sequ
       const pageNumbers = arena.floats(numPages);
       const qkv = arena.floats(rows * rowStride(3 * width));
       const out = arena.floats(rows * rowStride(width));
-      const pageBytes = 4 * heads * headFloats(headSize);
-      const kv = { address: arena.allocate(pageBytes * numPages), pageBytes, heads, headSize };
+      const pageBytes = heads * headBytes(kind, headSize);
+      const kv = { kind, address: arena.allocate(pageBytes * numPages), pageBytes, heads, headSize };
       return (k, memory) => {
         // The last sequence goes on behind the rows of this pass.
         const last = positions.at(-1) as number;
@@ -171,11 +171,36 @@ function attentionCase(heads: number, headSize: number, sequences: readonly Sequ
         memory
           .ints(pageNumbers, numPages)
           .set(Array.from({ length: numPages }, (_, i) => (i * 7) % numPages));
+        if (kind === "int8") fillScales(memory, kv, numPages);
+        // Keys whose scale is 0, and values that have one so small that its inverse is infinite.
+        memory.floats(qkv + 4 * width, headSize).fill(0);
+        const values = memory.floats(qkv + 8 * width, headSize);
+        values.set(values.map((value) => value * 1e-38));
         k.storeKv(qkv, table, kv);
         k.attention(out, qkv, table, kv, 0.3);
       };
     },
   };
+}
+
+/**
+ * Gives the positions that earlier passes stored scales of ordinary size, and special ones where such numbers lie: the upper
+ * half of a float is the same number in bfloat16.
+ */
+function fillScales(
+  memory: LinearMemory,
+  { address, kind, headSize, heads }: KvLayer,
+  numPages: number,
+): void {
+  const each = headBytes(kind, headSize);
+  for (let head = address; head < address + each * heads * numPages; head += each) {
+    const end = head + each - 2 * KV_SCALE_BYTES * PAGE_POSITIONS;
+    const scales = new Uint16Array(memory.wasm.buffer, end, 2 * PAGE_POSITIONS);
+    const bits = memory.ints(head, PAGE_POSITIONS);
+    scales.forEach((_, i) => {
+      scales[i] = ((bits[i % PAGE_POSITIONS] as number) >>> 16) & 0x7fff;
+    });
+  }
 }
 
 /** One row each, as in decoding; prompts, whole and in part, with rows of others before, between and after; and gaps. */
@@ -257,7 +282,11 @@ describe("WebAssembly kernels give the reference's bits", () => {
       [3, 37],
       [5, 64],
     ] as const
-  ).flatMap(([heads, size]) => [DECODING, PROMPTS, GAPS].map((rows) => attentionCase(heads, size, rows)));
+  ).flatMap(([heads, size]) =>
+    [DECODING, PROMPTS, GAPS].flatMap((rows) =>
+      (["f32", "int8"] as const).map((kind) => attentionCase(kind, heads, size, rows)),
+    ),
+  );
   const int8 = [1, 2, 3, 4, 5, 7, 8, 14].flatMap((rows) =>
     (["int8", "rotated"] as const).flatMap((kind) => [
       int8Case(kind, rows, 128, 12, "add"),
@@ -305,80 +334,5 @@ describe("the build of the kernels", () => {
     const hasRelaxed = Number(process.versions.node.split(".")[0]) >= 22;
     assert.equal(compileKernels("relaxed").build, hasRelaxed ? "relaxed" : "plain");
     assert.equal(compileKernels("plain").build, "plain");
-  });
-});
-
-describe("the activations are what their names say", () => {
-  const erf = (x: number): number => {
-    // Taylor series in double precision; |x| ≤ 5 needs fewer than 120 terms, and beyond it is 1 to the last bit of f32.
-    if (Math.abs(x) > 5) return Math.sign(x);
-    let [sum, term] = [x, x];
-    for (let n = 1; n < 120; n++) {
-      term *= (-x * x) / n;
-      sum += term / (2 * n + 1);
-    }
-    return (2 / Math.sqrt(Math.PI)) * sum;
-  };
-  const geluTanh = (x: number): number =>
-    0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
-  const exact: Record<Activation, (x: number) => number> = {
-    gelu_new: geluTanh,
-    gelu_pytorch_tanh: geluTanh,
-    gelu_fast: geluTanh,
-    gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
-    relu: (x) => Math.max(0, x),
-    silu: (x) => x / (1 + Math.exp(-x)),
-    swish: (x) => x / (1 + Math.exp(-x)),
-    tanh: Math.tanh,
-    quick_gelu: (x) => x / (1 + Math.exp(-1.702 * x)),
-    gelu_10: (x) => Math.min(10, 0.5 * x * (1 + erf(x / Math.SQRT2))),
-    relu2: (x) => Math.max(0, x) ** 2,
-    relu6: (x) => Math.min(6, Math.max(0, x)),
-    leaky_relu: (x) => (x > 0 ? x : 0.01 * x),
-    linear: (x) => x,
-    sigmoid: (x) => 1 / (1 + Math.exp(-x)),
-    hardswish: (x) => (x * Math.min(6, Math.max(0, x + 3))) / 6,
-    mish: (x) => x * Math.tanh(Math.log1p(Math.exp(x))),
-    // biome-ignore lint/suspicious/noApproximativeNumericConstant: it is rounded in the definition.
-    laplace: (x) => 0.5 * (1 + erf((x - 0.707107) / (0.282095 * Math.SQRT2))),
-  };
-  for (const name of Object.keys(ACTIVATIONS) as Activation[]) {
-    it(`${name}, to a few units in the last place`, () => {
-      for (let x = -5; x <= 5; x += 0.0625) {
-        const difference = Math.abs(ACTIVATE[name](x) - exact[name](x));
-        assert.ok(difference < 6e-7 * Math.max(1, Math.abs(x)), `${name}(${x}) is off by ${difference}`);
-      }
-    });
-  }
-  it("far from zero they stay finite", () => {
-    for (const name of Object.keys(ACTIVATIONS) as Activation[]) {
-      for (const x of [-1e30, -500, -88.5, 88.5, 500])
-        assert.ok(Number.isFinite(ACTIVATE[name](x)), `${name}(${x})`);
-    }
-  });
-});
-
-describe("half precision", () => {
-  it("every finite half comes back from f32", () => {
-    for (let bits = 0; bits < 65536; bits++) {
-      if ((bits & 0x7c00) !== 0x7c00) assert.equal(toHalf(fromHalf(bits)), bits);
-    }
-  });
-
-  it("rounds to the nearest, to even on a tie", () => {
-    const cases: [number, number][] = [
-      ...([
-        [1 + 2 ** -11, 1],
-        [1 + 3 * 2 ** -11, 1 + 2 ** -9],
-        [1 + 2 ** -11 + 2 ** -20, 1 + 2 ** -10],
-      ] as [number, number][]),
-      ...([
-        [2 ** -25, 0],
-        [3 * 2 ** -25, 2 ** -23],
-        [-(2 ** -14) + 2 ** -26, -(2 ** -14)],
-        [2047.5, 2048],
-      ] as [number, number][]),
-    ];
-    for (const [value, expected] of cases) assert.equal(fromHalf(toHalf(value)), expected, String(value));
   });
 });

@@ -87,6 +87,14 @@ export const KERNELS = {
     "out x xScales weight bias scratch",
     "rows inWidth outWidth epilogue scratchBytes",
   ),
+  storeKvInt8: kernel(14, X86, "qkv positions pageTables pages", "heads headSize pageBytes"),
+  attentionInt8: kernel(
+    15,
+    X86,
+    "out qkv positions pageTables pages scratch",
+    "heads headSize pageBytes scratchBytes",
+    "scale",
+  ),
   // While a model is loaded; see `reference/pack.ts`.
   packInOut: kernel(32, [], "weight x", "inWidth outWidth begin count"),
   packOutIn: kernel(33, [], "weight x", "inWidth begin count"),
@@ -131,6 +139,9 @@ export const PANEL = 16;
 /** Positions of one page of keys and values. The values of a position are padded to whole vectors of `VALUE_UNIT`. */
 export const PAGE_POSITIONS = 16;
 export const VALUE_UNIT = 4;
+/** 8-bit keys and values: the largest one, and the bytes of the scale (bfloat16) of a position's keys or values. */
+export const KV_MAX = 127;
+export const KV_SCALE_BYTES = 2;
 
 /** 8-bit weights: values along k that share a scale, and outputs of one block. */
 export const GROUP = 64;

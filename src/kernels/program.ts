@@ -16,6 +16,7 @@ import {
   INSTRUCTION_BYTES,
   KERNELS,
   type KernelName,
+  KV_SCALE_BYTES,
   LINE_BYTES,
   PAGE_POSITIONS,
   PANEL,
@@ -104,8 +105,12 @@ export interface Quantized {
   readonly scales: number;
 }
 
+/** How keys and values are kept: as they are, or in 8 bits with a scale for the keys and one for the values of a position and head. */
+export type KvKind = "f32" | "int8";
+
 /** Where the keys and values of one layer lie; a page holds all layers, one after the other. */
 export interface KvLayer {
+  readonly kind: KvKind;
   /** Address of this layer inside page 0. */
   readonly address: number;
   readonly pageBytes: number;
@@ -121,14 +126,19 @@ export interface RowTable {
   readonly rows: number;
 }
 
-/** Floats from the values of one position of a head to those of the next. */
+/** Numbers from the values of one position of a head to those of the next. */
 export function valueStride(headSize: number): number {
   return Math.ceil(headSize / VALUE_UNIT) * VALUE_UNIT;
 }
 
-/** Floats that one head of one layer takes in a page: keys [d][16 positions] and values [16 positions][d rounded up to 4]. */
-export function headFloats(headSize: number): number {
-  return (headSize + valueStride(headSize)) * PAGE_POSITIONS;
+/**
+ * Bytes that one head of one layer takes in a page: keys [d][16 positions] and values [16 positions][d rounded up to 4]. 8-bit
+ * ones take whole lines of the cache, at whose end are the scales of the keys, [16 positions], and those of the values.
+ */
+export function headBytes(kind: KvKind, headSize: number): number {
+  const numbers = (headSize + valueStride(headSize)) * PAGE_POSITIONS;
+  if (kind === "f32") return 4 * numbers;
+  return Math.ceil((numbers + 2 * KV_SCALE_BYTES * PAGE_POSITIONS) / LINE_BYTES) * LINE_BYTES;
 }
 
 /** Where a row of logits lies, and a scratch of `logitsScratchBytes` for rows up to this width, which they share. */
@@ -251,7 +261,8 @@ export class Kernels {
   /** Writes the keys and values of qkv[rows, 3C] to the rows' pages. */
   storeKv(qkv: number, { rows, positions, pageTables }: RowTable, kv: KvLayer): void {
     const addresses = [qkv, positions, pageTables, kv.address];
-    this.#record("storeKv", rows * kv.heads, addresses, [kv.heads, kv.headSize, kv.pageBytes]);
+    const kernel = kv.kind === "int8" ? "storeKvInt8" : "storeKv";
+    this.#record(kernel, rows * kv.heads, addresses, [kv.heads, kv.headSize, kv.pageBytes]);
   }
 
   /** out[rows, C] = softmax(q·Kᵀ·scale)·V over positions 0 … position of the row. */
@@ -265,7 +276,8 @@ export class Kernels {
     const { scratch, scratchBytes } = this.#space;
     const addresses = [out, qkv, positions, pageTables, kv.address, scratch];
     const integers = [kv.heads, kv.headSize, kv.pageBytes, scratchBytes];
-    this.#record("attention", rows * kv.heads, addresses, integers, scale);
+    const kernel = kv.kind === "int8" ? "attentionInt8" : "attention";
+    this.#record(kernel, rows * kv.heads, addresses, integers, scale);
   }
 
   /** out[r] = x[indices[r]] */

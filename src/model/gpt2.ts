@@ -8,7 +8,7 @@ import {
   allocateProgram,
   type Epilogue,
   type Executor,
-  headFloats,
+  headBytes,
   Kernels,
   type KvLayer,
   type Linear,
@@ -30,9 +30,14 @@ export interface Gpt2Capacity {
   readonly threads: number;
 }
 
+/** Bytes of keys and values of one layer in a page. A model keeps them in the precision of its weights. */
+function layerBytes({ nHead, headSize }: Gpt2Config, precision: Precision): number {
+  return nHead * headBytes(precision, headSize);
+}
+
 /** Bytes of one page: 16 positions of keys and values, all layers and heads. */
-export function pageBytes(config: Gpt2Config): number {
-  return 4 * config.nLayer * config.nHead * headFloats(config.headSize);
+export function pageBytes(config: Gpt2Config, precision: Precision): number {
+  return config.nLayer * layerBytes(config, precision);
 }
 
 /** Addresses of activations; B = maxBatchTokens rows. */
@@ -67,7 +72,7 @@ export function layoutGpt2(arena: Arena, config: Gpt2Config, capacity: Gpt2Capac
   const activation = (width: number, count = rows): number => arena.floats(count * rowStride(width));
   return {
     weights: allocateWeights(arena, config, capacity.precision),
-    pages: arena.allocate(capacity.pages * pageBytes(config)),
+    pages: arena.allocate(capacity.pages * pageBytes(config, capacity.precision)),
     activations: {
       tokens: arena.floats(rows),
       positions: arena.floats(rows),
@@ -105,6 +110,7 @@ function allocateQuantized(
 export class Gpt2 implements Backend {
   readonly limits: BackendLimits;
   readonly #config: Gpt2Config;
+  readonly #precision: Precision;
   readonly #layout: Gpt2Layout;
   readonly #memory: LinearMemory;
   readonly #kernels: Kernels;
@@ -112,6 +118,7 @@ export class Gpt2 implements Backend {
 
   constructor(config: Gpt2Config, layout: Gpt2Layout, capacity: Gpt2Capacity, executor: Executor) {
     this.#config = config;
+    this.#precision = capacity.precision;
     this.#layout = layout;
     this.#executor = executor;
     this.#memory = executor.memory;
@@ -184,7 +191,7 @@ export class Gpt2 implements Backend {
       .set(batch.copies.flatMap((c) => [c.from, c.to]));
     this.#kernels.copyPages(activations.copies, batch.copies.length, {
       address: pages,
-      pageBytes: pageBytes(this.#config),
+      pageBytes: pageBytes(this.#config, this.#precision),
     });
   }
 
@@ -233,8 +240,13 @@ export class Gpt2 implements Backend {
 
   #kvLayer(layer: number): KvLayer {
     const { nHead: heads, headSize } = this.#config;
-    const address = this.#layout.pages + 4 * layer * heads * headFloats(headSize);
-    return { address, pageBytes: pageBytes(this.#config), heads, headSize };
+    const precision = this.#precision;
+    return {
+      kind: precision,
+      address: this.#layout.pages + layer * layerBytes(this.#config, precision),
+      pageBytes: pageBytes(this.#config, precision),
+      ...{ heads, headSize },
+    };
   }
 
   /** d^-½, unless the checkpoint was trained without; divided by the layer's number where it was trained so. */

@@ -5,10 +5,10 @@ import { chooseBuild, type KernelChoice } from "../kernels/host/choose-build.ts"
 import { WasmExecutor } from "../kernels/host/executor.ts";
 import { compileKernels } from "../kernels/host/kernel-build.ts";
 import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
-import { GROUP } from "../kernels/numbers.ts";
+import { GROUP, PAGE_POSITIONS } from "../kernels/numbers.ts";
 import { allocateProgram, Kernels, type Linear, type LinearKind } from "../kernels/program.ts";
 import type { ForwardChunk } from "../model/backend.ts";
-import type { Gpt2 } from "../model/gpt2.ts";
+import { type Gpt2, pageBytes } from "../model/gpt2.ts";
 import type { Gpt2Config } from "../model/gpt2-config.ts";
 import { kindsOf, linearBytes, matricesOf, type Precision } from "../model/weights.ts";
 
@@ -179,12 +179,17 @@ function result(
     const rows = name === "head" && isPrefill ? 1 : numTokens;
     return (rows * count * inWidth * outWidth) / (machine.ceilings[kind] as number);
   });
-  const keyValueBytes = isPrefill ? 0 : numTokens * shape.context * 8 * config.nLayer * config.nEmbd;
+  const keyValueBytes = isPrefill ? 0 : numTokens * shape.context * kvBytes(config, shape.precision);
   const bytes = passes * weightBytes(config, shape.precision) + keyValueBytes;
   const multiplySeconds = seconds.reduce((sum, each) => sum + each, 0);
   const limitMs = 1000 * Math.max(bytes / machine.bandwidth, multiplySeconds);
   const { rows, context } = shape;
   return { name, rows, context, ms, tokensPerSecond: (numTokens * 1000) / ms, limitMs };
+}
+
+/** Bytes of the keys and values of one position. */
+function kvBytes(config: Gpt2Config, precision: Precision): number {
+  return pageBytes(config, precision) / PAGE_POSITIONS;
 }
 
 /** Bytes of weights that every pass reads, for one set of sizes and a precision. */

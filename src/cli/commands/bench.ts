@@ -113,7 +113,7 @@ function load(name: string, directory: string | undefined, setting: Setting, ask
   }
   const config = shapeConfig(name);
   const pages = 64 * Math.ceil((Math.max(...CONTEXTS) + 1) / 16);
-  const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config)) / 2 ** 20));
+  const kvCacheMb = Math.min(1536, Math.ceil((pages * pageBytes(config, setting.precision)) / 2 ** 20));
   return buildModel(randomTensors(config), { ...setting, kvCacheMb });
 }
 

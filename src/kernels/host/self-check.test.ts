@@ -55,6 +55,7 @@ function* instructions({ i32 }: LinearMemory, program: number): Generator<number
 const NATIVE = (Object.keys(KERNELS) as KernelName[]).filter((name) => KERNELS[name].sets.length > 0);
 const OUTPUT: Partial<Record<KernelName, string>> = {
   storeKv: "pages",
+  storeKvInt8: "pages",
   quantize: "",
   quantizeRotated: "",
   readMemory: "",

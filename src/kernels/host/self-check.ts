@@ -14,8 +14,9 @@ import {
 import {
   allocateProgram,
   type Executor,
-  headFloats,
+  headBytes,
   Kernels,
+  type KvLayer,
   type Linear,
   type LogitsPlace,
   logitsScratchBytes,
@@ -30,9 +31,10 @@ const IN_WIDTH = GROUP + 6;
 const OUT_WIDTH = 3 * BLOCK - 7;
 const HEADS = 2;
 const HEAD_SIZE = 10;
-/** A sequence of which this pass has the last rows. */
-const POSITIONS = [PAGE_POSITIONS - 1, PAGE_POSITIONS, PAGE_POSITIONS + 1];
+/** A sequence that goes on in a second page. */
+const POSITIONS = Array.from({ length: PAGE_POSITIONS + 2 }, (_, i) => i);
 const NUM_PAGES = 2;
+const KV_KINDS = ["f32", "int8"] as const;
 const VOCABULARY = 150;
 
 /** Where the data of the check lies. */
@@ -43,11 +45,10 @@ function layOut(arena: Arena) {
   const space = allocateProgram(arena, { maxInstructions: MAX_INSTRUCTIONS, contextLength: 64, threads: 1 });
   const begin = arena.size;
   const groups = Math.ceil(IN_WIDTH / GROUP);
-  const pageBytes = 4 * HEADS * headFloats(HEAD_SIZE);
   const listed = POSITIONS.length + ATTENTION_ROWS_MAX;
   const outs = Array.from({ length: 4 * ROWS.length + 1 }, () => arena.floats(rows * rowStride(OUT_WIDTH)));
   return {
-    ...{ space, begin, outs, pageBytes },
+    ...{ space, begin, outs },
     x: arena.floats(rows * rowStride(IN_WIDTH)),
     norm: {
       weight: arena.floats(rowStride(IN_WIDTH)),
@@ -62,8 +63,14 @@ function layOut(arena: Arena) {
     pageTables: arena.floats(listed),
     pageNumbers: arena.floats(NUM_PAGES),
     qkv: arena.floats(POSITIONS.length * rowStride(3 * HEADS * HEAD_SIZE)),
-    pages: arena.allocate(NUM_PAGES * pageBytes),
-    attended: arena.floats(POSITIONS.length * rowStride(HEADS * HEAD_SIZE)),
+    attentions: KV_KINDS.map((kind) => {
+      const pageBytes = HEADS * headBytes(kind, HEAD_SIZE);
+      const kv: KvLayer = {
+        ...{ kind, pageBytes, heads: HEADS, headSize: HEAD_SIZE },
+        address: arena.allocate(NUM_PAGES * pageBytes),
+      };
+      return { kv, out: arena.floats(POSITIONS.length * rowStride(HEADS * HEAD_SIZE)) };
+    }),
     row: arena.floats(rowStride(VOCABULARY)),
     end: arena.size,
     // Every build keeps in these what it likes.
@@ -74,7 +81,7 @@ function layOut(arena: Arena) {
 
 /** Every kernel that has a native form. The test compares them with the table of kernels. */
 function recordAll(kernels: Kernels, layout: Layout): void {
-  const { outs, x, norm, normed, weight, weight8, bias, quantized, qkv, attended, pages, pageBytes } = layout;
+  const { outs, x, norm, normed, weight, weight8, bias, quantized, qkv } = layout;
   const shape = { bias, inWidth: IN_WIDTH, outWidth: OUT_WIDTH };
   const f32: Linear = { kind: "f32", weight, ...shape };
   const int8: Linear = { kind: "int8", weight: weight8, ...shape };
@@ -93,9 +100,10 @@ function recordAll(kernels: Kernels, layout: Layout): void {
     ...{ tokens: 0, positions: layout.places, pageTables: layout.pageTables },
     rows: POSITIONS.length,
   };
-  const kv = { address: pages, pageBytes, heads: HEADS, headSize: HEAD_SIZE };
-  kernels.storeKv(qkv, table, kv);
-  kernels.attention(attended, qkv, table, kv, 0.3);
+  for (const { kv, out } of layout.attentions) {
+    kernels.storeKv(qkv, table, kv);
+    kernels.attention(out, qkv, table, kv, 0.3);
+  }
   kernels.readMemory(x, layout.end - x);
 }
 

@@ -1,31 +1,42 @@
-// Causal attention over pages of keys and values, with the bits of `../reference/kernels.ts`: scores with d ascending, outputs
+// Causal attention over pages of keys and values, with the bits of `../reference/attention.ts`: scores with d ascending, outputs
 // with positions ascending, one accumulator each. Rows that follow each other in one sequence read the same keys and values,
 // so they are taken together, as a tile.
 #ifndef GPT2_ATTENTION_H
 #define GPT2_ATTENTION_H
 
+#include "keys-values.h"
+
 /** Where the keys and values of one head lie in page 0, and what the rows of a sequence have in common. */
 struct head {
   const uint8_t *keys;
   const uint8_t *values;
+  const uint8_t *scales; // of the keys; those of the values follow
   size_t page_bytes;
   const int32_t *table;
   int size;
 };
 
-/** The values of position `j`. */
-INLINE const float *values_at(const struct head *head, int j) {
-  const float *page = (const float *)(head->values + (size_t)head->table[j / PAGE_POSITIONS] * head->page_bytes);
-  return page + (size_t)(j % PAGE_POSITIONS) * value_stride(head->size);
+/** The value of position `j` in a column. */
+INLINE const uint8_t *value_at(const int is_int8, const struct head *head, int j, int column) {
+  const uint8_t *page = head->values + (size_t)head->table[j / PAGE_POSITIONS] * head->page_bytes;
+  const size_t before = (size_t)(j % PAGE_POSITIONS) * value_bytes(is_int8, head->size);
+  return page + before + (size_t)column * number_bytes(is_int8);
+}
+
+/** Scales in a page: of its keys, or of its values. */
+INLINE const uint16_t *scales_of(const struct head *head, int page, int of_values) {
+  const uint8_t *scales = head->scales + (size_t)head->table[page] * head->page_bytes;
+  return (const uint16_t *)scales + (of_values ? PAGE_POSITIONS : 0);
 }
 
 /** Scores of `rows` queries for `pages` pages: Σ q[i]·k[i][position], i ascending, times `scale`. */
-INLINE void score_pages(const int rows, const int pages, float *scores, size_t stride, const float *q, size_t q_stride,
-                        const struct head *head, int page, float scale) {
+INLINE void score_pages(const int is_int8, const int rows, const int pages, float *scores, size_t stride, const float *q,
+                        size_t q_stride, const struct head *head, int page, float scale) {
+  const size_t number = number_bytes(is_int8);
   vf sum[ATTENTION_ROWS][4][VECTORS];
-  const float *keys[4];
+  const uint8_t *keys[4];
   for (int p = 0; p < pages; p++) {
-    keys[p] = (const float *)(head->keys + (size_t)head->table[page + p] * head->page_bytes);
+    keys[p] = head->keys + (size_t)head->table[page + p] * head->page_bytes;
     for (int r = 0; r < rows; r++) {
       for (int v = 0; v < VECTORS; v++) sum[r][p][v] = splat(0.0f);
     }
@@ -33,15 +44,17 @@ INLINE void score_pages(const int rows, const int pages, float *scores, size_t s
   for (int i = 0; i < head->size; i++) {
     for (int p = 0; p < pages; p++) {
       for (int v = 0; v < VECTORS; v++) {
-        const vf key = load(keys[p] + i * PAGE_POSITIONS + v * LANES);
+        const vf key = load_numbers(is_int8, keys[p] + (size_t)(i * PAGE_POSITIONS + v * LANES) * number);
         for (int r = 0; r < rows; r++) sum[r][p][v] = sum[r][p][v] + splat(q[(size_t)r * q_stride + (size_t)i]) * key;
       }
     }
   }
-  for (int r = 0; r < rows; r++) {
-    for (int p = 0; p < pages; p++) {
-      float *to = scores + (size_t)r * stride + (page + p) * PAGE_POSITIONS;
-      for (int v = 0; v < VECTORS; v++) store(to + v * LANES, sum[r][p][v] * splat(scale));
+  for (int p = 0; p < pages; p++) {
+    for (int v = 0; v < VECTORS; v++) {
+      vf scales = splat(scale);
+      if (is_int8) scales = scales * load_bf16(scales_of(head, page + p, 0) + v * LANES);
+      float *to = scores + (page + p) * PAGE_POSITIONS + v * LANES;
+      for (int r = 0; r < rows; r++) store(to + (size_t)r * stride, sum[r][p][v] * scales);
     }
   }
 }
@@ -69,19 +82,31 @@ static float softmax_weights(float *scores, int count) {
   return sum16(lanes);
 }
 
+/** Multiplies the weights of `count` positions by the scales of their values. */
+INLINE void scale_weights(float *weights, const struct head *head, int count) {
+  for (int begin = 0; begin < count; begin += PAGE_POSITIONS) {
+    const uint16_t *scales = scales_of(head, begin / PAGE_POSITIONS, 1);
+    for (int i = 0; i < PAGE_POSITIONS; i += LANES) {
+      store(weights + begin + i, load(weights + begin + i) * load_bf16(scales + i));
+    }
+  }
+}
+
 /** Columns of `rows` outputs: Σ_j w[j]·v[j], j ascending, divided by the row's total. Row r has `count + r` positions. */
-INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t out_stride, const float *weights,
-                          size_t stride, const float *totals, const struct head *head, int column, int count) {
+INLINE void weigh_columns(const int is_int8, const int rows, const int vectors, float *out, size_t out_stride,
+                          const float *weights, size_t stride, const float *totals, const struct head *head, int column,
+                          int count) {
+  const size_t vector_bytes = LANES * number_bytes(is_int8);
   vf sum[ATTENTION_ROWS][4];
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < vectors; v++) sum[r][v] = splat(0.0f);
   }
   for (int begin = 0; begin < count; begin += PAGE_POSITIONS) {
     const int end = smaller(begin + PAGE_POSITIONS, count);
-    const float *value = values_at(head, begin) + column;
-    for (int j = begin; j < end; j++, value += value_stride(head->size)) {
+    const uint8_t *value = value_at(is_int8, head, begin, column);
+    for (int j = begin; j < end; j++, value += value_bytes(is_int8, head->size)) {
       vf values[4];
-      for (int v = 0; v < vectors; v++) values[v] = load(value + v * LANES);
+      for (int v = 0; v < vectors; v++) values[v] = load_numbers(is_int8, value + (size_t)v * vector_bytes);
       for (int r = 0; r < rows; r++) {
         const vf weight = splat(weights[(size_t)r * stride + (size_t)j]);
         for (int v = 0; v < vectors; v++) sum[r][v] = sum[r][v] + weight * values[v];
@@ -91,9 +116,11 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
   // Each row has one position more than the row before it.
   for (int r = 1; r < rows; r++) {
     for (int j = count; j < count + r; j++) {
-      const float *value = values_at(head, j) + column;
+      const uint8_t *value = value_at(is_int8, head, j, column);
       const vf weight = splat(weights[(size_t)r * stride + (size_t)j]);
-      for (int v = 0; v < vectors; v++) sum[r][v] = sum[r][v] + weight * load(value + v * LANES);
+      for (int v = 0; v < vectors; v++) {
+        sum[r][v] = sum[r][v] + weight * load_numbers(is_int8, value + (size_t)v * vector_bytes);
+      }
     }
   }
   for (int r = 0; r < rows; r++) {
@@ -104,48 +131,60 @@ INLINE void weigh_columns(const int rows, const int vectors, float *out, size_t 
 }
 
 /** One column of one row: the columns that are left after whole vectors. */
-static float weigh_column(const float *weights, float total, const struct head *head, int column, int count) {
+INLINE float weigh_column(const int is_int8, const float *weights, float total, const struct head *head, int column,
+                          int count) {
   float sum = 0.0f;
-  for (int j = 0; j < count; j++) sum = sum + weights[j] * values_at(head, j)[column];
+  for (int j = 0; j < count; j++) {
+    sum = sum + weights[j] * load_number(is_int8, value_at(is_int8, head, j, column));
+  }
   return sum / total;
 }
 
 /** `rows` rows of one sequence, the first of which sees `count` positions. `scores`: `stride` floats a row. */
-INLINE void attend(const int rows, float *out, size_t out_stride, const float *q, size_t q_stride,
+INLINE void attend(const int is_int8, const int rows, float *out, size_t out_stride, const float *q, size_t q_stride,
                    const struct head *head, int count, float scale, float *scores, size_t stride) {
   const int pages = (count + rows - 1 + PAGE_POSITIONS - 1) / PAGE_POSITIONS;
   int page = 0;
   // Several pages at a time keep several sums in flight.
   if (rows == 1) {
-    for (; page + 4 <= pages; page += 4) score_pages(rows, 4, scores, stride, q, q_stride, head, page, scale);
+    for (; page + 4 <= pages; page += 4) score_pages(is_int8, rows, 4, scores, stride, q, q_stride, head, page, scale);
   }
-  for (; page + 2 <= pages; page += 2) score_pages(rows, 2, scores, stride, q, q_stride, head, page, scale);
-  if (page < pages) score_pages(rows, 1, scores, stride, q, q_stride, head, page, scale);
+  for (; page + 2 <= pages; page += 2) score_pages(is_int8, rows, 2, scores, stride, q, q_stride, head, page, scale);
+  if (page < pages) score_pages(is_int8, rows, 1, scores, stride, q, q_stride, head, page, scale);
   float totals[ATTENTION_ROWS];
-  for (int r = 0; r < rows; r++) totals[r] = softmax_weights(scores + (size_t)r * stride, count + r);
+  for (int r = 0; r < rows; r++) {
+    totals[r] = softmax_weights(scores + (size_t)r * stride, count + r);
+    if (is_int8) scale_weights(scores + (size_t)r * stride, head, count + r);
+  }
   int column = 0;
   for (; column + 4 * LANES <= head->size; column += 4 * LANES) {
-    weigh_columns(rows, 4, out, out_stride, scores, stride, totals, head, column, count);
+    weigh_columns(is_int8, rows, 4, out, out_stride, scores, stride, totals, head, column, count);
   }
   for (; column + LANES <= head->size; column += LANES) {
-    weigh_columns(rows, 1, out, out_stride, scores, stride, totals, head, column, count);
+    weigh_columns(is_int8, rows, 1, out, out_stride, scores, stride, totals, head, column, count);
   }
   for (; column < head->size; column++) {
     for (int r = 0; r < rows; r++) {
       out[(size_t)r * out_stride + (size_t)column] =
-          weigh_column(scores + (size_t)r * stride, totals[r], head, column, count + r);
+          weigh_column(is_int8, scores + (size_t)r * stride, totals[r], head, column, count + r);
     }
   }
 }
 
-static void attend_one(float *out, const float *q, const struct head *head, int count, float scale, float *scores) {
-  attend(1, out, 0, q, 0, head, count, scale, scores, 0);
-}
+/** How `attend` is called: rows are known to the compiler. */
+typedef void attend_rows(float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head,
+                         int count, float scale, float *scores, size_t stride);
 
-static void attend_some(float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head,
-                        int count, float scale, float *scores, size_t stride) {
-  attend(ATTENTION_ROWS, out, out_stride, q, q_stride, head, count, scale, scores, stride);
-}
+#define ATTEND(name, is_int8, rows)                                                                                \
+  APART void name(float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head, int count, \
+                  float scale, float *scores, size_t stride) {                                                     \
+    attend(is_int8, rows, out, out_stride, q, q_stride, head, count, scale, scores, stride);                       \
+  }
+ATTEND(attend_one, 0, 1)
+ATTEND(attend_some, 0, ATTENTION_ROWS)
+ATTEND(attend_one_int8, 1, 1)
+ATTEND(attend_some_int8, 1, ATTENTION_ROWS)
+#undef ATTEND
 
 /** Whether rows `row` and on are `ATTENTION_ROWS` positions of one sequence, one after the other. */
 static int is_run(const int32_t *tables, const int32_t *positions, int row, int end) {
@@ -160,7 +199,8 @@ static int is_run(const int32_t *tables, const int32_t *positions, int row, int 
  * Items `first` to `last` of rows × heads. A row's heads lie side by side in memory and are taken in that order. A tile is
  * taken where all heads of its rows are among the items.
  */
-static void attention(uint8_t *memory, const struct attention_instruction *a, int part, int first, int last) {
+INLINE void attention_as(const int is_int8, attend_rows *one, attend_rows *some, uint8_t *memory,
+                         const struct attention_instruction *a, int part, int first, int last) {
   const int32_t *positions = at(memory, a->positions);
   const int32_t *tables = at(memory, a->page_tables);
   float *scores = scratch_of(memory, a->scratch, a->scratch_bytes, part);
@@ -177,16 +217,24 @@ static void attention(uint8_t *memory, const struct attention_instruction *a, in
     const int32_t *table = at(memory, (uint32_t)tables[row]);
     for (int item = first; item < end; item++) {
       const int h = item % heads;
-      const float *keys = (const float *)at(memory, a->pages) + (size_t)h * head_floats(size);
-      const float *values = keys + keys_floats(size);
-      const struct head head = {(const uint8_t *)keys, (const uint8_t *)values, (size_t)a->page_bytes, table, size};
+      const uint8_t *keys = memory + a->pages + (size_t)h * head_bytes(is_int8, size);
+      const struct head head = {
+          keys, keys + keys_bytes(is_int8, size), keys + scales_begin(size), (size_t)a->page_bytes, table, size,
+      };
       const float *q = (const float *)at(memory, a->qkv) + (size_t)row * qkv_stride + h * size;
       float *out = (float *)at(memory, a->out) + (size_t)row * out_stride + h * size;
-      if (is_tile) attend_some(out, out_stride, q, qkv_stride, &head, count, a->scale, scores, scores_stride);
-      else attend_one(out, q, &head, count, a->scale, scores);
+      (is_tile ? some : one)(out, out_stride, q, qkv_stride, &head, count, a->scale, scores, scores_stride);
     }
     first = is_tile ? first + ATTENTION_ROWS * heads : end;
   }
+}
+
+static void attention(uint8_t *memory, const struct attention_instruction *a, int part, int first, int last) {
+  attention_as(0, attend_one, attend_some, memory, a, part, first, last);
+}
+
+static void attention_int8(uint8_t *memory, const struct attention_instruction *a, int part, int first, int last) {
+  attention_as(1, attend_one_int8, attend_some_int8, memory, a, part, first, last);
 }
 
 #endif

@@ -19,8 +19,10 @@ static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int
   switch (*(const int32_t *)a) {
     case OP_MATMUL: matmul(memory, a, first, last); break;
     case OP_ATTENTION: attention(memory, a, part, first, last); break;
+    case OP_ATTENTION_INT8: attention_int8(memory, a, part, first, last); break;
     case OP_LAYER_NORM: layer_norm(memory, a, first, last); break;
     case OP_STORE_KV: store_kv(memory, a, first, last); break;
+    case OP_STORE_KV_INT8: store_kv_int8(memory, a, first, last); break;
     case OP_READ_MEMORY: read_memory(memory, a, part, first, last); break;
     case OP_QUANTIZE: quantize(memory, a, first, last); break;
     case OP_MATMUL_INT8: matmul_int8(memory, a, first, last); break;

@@ -58,38 +58,4 @@ static void read_memory(uint8_t *memory, const struct read_memory_instruction *a
   memcpy(scratch_of(memory, a->scratch, a->scratch_bytes, part), &all, sizeof(int32_t));
 }
 
-/** Where the head of an item of rows × heads lies in the page that holds the row's position. */
-INLINE float *head_in_page(uint8_t *memory, const struct store_kv_instruction *a, int item) {
-  const int row = item / a->heads;
-  const int32_t *positions = at(memory, a->positions);
-  const int32_t *tables = at(memory, a->page_tables);
-  const int32_t *table = at(memory, (uint32_t)tables[row]);
-  uint8_t *page = memory + a->pages + (size_t)table[positions[row] / PAGE_POSITIONS] * (size_t)a->page_bytes;
-  return (float *)page + (size_t)(item % a->heads) * head_floats(a->head_size);
-}
-
-/** Items `first` to `last` of rows × heads: keys and values of qkv[rows, 3·heads·size] into the rows' pages. */
-static void store_kv(uint8_t *memory, const struct store_kv_instruction *a, int first, int last) {
-  const int heads = a->heads;
-  const int size = a->head_size;
-  const size_t stride = row_stride(3 * heads * size);
-  const int32_t *positions = at(memory, a->positions);
-  for (int item = first; item < last; item++) {
-    if (item + 1 < last) {
-      // The lines of a page's keys were last written one position ago and have left the cache: the next item's are prefetched.
-      const float *next = head_in_page(memory, a, item + 1);
-      for (int i = 0; i < size; i++) __builtin_prefetch(next + i * PAGE_POSITIONS, 1);
-    }
-    const int row = item / heads;
-    const int slot = positions[row] % PAGE_POSITIONS;
-    const float *k = (const float *)at(memory, a->qkv) + (size_t)row * stride + heads * size + item % heads * size;
-    const float *v = k + heads * size;
-    float *keys = head_in_page(memory, a, item);
-    float *values = keys + keys_floats(size) + (size_t)slot * value_stride(size);
-    for (int i = 0; i < size; i++) keys[i * PAGE_POSITIONS + slot] = k[i];
-    for (int i = 0; i < size; i++) values[i] = v[i];
-    for (int i = size; i < (int)value_stride(size); i++) values[i] = 0.0f;
-  }
-}
-
 #endif

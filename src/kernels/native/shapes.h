@@ -25,15 +25,6 @@ INLINE size_t row_stride(int width) { return padded(width, ROW_UNIT); }
 /** Groups along k; the last one may be incomplete. */
 INLINE int count_groups(int width) { return (width + GROUP - 1) / GROUP; }
 
-/** Floats from the values of one position to those of the next. */
-INLINE size_t value_stride(int head_size) { return padded(head_size, VALUE_UNIT); }
-
-/** Floats of the keys of a head in a page; the values follow. */
-INLINE size_t keys_floats(int head_size) { return (size_t)head_size * PAGE_POSITIONS; }
-
-/** Floats of the keys and values of a head in a page. */
-INLINE size_t head_floats(int head_size) { return keys_floats(head_size) + value_stride(head_size) * PAGE_POSITIONS; }
-
 /** As few tiles as possible for `rows` rows, at most `most` in each. */
 INLINE int count_tiles(int rows, int most) { return (rows + most - 1) / most; }
 

@@ -74,6 +74,24 @@ static inline void store_words(int16_t *p, vf x) {
   _mm_storeu_si128((__m128i *)p, words);
 }
 
+/** The same as bytes, for numbers that are not too large for them. */
+static inline void store_bytes(int8_t *p, vf x) {
+  const vi whole = _mm256_cvtps_epi32(x);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+  _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
+}
+
+/** Bytes, as floats. */
+static inline vf load_bytes(const int8_t *p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+
+/** Numbers in bfloat16, as floats. */
+static inline vf load_bf16(const uint16_t *p) {
+  const vi wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
 static inline vi load_bits(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline vi zero(void) { return _mm256_setzero_si256(); }
 static inline vf to_float(vi x) { return _mm256_cvtepi32_ps(x); }

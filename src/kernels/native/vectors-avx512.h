@@ -70,9 +70,20 @@ static inline void store_words(int16_t *p, vf x) {
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
 }
 
-/** The same as bytes. */
+/** The same as bytes, for numbers that are not too large for them. */
 static inline void store_bytes(int8_t *p, vf x) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+
+/** Bytes, as floats. */
+static inline vf load_bytes(const int8_t *p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+
+/** Numbers in bfloat16, as floats. */
+static inline vf load_bf16(const uint16_t *p) {
+  const vi wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
 
 static inline vi splat_int(int32_t x) { return _mm512_set1_epi32(x); }

@@ -11,7 +11,7 @@ import { rotate } from "./rotation.ts";
 const f = Math.fround;
 
 /** Rounds half to even, as f32x4.nearest does. */
-function nearest(x: number): number {
+export function nearest(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;
   if (rest === 0.5) return floor % 2 === 0 ? floor : floor + 1;

@@ -2,11 +2,12 @@
 // to the bit; the WebAssembly and the native kernels are tested against them. Slow on purpose, and single-threaded.
 import type { LogitsRow } from "../logits-row.ts";
 import { type LinearMemory, rowStride } from "../memory.ts";
-import { END, INSTRUCTION_BYTES, KERNELS, type KernelName, PAGE_POSITIONS, PANEL } from "../numbers.ts";
-import { type Executor, headFloats, type LogitsPlace, valueStride } from "../program.ts";
+import { END, INSTRUCTION_BYTES, KERNELS, type KernelName, PANEL } from "../numbers.ts";
+import type { Executor, LogitsPlace } from "../program.ts";
+import { attention, attentionInt8, storeKv, storeKvInt8 } from "./attention.ts";
 import { type Arguments, type Kernel, readArguments } from "./instruction.ts";
 import { embedHalf, matmulInt8, quantize, quantizeRotated } from "./int8.ts";
-import { epilogueOf, exp, partialSums } from "./math.ts";
+import { epilogueOf, partialSums } from "./math.ts";
 import {
   digest,
   narrowHalves,
@@ -26,7 +27,9 @@ const DEFINITIONS: { readonly [Name in KernelName]: Kernel<Name> } = {
   layerNorm,
   matmul,
   storeKv,
+  storeKvInt8,
   attention,
+  attentionInt8,
   gatherRows,
   copyPages,
   quantize,
@@ -115,73 +118,6 @@ function matmul({ f32 }: LinearMemory, a: Arguments<"matmul">): void {
       if (a.bias) sum = f(sum + (f32[a.bias + n] as number));
       const y = a.out + row * rowStride(a.outWidth) + n;
       f32[y] = finish(sum, f32[y] as number);
-    }
-  }
-}
-
-/** Where one head of one layer lies in the page that holds a position, as an index of words. `table`: an address. */
-function headInPage(
-  { i32 }: LinearMemory,
-  a: Arguments<"storeKv"> | Arguments<"attention">,
-  table: number,
-  position: number,
-  head: number,
-): number {
-  const page = i32[(table >>> 2) + Math.floor(position / PAGE_POSITIONS)] as number;
-  return a.pages + (page * a.pageBytes) / 4 + head * headFloats(a.headSize);
-}
-
-function storeKv(memory: LinearMemory, a: Arguments<"storeKv">): void {
-  const { f32, i32 } = memory;
-  const { heads, headSize } = a;
-  const width = heads * headSize;
-  for (let item = 0; item < a.items; item++) {
-    const row = Math.floor(item / heads);
-    const head = item % heads;
-    const position = i32[a.positions + row] as number;
-    const slot = position % PAGE_POSITIONS;
-    const k = a.qkv + row * rowStride(3 * width) + width + head * headSize;
-    const v = k + width;
-    const keys = headInPage(memory, a, i32[a.pageTables + row] as number, position, head);
-    const values = keys + headSize * PAGE_POSITIONS + slot * valueStride(headSize);
-    for (let i = 0; i < headSize; i++) {
-      f32[keys + i * PAGE_POSITIONS + slot] = f32[k + i] as number;
-      f32[values + i] = f32[v + i] as number;
-    }
-    for (let i = headSize; i < valueStride(headSize); i++) f32[values + i] = 0;
-  }
-}
-
-function attention(memory: LinearMemory, a: Arguments<"attention">): void {
-  const { f32, i32 } = memory;
-  const { heads, headSize } = a;
-  const width = heads * headSize;
-  for (let item = 0; item < a.items; item++) {
-    const row = Math.floor(item / heads);
-    const head = item % heads;
-    const table = i32[a.pageTables + row] as number;
-    const count = (i32[a.positions + row] as number) + 1;
-    const q = a.qkv + row * rowStride(3 * width) + head * headSize;
-    const weights = new Float32Array(count);
-    for (let j = 0; j < count; j++) {
-      const keys = headInPage(memory, a, table, j, head) + (j % PAGE_POSITIONS);
-      let sum = 0;
-      for (let i = 0; i < headSize; i++) {
-        sum = f(sum + f((f32[q + i] as number) * (f32[keys + i * PAGE_POSITIONS] as number)));
-      }
-      weights[j] = sum * a.scale;
-    }
-    const largest = weights.reduce((m, w) => Math.max(m, w), -Infinity);
-    for (let j = 0; j < count; j++) weights[j] = exp(f((weights[j] as number) - largest));
-    const total = partialSums(count, (j) => weights[j] as number);
-    for (let i = 0; i < headSize; i++) {
-      let sum = 0;
-      for (let j = 0; j < count; j++) {
-        const values = headInPage(memory, a, table, j, head) + headSize * PAGE_POSITIONS;
-        const v = f32[values + (j % PAGE_POSITIONS) * valueStride(headSize) + i] as number;
-        sum = f(sum + f((weights[j] as number) * v));
-      }
-      f32[a.out + row * rowStride(width) + head * headSize + i] = f(sum / total);
     }
   }
 }

@@ -1,86 +1,92 @@
 // Causal attention over pages of keys and values. A page holds, for each layer and head, the keys transposed, [d][16
 // positions], so that scores are computed for several positions at once, each with d ascending; and the values, [16
 // positions][d rounded up to 4], so that outputs are computed for several d at once, each with positions ascending. Every
-// score and every output has one accumulator.
+// score and every output has one accumulator. Kept as `T`, they are f32 or i8; behind the latter are their scales in bfloat16,
+// [16] of the keys and [16] of the values. Two rows that follow each other in a sequence are taken together.
 import { exp, sum16 } from "./math";
-import { AttentionInstruction, PAGE_POSITIONS, StoreKvInstruction, VALUE_UNIT } from "./numbers.generated";
+import { ATTENTION_ROWS_MAX, AttentionInstruction, KV_SCALE_BYTES, PAGE_POSITIONS } from "./numbers.generated";
+import { headBytes, keysBytes, pageOf, valueBytes } from "./keys-values";
 import { padded, rowBytes } from "./shapes";
 
-const KEY_BYTES: usize = 4 * PAGE_POSITIONS; // one element of the keys of all positions of a page
-
-/** Bytes of the values of one position. */
+/** Four numbers of a page, as floats. */
 // @ts-ignore: decorator
 @inline
-function valueBytes(headSize: i32): usize {
-  return <usize>padded(headSize, VALUE_UNIT) << 2;
+function loadFour<T>(p: usize): v128 {
+  if (isFloat<T>()) return v128.load(p);
+  const words = i16x8.extend_low_i8x16_s(v128.load32_zero(p));
+  return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(words));
 }
 
-/** Bytes of the keys of a page; the values follow. */
+/** Four scales of a page. */
 // @ts-ignore: decorator
 @inline
-function keysBytes(headSize: i32): usize {
-  return <usize>headSize * KEY_BYTES;
+function loadScales(p: usize): v128 {
+  return i32x4.shl(v128.load16x4_u(p), 16);
 }
 
-/** Bytes of the keys and values of one head of one layer in a page. */
+/** The scale of four scores, whose keys have their scales at `p`. */
 // @ts-ignore: decorator
 @inline
-function headBytes(headSize: i32): usize {
-  return keysBytes(headSize) + PAGE_POSITIONS * valueBytes(headSize);
+function scoreScale<T>(scale: v128, p: usize): v128 {
+  return isFloat<T>() ? scale : f32x4.mul(scale, loadScales(p));
 }
 
-/** Where the page that holds a position begins. `table`: the page numbers of the sequence. */
+/** Scores of one page for one or two `rows`: Σ q[i]·k[i][position], i ascending, times `scale`. */
 // @ts-ignore: decorator
 @inline
-function pageOf(pages: usize, pageBytes: usize, table: usize, position: u32): usize {
-  return pages + <usize>load<i32>(table + (<usize>(position / PAGE_POSITIONS) << 2)) * pageBytes;
-}
-
-/** Items `first` to `last` of rows × heads: writes keys and values into the row's page. qkv: [rows, 3·heads·headSize]. */
-export function storeKv(a: StoreKvInstruction, first: i32, last: i32): void {
-  const heads = a.heads;
-  const headSize = a.headSize;
-  const width = heads * headSize;
-  const stride = rowBytes(3 * width);
-  const size = <usize>headSize << 2;
-  for (let item = first; item < last; item++) {
-    const row = <usize>(item / heads);
-    const head = item % heads;
-    const position = load<u32>(a.positions + (row << 2));
-    const table = <usize>load<i32>(a.pageTables + (row << 2));
-    const inPage = pageOf(a.pages, a.pageBytes, table, position) + <usize>head * headBytes(headSize);
-    const slot = <usize>(position % PAGE_POSITIONS);
-    const k = a.qkv + row * stride + (<usize>(width + head * headSize) << 2);
-    const v = k + (<usize>width << 2);
-    const values = inPage + keysBytes(headSize) + slot * valueBytes(headSize);
-    let key = inPage + (slot << 2);
-    for (let i: usize = 0; i < size; i += 4, key += KEY_BYTES) {
-      store<f32>(key, load<f32>(k + i));
-      store<f32>(values + i, load<f32>(v + i));
-    }
-    for (let i = size; i < valueBytes(headSize); i += 4) store<f32>(values + i, 0);
-  }
-}
-
-/** Scores of one page: Σ q[i]·k[i][position], i ascending, times `scale`. */
-// @ts-ignore: decorator
-@inline
-function scorePage(out: usize, q: usize, keys: usize, headSize: i32, scale: v128): void {
+function scorePage<T>(
+  rows: i32,
+  out: usize,
+  outStride: usize,
+  q: usize,
+  qStride: usize,
+  keys: usize,
+  headSize: i32,
+  scale: v128,
+): void {
   let a = f32x4.splat(0);
   let b = a;
   let c = a;
   let d = a;
-  for (const end = q + (<usize>headSize << 2); q < end; q += 4, keys += KEY_BYTES) {
+  let e = a;
+  let f = a;
+  let g = a;
+  let h = a;
+  // Behind the keys and values of a head are the scales.
+  const scales = keys + headBytes<T>(headSize) - 2 * KV_SCALE_BYTES * PAGE_POSITIONS;
+  for (const end = q + (<usize>headSize << 2); q < end; q += 4, keys += PAGE_POSITIONS * sizeof<T>()) {
+    const k0 = loadFour<T>(keys);
+    const k1 = loadFour<T>(keys + 4 * sizeof<T>());
+    const k2 = loadFour<T>(keys + 8 * sizeof<T>());
+    const k3 = loadFour<T>(keys + 12 * sizeof<T>());
     const x = v128.load32_splat(q);
-    a = f32x4.add(a, f32x4.mul(x, v128.load(keys)));
-    b = f32x4.add(b, f32x4.mul(x, v128.load(keys, 16)));
-    c = f32x4.add(c, f32x4.mul(x, v128.load(keys, 32)));
-    d = f32x4.add(d, f32x4.mul(x, v128.load(keys, 48)));
+    a = f32x4.add(a, f32x4.mul(x, k0));
+    b = f32x4.add(b, f32x4.mul(x, k1));
+    c = f32x4.add(c, f32x4.mul(x, k2));
+    d = f32x4.add(d, f32x4.mul(x, k3));
+    if (rows == 2) {
+      const y = v128.load32_splat(q + qStride);
+      e = f32x4.add(e, f32x4.mul(y, k0));
+      f = f32x4.add(f, f32x4.mul(y, k1));
+      g = f32x4.add(g, f32x4.mul(y, k2));
+      h = f32x4.add(h, f32x4.mul(y, k3));
+    }
   }
-  v128.store(out, f32x4.mul(a, scale));
-  v128.store(out, f32x4.mul(b, scale), 16);
-  v128.store(out, f32x4.mul(c, scale), 32);
-  v128.store(out, f32x4.mul(d, scale), 48);
+  const s0 = scoreScale<T>(scale, scales);
+  const s1 = scoreScale<T>(scale, scales + 4 * KV_SCALE_BYTES);
+  const s2 = scoreScale<T>(scale, scales + 8 * KV_SCALE_BYTES);
+  const s3 = scoreScale<T>(scale, scales + 12 * KV_SCALE_BYTES);
+  v128.store(out, f32x4.mul(a, s0));
+  v128.store(out, f32x4.mul(b, s1), 16);
+  v128.store(out, f32x4.mul(c, s2), 32);
+  v128.store(out, f32x4.mul(d, s3), 48);
+  if (rows == 2) {
+    out += outStride;
+    v128.store(out, f32x4.mul(e, s0));
+    v128.store(out, f32x4.mul(f, s1), 16);
+    v128.store(out, f32x4.mul(g, s2), 32);
+    v128.store(out, f32x4.mul(h, s3), 48);
+  }
 }
 
 /** Turns `count` scores into e^(score − largest), with zeros up to the end of the page, and returns their sum. */
@@ -116,86 +122,180 @@ function softmaxWeights(scores: usize, count: i32): f32 {
   return sum16(a, b, c, d);
 }
 
-/** Items `first` to `last` of rows × heads: out[row, head·d …] = softmax(q·Kᵀ·scale)·V over positions 0 … position. */
-export function attention(a: AttentionInstruction, part: i32, first: i32, last: i32): void {
-  const heads = a.heads;
-  const headSize = a.headSize;
-  const width = heads * headSize;
-  const qkvStride = rowBytes(3 * width);
-  const outStride = rowBytes(width);
-  const pageBytes = <usize>a.pageBytes;
-  const scale = f32x4.splat(a.scale);
-  const scores = a.scratch + <usize>part * a.scratchBytes;
-  for (let item = first; item < last; item++) {
-    const row = <usize>(item / heads);
-    const head = item % heads;
-    const count = load<i32>(a.positions + (row << 2)) + 1;
-    const table = <usize>load<i32>(a.pageTables + (row << 2));
-    const inPage = a.pages + <usize>head * headBytes(headSize);
-    const q = a.qkv + row * qkvStride + (<usize>(head * headSize) << 2);
-    for (let position = 0; position < count; position += PAGE_POSITIONS) {
-      const keys = pageOf(inPage, pageBytes, table, position);
-      scorePage(scores + (<usize>position << 2), q, keys, headSize, scale);
+/** Multiplies the weights of `count` positions by the scales of their values, which are at `scales` in a page 0. */
+function scaleWeights(weights: usize, count: i32, table: usize, scales: usize, pageBytes: usize): void {
+  for (let position = 0; position < count; position += PAGE_POSITIONS, weights += 4 * PAGE_POSITIONS) {
+    const p = pageOf(scales, pageBytes, table, position);
+    for (let i: usize = 0; i < <usize>PAGE_POSITIONS; i += 4) {
+      const w = weights + (i << 2);
+      v128.store(w, f32x4.mul(v128.load(w), loadScales(p + i * KV_SCALE_BYTES)));
     }
-    const sum = softmaxWeights(scores, count);
-    const out = a.out + row * outStride + (<usize>(head * headSize) << 2);
-    weighValues(out, scores, table, inPage + keysBytes(headSize), pageBytes, headSize, count, sum);
   }
 }
 
-/** o[i] = Σ_j w[j]·v[j][i] / sum, j ascending. */
-function weighValues(
+/** Whether rows `row` and on are two positions of one sequence, one after the other. */
+// @ts-ignore: decorator
+@inline
+function isPair(a: AttentionInstruction, row: usize, end: i32): bool {
+  const table = a.pageTables + (row << 2);
+  const position = a.positions + (row << 2);
+  return <i32>row + 2 <= end && load<i32>(table) == load<i32>(table, 4) && load<i32>(position) + 1 == load<i32>(position, 4);
+}
+
+/**
+ * Items `first` to `last` of rows × heads: out[row, head·d …] = softmax(q·Kᵀ·scale)·V over positions 0 … position. Two rows
+ * are taken together where all heads of both are among the items.
+ */
+export function attention<T>(a: AttentionInstruction, part: i32, first: i32, last: i32): void {
+  const heads = a.heads;
+  const scores = a.scratch + <usize>part * a.scratchBytes;
+  while (first < last) {
+    const row = first / heads;
+    const pair = first % heads == 0 && isPair(a, row, last / heads);
+    const end = min((row + 1) * heads, last);
+    for (let head = first % heads, past = head + end - first; head < past; head++) {
+      if (pair) attend<T>(2, a, row, head, scores);
+      else attend<T>(1, a, row, head, scores);
+    }
+    first = pair ? end + heads : end;
+  }
+}
+
+/** One head of one or two `rows`. */
+// @ts-ignore: decorator
+@inline
+function attend<T>(rows: i32, a: AttentionInstruction, row: usize, head: i32, scores: usize): void {
+  const headSize = a.headSize;
+  const width = a.heads * headSize;
+  const qStride = rowBytes(3 * width);
+  const outStride = rowBytes(width);
+  const scoresStride = <usize>(a.scratchBytes / ATTENTION_ROWS_MAX);
+  const pageBytes = <usize>a.pageBytes;
+  const scale = f32x4.splat(a.scale);
+  const count = load<i32>(a.positions + (row << 2)) + 1;
+  const table = <usize>load<i32>(a.pageTables + (row << 2));
+  const inPage = a.pages + <usize>head * headBytes<T>(headSize);
+  const q = a.qkv + row * qStride + (<usize>(head * headSize) << 2);
+  for (let position = 0; position < count + rows - 1; position += PAGE_POSITIONS) {
+    const keys = pageOf(inPage, pageBytes, table, position);
+    scorePage<T>(rows, scores + (<usize>position << 2), scoresStride, q, qStride, keys, headSize, scale);
+  }
+  const scales = inPage + headBytes<T>(headSize) - KV_SCALE_BYTES * PAGE_POSITIONS;
+  const sum = softmaxWeights(scores, count);
+  if (!isFloat<T>()) scaleWeights(scores, count, table, scales, pageBytes);
+  let second: f32 = 0;
+  if (rows == 2) {
+    second = softmaxWeights(scores + scoresStride, count + 1);
+    if (!isFloat<T>()) scaleWeights(scores + scoresStride, count + 1, table, scales, pageBytes);
+  }
+  const out = a.out + row * outStride + (<usize>(head * headSize) << 2);
+  const values = inPage + keysBytes<T>(headSize);
+  weighValues<T>(rows, out, outStride, scores, scoresStride, table, values, pageBytes, headSize, count, sum, second);
+}
+
+/** o[i] = Σ_j w[j]·v[j][i] / sum, j ascending. The second of two `rows` has one position more than the first. */
+// @ts-ignore: decorator
+@inline
+function weighValues<T>(
+  rows: i32,
   out: usize,
+  outStride: usize,
   weights: usize,
+  weightsStride: usize,
   table: usize,
   values: usize,
   pageBytes: usize,
   headSize: i32,
   count: i32,
   sum: f32,
+  second: f32,
 ): void {
-  const stride = valueBytes(headSize);
+  const stride = valueBytes<T>(headSize);
   const total = f32x4.splat(sum);
-  let column: usize = 0;
+  const totalOfSecond = f32x4.splat(second);
+  let column = 0;
   // Four vectors at a time keep four independent sums in flight.
-  for (; column + 64 <= stride; column += 64) {
+  for (; column + 16 <= headSize; column += 16) {
     let a = f32x4.splat(0);
     let b = a;
     let c = a;
     let d = a;
-    for (let j: u32 = 0; j < <u32>count; j++) {
-      const v = pageOf(values, pageBytes, table, j) + <usize>(j % PAGE_POSITIONS) * stride + column;
-      const w = v128.load32_splat(weights + (<usize>j << 2));
-      a = f32x4.add(a, f32x4.mul(w, v128.load(v)));
-      b = f32x4.add(b, f32x4.mul(w, v128.load(v, 16)));
-      c = f32x4.add(c, f32x4.mul(w, v128.load(v, 32)));
-      d = f32x4.add(d, f32x4.mul(w, v128.load(v, 48)));
+    let e = a;
+    let f = a;
+    let g = a;
+    let h = a;
+    for (let j: u32 = 0; j < <u32>(count + rows - 1); j++) {
+      const at = pageOf(values, pageBytes, table, j) + <usize>(j % PAGE_POSITIONS) * stride + <usize>column * sizeof<T>();
+      const v0 = loadFour<T>(at);
+      const v1 = loadFour<T>(at + 4 * sizeof<T>());
+      const v2 = loadFour<T>(at + 8 * sizeof<T>());
+      const v3 = loadFour<T>(at + 12 * sizeof<T>());
+      if (rows == 1 || j < <u32>count) {
+        const w = v128.load32_splat(weights + (<usize>j << 2));
+        a = f32x4.add(a, f32x4.mul(w, v0));
+        b = f32x4.add(b, f32x4.mul(w, v1));
+        c = f32x4.add(c, f32x4.mul(w, v2));
+        d = f32x4.add(d, f32x4.mul(w, v3));
+      }
+      if (rows == 2) {
+        const w = v128.load32_splat(weights + weightsStride + (<usize>j << 2));
+        e = f32x4.add(e, f32x4.mul(w, v0));
+        f = f32x4.add(f, f32x4.mul(w, v1));
+        g = f32x4.add(g, f32x4.mul(w, v2));
+        h = f32x4.add(h, f32x4.mul(w, v3));
+      }
     }
     storeLanes(out, column, f32x4.div(a, total), headSize);
-    storeLanes(out, column + 16, f32x4.div(b, total), headSize);
-    storeLanes(out, column + 32, f32x4.div(c, total), headSize);
-    storeLanes(out, column + 48, f32x4.div(d, total), headSize);
+    storeLanes(out, column + 4, f32x4.div(b, total), headSize);
+    storeLanes(out, column + 8, f32x4.div(c, total), headSize);
+    storeLanes(out, column + 12, f32x4.div(d, total), headSize);
+    if (rows == 2) {
+      storeLanes(out + outStride, column, f32x4.div(e, totalOfSecond), headSize);
+      storeLanes(out + outStride, column + 4, f32x4.div(f, totalOfSecond), headSize);
+      storeLanes(out + outStride, column + 8, f32x4.div(g, totalOfSecond), headSize);
+      storeLanes(out + outStride, column + 12, f32x4.div(h, totalOfSecond), headSize);
+    }
   }
-  for (; column < stride; column += 16) {
-    let a = f32x4.splat(0);
-    for (let j: u32 = 0; j < <u32>count; j++) {
-      const v = pageOf(values, pageBytes, table, j) + <usize>(j % PAGE_POSITIONS) * stride + column;
-      a = f32x4.add(a, f32x4.mul(v128.load32_splat(weights + (<usize>j << 2)), v128.load(v)));
+  for (; column < headSize; column += 4) {
+    const from = values + <usize>column * sizeof<T>();
+    weighFour<T>(out, column, weights, table, from, pageBytes, headSize, count, total);
+    if (rows == 2) {
+      weighFour<T>(out + outStride, column, weights + weightsStride, table, from, pageBytes, headSize, count + 1, totalOfSecond);
     }
-    storeLanes(out, column, f32x4.div(a, total), headSize);
   }
 }
 
-/** Stores four lanes, or fewer at the end of a head: the next head's outputs begin there. */
+/** Four columns of one row, or those that are left. */
+function weighFour<T>(
+  out: usize,
+  column: i32,
+  weights: usize,
+  table: usize,
+  values: usize,
+  pageBytes: usize,
+  headSize: i32,
+  count: i32,
+  total: v128,
+): void {
+  let a = f32x4.splat(0);
+  for (let j: u32 = 0; j < <u32>count; j++) {
+    const v = pageOf(values, pageBytes, table, j) + <usize>(j % PAGE_POSITIONS) * valueBytes<T>(headSize);
+    a = f32x4.add(a, f32x4.mul(v128.load32_splat(weights + (<usize>j << 2)), loadFour<T>(v)));
+  }
+  storeLanes(out, column, f32x4.div(a, total), headSize);
+}
+
+/** Stores four columns, or fewer at the end of a head: the next head's outputs begin there. */
 // @ts-ignore: decorator
 @inline
-function storeLanes(out: usize, column: usize, value: v128, headSize: i32): void {
-  const left = <i32>(((<usize>headSize << 2) - column) >> 2);
+function storeLanes(out: usize, column: i32, value: v128, headSize: i32): void {
+  const to = out + (<usize>column << 2);
+  const left = headSize - column;
   if (left >= 4) {
-    v128.store(out + column, value);
+    v128.store(to, value);
     return;
   }
-  store<f32>(out + column, f32x4.extract_lane(value, 0));
-  if (left > 1) store<f32>(out + column, f32x4.extract_lane(value, 1), 4);
-  if (left > 2) store<f32>(out + column, f32x4.extract_lane(value, 2), 8);
+  store<f32>(to, f32x4.extract_lane(value, 0));
+  if (left > 1) store<f32>(to, f32x4.extract_lane(value, 1), 4);
+  if (left > 2) store<f32>(to, f32x4.extract_lane(value, 2), 8);
 }

@@ -1,18 +1,20 @@
 // The interpreter: runs a recorded program of kernels. Threads take items of a kernel until none are left, and who does the
 // last begins the next kernel. A whole pass of the model is one call from JavaScript. How instructions are laid out: `../numbers.ts`.
-import { attention, storeKv } from "./attention";
+import { attention } from "./attention";
 import { embedHalf, matmulInt8, quantize, quantizeRotated } from "./int8";
 export {
   argmax, distribution, divide, keepFrom, keepTopK, keepTopP, largest, openRow, subtract, sumExp, topK,
 } from "./logits";
+import { storeKv } from "./keys-values";
 import { matmul } from "./matmul";
 import { isNativeKernel, runNative } from "./native";
 import {
   AttentionInstruction, CopyPagesInstruction, DigestInstruction, EmbedHalfInstruction, EmbedInstruction, END,
   GatherRowsInstruction, INSTRUCTION_BYTES, INSTRUCTION_ITEMS, INSTRUCTION_OP, LayerNormInstruction,
-  MatmulInstruction, MatmulInt8Instruction, NarrowHalvesInstruction, OP_ATTENTION, OP_COPY_PAGES, OP_DIGEST, OP_EMBED,
-  OP_EMBED_HALF, OP_GATHER_ROWS, OP_LAYER_NORM, OP_MATMUL, OP_MATMUL_INT8, OP_MATMUL_ROTATED, OP_NARROW_HALVES, OP_PACK_IN_OUT,
-  OP_PACK_IN_OUT_INT8, OP_PACK_OUT_IN, OP_PACK_OUT_IN_INT8, OP_QUANTIZE, OP_QUANTIZE_ROTATED, OP_READ_MEMORY, OP_STORE_KV, OP_WIDEN_BF16,
+  MatmulInstruction, MatmulInt8Instruction, NarrowHalvesInstruction, OP_ATTENTION, OP_ATTENTION_INT8, OP_COPY_PAGES,
+  OP_DIGEST, OP_EMBED, OP_EMBED_HALF, OP_GATHER_ROWS, OP_LAYER_NORM, OP_MATMUL, OP_MATMUL_INT8, OP_MATMUL_ROTATED,
+  OP_NARROW_HALVES, OP_PACK_IN_OUT, OP_PACK_IN_OUT_INT8, OP_PACK_OUT_IN, OP_PACK_OUT_IN_INT8, OP_QUANTIZE,
+  OP_QUANTIZE_ROTATED, OP_READ_MEMORY, OP_STORE_KV, OP_STORE_KV_INT8, OP_WIDEN_BF16,
   OP_WIDEN_HALVES, PackInOutInstruction, PackInOutInt8Instruction, PackOutInInstruction, PackOutInInt8Instruction,
   QuantizeInstruction, QuantizeRotatedInstruction, ReadMemoryInstruction, StoreKvInstruction, WidenBf16Instruction, WidenHalvesInstruction,
 } from "./numbers.generated";
@@ -52,14 +54,16 @@ function execute(i: usize, part: i32, first: i32, last: i32): void {
   const op = opOf(i);
   if (isNativeKernel(op)) runNative(i, part, first, last);
   else if (op == OP_MATMUL) matmul(changetype<MatmulInstruction>(i), part, first, last);
-  else if (op == OP_ATTENTION) attention(changetype<AttentionInstruction>(i), part, first, last);
+  else if (op == OP_ATTENTION) attention<f32>(changetype<AttentionInstruction>(i), part, first, last);
+  else if (op == OP_ATTENTION_INT8) attention<i8>(changetype<AttentionInstruction>(i), part, first, last);
   else if (op == OP_MATMUL_INT8) matmulInt8(changetype<MatmulInt8Instruction>(i), part, first, last);
   // Rotated activations are kept as 14-bit ones are, and so is their product.
   else if (op == OP_MATMUL_ROTATED) matmulInt8(changetype<MatmulInt8Instruction>(i), part, first, last);
   else if (op == OP_QUANTIZE_ROTATED) quantizeRotated(changetype<QuantizeRotatedInstruction>(i), part, first, last);
   else if (op == OP_QUANTIZE) quantize(changetype<QuantizeInstruction>(i), first, last);
   else if (op == OP_LAYER_NORM) layerNorm(changetype<LayerNormInstruction>(i), part, first, last);
-  else if (op == OP_STORE_KV) storeKv(changetype<StoreKvInstruction>(i), first, last);
+  else if (op == OP_STORE_KV) storeKv<f32>(changetype<StoreKvInstruction>(i), first, last);
+  else if (op == OP_STORE_KV_INT8) storeKv<i8>(changetype<StoreKvInstruction>(i), first, last);
   else if (op == OP_EMBED) embed(changetype<EmbedInstruction>(i), first, last);
   else if (op == OP_EMBED_HALF) embedHalf(changetype<EmbedHalfInstruction>(i), first, last);
   else if (op == OP_GATHER_ROWS) gatherRows(changetype<GatherRowsInstruction>(i), first, last);

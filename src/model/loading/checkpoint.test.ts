@@ -269,10 +269,10 @@ describe("a checkpoint that cannot be used is refused", () => {
       xl,
       "f32",
       256,
-      /1557\.6 M parameters in f32 needs 6\.\d GiB with .* one context, .* ends at 4 GiB: use --precision int8, which needs 2\.\d GiB$/,
+      /1557\.6 M parameters in f32 needs 6\.\d GiB with .* one context, .* ends at 4 GiB: use --precision int8, which needs 1\.9 GiB$/,
     );
     refused(huge, "f32", 1, /needs 46\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
-    refused(huge, "int8", 1, /in int8 needs 14\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
+    refused(huge, "int8", 1, /in int8 needs 12\.\d GiB .* ends at 4 GiB: use a smaller checkpoint$/);
     refused(
       xl,
       "int8",
@@ -292,7 +292,7 @@ describe("a checkpoint that cannot be used is refused", () => {
     const capacity = (kvCacheMb: number): Gpt2Capacity => ({
       ...{
         precision: "int8",
-        pages: pagesFor(config, kvCacheMb),
+        pages: pagesFor(config, "int8", kvCacheMb),
         maxBatchTokens: 128,
         maxLogitRows: 64,
         threads: 1,

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { temporaryDirectory, writeCheckpoint } from "../../../test/support/checkpoints.ts";
 import { Arena } from "../../kernels/memory.ts";
+import { PAGE_POSITIONS } from "../../kernels/numbers.ts";
 import { layoutGpt2, pageBytes } from "../gpt2.ts";
 import { parseGpt2Config } from "../gpt2-config.ts";
-import { capacityFor, footprintOf, memoryNeed } from "./footprint.ts";
+import { capacityFor, footprintOf, memoryNeed, pagesFor } from "./footprint.ts";
 import { allocateStaging } from "./packing.ts";
 
 const temporary = temporaryDirectory();
@@ -28,11 +29,18 @@ test("the footprint is that of the real layout, for any number of layers", () =>
       allocateStaging(arena, config);
       assert.deepEqual(footprintOf(config, capacity), {
         weights: weights.region.bytes,
-        keysAndValues: capacity.pages * pageBytes(config),
+        keysAndValues: capacity.pages * pageBytes(config, precision),
         total: arena.size,
       });
     }
   }
+});
+
+test("8-bit keys and values take about a quarter of the memory of f32 ones", () => {
+  const config = parseGpt2Config({}, "config.json");
+  const positions = (precision: "int8" | "f32") => PAGE_POSITIONS * pagesFor(config, precision, 256);
+  assert.equal(positions("f32"), 3632);
+  assert.equal(positions("int8"), 14112);
 });
 
 test("a model needs at least one context of keys and values, and at most what the cache may hold", () => {

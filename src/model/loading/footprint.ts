@@ -31,15 +31,15 @@ function layOut(config: Gpt2Config, capacity: Gpt2Capacity): Footprint {
   const arena = new Arena();
   const { weights } = layoutGpt2(arena, config, capacity);
   allocateStaging(arena, config);
-  const keysAndValues = capacity.pages * pageBytes(config);
+  const keysAndValues = capacity.pages * pageBytes(config, capacity.precision);
   return { weights: weights.region.bytes, keysAndValues, total: arena.size };
 }
 
 /** Pages that a budget buys; at least one full context is always kept. */
-export function pagesFor(config: Gpt2Config, kvCacheMb: number): number {
+export function pagesFor(config: Gpt2Config, precision: Precision, kvCacheMb: number): number {
   const perContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
   // A page of a model without layers takes nothing, but is still counted.
-  const bytes = pageBytes({ ...config, nLayer: Math.max(1, config.nLayer) });
+  const bytes = pageBytes({ ...config, nLayer: Math.max(1, config.nLayer) }, precision);
   return Math.max(perContext, Math.floor((kvCacheMb * MIB) / bytes));
 }
 
@@ -58,7 +58,7 @@ export function capacityFor(config: Gpt2Config, options: CapacityOptions): Gpt2C
   const { precision, threads, passTokensMax, passRowsMax } = options;
   return {
     precision,
-    pages: pagesFor(config, options.kvCacheMb),
+    pages: pagesFor(config, precision, options.kvCacheMb),
     maxBatchTokens: passTokensMax ?? DEFAULT_PASS.tokens,
     maxLogitRows: passRowsMax ?? DEFAULT_PASS.rows,
     threads,
@@ -87,7 +87,7 @@ export function assertAddressable(config: Gpt2Config, capacity: Gpt2Capacity): v
   if (total <= MEMORY_BYTES_MAX) return;
   const besides = total - keysAndValues;
   const least = (precision: Gpt2Capacity["precision"]): number =>
-    footprintOf(config, { ...capacity, precision, pages: pagesFor(config, 0) }).total;
+    footprintOf(config, { ...capacity, precision, pages: pagesFor(config, precision, 0) }).total;
   const model = `a model of ${(countParameters(config) / 1e6).toFixed(1)} M parameters in ${capacity.precision}`;
   const limit = "WebAssembly memory ends at 4 GiB";
   if (least(capacity.precision) <= MEMORY_BYTES_MAX) {
