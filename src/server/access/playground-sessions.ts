@@ -73,6 +73,11 @@ export class PlaygroundSessions {
   /** @throws AwsError unless the request comes from the page of an open session */
   check(request: FastifyRequest): Caller {
     this.checkPlace(request);
+    // A page of another port is of the same site: the cookie comes with what it embeds, and no Origin does. Links lead to the page alone.
+    const { "sec-fetch-site": site } = request.headers;
+    if (site !== undefined && site !== "same-origin" && site !== "none") {
+      throw forbidden("The playground answers its own page only, not one of another origin");
+    }
     if (this.knows(request)) return { keyId: "playground", endpoints: "*" };
     throw new AwsError(
       { type: "PlaygroundSessionEnded", status: 401 },

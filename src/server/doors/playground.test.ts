@@ -88,6 +88,16 @@ test("other pages and other names of this address are refused, with the session'
   ]) {
     assert.equal(await status(headers), 200, JSON.stringify(headers));
   }
+  // What a page of another port embeds comes with the cookie and without an Origin.
+  const embedded = async (site: string, url: string): Promise<number> =>
+    (await asPage(front.app, cookie, { url, headers: { "sec-fetch-site": site } })).statusCode;
+  for (const url of ["/playground/facts", "/playground/app.js"]) {
+    for (const site of ["same-site", "cross-site", "anything"])
+      assert.equal(await embedded(site, url), 403, `${site} ${url}`);
+    for (const site of ["same-origin", "none"])
+      assert.equal(await embedded(site, url), 200, `${site} ${url}`);
+  }
+  assert.equal(await embedded("cross-site", "/"), 200, "a link from elsewhere leads to the page");
   const rebound = await front.app.inject({
     url: `/?token=${front.sessions.token}`,
     headers: { host: "evil.example" },

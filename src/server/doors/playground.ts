@@ -247,6 +247,7 @@ const NOT_BUILT = htmlPage("<p>The page was not built. <code>npm run build</code
 function htmlPage(content: string): string {
   return (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">' +
+    '<meta name="color-scheme" content="light dark">' +
     `<title>gpt2-api</title><main><h1>gpt2-api</h1>${content}</main></html>\n`
   );
 }
