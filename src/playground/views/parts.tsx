@@ -77,11 +77,25 @@ async function copy(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false;
+    return copyBySelection(text);
   }
 }
 
-/** A text area that is as tall as its text, up to the limit of the style sheet. */
+/** Over HTTP from another machine browsers have no clipboard for scripts; there the old way is the only one. */
+function copyBySelection(text: string): boolean {
+  const focused = document.activeElement;
+  const area = document.createElement("textarea");
+  area.className = "unseen";
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const isDone = document.execCommand("copy");
+  area.remove();
+  if (focused instanceof HTMLElement) focused.focus();
+  return isDone;
+}
+
+/** A text area that is as tall as its text, up to the limit that the style sheet sets. */
 export function GrowingTextarea(props: {
   readonly id: string;
   readonly label: string;

@@ -1,13 +1,14 @@
 // The text of one sequence, token by token: each is tinted by how likely it was, and can be chosen with pointer and keys. Long texts are
 // drawn in chunks. Only changed chunks are rendered again, and only visible ones are laid out.
 import { memo } from "preact/compat";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { TracedToken } from "../../dialects/playground/events.ts";
 import { type Measure, percent, stepOf } from "../logic/heat.ts";
 import { inOneLine } from "../logic/visible-text.ts";
 import { SafeText } from "./parts.tsx";
 
 const CHUNK_TOKENS = 64;
+const NEAREST = { block: "nearest" } as const;
 
 export interface SequenceTextProps {
   /** Prefix of the tokens' ids in the document; unique on the page. */
@@ -29,6 +30,10 @@ export interface SequenceTextProps {
 export function SequenceText(props: SequenceTextProps) {
   const box = useRef<HTMLDivElement>(null);
   const { id, tokens, selected } = props;
+  // The glass may open over it.
+  useEffect(() => {
+    if (selected !== undefined) document.getElementById(`${id}-${selected}`)?.scrollIntoView(NEAREST);
+  }, [id, selected]);
   const starts = Array.from({ length: Math.ceil(tokens.length / CHUNK_TOKENS) }, (_, i) => i * CHUNK_TOKENS);
   return (
     <div class="sequence-text" dir="auto">
@@ -162,9 +167,7 @@ function onKey(event: KeyboardEvent, box: HTMLElement, props: SequenceTextProps)
   const to = vertical === 0 ? moves[event.key] : inNextLine(box, props.id, selected, vertical, last);
   if (to === undefined || last < 0) return;
   event.preventDefault();
-  const index = Math.max(0, Math.min(last, to));
-  props.onSelect(index);
-  document.getElementById(`${props.id}-${index}`)?.scrollIntoView({ block: "nearest" });
+  props.onSelect(Math.max(0, Math.min(last, to)));
 }
 
 /** The nearest token in the line above or below. */
