@@ -1,18 +1,17 @@
 // The checks of the page in a real browser. Each gets a browser and a server, and throws if something is wrong.
 import assert from "node:assert/strict";
-import { EMOJI, MARKUP, NUM_SPACES } from "./hostile-model.js";
-import { Playground } from "./page-object.js";
-
-/** Asserts that the console has no errors, and that no other host was contacted. */
-function assertClean({ errors, strangers }) {
-  assert.deepEqual(errors, []);
-  assert.deepEqual(strangers, []);
-}
+import { hostilePage, stolenCookie, usedLink } from "./access-checks.js";
+import { hostileText, manyTexts, spaces } from "./hostile-checks.js";
+import { scores, scoresAsTheCommand, sliders } from "./number-checks.js";
+import { assertClean, Playground } from "./page-object.js";
 
 /** `model`: the server's model: the shipped one, or the hostile one, whose text tries to break the page. */
 export const CHECKS = [
   { name: "opens by its link, asks no other host, has no error", model: "shipped", run: opens },
   { name: "shows nothing without a session", model: "shipped", run: withoutSession },
+  { name: "lets nobody in by a link that was used", model: "shipped", run: usedLink },
+  { name: "answers its cookie from its own page alone", model: "shipped", run: stolenCookie },
+  { name: "tells a page of another origin nothing", model: "shipped", run: hostilePage },
   { name: "shows in each mode the parameters that it reads", model: "shipped", run: parametersOfModes },
   { name: "writes, explains and branches by keyboard alone", model: "shipped", run: byKeyboard },
   { name: "stops at Esc, and keeps what had come", model: "shipped", run: stops },
@@ -20,8 +19,11 @@ export const CHECKS = [
   { name: "draws a beam search as a tree", model: "shipped", run: beams },
   { name: "answers its sliders without asking, as a request would", model: "shipped", run: sliders },
   { name: "scores a text token by token", model: "shipped", run: scores },
+  { name: "shows the probabilities of the command score", model: "shipped", run: scoresAsTheCommand },
   { name: "fills the form from a link and sends nothing", model: "shipped", run: links },
   { name: "keeps a history that can be cleared", model: "shipped", run: history },
+  { name: "copies where scripts have no clipboard", model: "shipped", run: copies },
+  { name: "keeps what is chosen in sight in 360 pixels", model: "shipped", run: narrow },
   { name: "tells what a request is elsewhere", model: "shipped", run: clients },
   { name: "makes no markup of what a model writes", model: "hostile", run: hostileText },
   { name: "holds ten thousand spaces in 360 pixels", model: "hostile", run: spaces },
@@ -176,89 +178,6 @@ async function beams(browser, server) {
   await page.close();
 }
 
-async function sliders(browser, server) {
-  const page = await Playground.open(browser, server);
-  await page.press("Next token");
-  await page.see(".reading");
-  let asked = 0;
-  page.page.on("request", () => asked++);
-  // The page sends its request some time after a change, so an intended request shows as a timer.
-  await page.page.evaluate(() => {
-    const setTimer = globalThis.setTimeout;
-    globalThis.numLater = 0;
-    globalThis.setTimeout = (run, delayMs, ...rest) => {
-      if (delayMs >= 200) globalThis.numLater++;
-      return setTimer(run, delayMs, ...rest);
-    };
-  });
-  const slide = (id, value) =>
-    page.page.$eval(
-      id,
-      (slider, to) => {
-        slider.value = to;
-        slider.dispatchEvent(new Event("input", { bubbles: true }));
-      },
-      String(value),
-    );
-  const left = async () => Number((await page.text(".reading b")).replaceAll(",", ""));
-  for (const [temperature, topK, topP] of [
-    [0.7, 50, 0.92],
-    [0.7, 0, 0.92],
-    [1, 0, 0.5],
-  ]) {
-    await slide("#slider-temperature", Math.log10(temperature));
-    await slide("#slider-top_k", topK);
-    await slide("#slider-top_p", topP);
-    const shown = await left();
-    // The slider has steps, so the value that it shows is compared.
-    const exact = Number(await page.text(".slider output"));
-    assert.equal(asked, 0, "the page answers by itself");
-    assert.equal(await page.page.evaluate(() => globalThis.numLater), 0, "and will not ask later");
-    const real = await page.page.evaluate(leftOfRequest, { temperature: exact, top_k: topK, top_p: topP });
-    asked = 0;
-    assert.equal(shown, real, JSON.stringify({ temperature, topK, topP }));
-  }
-  assertClean(page);
-  await page.close();
-}
-
-/** The number of tokens that a real request can draw. This function runs in the page. */
-async function leftOfRequest(filters) {
-  const input = document.querySelector("#prompt").value;
-  const body = JSON.stringify({
-    input,
-    mode: "sample",
-    ...filters,
-    max_new_tokens: 1,
-    num_return_sequences: 1,
-  });
-  const headers = { "content-type": "application/json" };
-  const response = await fetch("/playground/generate", { method: "POST", headers, body });
-  const events = (await response.text())
-    .split("\n")
-    .flatMap((line) => (line.startsWith("data: ") ? [JSON.parse(line.slice(6))] : []));
-  const end = events.find(({ type }) => type === "end");
-  const sent = events.filter(({ type }) => type === "tokens").flatMap(({ tokens }) => tokens);
-  const [token] = [...sent, ...end.sequences[0].rest];
-  return token.choice.filters.at(-1).left;
-}
-
-async function scores(browser, server) {
-  const page = await Playground.open(browser, server);
-  await page.press("Score a text");
-  await page.fill("#score-text", "The cat sat on the mat.");
-  await page.press("Score", ".buttons");
-  await page.see(".speed");
-  assert.match(await page.text(".speed"), /perplexity\d/);
-  assert.equal((await page.texts(".tokens"))[0], "The cat sat on the mat.");
-  await page.page.hover(".token[data-index='2']");
-  await page.see(".alternatives tbody tr");
-  await page.press("As a table");
-  assert.equal(await page.count(".token-table tbody tr"), 7);
-  assertClean(page);
-  await page.close();
-}
-
 async function links(browser, server) {
   const page = await Playground.open(browser, server);
   await page.mode("sample");
@@ -308,6 +227,57 @@ async function history(browser, server) {
   await page.close();
 }
 
+async function copies(browser, server) {
+  const page = await Playground.open(browser, server);
+  await page.page.evaluate(() => {
+    Object.defineProperty(navigator, "clipboard", { value: undefined });
+    document.addEventListener("copy", () => {
+      globalThis.copied = document.activeElement.value;
+    });
+  });
+  // Browsers want a press by hand for this.
+  await page.page.click(".way-out .buttons button");
+  await page.until(() => globalThis.copied !== undefined);
+  assert.match(await page.page.evaluate(() => globalThis.copied), /^http:.*#1\./);
+  await page.until(() =>
+    [...document.querySelectorAll("button")].some((each) => each.textContent === "Copied"),
+  );
+  assertClean(page);
+  await page.close();
+}
+
+async function narrow(browser, server) {
+  const page = await Playground.open(browser, server, { width: 360, height: 700 });
+  const box = (selector) => page.page.$eval(selector, (element) => element.getBoundingClientRect().toJSON());
+  const inSight = async (what) => {
+    await page.see(".glass.pinned");
+    await page.until(
+      () =>
+        document.querySelector(".token.selected").getBoundingClientRect().bottom <=
+        document.querySelector(".glass").getBoundingClientRect().top,
+    );
+    const { top } = await box(".token.selected");
+    assert.ok(top >= 0, `${what} is at ${top}`);
+  };
+  await page.generate();
+  for (const index of [0, 20, 60]) {
+    await page.page.click(`.sequence:last-child .token[data-index='${index}']`);
+    await inSight(`token ${index}`);
+    await page.page.click("[aria-label=Close]");
+  }
+  await page.press("Score a text");
+  assert.ok(
+    (await box("#score-text")).bottom <= (await box("button.primary")).top,
+    "the box is above its button",
+  );
+  await page.press("Score", ".buttons");
+  await page.see(".speed");
+  await page.page.click(".token[data-index='7']");
+  await inSight("a token of the scored text");
+  assertClean(page);
+  await page.close();
+}
+
 async function clients(browser, server) {
   const page = await Playground.open(browser, server);
   await page.press("This request as a command");
@@ -322,68 +292,6 @@ async function clients(browser, server) {
   assert.match(await page.text(".code pre"), /The old man looked at the sea and/);
   await page.fill("#prompt", "It's new");
   await page.until(() => document.querySelector(".code pre").textContent.includes("new"));
-  assertClean(page);
-  await page.close();
-}
-
-/** The hostile model's text. It begins with the prompt of one token. */
-async function hostileRun(browser, server, options, sequences = "1") {
-  const page = await Playground.open(browser, server, options);
-  if ((options?.width ?? 1400) < 760) await page.press("Mode and parameters");
-  await page.mode("greedy");
-  await page.fill("#field-max_new_tokens", "229");
-  await page.fill("#field-num_return_sequences", sequences);
-  await page.fill("#prompt", "a");
-  await page.generate();
-  return page;
-}
-
-async function hostileText(browser, server) {
-  const page = await hostileRun(browser, server);
-  const shown = (await page.texts(".sequence .tokens"))[0];
-  // Direction marks and invisible characters are shown as such. The emoji, which is cut into eleven tokens, is whole.
-  const written = `${MARKUP}↵\n\u05e9\u05dc\u05d5\u05dd U+202EabcU+202C ${EMOJI}␀␇␡${" ".repeat(NUM_SPACES)}`;
-  assert.equal(shown, written);
-  assert.equal(await page.count(".sequence :is(img, script, b, iframe, style, link)"), 0);
-  assert.notEqual(await page.page.title(), "owned");
-  const isolation = await page.page.evaluate(
-    () => getComputedStyle(document.querySelector(".sequence-text")).unicodeBidi,
-  );
-  assert.equal(isolation, "isolate");
-  await page.press("As a table");
-  await page.see(".token-table");
-  assert.equal(await page.count(".token-table :is(img, script)"), 0);
-  assertClean(page);
-  await page.close();
-}
-
-async function spaces(browser, server) {
-  const page = await hostileRun(browser, server, { width: 360, height: 700 });
-  const shown = (await page.texts(".sequence .tokens"))[0];
-  assert.ok(shown.includes(" ".repeat(NUM_SPACES)));
-  const [content, width] = await page.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(content <= width, `${content} pixels of content in ${width}`);
-  const [inside, box] = await page.page.evaluate(() => {
-    const { scrollWidth, clientWidth } = document.querySelector(".sequence-text");
-    return [scrollWidth, clientWidth];
-  });
-  assert.ok(inside <= box, `${inside} pixels of text in ${box}`);
-  await page.fill("#prompt", " ");
-  await page.press("Show pieces");
-  await page.see(".pieces li");
-  const [after] = await page.page.evaluate(() => [document.documentElement.scrollWidth]);
-  assert.ok(after <= width);
-  assertClean(page);
-  await page.close();
-}
-
-async function manyTexts(browser, server) {
-  const page = await hostileRun(browser, server, {}, "64");
-  assert.equal(await page.count(".sequence"), 64);
-  assert.ok((await page.count(".token")) > 64 * 200);
-  await page.page.evaluate(() => [...document.querySelectorAll(".sequence")].at(-1).scrollIntoView());
-  await page.page.click(".sequence:last-child .token[data-index='5']");
-  await page.see(".token.selected");
   assertClean(page);
   await page.close();
 }

@@ -1,10 +1,17 @@
-// The playground's page in a browser, as a page object: the actions of a person, and what tests read. It records what must not
-// happen: errors on the console, and requests to other hosts.
+// A browser's page with the playground in it: what a person does there, and what a test asks of it. Remembers what must not happen:
+// errors on the console, and requests to another host.
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WAIT_MS = 30_000;
+
+/** Nothing went wrong unseen, and nobody else was asked. */
+export function assertClean({ errors, strangers }) {
+  assert.deepEqual(errors, []);
+  assert.deepEqual(strangers, []);
+}
 
 export class Playground {
   constructor(page, origin) {

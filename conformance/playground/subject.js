@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
 import { freePort } from "../../bench/support/server-under-test.js";
 
-const COMMAND = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+export const COMMAND = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const START_MS_MAX = 60_000;
 const BROWSERS = {
   chrome: { path: "/usr/bin/chromium", packageName: "chromium" },
