@@ -101,6 +101,10 @@ export async function scores(browser, server) {
   assert.equal((await page.texts(".tokens"))[0], "The cat sat on the mat.");
   await page.page.hover(".token[data-index='2']");
   await page.see(".alternatives tbody tr");
+  await page.page.click(".token[data-index='2']");
+  await page.see(".glass.pinned");
+  await page.page.keyboard.press("Escape");
+  await page.until(() => !document.querySelector(".glass.pinned"));
   await page.press("As a table");
   assert.equal(await page.count(".token-table tbody tr"), 7);
   assertClean(page);

@@ -1,5 +1,5 @@
-// The view that scores a text, token by token.
-import { useState } from "preact/hooks";
+// How likely a text is to the model, token by token.
+import { useEffect, useState } from "preact/hooks";
 import type { Scored, TracedToken } from "../../dialects/playground/events.ts";
 import { Inspector } from "./inspector.tsx";
 import { Legend } from "./legend.tsx";
@@ -20,6 +20,13 @@ export function ScoreView({ state, actions }: ViewProps) {
   const [isBusy, setBusy] = useState(false);
   const [selected, setSelected] = useState<number>();
   const [hovered, setHovered] = useState<number>();
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key === "Escape") setSelected(undefined);
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
   const score = async (): Promise<void> => {
     setBusy(true);
     try {
