@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { EMOJI, MARKUP, NUM_SPACES } from "./hostile-model.js";
 import { assertClean, Playground } from "./page-object.js";
 
-/** The hostile model's text, of which a prompt of one token is the beginning. */
+/** The hostile model's text. It begins with the prompt of one token. */
 async function hostileRun(browser, server, options, sequences = "1") {
   const page = await Playground.open(browser, server, options);
   if ((options?.width ?? 1400) < 760) await page.press("Mode and parameters");
@@ -18,7 +18,7 @@ async function hostileRun(browser, server, options, sequences = "1") {
 export async function hostileText(browser, server) {
   const page = await hostileRun(browser, server);
   const shown = (await page.texts(".sequence .tokens"))[0];
-  // What turns the direction and what has no look is shown; the emoji, which lies in eleven tokens, is whole.
+  // Direction marks and invisible characters are shown as such. The emoji, which is cut into eleven tokens, is whole.
   const written = `${MARKUP}↵\n\u05e9\u05dc\u05d5\u05dd U+202EabcU+202C ${EMOJI}␀␇␡${" ".repeat(NUM_SPACES)}`;
   assert.equal(shown, written);
   assert.equal(await page.count(".sequence :is(img, script, b, iframe, style, link)"), 0);

@@ -14,7 +14,7 @@ export async function sliders(browser, server) {
   await page.see(".reading");
   let asked = 0;
   page.page.on("request", () => asked++);
-  // The page asks some time after a change: whoever would ask sets a timer first.
+  // The page sends its request some time after a change, so an intended request shows as a timer.
   await page.page.evaluate(() => {
     const setTimer = globalThis.setTimeout;
     globalThis.numLater = 0;
@@ -45,7 +45,7 @@ export async function sliders(browser, server) {
     await slide("#slider-top_p", topP);
     await slide("#slider-min_p", minP);
     const shown = await left();
-    // The slider has steps; what it says is what counts.
+    // The slider has steps, so the value that it shows is compared.
     const exact = Number(await page.text(".slider output"));
     assert.equal(asked, 0, "the page answers by itself");
     assert.equal(await page.page.evaluate(() => globalThis.numLater), 0, "and will not ask later");

@@ -1,5 +1,5 @@
-// A browser's page with the playground in it: what a person does there, and what a test asks of it. Remembers what must not happen:
-// errors on the console, and requests to another host.
+// The playground's page in a browser, as a page object: the actions of a person, and what tests read. It records what must not
+// happen: errors on the console, and requests to other hosts.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WAIT_MS = 30_000;
 
-/** Nothing went wrong unseen, and nobody else was asked. */
+/** Asserts that the console has no errors, and that no other host was contacted. */
 export function assertClean({ errors, strangers }) {
   assert.deepEqual(errors, []);
   assert.deepEqual(strangers, []);

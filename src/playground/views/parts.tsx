@@ -95,7 +95,7 @@ function copyBySelection(text: string): boolean {
   return isDone;
 }
 
-/** A text area that is as tall as its text, up to the limit that the style sheet sets. */
+/** A text area that is as tall as its text, up to the limit of the style sheet. */
 export function GrowingTextarea(props: {
   readonly id: string;
   readonly label: string;

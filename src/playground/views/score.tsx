@@ -1,4 +1,4 @@
-// How likely a text is to the model, token by token.
+// The view that scores a text, token by token.
 import { useEffect, useState } from "preact/hooks";
 import type { Scored, TracedToken } from "../../dialects/playground/events.ts";
 import { Inspector } from "./inspector.tsx";
