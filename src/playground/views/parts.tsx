@@ -149,6 +149,17 @@ export function useLater(
   }, inputs);
 }
 
+/** Calls `close` when Esc is pressed anywhere on the page. It must not depend on what is rendered. */
+export function useEscape(close: () => void): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key === "Escape") close();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+}
+
 /** Offers a file for download. */
 export function download(name: string, type: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));

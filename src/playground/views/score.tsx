@@ -1,9 +1,9 @@
 // The view that scores a text, token by token.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Scored, TracedToken } from "../../dialects/playground/events.ts";
 import { Inspector } from "./inspector.tsx";
 import { Legend } from "./legend.tsx";
-import { FactList, GrowingTextarea } from "./parts.tsx";
+import { FactList, GrowingTextarea, useEscape } from "./parts.tsx";
 import { SequenceText } from "./sequence-text.tsx";
 import { server } from "./server.ts";
 import { TokenTable } from "./token-table.tsx";
@@ -20,13 +20,7 @@ export function ScoreView({ state, actions }: ViewProps) {
   const [isBusy, setBusy] = useState(false);
   const [selected, setSelected] = useState<number>();
   const [hovered, setHovered] = useState<number>();
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent): void => {
-      if (event.key === "Escape") setSelected(undefined);
-    };
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  }, []);
+  useEscape(() => setSelected(undefined));
   const score = async (): Promise<void> => {
     setBusy(true);
     try {
