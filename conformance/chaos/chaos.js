@@ -8,7 +8,8 @@
 // connections, because new ones are refused while `--connections-max` are open. Hostile callers run in a thread with a low priority, and
 // the server computes with one thread, so that the load generator disturbs the measurement little. It needs two idle cores or more.
 //
-// `node conformance/chaos/chaos.js [--minutes 6] [--seed 1]` takes about that many minutes. Build first.
+// `node conformance/chaos/chaos.js [--minutes 6] [--seed 1] [--tries 1]` takes about that many minutes. Build first. With `--tries`, a
+// transport runs again if only its waits were too long: something else may have used the processor.
 // @ts-check
 import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
@@ -19,7 +20,11 @@ import { HOSTILE_KEYS, startAttack } from "./hostile.js";
 import { keyOf, startTarget } from "./target.js";
 
 const { values } = parseArgs({
-  options: { minutes: { type: "string", default: "6" }, seed: { type: "string", default: "1" } },
+  options: {
+    minutes: { type: "string", default: "6" },
+    seed: { type: "string", default: "1" },
+    tries: { type: "string", default: "1" },
+  },
 });
 const HONEST = Array.from({ length: 12 }, (_, i) => `honest${i}`);
 const WAIT_RATIO_MAX = 2;
@@ -56,13 +61,23 @@ const GARBAGE = 2;
 const IDLE_METRICS = ["gpt2_requests_waiting", "gpt2_requests_running", "gpt2_kv_pages_in_use"];
 
 const results = [];
-for (const isTls of [false, true]) results.push(...(await run(isTls)));
+for (const isTls of [false, true]) {
+  let found = await run(isTls);
+  for (let tries = Number(values.tries); tries > 1 && isSlowOnly(found); tries--) found = await run(isTls);
+  results.push(...found);
+}
 for (const [check, holds] of results) process.stdout.write(`${holds ? "ok    " : "FAILED"} ${check}\n`);
 const numFailed = results.filter(([, holds]) => !holds).length;
 process.stdout.write(`${results.length - numFailed} passed, ${numFailed} failed\n`);
 process.exit(numFailed === 0 ? 0 : 1);
 
+/** Whether the first check, that of the waits, is the only one that does not hold. @param {[string, boolean][]} found */
+function isSlowOnly([[, isQuick], ...others]) {
+  return !isQuick && others.every(([, holds]) => holds);
+}
+
 /**
+ * The check of the waits comes first.
  * @param {boolean} isTls
  * @returns {Promise<[check: string, holds: boolean][]>}
  */

@@ -62,7 +62,9 @@ export class PlaygroundSessions {
   checkPlace(request: FastifyRequest): void {
     const host = foreignHost(request, this.#settings);
     if (host !== undefined) {
-      throw forbidden(`The playground is not at ${host}; if a proxy uses that name, add it with --host-alias`);
+      throw forbidden(
+        `The playground is not at ${host}; if a proxy uses that name, add it with --host-alias`,
+      );
     }
     const origin = foreignOrigin(request, this.#settings);
     if (origin !== undefined) {
