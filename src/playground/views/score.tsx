@@ -34,7 +34,6 @@ export function ScoreView({ state, actions }: ViewProps) {
     setBusy(false);
   };
   const shown = hovered ?? selected;
-  const token = shown === undefined ? undefined : result?.scored.tokens[shown];
   return (
     <div class="write scoring">
       <div class="paper">
@@ -67,7 +66,7 @@ export function ScoreView({ state, actions }: ViewProps) {
         )}
       </div>
       <Glass
-        token={token}
+        token={shown === undefined ? undefined : result?.scored.tokens[shown]}
         index={shown}
         isPinned={selected !== undefined}
         close={() => setSelected(undefined)}
