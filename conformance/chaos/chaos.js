@@ -8,7 +8,10 @@
 // connections, because new ones are refused while `--connections-max` are open. Hostile callers run in a thread with a low priority, and
 // the server computes with one thread, so that the load generator disturbs the measurement little. It needs two idle cores or more.
 //
-// `node conformance/chaos/chaos.js [--minutes 6] [--seed 1] [--tries 1]` takes about that many minutes. Build first. With `--tries`, a
+// On two idle cores a minute of it showed 1.9 times over HTTP, and 2.1 to 2.6 times over HTTPS, where handshakes compete with the
+// engine for the cores. So CI, whose machine may be busy, allows 4 times.
+//
+// `node conformance/chaos/chaos.js [--minutes 6] [--seed 1] [--tries 1] [--wait-ratio-max 2]` takes about that many minutes. Build first. With `--tries`, a
 // transport runs again if only its waits were too long: something else may have used the processor.
 // @ts-check
 import { performance } from "node:perf_hooks";
@@ -24,10 +27,11 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "6" },
     seed: { type: "string", default: "1" },
     tries: { type: "string", default: "1" },
+    "wait-ratio-max": { type: "string", default: "2" },
   },
 });
 const HONEST = Array.from({ length: 12 }, (_, i) => `honest${i}`);
-const WAIT_RATIO_MAX = 2;
+const WAIT_RATIO_MAX = Number(values["wait-ratio-max"]);
 /** How much longer than its time limit a stop may take. */
 const STOP_GRACE_MS = 1000;
 const DRAIN_MS = 3000;

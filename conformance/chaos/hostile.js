@@ -236,7 +236,7 @@ export function startAttack({ isTls, port, settings }, seed) {
 
 const STOP_TIMEOUT_MS = 20_000;
 /** Hostile callers share the machine with the server here, so they get a lower priority than the server's threads. */
-const NICENESS = 15;
+const NICENESS = 19;
 
 /** Runs all kinds at once until the main thread ends them. */
 async function attackAtOnce() {
