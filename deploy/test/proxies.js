@@ -111,7 +111,7 @@ const beginning = (i) =>
 async function affinity() {
   const shares = [];
   for (const isHashed of [false, true]) {
-    const replicas = new Replicas(["--kv-cache-mb", "8", "--drain-delay-ms", "0"]);
+    const replicas = new Replicas(["--kv-cache-mb", "2", "--drain-delay-ms", "0"]);
     await replicas.start(3);
     const port = await freePort();
     const hashed = { "  balance leastconn\n": "", "#hash: ": "" };
