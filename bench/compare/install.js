@@ -110,7 +110,7 @@ function shared(key, make) {
 function converted(name, make) {
   return async (directory) => {
     const nameOfThis = directory === undefined ? name : `${basename(directory)}-${name}`;
-    return shared(nameOfThis, async () => make(directory ?? (await checkpoint()), nameOfThis))();
+    return shared(`model ${nameOfThis}`, async () => make(directory ?? (await checkpoint()), nameOfThis))();
   };
 }
 
