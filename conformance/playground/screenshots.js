@@ -1,9 +1,10 @@
-// Makes the pictures in README and docs/guides/playground.md: `npm run screenshots`. It uses Chromium, the shipped model and fixed
+// Makes the pictures in README and docs/guides/playground.md: `npm run screenshots [-- NAME…]`. It uses Chromium, the shipped model and fixed
 // seeds, so that the texts are the same each time. Fonts are those of the machine; Inter and Noto Serif are installed if possible.
 import { mkdirSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Playground } from "./page-object.js";
 import { launch, provide, startServer } from "./subject.js";
+import { terminalPicture } from "./terminal-picture.js";
 
 const FOLDER = fileURLToPath(new URL("../../docs/images/", import.meta.url));
 const FONTS = ["fonts-inter", "fonts-noto-core", "fonts-liberation", "fonts-noto-color-emoji"];
@@ -63,11 +64,14 @@ const PICTURES = {
 
 if (!provide("chrome", FONTS)) process.exit(1);
 mkdirSync(FOLDER, { recursive: true });
+const named = process.argv.slice(2);
+const isWanted = (name) => named.length === 0 || named.includes(name);
 const server = await startServer(["--threads", "2"]);
 const browser = await launch("chrome", {
   args: ["--no-sandbox", "--hide-scrollbars", "--font-render-hinting=none"],
 });
 for (const [name, make] of Object.entries(PICTURES)) {
+  if (!isWanted(name)) continue;
   const page = await make((options) => Playground.open(browser, server, options));
   const path = `${FOLDER}playground-${name}.png`;
   await page.page.mouse.move(2, 2);
@@ -75,8 +79,19 @@ for (const [name, make] of Object.entries(PICTURES)) {
   // The tree is only a part of a long page.
   const part = name === "beams" ? await page.page.$(".beams") : page.page;
   await part.screenshot({ path });
-  process.stdout.write(`${path}: ${Math.round(statSync(path).size / 1024)} kB\n`);
+  tell(path);
   await page.close();
+}
+if (isWanted("terminal")) {
+  const page = await browser.newPage();
+  await page.setContent(await terminalPicture());
+  const path = `${FOLDER}terminal.png`;
+  await (await page.$("pre")).screenshot({ path });
+  tell(path);
 }
 await browser.close();
 await server.end();
+
+function tell(path) {
+  process.stdout.write(`${path}: ${Math.round(statSync(path).size / 1024)} kB\n`);
+}
