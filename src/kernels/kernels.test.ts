@@ -28,12 +28,12 @@ const BUILDS = (["plain", "relaxed", ...nativeSets()] as const).map(compileKerne
 /** Reserves operands in an arena and records kernels over them. */
 interface Case {
   readonly name: string;
-  /** One number in so many is special: not a number, infinite, a negative zero, tiny or huge. */
+  /** One number in so many is special: NaN, infinite, a negative zero, tiny or huge. */
   readonly rare?: number;
   readonly build: (arena: Arena, own: Private[]) => (kernels: Kernels, memory: LinearMemory) => void;
 }
 
-/** Memory in which every build of the kernels keeps what it likes. */
+/** Memory that is not compared: each build has its own layout in it. */
 interface Private {
   readonly address: number;
   readonly bytes: number;
@@ -54,14 +54,14 @@ async function imageAfter(test: Case, start: (memory: LinearMemory) => Executor)
   kernels.run();
   await executor.close();
   for (const { address, bytes } of own) memory.ints(address, bytes / 4).fill(0);
-  // Numbers that are not have many bit patterns, and which one an operation gives is the processor's choice.
+  // NaN has many bit patterns, and the processor may choose any of them. So they are made equal.
   for (let i = dataStart >>> 2; i < arena.size >>> 2; i++) {
     if (Number.isNaN(memory.f32[i])) memory.f32[i] = Number.NaN;
   }
   return memory.i32.slice(dataStart >>> 2, arena.size >>> 2);
 }
 
-/** Numbers of both signs; one in `rare`, if that is not 0, is a special one. */
+/** Numbers of both signs. If `rare` is not 0, one of `rare` numbers is a special one. */
 function valueAt(i: number, rare: number): number {
   const specials = [Number.NaN, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e-40, -3e38];
   if (rare > 0 && uniform(7, 0, i) < 1 / rare) return specials[i % specials.length] as number;
@@ -98,7 +98,9 @@ function matmulCase(
   };
 }
 
-/** Activations of all sizes, groups of zeros and of tiny ones among them; weights are whatever bytes the filling left. */
+/**
+ * Activations of all sizes, including groups of zeros and of tiny numbers. Weights are the bytes with which memory was filled.
+ */
 function int8Case(
   kind: QuantizedKind,
   rows: number,
@@ -135,7 +137,7 @@ function int8Case(
   };
 }
 
-/** The positions of a sequence that have rows; its pages are scattered. */
+/** The positions of a sequence that have rows. Its pages are scattered. */
 type Sequence = readonly number[];
 
 function run(from: number, rows: number): Sequence {
@@ -162,7 +164,7 @@ function attentionCase(kind: KvKind, heads: number, headSize: number, sequences:
       const pageBytes = heads * headBytes(kind, headSize);
       const kv = { kind, address: arena.allocate(pageBytes * numPages), pageBytes, heads, headSize };
       return (k, memory) => {
-        // The last sequence goes on behind the rows of this pass.
+        // The last sequence continues after the rows of this pass.
         const last = positions.at(-1) as number;
         memory.ints(places, listed).set([...positions, ...run(last + 1, ATTENTION_ROWS_MAX)]);
         const tables = owners.map((owner) => pageNumbers + 4 * PAGES_EACH * owner);
@@ -172,7 +174,7 @@ function attentionCase(kind: KvKind, heads: number, headSize: number, sequences:
           .ints(pageNumbers, numPages)
           .set(Array.from({ length: numPages }, (_, i) => (i * 7) % numPages));
         if (kind === "int8") fillScales(memory, kv, numPages);
-        // Keys whose scale is 0, and values that have one so small that its inverse is infinite.
+        // Keys whose scale is 0, and values whose scale is so small that its inverse is infinite.
         memory.floats(qkv + 4 * width, headSize).fill(0);
         const values = memory.floats(qkv + 8 * width, headSize);
         values.set(values.map((value) => value * 1e-38));
@@ -184,8 +186,8 @@ function attentionCase(kind: KvKind, heads: number, headSize: number, sequences:
 }
 
 /**
- * Gives the positions that earlier passes stored scales of ordinary size, and special ones where such numbers lie: the upper
- * half of a float is the same number in bfloat16.
+ * Gives the positions of earlier passes scales of ordinary size, and special scales where the floats in memory are special: the
+ * upper half of a float is the same number in bfloat16.
  */
 function fillScales(
   memory: LinearMemory,

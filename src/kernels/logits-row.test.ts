@@ -145,7 +145,7 @@ const SPECIAL_ROWS: readonly (readonly [name: string, values: Float32Array])[] =
   ],
 ];
 
-/** What can be done to a row; what comes back is compared beside the values that are left. */
+/** The operations on a row. Their results are compared, and the values of the row after them. */
 type Operation = readonly [name: string, run: (row: LogitsRow) => unknown];
 const OPERATIONS: readonly Operation[] = [
   ["largest", (row) => row.largest()],
@@ -203,7 +203,7 @@ function copyOf(row: LogitsRow): unknown {
   return [tokenIds.slice(), cumulative.slice()];
 }
 
-/** Which of the bit patterns of NaN an operation gives is the processor's choice. */
+/** NaN has many bit patterns, and the processor may choose any of them. So they are made equal. */
 function bitsOf(values: Float32Array): Int32Array {
   return new Int32Array(values.map((z) => (Number.isNaN(z) ? Number.NaN : z)).buffer);
 }
@@ -244,7 +244,7 @@ for (const build of ["plain", "relaxed", ...nativeSets()] as const)
         const place: LogitsPlace = { address, width: values.length, scratch };
         for (const [at, [operation, run]] of OPERATIONS.entries()) {
           const plain = new PlainLogitsRow(values.slice());
-          // What lay there before, padding and scratch included.
+          // Old contents of the memory, padding and scratch included.
           memory.f32.fill((index + at) % 2 ? 7 : Number.NaN);
           memory.floats(address, values.length).set(values);
           const row = executor.logitsRow(place);

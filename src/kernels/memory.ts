@@ -1,5 +1,5 @@
-// One linear memory shared by all threads, and the arena that lays it out. Everything is allocated once, at start;
-// addresses are byte offsets. Nothing here knows what the memory is used for.
+// One linear memory shared by all threads, and the arena that lays it out. Everything is allocated once, at the start. Addresses
+// are byte offsets. Nothing here knows what the memory is used for.
 import { GptError } from "../errors.ts";
 import { CONTROL_BYTES, LINE_BYTES, ROW_UNIT } from "./numbers.ts";
 
@@ -12,12 +12,12 @@ const PAGE_BYTES = 65536;
 /** WebAssembly addresses memory with 32 bits. */
 export const MEMORY_BYTES_MAX = 2 ** 32 - PAGE_BYTES;
 
-/** V8 surrounds a memory with addresses that may not be used, so that it need not check every access. */
+/** V8 reserves guard addresses around a memory, so that it need not check the bounds of every access. */
 const ADDRESS_SPACE_GIB = 10;
 
-/** Hands out addresses in ascending order; `size` is what the memory must hold. */
+/** Hands out addresses in ascending order. `size` is how many bytes the memory needs. */
 export class Arena {
-  /** The control block of the threads comes first, so that address 0 can mean "none". */
+  /** The threads' control block is at address 0. So no operand is, and address 0 can mean "none". */
   #next = CONTROL_BYTES;
 
   /** Reserves `bytes` on a cache-line boundary and returns the address. */
@@ -36,7 +36,10 @@ export class Arena {
   }
 }
 
-/** WebAssembly's memory. Its own type is known only where a program's types have the global, and the package is for all. */
+/**
+ * WebAssembly's memory. The type `WebAssembly.Memory` is not used, because it exists only for programs that include the DOM's
+ * types, and the package's types must work for all.
+ */
 export interface SharedMemory {
   readonly buffer: SharedArrayBuffer;
 }
@@ -74,7 +77,7 @@ export class LinearMemory {
     this.f64 = new Float64Array(this.wasm.buffer);
   }
 
-  /** A view of `count` floats at `address`; valid until they are overwritten. */
+  /** A view of `count` floats at `address`. */
   floats(address: number, count: number): Float32Array {
     return this.f32.subarray(address >>> 2, (address >>> 2) + count);
   }

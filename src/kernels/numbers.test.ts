@@ -1,5 +1,5 @@
-// The shared numbers: each stands once, the forms that the build writes for other languages are up to date, and structures
-// have room for what is said to be in them.
+// The shared numbers: each is written once, the generated files for the other languages are up to date, and structures have room
+// for all their fields.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ const SOURCES = ["wasm", "native"].flatMap((folder) =>
     }),
 );
 
-/** What the generated constants are called, and their values. */
+/** The generated constants by name. */
 const CONSTANTS = new Map(
   [...GENERATED["wasm/numbers.generated.ts"].matchAll(/^export const (\w+): i32 = (\d+);$/gm)].map(
     ([, name, value]) => [name as string, Number(value)] as const,
@@ -74,7 +74,7 @@ describe("shared numbers", () => {
   });
 
   it("are not written out where their names belong", () => {
-    // Smaller numbers are also lanes, bytes of a vector and the like: of them only what is used as a unit is looked for.
+    // Smaller numbers are also lanes, bytes of a vector and the like. Of these, only uses as a unit are looked for.
     const large = [...CONSTANTS].filter(([, value]) => value > 255);
     const units =
       /[&~] ?-?(15|63)\b|\+ (15|63)\)|(>>>?|<<) ?6\b|>>>? ?4\b|<< ?4\b|% ?(16|64)\b|\/ ?(16|64)\b/;

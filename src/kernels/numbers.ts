@@ -1,24 +1,24 @@
-// Every number on which the kernels' three languages must agree, once. TypeScript imports this file; for AssemblyScript and
-// C the build writes the same numbers down (`tools/kernel-numbers.js`). What they are for stands elsewhere: `program.ts`
-// records instructions, `reference/` defines what they compute.
+// Every number on which TypeScript, AssemblyScript and C must agree. TypeScript imports this file. For the other two languages the
+// build generates files with the same numbers (`tools/kernel-numbers.js`). `program.ts` records instructions, and `reference/`
+// defines what they compute.
 
 /** Instruction sets that native kernels are written for, the best first. */
 export const INSTRUCTION_SETS = ["avx512-vnni", "avx2"] as const;
 export type InstructionSet = (typeof INSTRUCTION_SETS)[number];
 
-/** A number in linear memory, `offset` bytes after the beginning of its structure. */
+/** A field of a structure in linear memory. `offset`: in bytes, from the beginning of the structure. */
 export interface Field {
   readonly kind: "address" | "integer" | "float" | "double";
   readonly offset: number;
 }
 
-/** The names in a list with spaces between them. */
+/** The names in a text that are separated by spaces. */
 type NamesIn<List extends string> = List extends `${infer First} ${infer Rest}`
   ? First | NamesIn<Rest>
   : List;
 type Fields<List extends string> = Readonly<Record<NamesIn<List>, Field>>;
 
-/** Fields one after the other, from `begin` on: a double has 8 bytes and lies at a multiple of 8, all others have 4. */
+/** Lays out fields one after another from `begin` on. A double takes 8 bytes, at a multiple of 8. All others take 4 bytes. */
 function fields<List extends string>(
   begin: number,
   lists: { readonly [kind in Field["kind"]]?: List },
@@ -37,12 +37,15 @@ function fields<List extends string>(
 }
 
 /**
- * An instruction, in bytes: the kernel's number, how many items may be shared out among the threads, the arguments.
+ * Byte offsets in an instruction: the kernel's number, the number of items that threads share, and the arguments.
  */
 export const INSTRUCTION = { op: 0, items: 4, arguments: 8 } as const;
 export const INSTRUCTION_BYTES = 64;
 
-/** `sets`: the instruction sets whose native form takes the place of the WebAssembly one. */
+/**
+ * `op`: the kernel's number. `sets`: the instruction sets whose native form replaces the WebAssembly one. Then lists of
+ * arguments.
+ */
 function kernel<List extends string>(
   op: number,
   sets: readonly InstructionSet[],
@@ -56,7 +59,7 @@ function kernel<List extends string>(
 
 const X86 = INSTRUCTION_SETS;
 
-/** The kernels: number, native forms, and the names of the arguments: addresses, integers, floats. Native ones: below 32. */
+/** The kernels. Numbers of kernels with a native form are below 32, because they are bits of a mask. */
 export const KERNELS = {
   embed: kernel(1, [], "out tokens positions wte wpe", "width"),
   layerNorm: kernel(2, X86, "out x weight bias scratch", "width scratchBytes", "epsilon"),
@@ -95,7 +98,7 @@ export const KERNELS = {
     "heads headSize pageBytes scratchBytes",
     "scale",
   ),
-  // While a model is loaded; see `reference/pack.ts`.
+  // Used only while a model is loaded. See `reference/pack.ts`.
   packInOut: kernel(32, [], "weight x", "inWidth outWidth begin count"),
   packOutIn: kernel(33, [], "weight x", "inWidth begin count"),
   packInOutInt8: kernel(34, [], "weight x scratch", "inWidth outWidth begin count isRotated scratchBytes"),
@@ -107,10 +110,10 @@ export const KERNELS = {
 } as const;
 export type KernelName = keyof typeof KERNELS;
 
-/** Stands in the place of a kernel's number after the last instruction. */
+/** Stands after the last instruction, instead of a kernel's number. */
 export const END = 0;
 
-/** What a matmul does with its sums: overwrite, add to what is there, or apply an activation and overwrite. */
+/** What a matmul does with its sums: store them, add them to the outputs, or apply an activation and store the result. */
 export const EPILOGUE = {
   store: 0,
   add: 1,
@@ -130,53 +133,60 @@ export const EPILOGUE = {
   laplace: 15,
 } as const;
 
-/** Rows of activations begin at multiples of so many floats, so that kernels may read and write whole vectors. */
+/** Rows of activations are padded to a multiple of so many floats, so that kernels can read and write whole vectors. */
 export const ROW_UNIT = 16;
 
 /** Outputs of one f32 weight panel. */
 export const PANEL = 16;
 
-/** Positions of one page of keys and values. The values of a position are padded to whole vectors of `VALUE_UNIT`. */
+/** Positions of one page of keys and values. The values of a position are padded to a multiple of `VALUE_UNIT`. */
 export const PAGE_POSITIONS = 16;
 export const VALUE_UNIT = 4;
-/** 8-bit keys and values: the largest one, and the bytes of the scale (bfloat16) of a position's keys or values. */
+/**
+ * The largest 8-bit key or value, and the bytes of a scale (bfloat16). A position of a head has one for keys and one for values.
+ */
 export const KV_MAX = 127;
 export const KV_SCALE_BYTES = 2;
 
-/** 8-bit weights: values along k that share a scale, and outputs of one block. */
+/** 8-bit weights: how many numbers along k share a scale, and how many outputs a block has. */
 export const GROUP = 64;
 export const BLOCK = 16;
-/** A block's weights are a quad of each output, then the next quads, so that one vector holds quads of several outputs. */
+/**
+ * A block has the first quad of all its outputs, then their second quads, and so on. So a vector has quads of several outputs.
+ */
 export const QUAD = 4;
-/** Bytes from the beginning of a block to its scales, and in all. */
+/** Bytes from the beginning of a block to its scales, and bytes of a whole block. */
 export const BLOCK_SCALES = BLOCK * GROUP;
 export const BLOCK_BYTES = BLOCK_SCALES + 4 * BLOCK;
 
-/** The largest quantised weight (8 bits) and activation (14 bits, rotated 8 bits), and the largest number of half precision. */
+/**
+ * The largest quantised weight (8 bits), activation (14 bits) and rotated activation (8 bits); the largest number of half
+ * precision.
+ */
 export const WEIGHT_MAX = 127;
 export const ACTIVATION_MAX = 8191;
 export const ROTATED_MAX = 127;
 export const HALF_MAX = 65504;
 
-/** The kernels that convert numbers have items of so many. */
+/** Numbers in one item of the kernels that convert numbers. */
 export const CONVERTED = 16;
 
-/** Bytes that share one digest, and the bytes of that. */
+/** Bytes that share one digest, and the bytes of a digest. */
 export const DIGESTED_BYTES = 65536;
 export const DIGEST_BYTES = 16;
 
-/** A line of the cache. */
+/** Bytes of a cache line. */
 export const LINE_BYTES = 64;
 
-/** The WebAssembly matmuls have sums of so many rows by a panel in each of so many streams of weights in their scratch. */
+/** The WebAssembly matmuls: rows of a tile, and streams of weights that a thread reads in turn. The scratch has their sums. */
 export const TILE_ROWS = 3;
 export const STREAMS = 8;
 
-/** The most rows whose scores a native attention kernel keeps in its scratch at a time. */
+/** The most rows that an attention kernel computes together. The scratch has their scores. */
 export const ATTENTION_ROWS_MAX = 4;
 
 /**
- * The threads' control block, at the beginning of linear memory; words that different threads wait for are on different
+ * Byte offsets in the threads' control block, at the beginning of linear memory. Words that threads wait for are on different
  * cache lines. See `wasm/threads.ts`.
  */
 export const CONTROL = {
@@ -193,8 +203,8 @@ export const CONTROL = {
 export const CONTROL_BYTES = 384;
 
 /**
- * What native forms do over a row of logits, on the calling thread and outside of any program: the weight of each value,
- * the sum of all weights, and the sum of those whose values are above a bound.
+ * Sums over a row of logits with a native form. They run on the calling thread, outside of any program: the weight of each
+ * value, the sum of all weights, and the sum of the weights whose values are above a bound.
  */
 export const ROW_SUMS = {
   weights: { op: 0, sets: X86 },
@@ -203,8 +213,9 @@ export const ROW_SUMS = {
 } as const;
 
 /**
- * The head of the scratch for rows of logits. `ids` are the tokens that are left of the row at `owner`, `known` of them.
- * A sum reads `count` of the floats at `input`, and their `masses`, and compares them with `bound`. See `wasm/logits.ts`.
+ * The structure at the beginning of the scratch for rows of logits. `ids` is the address of the remaining tokens of the row at
+ * `owner`, and `known` is their number. The others are the arguments and the result of a sum: it reads `count` floats at
+ * `input` and doubles at `masses`, and uses `bound`. See `wasm/logits.ts`.
  */
 export const ROW_SCRATCH = fields(0, {
   address: "owner values ids masses input",

@@ -1,6 +1,6 @@
-// The seam between the model and its compute: kernels, recorded as a program in shared memory and run as a whole. Every thread
-// does its share of every kernel. `wasm/index.ts` and `reference/kernels.ts` read what is recorded here; how an instruction is
-// laid out, and every other number that they share, stands in `numbers.ts`.
+// The interface between the model and the kernels. The model records kernels as a program in shared memory, and runs it as a
+// whole. `wasm/index.ts` and `reference/kernels.ts` interpret the program. The layout of an instruction, and every other number
+// that they share, is in `numbers.ts`.
 import type { LogitsRow } from "./logits-row.ts";
 import type { Arena, LinearMemory } from "./memory.ts";
 import { rowStride } from "./memory.ts";
@@ -27,12 +27,12 @@ import {
   VALUE_UNIT,
 } from "./numbers.ts";
 
-/** Where the weight of the k-th value of a group and of an output (`lane`) lies in a block: [16][16 outputs][4 k]. */
+/** The offset in a block of the k-th weight of output `lane`. A block is [16 quads of k][16 outputs][4 k]. */
 export function blockByte(k: number, lane: number): number {
   return (Math.floor(k / QUAD) * BLOCK + lane) * QUAD + (k % QUAD);
 }
 
-/** Activations by the names of config.json; `gelu_fast` is the tanh form once more. */
+/** Activations by their names in config.json. `gelu_fast` is also the tanh form. */
 export const ACTIVATIONS = {
   gelu_new: EPILOGUE.geluTanh,
   gelu_pytorch_tanh: EPILOGUE.geluTanh,
@@ -56,7 +56,7 @@ export const ACTIVATIONS = {
 
 export type Activation = keyof typeof ACTIVATIONS;
 
-/** What a matmul does with its sums: overwrite, add to what is there, or apply an activation. */
+/** What a matmul does with its sums: store them, add them to the outputs, or apply an activation and store the result. */
 export type Epilogue = "store" | "add" | Activation;
 
 function epilogueNumber(epilogue: Epilogue): number {
@@ -70,9 +70,10 @@ export interface Embedding {
 }
 
 /**
- * How a matrix multiplies: with f32 weights in panels of outputs, or with 8-bit weights in blocks of outputs by a group. Of these,
- * `int8` takes 14-bit activations; `rotated` has groups rotated (`reference/rotation.ts`), and takes 8-bit activations that
- * are rotated alike.
+ * How a matrix is stored and multiplied.
+ * - `f32`: f32 weights in panels of 16 outputs.
+ * - `int8`: 8-bit weights in blocks of 16 outputs by a group, with 14-bit activations.
+ * - `rotated`: the same blocks, but of rotated groups (`reference/rotation.ts`), with 8-bit activations that are rotated too.
  */
 export type LinearKind = "f32" | QuantizedKind;
 export type QuantizedKind = "int8" | "rotated";
@@ -81,7 +82,7 @@ export type QuantizedKind = "int8" | "rotated";
 export interface Linear {
   readonly kind: LinearKind;
   readonly weight: number;
-  /** 0: none. */
+  /** 0: there is none. */
   readonly bias: number;
   readonly inWidth: number;
   readonly outWidth: number;
@@ -93,32 +94,34 @@ interface Rows {
   readonly width: number;
 }
 
-/** Some of the rows of a matrix, as it is stored. */
+/** Consecutive rows of a stored matrix. */
 export interface Piece {
   readonly begin: number;
   readonly count: number;
 }
 
-/** Quantised activations: two bytes for each of [B, K rounded up to whole groups], and a scale for each group. */
+/** Addresses of quantised activations: two bytes for each of [B, K padded to whole groups], and a scale for each group. */
 export interface Quantized {
   readonly values: number;
   readonly scales: number;
 }
 
-/** How keys and values are kept: as they are, or in 8 bits with a scale for the keys and one for the values of a position and head. */
+/** How keys and values are stored. `int8`: each position of a head has a scale for its keys and one for its values. */
 export type KvKind = "f32" | "int8";
 
-/** Where the keys and values of one layer lie; a page holds all layers, one after the other. */
+/** Where the keys and values of one layer are. A page has all layers, one after another. */
 export interface KvLayer {
   readonly kind: KvKind;
-  /** Address of this layer inside page 0. */
+  /** The address of this layer in page 0. */
   readonly address: number;
   readonly pageBytes: number;
   readonly heads: number;
   readonly headSize: number;
 }
 
-/** The rows of one step: token ids, positions and, for each row, the address of its sequence's page numbers. */
+/**
+ * Addresses of three lists with an entry for each row of a pass: token ids, positions, addresses of the sequence's page numbers.
+ */
 export interface RowTable {
   readonly tokens: number;
   readonly positions: number;
@@ -126,14 +129,14 @@ export interface RowTable {
   readonly rows: number;
 }
 
-/** Numbers from the values of one position of a head to those of the next. */
+/** How many numbers the values of one position of a head take, padding included. */
 export function valueStride(headSize: number): number {
   return Math.ceil(headSize / VALUE_UNIT) * VALUE_UNIT;
 }
 
 /**
- * Bytes that one head of one layer takes in a page: keys [d][16 positions] and values [16 positions][d rounded up to 4]. 8-bit
- * ones take whole lines of the cache, at whose end are the scales of the keys, [16 positions], and those of the values.
+ * Bytes of one head of one layer in a page: keys [d][16 positions] and values [16 positions][d rounded up to 4]. With 8 bits the
+ * last bytes are the scales of the keys, [16 positions], and of the values, and the size is whole cache lines.
  */
 export function headBytes(kind: KvKind, headSize: number): number {
   const numbers = (headSize + valueStride(headSize)) * PAGE_POSITIONS;
@@ -141,14 +144,14 @@ export function headBytes(kind: KvKind, headSize: number): number {
   return Math.ceil((numbers + 2 * KV_SCALE_BYTES * PAGE_POSITIONS) / LINE_BYTES) * LINE_BYTES;
 }
 
-/** Where a row of logits lies, and a scratch of `logitsScratchBytes` for rows up to this width, which they share. */
+/** The address of a row of logits, and of a scratch of `logitsScratchBytes` that all rows share. */
 export interface LogitsPlace {
   readonly address: number;
   readonly width: number;
   readonly scratch: number;
 }
 
-/** A head that names what follows: values, ids and weights (doubles) of all tokens of a row. See `wasm/logits.ts`. */
+/** The scratch has a `ROW_SCRATCH`, and room for the values, ids and weights (doubles) of all tokens of a row. */
 export function logitsScratchBytes(width: number): number {
   return ROW_SCRATCH_BYTES + (4 + 4 + 8) * rowStride(width);
 }
@@ -157,28 +160,31 @@ export function logitsScratchBytes(width: number): number {
 export interface Executor {
   readonly name: string;
   readonly memory: LinearMemory;
-  /** Resolves when all threads run; rejects when one ends before. */
+  /** Resolves when all threads run. Rejects when one ends before that. */
   readonly ready: Promise<void>;
   run(program: number): void;
-  /** The row of logits that lies at a place, for everything that comes after the pass. */
+  /** The row of logits at a place, as `decoding/` uses it after the pass. */
   logitsRow(place: LogitsPlace): LogitsRow;
   close(): Promise<void>;
 }
 
-/** Addresses that a program needs besides its operands. */
+/** Memory that a program needs besides its operands. */
 export interface ProgramSpace {
-  /** Room for `maxInstructions` instructions. */
+  /** Of the instructions. There is room for `maxInstructions`. */
   readonly address: number;
   readonly maxInstructions: number;
-  /** Scratch of each thread, `scratchBytes` apart. */
+  /** Of the scratch of thread 0. Each thread has `scratchBytes`. */
   readonly scratch: number;
   readonly scratchBytes: number;
 }
 
-/** Sums of a matmul: a tile of rows by a panel of outputs in each stream. */
+/** The sums of a matmul: a tile of rows by a panel in each stream. */
 const MATMUL_SCRATCH_BYTES = 4 * TILE_ROWS * PANEL * STREAMS;
 
-/** Lays out a program buffer and the threads' scratch: scores of one head over the whole context, sums of a matmul. */
+/**
+ * Lays out room for a program, and the threads' scratch. That must hold the sums of a matmul, or the scores of a head over the
+ * context.
+ */
 export function allocateProgram(
   arena: Arena,
   limits: { maxInstructions: number; contextLength: number; threads: number },
@@ -196,8 +202,8 @@ export function allocateProgram(
 }
 
 /**
- * The kernels, as methods that record. Addresses are byte offsets; activations are rows of `rowStride(width)` floats.
- * Nothing is computed before `run()`.
+ * The kernels, as methods that record an instruction. Addresses are byte offsets. Activations are rows of `rowStride(width)`
+ * floats. Nothing is computed before `run()`.
  */
 export class Kernels {
   readonly memory: LinearMemory;
@@ -237,7 +243,9 @@ export class Kernels {
     this.#record("matmul", Math.ceil(outWidth / PANEL), [out, x, weight, bias, scratch], integers);
   }
 
-  /** x[rows, width] as a matrix of this kind takes it: 14-bit integers, or 8-bit ones of rotated groups, and groups' scales. */
+  /**
+   * Quantises x[rows, width] for a matrix of this kind: to 14-bit integers, or to 8-bit integers of rotated groups; and scales.
+   */
   quantize(kind: QuantizedKind, to: Quantized, x: number, { rows, width }: Rows): void {
     const groups = Math.ceil(width / GROUP);
     if (kind === "int8") {
@@ -248,7 +256,7 @@ export class Kernels {
     this.#record("quantizeRotated", groups, [to.values, to.scales, x, scratch], [rows, width, scratchBytes]);
   }
 
-  /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights, and x quantised for their kind. */
+  /** out[rows, N] = epilogue(x[rows, K]·W + b) with 8-bit weights. x was quantised for their kind. */
   matmulQuantized(out: number, x: Quantized, linear: Linear, rows: number, epilogue: Epilogue): void {
     const { weight, bias, inWidth, outWidth } = linear;
     const { scratch, scratchBytes } = this.#space;
@@ -258,7 +266,7 @@ export class Kernels {
     this.#record(kernel, Math.ceil(outWidth / BLOCK), addresses, integers);
   }
 
-  /** Writes the keys and values of qkv[rows, 3C] to the rows' pages. */
+  /** Stores the keys and values of qkv[rows, 3C] in the rows' pages. */
   storeKv(qkv: number, { rows, positions, pageTables }: RowTable, kv: KvLayer): void {
     const addresses = [qkv, positions, pageTables, kv.address];
     const kernel = kv.kind === "int8" ? "storeKvInt8" : "storeKv";
@@ -285,20 +293,20 @@ export class Kernels {
     this.#record("gatherRows", shape.rows, [out, x, indices], [shape.width]);
   }
 
-  /** Copies `count` pages; `pairs` holds (from, to) page numbers. */
+  /** Copies `count` pages. `pairs`: the address of (from, to) page numbers. */
   copyPages(pairs: number, count: number, pages: { address: number; pageBytes: number }): void {
     this.#record("copyPages", count, [pairs, pages.address], [pages.pageBytes]);
   }
 
-  /** Reads about `bytes` of memory, whole cache lines of each thread's streams, and nothing else: how fast memory is. */
+  /** Reads about `bytes` of memory and does nothing with them. Used to measure how fast memory is. */
   readMemory(address: number, bytes: number): void {
     const { scratch, scratchBytes } = this.#space;
     this.#record("readMemory", Math.floor(bytes / LINE_BYTES), [address, scratch], [scratchBytes]);
   }
 
   /**
-   * Rows of a matrix stored [in, out], x[count, outWidth], to their places in a packed one. For 8-bit weights `begin` is
-   * a multiple of the group, and so is `count` unless it is the last piece.
+   * Packs some rows of a matrix stored [in, out]: x[count, outWidth]. For 8-bit weights `begin` is a multiple of the group, and so
+   * is `count`, except in the last piece.
    */
   packInOut({ kind, weight, inWidth, outWidth }: Linear, x: number, { begin, count }: Piece): void {
     const integers = [inWidth, outWidth, begin, count];
@@ -311,7 +319,7 @@ export class Kernels {
     this.#record("packInOutInt8", Math.ceil(outWidth / BLOCK), [weight, x, scratch], integers);
   }
 
-  /** The same for a matrix stored [out, in], x[count, inWidth]; `begin` is a multiple of the panel. */
+  /** Packs some outputs of a matrix stored [out, in]: x[count, inWidth]. `begin` is a multiple of the panel. */
   packOutIn({ kind, weight, inWidth }: Linear, x: number, { begin, count }: Piece): void {
     if (kind === "f32") {
       this.#record("packOutIn", Math.ceil(count / PANEL), [weight, x], [inWidth, begin, count]);
@@ -322,22 +330,22 @@ export class Kernels {
     this.#record("packOutInInt8", count, [weight, x, scratch], integers);
   }
 
-  /** out[count] = x[count] in half precision; a number that is too large for it is put at `tooLarge`. */
+  /** out[count] = x[count] in half precision. If a number is too large for that, it is stored at `tooLarge`. */
   narrowHalves(out: number, x: number, count: number, tooLarge: number): void {
     this.#record("narrowHalves", Math.ceil(count / CONVERTED), [out, x, tooLarge], [count]);
   }
 
-  /** out[count] = x[count] in f32, from half precision or bfloat16; up to a whole item is written. */
+  /** out[count] = x[count] in f32, from half precision or bfloat16. Writes whole items of `CONVERTED` numbers. */
   widen(from: "F16" | "BF16", out: number, x: number, count: number): void {
     this.#record(from === "F16" ? "widenHalves" : "widenBf16", Math.ceil(count / CONVERTED), [out, x]);
   }
 
-  /** out: `DIGEST_BYTES` for each `DIGESTED_BYTES` of `bytes`, a multiple of 64, which change with any bit of them. */
+  /** Computes a digest of `DIGEST_BYTES` for each `DIGESTED_BYTES` of `bytes`, a multiple of 64. It changes with every bit. */
   digest(out: number, x: number, bytes: number): void {
     this.#record("digest", Math.ceil(bytes / DIGESTED_BYTES), [out, x], [bytes]);
   }
 
-  /** Runs what was recorded and forgets it. */
+  /** Runs the recorded instructions, and begins a new program. */
   run(): void {
     this.memory.i32[this.#wordOf(this.#count)] = END;
     this.#count = 0;
@@ -349,7 +357,7 @@ export class Kernels {
     return this.#executor.close();
   }
 
-  /** The arguments, by kind, in the order in which `KERNELS` names them. */
+  /** Records an instruction. The arguments of each kind are in the order of `KERNELS`. */
   #record(
     kernel: KernelName,
     items: number,
@@ -360,7 +368,7 @@ export class Kernels {
     const begin = this.#wordOf(this.#count);
     this.#count += 1;
     if (this.#count >= this.#space.maxInstructions) throw new Error("the kernel program is full");
-    // A pass records some hundred and fifty of these: plain stores, since iterators would take as long as a layer.
+    // A pass records about 150 instructions. Iterators would take as long as a layer of the model, so these are plain loops.
     const { i32, f32 } = this.memory;
     i32[begin + INSTRUCTION.op / 4] = KERNELS[kernel].op;
     i32[begin + INSTRUCTION.items / 4] = items;
@@ -370,7 +378,7 @@ export class Kernels {
     if (float !== undefined) f32[at] = float;
   }
 
-  /** Where an instruction begins, as an index of words. */
+  /** The index of an instruction's first word. */
   #wordOf(instruction: number): number {
     return (this.#space.address + instruction * INSTRUCTION_BYTES) >>> 2;
   }

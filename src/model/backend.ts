@@ -1,15 +1,15 @@
-// What the engine needs from a model: token ids and pages in, logits out. KV memory belongs to the backend, the
-// bookkeeping of who owns which page to the engine; they meet in page numbers.
+// What the engine needs from a model: token ids and pages in, logits out. The memory of keys and values belongs to the backend.
+// The engine knows which sequence owns which page. Both name a page by its number.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 
-/** Consecutive tokens of one sequence; their keys and values go to `pages` from `position` on. */
+/** Consecutive tokens of one sequence. Their keys and values are stored in `pages`, from `position` on. */
 export interface ForwardChunk {
-  /** Page numbers of the sequence, in order; they cover all positions up to the end of this chunk. */
+  /** Page numbers of the sequence, in order. They cover all positions up to the end of this chunk. */
   readonly pages: readonly number[];
   /** Position of the first token. All earlier positions have been computed. */
   readonly position: number;
   readonly tokenIds: readonly number[];
-  /** For which of the chunk's tokens the next token's logits are wanted. */
+  /** After which of the chunk's tokens the logits of the next token are wanted. */
   readonly logits: "none" | "last" | "all";
 }
 
@@ -19,7 +19,7 @@ export interface PageCopy {
 }
 
 export interface ForwardBatch {
-  /** Done before the pass. No page is both source and target. */
+  /** Copied before the pass. No page is both source and target. */
   readonly copies: readonly PageCopy[];
   readonly chunks: readonly ForwardChunk[];
 }
@@ -27,23 +27,23 @@ export interface ForwardBatch {
 export interface BackendLimits {
   readonly vocabSize: number;
   readonly contextLength: number;
-  /** Pages there are, and positions in each. */
+  /** The number of pages, and of positions in each. */
   readonly pages: number;
   readonly pagePositions: number;
-  /** Tokens in one pass, and rows of logits out of it. */
+  /** The most tokens of one pass, and the most rows of logits. */
   readonly maxBatchTokens: number;
   readonly maxLogitRows: number;
 }
 
 /**
- * Room of a pass where nobody asks for another: enough tokens to fill the kernels, few enough that a long prompt does not
- * hold up its neighbours; rows of logits for the widest request.
+ * The defaults. The tokens are enough to use the kernels well, but not so many that a long prompt makes others wait. The rows of
+ * logits are enough for the widest request.
  */
 export const DEFAULT_PASS = { tokens: 128, rows: 64 } as const;
 
 export interface Backend {
   readonly limits: BackendLimits;
-  /** Rows of logits, [vocabSize] each, in the order of the chunks; valid until the next call. */
+  /** Rows of logits, [vocabSize] each, in the order of the chunks. Valid until the next call. */
   forward(batch: ForwardBatch): LogitsRow[];
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
-// config.json of a Hugging Face GPT-2 checkpoint: the fields that change the computation, their aliases and defaults,
-// as `GPT2Config` of transformers has them; and the end-of-text tokens of generation_config.json. Everything else in the
-// files is ignored, the sampling defaults of the second one too: a request has its own.
+// Reads config.json of a Hugging Face GPT-2 checkpoint: the fields that change the computation, with the aliases and defaults of
+// `GPT2Config` in transformers. From generation_config.json it reads the end-of-text tokens. It ignores everything else in the
+// two files, sampling defaults included, because requests have their own.
 import { z } from "zod";
 import { GptError } from "../errors.ts";
 import { ACTIVATIONS, type Activation } from "../kernels/program.ts";
@@ -20,13 +20,13 @@ export interface Gpt2Config {
   readonly scaleAttnByInverseLayerIdx: boolean;
   readonly tieWordEmbeddings: boolean;
   readonly bosTokenId: number;
-  /** May be several, and may lie outside the vocabulary. Empty: generation ends at max_length only. */
+  /** There may be several, and they may be outside the vocabulary. Empty: generation ends at max_length only. */
   readonly eosTokenIds: readonly number[];
 }
 
 const size = z.int().min(1).max(1_000_000);
 const layers = z.int().min(0).max(1_000_000);
-/** Below 0 no token is meant: some programs write -1 for none. */
+/** A negative id means that there is no such token: some programs write -1. */
 const tokenId = z.int();
 const eosTokenId = z.union([tokenId, z.array(tokenId)]).nullish();
 
@@ -89,7 +89,8 @@ export function parseGpt2Config(json: unknown, file: string): Gpt2Config {
 }
 
 /**
- * Where a checkpoint has a generation_config.json, that file alone says what ends a text, even if it says nothing.
+ * The end-of-text tokens of generation_config.json. If there is such a file, those of config.json do not count, even if this
+ * file names none.
  * @throws GptError `invalid_checkpoint`
  */
 export function parseGenerationConfig(json: unknown, file: string): Pick<Gpt2Config, "eosTokenIds"> {
@@ -107,7 +108,7 @@ const SYNONYMS: Readonly<Record<string, Activation>> = {
   gelu_python: "gelu",
 };
 
-/** Known to transformers, and no functions of one number. */
+/** transformers has these too, but they have learned parameters, so they are not functions of one number. */
 const LEARNED = ["prelu", "xielu"];
 
 function activationOf(name: string, file: string): Activation {
@@ -137,7 +138,7 @@ function invalid(file: string, problem: string): GptError {
   return new GptError("invalid_checkpoint", `${file}: ${problem}`);
 }
 
-/** Number of parameters of a checkpoint of this shape, a separate output head included. */
+/** The number of parameters. A separate output head counts, if there is one. */
 export function countParameters(c: Gpt2Config): number {
   const { nEmbd: C, nInner: F } = c;
   const layer = 4 * C + (C * 3 * C + 3 * C) + (C * C + C) + (C * F + F) + (F * C + C);

@@ -1,6 +1,5 @@
-// GPT-2's forward pass over paged keys and values (Radford et al. 2019; the names are those of openai/gpt-2's
-// model.py). A batch is ragged: chunks of prompts and single tokens side by side, every token a row of its own that
-// never sees how the others are batched.
+// GPT-2's forward pass over paged keys and values (Radford et al. 2019; the names are those of model.py in openai/gpt-2). A batch
+// mixes chunks of prompts and single tokens. Every token is a row, and its result does not depend on the other rows.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
 import { GROUP, PAGE_POSITIONS } from "../kernels/numbers.ts";
@@ -21,8 +20,8 @@ import type { Backend, BackendLimits, ForwardBatch } from "./backend.ts";
 import type { Gpt2Config } from "./gpt2-config.ts";
 import { allocateWeights, type Gpt2Weights, type Precision } from "./weights.ts";
 
-/** How many pages, rows and threads a model is laid out for. */
-export interface Gpt2Capacity {
+/** What the memory of a model is laid out for. */
+export interface MemoryPlan {
   readonly precision: Precision;
   readonly pages: number;
   readonly maxBatchTokens: number;
@@ -30,7 +29,7 @@ export interface Gpt2Capacity {
   readonly threads: number;
 }
 
-/** Bytes of keys and values of one layer in a page. A model keeps them in the precision of its weights. */
+/** Bytes of keys and values of one layer in a page. They have the precision of the weights. */
 function layerBytes({ nHead, headSize }: Gpt2Config, precision: Precision): number {
   return nHead * headBytes(precision, headSize);
 }
@@ -40,7 +39,7 @@ export function pageBytes(config: Gpt2Config, precision: Precision): number {
   return config.nLayer * layerBytes(config, precision);
 }
 
-/** Addresses of activations; B = maxBatchTokens rows. */
+/** Addresses of activations. B = maxBatchTokens, R = maxLogitRows. */
 interface Activations {
   readonly tokens: number; // [B]
   readonly positions: number; // [B]
@@ -52,10 +51,10 @@ interface Activations {
   readonly a: number; // [B, C], normalised or attended
   readonly qkv: number; // [B, 3C]
   readonly hidden: number; // [B, F]
-  readonly quantized: Quantized; // the widest of them, for 8-bit linears
+  readonly quantized: Quantized; // input of an 8-bit matrix; room for the widest one
   readonly last: number; // [R, C]
   readonly logits: number; // [R, V]
-  readonly selection: number; // scratch for one row of logits
+  readonly rowScratch: number; // for operations on a row of logits
 }
 
 export interface Gpt2Layout {
@@ -65,41 +64,41 @@ export interface Gpt2Layout {
   readonly program: ProgramSpace;
 }
 
-/** Lays out everything the model needs, before there is any memory. */
-export function layoutGpt2(arena: Arena, config: Gpt2Config, capacity: Gpt2Capacity): Gpt2Layout {
-  const { maxBatchTokens: rows, maxLogitRows } = capacity;
+/** Lays out everything that the model needs. The memory itself is allocated later. */
+export function layoutGpt2(arena: Arena, config: Gpt2Config, plan: MemoryPlan): Gpt2Layout {
+  const { maxBatchTokens: rows, maxLogitRows } = plan;
   const pagesOfContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
   const activation = (width: number, count = rows): number => arena.floats(count * rowStride(width));
   return {
-    weights: allocateWeights(arena, config, capacity.precision),
-    pages: arena.allocate(capacity.pages * pageBytes(config, capacity.precision)),
+    weights: allocateWeights(arena, config, plan.precision),
+    pages: arena.allocate(plan.pages * pageBytes(config, plan.precision)),
     activations: {
       tokens: arena.floats(rows),
       positions: arena.floats(rows),
       pageTables: arena.floats(rows),
       pageNumbers: arena.floats(rows * pagesOfContext),
-      copies: arena.floats(2 * capacity.pages),
+      copies: arena.floats(2 * plan.pages),
       logitRows: arena.floats(maxLogitRows),
       x: activation(config.nEmbd),
       a: activation(config.nEmbd),
       qkv: activation(3 * config.nEmbd),
       hidden: activation(config.nInner),
-      quantized: allocateQuantized(arena, capacity, Math.max(config.nInner, config.nEmbd)),
+      quantized: allocateQuantized(arena, plan, Math.max(config.nInner, config.nEmbd)),
       last: activation(config.nEmbd, maxLogitRows),
       logits: activation(config.vocabSize, maxLogitRows),
-      selection: arena.allocate(logitsScratchBytes(config.vocabSize)),
+      rowScratch: arena.allocate(logitsScratchBytes(config.vocabSize)),
     },
     program: allocateProgram(arena, {
       maxInstructions: 12 * config.nLayer + 8,
       contextLength: config.contextLength,
-      threads: capacity.threads,
+      threads: plan.threads,
     }),
   };
 }
 
 function allocateQuantized(
   arena: Arena,
-  { precision, maxBatchTokens }: Gpt2Capacity,
+  { precision, maxBatchTokens }: MemoryPlan,
   width: number,
 ): Quantized {
   if (precision === "f32") return { values: 0, scales: 0 };
@@ -116,9 +115,9 @@ export class Gpt2 implements Backend {
   readonly #kernels: Kernels;
   readonly #executor: Executor;
 
-  constructor(config: Gpt2Config, layout: Gpt2Layout, capacity: Gpt2Capacity, executor: Executor) {
+  constructor(config: Gpt2Config, layout: Gpt2Layout, plan: MemoryPlan, executor: Executor) {
     this.#config = config;
-    this.#precision = capacity.precision;
+    this.#precision = plan.precision;
     this.#layout = layout;
     this.#executor = executor;
     this.#memory = executor.memory;
@@ -126,10 +125,10 @@ export class Gpt2 implements Backend {
     this.limits = {
       vocabSize: config.vocabSize,
       contextLength: config.contextLength,
-      pages: capacity.pages,
+      pages: plan.pages,
       pagePositions: PAGE_POSITIONS,
-      maxBatchTokens: capacity.maxBatchTokens,
-      maxLogitRows: capacity.maxLogitRows,
+      maxBatchTokens: plan.maxBatchTokens,
+      maxLogitRows: plan.maxLogitRows,
     };
   }
 
@@ -140,13 +139,13 @@ export class Gpt2 implements Backend {
     this.#recordHead(logitRows);
     this.#kernels.run();
     const { vocabSize: width } = this.#config;
-    const { logits, selection: scratch } = this.#layout.activations;
+    const { logits, rowScratch: scratch } = this.#layout.activations;
     return Array.from({ length: logitRows }, (_, row) =>
       this.#executor.logitsRow({ address: logits + 4 * row * rowStride(width), width, scratch }),
     );
   }
 
-  /** What computes. */
+  /** The name of the build of the kernels. */
   get kernels(): string {
     return this.#executor.name;
   }
@@ -155,7 +154,7 @@ export class Gpt2 implements Backend {
     return this.#executor.close();
   }
 
-  /** Writes token, position and page table of every row, and which rows go on to the head. */
+  /** Writes the token, position and page table of every row, and the list of rows whose logits are wanted. */
   #writeRows(batch: ForwardBatch): { rows: RowTable; logitRows: number } {
     const at = this.#layout.activations;
     const { i32 } = this.#memory;
@@ -195,7 +194,7 @@ export class Gpt2 implements Backend {
     });
   }
 
-  /** The residual stream x from the embeddings through all blocks. */
+  /** Records the embeddings and all blocks. The result is the residual stream x. */
   #recordBlocks(rows: RowTable): void {
     const { nEmbd: width, activation } = this.#config;
     const { weights, activations } = this.#layout;
@@ -216,7 +215,7 @@ export class Gpt2 implements Backend {
     }
   }
 
-  /** Logits of the rows that want them. */
+  /** Records the output head for the rows whose logits are wanted. */
   #recordHead(rows: number): void {
     if (rows === 0) return;
     const { weights, activations } = this.#layout;
@@ -227,7 +226,7 @@ export class Gpt2 implements Backend {
     this.#linear(logits, last, weights.head, rows, "store"); // [R, V]
   }
 
-  /** out = epilogue(x·W + b) in the precision of the weights. */
+  /** Records out = epilogue(x·W + b) in the precision of the weights. */
   #linear(out: number, x: number, linear: Linear, rows: number, epilogue: Epilogue): void {
     if (linear.kind === "f32") {
       this.#kernels.matmul(out, x, linear, rows, epilogue);
@@ -245,11 +244,12 @@ export class Gpt2 implements Backend {
       kind: precision,
       address: this.#layout.pages + layer * layerBytes(this.#config, precision),
       pageBytes: pageBytes(this.#config, precision),
-      ...{ heads, headSize },
+      heads,
+      headSize,
     };
   }
 
-  /** d^-½, unless the checkpoint was trained without; divided by the layer's number where it was trained so. */
+  /** d^-½, if the checkpoint was trained with it; divided by the layer's number, if it was trained so. */
   #attentionScale(layer: number): number {
     const { scaleAttnWeights, scaleAttnByInverseLayerIdx, headSize } = this.#config;
     const scale = scaleAttnWeights ? 1 / Math.sqrt(headSize) : 1;

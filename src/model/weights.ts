@@ -1,7 +1,6 @@
-// Where the weights lie in linear memory. In f32, matrices are packed into panels of 16 outputs
-// (`loading/packing.ts`), and the token embedding once for both its uses, as a look-up table and as the output head. In int8,
-// matrices and the head are quantised; the embedding is kept in half precision for looking up; norms, biases and
-// positions stay f32.
+// The layout of the weights in linear memory (`loading/packing.ts` fills it). In f32, matrices are packed into panels of 16
+// outputs, and a tied token embedding is stored once: the look-up reads the panels of the output head. In int8, matrices and the
+// head are quantised, and the embedding for the look-up is in half precision. Norms, biases and positions are always f32.
 import { type Arena, rowStride } from "../kernels/memory.ts";
 import { BLOCK, BLOCK_BYTES, GROUP } from "../kernels/numbers.ts";
 import type { Embedding, Linear, LinearKind } from "../kernels/program.ts";
@@ -10,16 +9,16 @@ import type { Gpt2Config } from "./gpt2-config.ts";
 export const PRECISIONS = ["int8", "f32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
-/** The matrices of a model: of each block, and the output head. */
+/** The matrices of a model: four in each block, and the output head. */
 type Matrix = "cAttn" | "attnProj" | "cFc" | "mlpProj" | "head";
 
-/** Which of them multiply how, in each precision; measured by `npm run bench:quality` (docs/adr/0011-rotated-activations.md). */
+/** The kind of each matrix. `npm run bench:quality` measured the choice (docs/adr/0011-rotated-activations.md). */
 const KINDS: Readonly<Record<Precision, Readonly<Record<Matrix, LinearKind>>>> = {
   f32: { cAttn: "f32", attnProj: "f32", cFc: "f32", mlpProj: "f32", head: "f32" },
   int8: { cAttn: "int8", attnProj: "rotated", cFc: "int8", mlpProj: "rotated", head: "rotated" },
 };
 
-/** The kinds of matrices that a precision has. */
+/** The kinds of matrices that a precision uses. */
 export function kindsOf(precision: Precision): LinearKind[] {
   return [...new Set(Object.values(KINDS[precision]))];
 }
@@ -27,7 +26,7 @@ export function kindsOf(precision: Precision): LinearKind[] {
 interface MatrixShape {
   readonly name: Matrix;
   readonly kind: LinearKind;
-  /** How many there are. */
+  /** How many of them a pass multiplies by. */
   readonly count: number;
   readonly inWidth: number;
   readonly outWidth: number;
@@ -76,11 +75,11 @@ export interface Gpt2Weights {
   readonly blocks: readonly BlockWeights[];
   readonly lnF: Norm;
   readonly head: Linear;
-  /** All of them; `bytes` is a multiple of 64. */
+  /** The memory that they take together. `bytes` is a multiple of 64. */
   readonly region: { readonly address: number; readonly bytes: number };
 }
 
-/** Reserves room for all weights of this shape. */
+/** Reserves memory for all weights of a model. */
 export function allocateWeights(arena: Arena, config: Gpt2Config, precision: Precision): Gpt2Weights {
   const { nEmbd, nInner, vocabSize, contextLength } = config;
   const address = arena.allocate(0);

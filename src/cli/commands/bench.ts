@@ -5,7 +5,7 @@ import { PROCESS_BYTES } from "../../machine/memory-budget.ts";
 import type { Gpt2 } from "../../model/gpt2.ts";
 import { pageBytes } from "../../model/gpt2.ts";
 import type { Gpt2Config } from "../../model/gpt2-config.ts";
-import { type CapacityOptions, capacityFor, footprintOf } from "../../model/loading/footprint.ts";
+import { footprintOf, type MemoryOptions, planMemory } from "../../model/loading/footprint.ts";
 import { buildModel, loadModel } from "../../model/loading/load-model.ts";
 import type { Precision } from "../../model/weights.ts";
 import { type Plan, passTimes, planFleet } from "../../offline/fleet/plan.ts";
@@ -97,8 +97,8 @@ function planFor(
 }
 
 /** Memory in MiB that a server of this model takes at most. */
-function mebibytes(config: Gpt2Config, options: CapacityOptions): number {
-  return (footprintOf(config, capacityFor(config, options)).total + PROCESS_BYTES.busy) / 2 ** 20;
+function mebibytes(config: Gpt2Config, options: MemoryOptions): number {
+  return (footprintOf(config, planMemory(config, options)).total + PROCESS_BYTES.busy) / 2 ** 20;
 }
 
 interface Loaded {

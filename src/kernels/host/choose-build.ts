@@ -1,21 +1,21 @@
-// Which kernels this machine runs: the native ones where they are here and have proved themselves, or else one of the WebAssembly
-// builds.
+// Chooses the kernels for this machine: native ones if they are built and pass the self-check, otherwise one of the two
+// WebAssembly builds.
 import type { InstructionSet } from "../numbers.ts";
 import { type KernelBuild, preferredBuild } from "./kernel-build.ts";
 import { nativeSets, nativeState } from "./native-binding.ts";
 import { faultOf } from "./self-check.ts";
 
-/** Which kernels to run: the fastest that work here, or WebAssembly alone. */
+/** `auto`: the fastest kernels that work here. `wasm`: never native ones. */
 export type KernelChoice = "auto" | "wasm";
 
-/** What is wrong with the native kernels of a set, as long as the thread lives. */
+/** The result of each set's self-check; undefined: it passed. Kept as long as the thread lives. */
 const faults = new Map<InstructionSet, string | undefined>();
 
 const NOT_ASKED: ReturnType<typeof nativeState> = { isBuilt: false, loadError: undefined };
 
 /**
- * `onProblem` is told of native kernels that are here and cannot be loaded or are not to be trusted: without them all is several
- * times slower. Of kernels that are not to be trusted it is told once.
+ * Calls `onProblem` if native kernels are built but cannot be loaded, or fail the self-check: without them everything is several
+ * times slower. A failed self-check is reported once in each thread.
  */
 export function chooseBuild(
   choice: KernelChoice,
@@ -40,7 +40,7 @@ function faultIn(set: InstructionSet): string | undefined {
   return faults.get(set);
 }
 
-/** What is wrong with the best of the native kernels that were passed over, if any were. */
+/** The first instruction set whose self-check failed, and the reason. */
 export function nativeFault(): { readonly set: InstructionSet; readonly reason: string } | undefined {
   for (const [set, reason] of faults) if (reason !== undefined) return { set, reason };
   return undefined;

@@ -1,4 +1,4 @@
-// Runs kernel programs in WebAssembly, on the calling thread and `threads − 1` helper threads that share its memory.
+// Runs kernel programs in WebAssembly, on the calling thread and on `threads − 1` helper threads that share its memory.
 import { type MessagePort, Worker } from "node:worker_threads";
 import { GptError } from "../../errors.ts";
 import type { LogitsRow } from "../logits-row.ts";
@@ -8,25 +8,25 @@ import type { Executor, LogitsPlace } from "../program.ts";
 import { type CompiledKernels, compileKernels, instantiateKernels, preferredBuild } from "./kernel-build.ts";
 import { type LogitsExports, WasmLogitsRow } from "./wasm-logits-row.ts";
 
-/** What the calling thread uses of `wasm/index.ts`. */
+/** The exports of `wasm/index.ts` that the calling thread uses. */
 export interface KernelExports extends LogitsExports {
   run(program: number, parts: number): void;
 }
 
-/** What a helper thread is started with. */
+/** The data that a helper thread gets at its start. */
 export interface HelperData {
   readonly kernels: CompiledKernels;
   readonly memory: SharedMemory;
-  /** Which of how many threads it is; the calling thread is number 0. */
+  /** The thread's number, from 1 on; the calling thread is number 0. `parts`: the number of threads. */
   readonly part: number;
   readonly parts: number;
-  /** The number of the last step before it was started. */
+  /** The number of the current step when it was started. */
   readonly seen: number;
-  /** Held while the thread lives. */
+  /** The thread holds it as long as it lives. */
   readonly lifeline: Lifeline | undefined;
 }
 
-/** A port whose other end is told when the thread that holds it ends, however it ends. */
+/** A port that tells whether a thread is alive: when the thread ends, for whatever reason, the other end gets a `close` event. */
 export type Lifeline = MessagePort;
 
 export class WasmExecutor implements Executor {
@@ -42,7 +42,7 @@ export class WasmExecutor implements Executor {
     this.name = name;
     this.memory = memory;
     this.#exits = helpers.map((helper) => new Promise((resolve) => helper.once("exit", resolve)));
-    // Helpers keep the process alive until they run, no longer.
+    // Helpers keep the process alive only until all of them run.
     this.ready = Promise.all(helpers.map(whenOnline)).then(() => {
       for (const helper of helpers) helper.unref();
     });
@@ -52,9 +52,9 @@ export class WasmExecutor implements Executor {
   }
 
   /**
-   * Starts an executor on `threads` threads, this one included; each helper takes one of the lifelines, if there are
-   * any. A helper that dies may leave `run` waiting for ever, so that only another thread can notice: once `ready` has
-   * resolved every helper holds its lifeline.
+   * Starts an executor on `threads` threads, this one included. If there are lifelines, each helper gets one. If a helper dies,
+   * `run` may wait for ever, so only another thread can notice the death. Once `ready` has resolved, every helper holds its
+   * lifeline.
    */
   static start(
     memory: LinearMemory,
@@ -103,7 +103,7 @@ export class WasmExecutor implements Executor {
   }
 }
 
-/** A thread that is online has its data, the lifeline included. */
+/** Resolves when a thread is online. Then it has its data, and so its lifeline. */
 function whenOnline(helper: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
     helper.once("online", resolve);

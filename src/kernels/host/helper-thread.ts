@@ -1,4 +1,4 @@
-// Entry of a helper thread: runs its part of every kernel program until the engine stops.
+// Entry of a helper thread: takes part in every kernel program until the engine stops.
 import { workerData } from "node:worker_threads";
 import type { HelperData } from "./executor.ts";
 import { instantiateKernels } from "./kernel-build.ts";

@@ -1,6 +1,5 @@
-// The builds of the kernels: native ones, and two of WebAssembly. All give the same bits. The relaxed
-// build is the faster where the processor multiplies bytes and adds four products in one instruction, and the slower
-// where it does not.
+// The builds of the kernels: native ones, and two WebAssembly builds. All give the same bits. The relaxed build (relaxed SIMD) is
+// faster on processors that multiply bytes and add four products in one instruction. On others it is slower.
 import { readFileSync } from "node:fs";
 import type { SharedMemory } from "../memory.ts";
 import type { InstructionSet } from "../numbers.ts";
@@ -9,10 +8,10 @@ import { bindNative, type NativeKernels, nativeMasks } from "./native-binding.ts
 /** The instruction set of native kernels, or a WebAssembly build. */
 export type KernelBuild = InstructionSet | "plain" | "relaxed";
 
-/** As Linux names the instructions: x86's, as V8 uses them (not the AVX-512 ones), and Arm's. */
+/** Linux's names of these instructions, on x86 and Arm. V8 does not use the AVX-512 ones. */
 const DOT_PRODUCTS = /^(flags|Features)\s*:.*\b(avx_vnni|asimddp)\b/m;
 
-/** `cpuinfo`: the text of Linux's /proc/cpuinfo, undefined elsewhere. Every Mac with an Arm processor has dot products. */
+/** `cpuinfo`: the text of Linux's /proc/cpuinfo; undefined on other systems. Every Mac with an Arm processor has dot products. */
 export function preferredBuild(
   cpuinfo = readCpuinfo(),
   { platform, arch }: { platform: string; arch: string } = process,
@@ -21,7 +20,7 @@ export function preferredBuild(
   return hasDot ? "relaxed" : "plain";
 }
 
-/** Kernels, compiled: what every thread is given to run them. */
+/** Compiled kernels, to be given to every thread. */
 export interface CompiledKernels {
   readonly build: KernelBuild;
   /** A `WebAssembly.Module`; see `SharedMemory`. */
@@ -29,20 +28,20 @@ export interface CompiledKernels {
 }
 
 /**
- * Compiles a build of the kernels; the plain one when this Node.js cannot run the relaxed one. Native kernels have the
- * plain build for all that they leave to it.
+ * Compiles a build of the kernels. If this Node.js cannot run the relaxed build, it is the plain one. With native kernels the
+ * plain build runs the program, and the kernels that have no native form.
  */
 export function compileKernels(build: KernelBuild): CompiledKernels {
   if (build === "relaxed") {
     const relaxed = readBuild("kernels-relaxed.wasm");
-    // Node.js 20 has relaxed SIMD behind a flag, and there the dot product forgets what it should add to.
+    // Node.js 20 has relaxed SIMD behind a flag only, and its dot product is wrong: it ignores the sum that it should add to.
     if (WebAssembly.validate(relaxed)) return { build, module: new WebAssembly.Module(relaxed) };
   }
   const module = new WebAssembly.Module(readBuild("kernels.wasm"));
   return { build: build === "relaxed" ? "plain" : build, module };
 }
 
-/** The exports of `wasm/index.ts` on the memory that all threads share. */
+/** Instantiates the kernels on the memory that all threads share. Returns the exports of `wasm/index.ts`. */
 export function instantiateKernels<Exports>(
   { build, module }: CompiledKernels,
   memory: SharedMemory,
@@ -64,12 +63,12 @@ export function instantiateKernels<Exports>(
 
 const NO_NATIVE_KERNELS: NativeKernels = { run() {}, sum() {} };
 
-/** The build step put both beside this file. */
+/** `tools/build-wasm.js` puts both builds beside this file. */
 function readBuild(name: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(readFileSync(new URL(name, import.meta.url)));
 }
 
-/** What the processor can do, as Linux names it; undefined: not known. */
+/** The processor's features by Linux's names. Undefined: unknown. */
 export function processorFlags(cpuinfo = readCpuinfo()): readonly string[] | undefined {
   return /^(?:flags|Features)\s*:(.*)$/m
     .exec(cpuinfo ?? "")?.[1]

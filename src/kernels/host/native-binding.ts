@@ -1,5 +1,5 @@
-// The native kernels in `native/`, where they were built for this system and this processor has their instructions.
-// They take the place of those WebAssembly kernels for which wide vectors matter, with the same bits.
+// Loads the native kernels of `native/`, if they were built for this system. They replace the WebAssembly kernels that gain much
+// from wide vectors, and give the same bits.
 import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,19 +10,19 @@ import { type InstructionSet, KERNELS, ROW_SUMS } from "../numbers.ts";
 
 /** The kernels of one instruction set, bound to a memory. */
 export interface NativeKernels {
-  /** Runs items `first` to `last` of an instruction, as thread `part`. */
+  /** Computes items `first` to `last` of an instruction, as thread `part`. */
   run(instruction: number, part: number, first: number, last: number): void;
-  /** Computes one of `ROW_SUMS` over what the row scratch names. */
+  /** Computes one of `ROW_SUMS`. The row scratch has its input and gets its result. */
   sum(sum: number, scratch: number): void;
 }
 
-/** What `native/binding.c` exports. */
+/** The exports of `native/binding.c`. */
 export interface Binding {
   readonly sets: readonly InstructionSet[];
   bind(set: InstructionSet, memory: Uint8Array): NativeKernels;
 }
 
-/** What an instruction set does in the place of WebAssembly, as bits by the numbers of kernels and of sums. */
+/** Masks of the kernels and sums with a native form for this instruction set: bit n is kernel or sum number n. */
 export function nativeMasks(set: InstructionSet): { readonly kernels: number; readonly rowSums: number } {
   return { kernels: maskOf(KERNELS, set), rowSums: maskOf(ROW_SUMS, set) };
 }
@@ -34,15 +34,15 @@ function maskOf(table: Table, set: InstructionSet): number {
   return found.reduce((mask, { op }) => mask | (1 << op), 0);
 }
 
-/** Those of the instruction sets that can run here, the best first; none where the kernels are not built. */
+/** The instruction sets that can run here, the best first. None if the kernels are not built. */
 export function nativeSets(): readonly InstructionSet[] {
   return loadBinding()?.sets ?? [];
 }
 
-/** One for each system and processor. On Linux it fits every C library (`tools/build-native.js`). */
+/** There is one file for each system and processor. On Linux it works with every C library (`tools/build-native.js`). */
 const FILE = `./kernels-${process.platform}-${process.arch}.node`;
 
-/** Whether the native kernels were built, and why they cannot be loaded where that is so. */
+/** Whether the native kernels were built, and why they cannot be loaded, if they cannot. */
 export function nativeState(): { readonly isBuilt: boolean; readonly loadError: string | undefined } {
   const path = fileURLToPath(new URL(FILE, import.meta.url));
   try {
@@ -53,14 +53,14 @@ export function nativeState(): { readonly isBuilt: boolean; readonly loadError: 
   }
 }
 
-/** The kernels of an instruction set on a memory, which must outlive them. */
+/** Binds the kernels of an instruction set to a memory. It must live as long as they are used. */
 export function bindNative(set: InstructionSet, memory: SharedMemory): NativeKernels {
   const binding = loadBinding();
   if (!binding) throw new Error("the native kernels are not built");
   return binding.bind(set, new Uint8Array(memory.buffer));
 }
 
-/** The build step put it beside this file. What cannot be loaded, for want of a library or of rights, is not there. */
+/** `tools/build-native.js` puts the file beside this one. If it cannot be loaded, for any reason, there are no native kernels. */
 function loadBinding(): Binding | undefined {
   try {
     binding ??= loadWhole(fileURLToPath(new URL(FILE, import.meta.url)));
@@ -73,8 +73,8 @@ function loadBinding(): Binding | undefined {
 let binding: Binding | undefined;
 
 /**
- * Loads a file whose digest is that which the build step put beside it: of a file that is cut, the loader notices nothing, and the
- * process dies of it.
+ * Loads a native module, after a comparison with the digest that the build put beside it. The system's loader does not notice
+ * that a file is truncated, and then the process would crash.
  */
 export function loadWhole(path: string): Binding {
   const digest = hash("sha256", readFileSync(path));

@@ -1,5 +1,5 @@
-// The check of native kernels: it passes those that were built here, covers every kernel and sum that has a native form, and
-// sees a single wrong bit of any of them.
+// The self-check of native kernels: those that were built here pass, every kernel and sum with a native form is covered, and a
+// single wrong bit of any of them is found.
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,12 +26,14 @@ import { faultOf } from "./self-check.ts";
 const PLAIN = compileKernels("plain");
 const OTHER = "they give other results than WebAssembly";
 
-/** WebAssembly in the place of native kernels, with something done to what it leaves behind. */
+/** WebAssembly kernels that pretend to be native ones. Their results are changed on purpose. */
 function spoiled(after: (memory: LinearMemory, program: number) => void, spoilRow = (_: Float32Array) => {}) {
   return (memory: LinearMemory): Executor => {
     const executor = WasmExecutor.start(memory, 1, [], PLAIN);
     return {
-      ...{ name: "spoiled", memory, ready: executor.ready },
+      name: "spoiled",
+      memory,
+      ready: executor.ready,
       run(program) {
         executor.run(program);
         after(memory, program);
@@ -46,12 +48,12 @@ function spoiled(after: (memory: LinearMemory, program: number) => void, spoilRo
   };
 }
 
-/** The instructions of a program, as indices of words. */
+/** The indexes of the first words of a program's instructions. */
 function* instructions({ i32 }: LinearMemory, program: number): Generator<number> {
   for (let at = program >>> 2; i32[at] !== END; at += INSTRUCTION_BYTES / 4) yield at;
 }
 
-/** The kernels whose native form leaves something in memory that every build leaves there alike. */
+/** The kernels with a native form whose results in memory are the same in every build. */
 const NATIVE = (Object.keys(KERNELS) as KernelName[]).filter((name) => KERNELS[name].sets.length > 0);
 const OUTPUT: Partial<Record<KernelName, string>> = {
   storeKv: "pages",

@@ -1,6 +1,6 @@
-// Whether native kernels do here what the WebAssembly ones do, bit for bit: each on a little data, special numbers among it. The
-// binary may have been built elsewhere, so nothing is computed with it before this has been seen. The tests are thorough; this
-// finds a binary that is broken or of another version, in a few milliseconds.
+// The self-check of native kernels: runs each of them and its WebAssembly form on a little data, special numbers included, and
+// compares the bits. The binary may have been built on another machine, so nothing else is computed with it before. The tests
+// are thorough. This check takes a few milliseconds, and finds a binary that is broken or of another version.
 import { messageOf } from "../../errors.ts";
 import { Arena, LinearMemory, rowStride } from "../memory.ts";
 import {
@@ -25,19 +25,19 @@ import { WasmExecutor } from "./executor.ts";
 import { type CompiledKernels, compileKernels } from "./kernel-build.ts";
 
 const MAX_INSTRUCTIONS = 32;
-/** One row and several, no multiples of any vector. */
+/** One row and several. No width below is a multiple of a vector. */
 const ROWS = [1, 2, 5];
 const IN_WIDTH = GROUP + 6;
 const OUT_WIDTH = 3 * BLOCK - 7;
 const HEADS = 2;
 const HEAD_SIZE = 10;
-/** A sequence that goes on in a second page. */
+/** A sequence that continues in a second page. */
 const POSITIONS = Array.from({ length: PAGE_POSITIONS + 2 }, (_, i) => i);
 const NUM_PAGES = 2;
 const KV_KINDS = ["f32", "int8"] as const;
 const VOCABULARY = 150;
 
-/** Where the data of the check lies. */
+/** Addresses of the data of the check. */
 type Layout = ReturnType<typeof layOut>;
 
 function layOut(arena: Arena) {
@@ -48,7 +48,9 @@ function layOut(arena: Arena) {
   const listed = POSITIONS.length + ATTENTION_ROWS_MAX;
   const outs = Array.from({ length: 4 * ROWS.length + 1 }, () => arena.floats(rows * rowStride(OUT_WIDTH)));
   return {
-    ...{ space, begin, outs },
+    space,
+    begin,
+    outs,
     x: arena.floats(rows * rowStride(IN_WIDTH)),
     norm: {
       weight: arena.floats(rowStride(IN_WIDTH)),
@@ -66,20 +68,23 @@ function layOut(arena: Arena) {
     attentions: KV_KINDS.map((kind) => {
       const pageBytes = HEADS * headBytes(kind, HEAD_SIZE);
       const kv: KvLayer = {
-        ...{ kind, pageBytes, heads: HEADS, headSize: HEAD_SIZE },
+        kind,
+        pageBytes,
+        heads: HEADS,
+        headSize: HEAD_SIZE,
         address: arena.allocate(NUM_PAGES * pageBytes),
       };
       return { kv, out: arena.floats(POSITIONS.length * rowStride(HEADS * HEAD_SIZE)) };
     }),
     row: arena.floats(rowStride(VOCABULARY)),
     end: arena.size,
-    // Every build keeps in these what it likes.
+    // Not compared: each build has its own layout here.
     quantized: { values: arena.allocate(2 * GROUP * rows * groups), scales: arena.floats(rows * groups) },
     rowScratch: arena.allocate(logitsScratchBytes(VOCABULARY)),
   };
 }
 
-/** Every kernel that has a native form. The test compares them with the table of kernels. */
+/** Records every kernel that has a native form. A test compares this list with the table of kernels. */
 function recordAll(kernels: Kernels, layout: Layout): void {
   const { outs, x, norm, normed, weight, weight8, bias, quantized, qkv } = layout;
   const shape = { bias, inWidth: IN_WIDTH, outWidth: OUT_WIDTH };
@@ -97,7 +102,9 @@ function recordAll(kernels: Kernels, layout: Layout): void {
   }
   kernels.layerNorm(normed, x, norm, { rows: Math.max(...ROWS), width: IN_WIDTH });
   const table = {
-    ...{ tokens: 0, positions: layout.places, pageTables: layout.pageTables },
+    tokens: 0,
+    positions: layout.places,
+    pageTables: layout.pageTables,
     rows: POSITIONS.length,
   };
   for (const { kv, out } of layout.attentions) {
@@ -107,7 +114,7 @@ function recordAll(kernels: Kernels, layout: Layout): void {
   kernels.readMemory(x, layout.end - x);
 }
 
-/** Numbers of both signs; one in `rare`, if that is not 0, is a special one. */
+/** Fills the data with numbers of both signs. If `rare` is not 0, about one of `rare` numbers is a special one. */
 function fill(memory: LinearMemory, layout: Layout, rare: number): void {
   const specials = [Number.NaN, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e-40, -3e38];
   const { f32 } = memory;
@@ -123,7 +130,7 @@ function fill(memory: LinearMemory, layout: Layout, rare: number): void {
   memory.ints(layout.pageNumbers, NUM_PAGES).set([1, 0]);
 }
 
-/** What the kernels make of the data that lies in memory: that data, a sum, and two lists. */
+/** Runs all kernels on the data in memory. Returns the data after that, a sum over a row of logits, and a distribution. */
 function resultOf(executor: Executor, layout: Layout): ArrayLike<number>[] {
   const { memory } = executor;
   const kernels = new Kernels(executor, layout.space);
@@ -139,8 +146,8 @@ function resultOf(executor: Executor, layout: Layout): ArrayLike<number>[] {
 }
 
 /**
- * Why the kernels of a native set are not to be trusted; undefined: they give the bits of WebAssembly.
- * `startNative` is replaced by tests.
+ * The reason why the self-check of an instruction set failed. Undefined: the native kernels give the bits of WebAssembly. Tests
+ * replace `startNative`.
  */
 export function faultOf(
   set: InstructionSet,
@@ -169,7 +176,7 @@ export function faultOf(
   }
 }
 
-/** Signs of zero count. Numbers that are not have many bit patterns, and which one an operation gives is the processor's choice. */
+/** Zeros of different sign are different. All bit patterns of NaN are equal, because the processor may choose any of them. */
 function isSame(a: ArrayLike<number>, b: ArrayLike<number> | undefined): boolean {
   if (a.length !== b?.length) return false;
   for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;

@@ -1,5 +1,5 @@
-// Threads stay in step and end, whatever wakes them, in the optimised code of V8 and in that of its baseline compiler, where
-// timing differs most. Flags are a process's, so most of it runs in processes of its own.
+// Threads stay in step and end, whatever wakes them. This is tested with V8's optimising compiler and with its baseline compiler,
+// which differ most in timing. V8's flags belong to a process, so most tests run in processes of their own.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
@@ -16,7 +16,7 @@ const STEPS = fileURLToPath(new URL("../../../test/support/threads-in-step.js", 
 const REGION_BYTES = 1 << 20;
 const BASELINE = "--liftoff-only";
 
-/** The numbers of the programs that came out wrong. */
+/** The numbers of the programs with a wrong result. */
 function wrongPrograms(flags: readonly string[], task: StepsTask): unknown {
   const { stdout, signal, stderr } = spawnSync(process.execPath, [...flags, STEPS, JSON.stringify(task)], {
     encoding: "utf8",
@@ -108,7 +108,7 @@ describe("threads", () => {
       sleep: () => assert.fail("nobody is waited for"),
       nativeKernels: 1 << KERNELS.readMemory.op,
       nativeRowSums: 0,
-      // Who finds as many items taken as there can be takes none, whatever number of items he has read.
+      // The step is closed: a thread takes no item, whatever number of items it has read.
       runNative: (_instruction: number, _part: number, first: number, last: number) =>
         ran.push({ first, last, isClosed: memory.i32[CONTROL.taken >>> 2] === 2 ** 31 - 1 }),
       sumNative: () => {},

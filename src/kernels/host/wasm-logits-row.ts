@@ -1,12 +1,12 @@
-// A row of logits in the kernels' shared memory, worked on by `wasm/logits.ts`. Each call runs on the calling thread: a row
-// takes some microseconds, about as long as waking the other threads would.
+// A row of logits in the kernels' shared memory. `wasm/logits.ts` computes its operations, on the calling thread alone: an
+// operation takes a few microseconds, about as long as waking the other threads.
 import { type Distribution, type LogitsRow, ranked, type ScoredToken } from "../logits-row.ts";
 import { type LinearMemory, rowStride } from "../memory.ts";
 import { ROW_SCRATCH } from "../numbers.ts";
 import type { LogitsPlace } from "../program.ts";
 import { log } from "../reference/double-math.ts";
 
-/** The exports of `wasm/logits.ts`: a row is its address and its padded width. */
+/** The exports of `wasm/logits.ts`. `row`: the row's address. `stride`: its padded width. */
 export interface LogitsExports {
   openRow(row: number, width: number, scratch: number): void;
   largest(row: number, stride: number): number;
@@ -45,7 +45,7 @@ export class WasmLogitsRow implements LogitsRow {
 
   argmax(): number {
     const tokenId = this.#kernels.argmax(this.#row, this.#stride);
-    // Where all values are NaN only the padding has a number.
+    // If all values are NaN, only the padding has a number.
     return tokenId < this.values.length ? tokenId : 0;
   }
 
@@ -64,7 +64,7 @@ export class WasmLogitsRow implements LogitsRow {
 
   topK(k: number): ScoredToken[] {
     const count = this.#kernels.topK(this.#row, this.#stride, this.#atMost(k), this.#scratch);
-    // Fewer than k values are above −∞: any token may be among the k.
+    // Fewer than k values are above −∞, so any token may be among the k.
     if (count < 0) return ranked(this.values, this.values.keys(), k);
     return ranked(this.values, this.#memory.ints(this.#addressOf("ids"), count), k);
   }
@@ -79,7 +79,7 @@ export class WasmLogitsRow implements LogitsRow {
 
   keepMinP(m: number): void {
     const largest = this.largest();
-    if (!Number.isFinite(largest)) return; // Such a row is refused by its caller.
+    if (!Number.isFinite(largest)) return; // The caller refuses such a row.
     this.#kernels.keepFrom(this.#row, this.#stride, largest + log(m), this.#scratch);
   }
 
@@ -95,7 +95,7 @@ export class WasmLogitsRow implements LogitsRow {
     return Math.min(k, this.values.length);
   }
 
-  /** What the scratch names by this field. */
+  /** The address in a field of the scratch. */
   #addressOf(field: "ids" | "masses"): number {
     return (this.#memory.i32[(this.#scratch + ROW_SCRATCH[field].offset) >>> 2] as number) >>> 0;
   }

@@ -1,5 +1,5 @@
-// The part of the WebAssembly interface that is used here. The DOM library would bring it along with a browser's
-// globals, and Node's types do not carry it.
+// Types of the part of WebAssembly's interface that is used here. Node's types do not have it, and TypeScript's DOM library would
+// also declare a browser's globals.
 declare namespace WebAssembly {
   class Module {
     constructor(bytes: Uint8Array);

@@ -1,29 +1,29 @@
-// Causal attention over pages of keys and values, with the bits of `../reference/attention.ts`: scores with d ascending, outputs
-// with positions ascending, one accumulator each. Rows that follow each other in one sequence read the same keys and values,
-// so they are taken together, as a tile.
+// Causal attention over pages of keys and values, with the bits of `../reference/attention.ts`: one accumulator for each score,
+// d ascending, and for each output, positions ascending. Neighbouring rows of one sequence read the same keys and values, so
+// they are computed together, as a tile. `is_int8` and `rows` are constants wherever they are parameters.
 #ifndef GPT2_ATTENTION_H
 #define GPT2_ATTENTION_H
 
 #include "keys-values.h"
 
-/** Where the keys and values of one head lie in page 0, and what the rows of a sequence have in common. */
+/** Addresses of one head's keys and values in page 0, and the page numbers of the sequence. */
 struct head {
   const uint8_t *keys;
   const uint8_t *values;
-  const uint8_t *scales; // of the keys; those of the values follow
+  const uint8_t *scales; // of the keys; the scales of the values follow
   size_t page_bytes;
   const int32_t *table;
   int size;
 };
 
-/** The value of position `j` in a column. */
+/** The address of position `j`'s value in a column. */
 INLINE const uint8_t *value_at(const int is_int8, const struct head *head, int j, int column) {
   const uint8_t *page = head->values + (size_t)head->table[j / PAGE_POSITIONS] * head->page_bytes;
   const size_t before = (size_t)(j % PAGE_POSITIONS) * value_bytes(is_int8, head->size);
   return page + before + (size_t)column * number_bytes(is_int8);
 }
 
-/** Scales in a page: of its keys, or of its values. */
+/** The 16 scales of a page's keys or values. */
 INLINE const uint16_t *scales_of(const struct head *head, int page, int of_values) {
   const uint8_t *scales = head->scales + (size_t)head->table[page] * head->page_bytes;
   return (const uint16_t *)scales + (of_values ? PAGE_POSITIONS : 0);
@@ -59,7 +59,7 @@ INLINE void score_pages(const int is_int8, const int rows, const int pages, floa
   }
 }
 
-/** Turns `count` scores into e^(score − largest), with zeros up to the end of the page, and returns their sum. */
+/** Turns `count` scores into e^(score − largest), and returns their sum. Up to the end of the page it writes zeros. */
 static float softmax_weights(float *scores, int count) {
   const int end = (int)padded(count, PAGE_POSITIONS);
   for (int i = count; i < end; i++) scores[i] = -__builtin_inff();
@@ -92,7 +92,10 @@ INLINE void scale_weights(float *weights, const struct head *head, int count) {
   }
 }
 
-/** Columns of `rows` outputs: Σ_j w[j]·v[j], j ascending, divided by the row's total. Row r has `count + r` positions. */
+/**
+ * `vectors` vectors of columns of `rows` outputs: Σ_j w[j]·v[j], j ascending, divided by the row's total. Row r has `count + r`
+ * positions.
+ */
 INLINE void weigh_columns(const int is_int8, const int rows, const int vectors, float *out, size_t out_stride,
                           const float *weights, size_t stride, const float *totals, const struct head *head, int column,
                           int count) {
@@ -130,7 +133,7 @@ INLINE void weigh_columns(const int is_int8, const int rows, const int vectors, 
   }
 }
 
-/** One column of one row: the columns that are left after whole vectors. */
+/** One column of one row. For the columns after the last whole vector. */
 INLINE float weigh_column(const int is_int8, const float *weights, float total, const struct head *head, int column,
                           int count) {
   float sum = 0.0f;
@@ -140,12 +143,12 @@ INLINE float weigh_column(const int is_int8, const float *weights, float total, 
   return sum / total;
 }
 
-/** `rows` rows of one sequence, the first of which sees `count` positions. `scores`: `stride` floats a row. */
+/** One head of `rows` neighbouring rows. The first row sees `count` positions. `scores` has `stride` floats for each row. */
 INLINE void attend(const int is_int8, const int rows, float *out, size_t out_stride, const float *q, size_t q_stride,
                    const struct head *head, int count, float scale, float *scores, size_t stride) {
   const int pages = (count + rows - 1 + PAGE_POSITIONS - 1) / PAGE_POSITIONS;
   int page = 0;
-  // Several pages at a time keep several sums in flight.
+  // Several pages at a time give independent sums, which hide the latency of additions.
   if (rows == 1) {
     for (; page + 4 <= pages; page += 4) score_pages(is_int8, rows, 4, scores, stride, q, q_stride, head, page, scale);
   }
@@ -171,7 +174,7 @@ INLINE void attend(const int is_int8, const int rows, float *out, size_t out_str
   }
 }
 
-/** How `attend` is called: rows are known to the compiler. */
+/** `attend`, compiled for a fixed number of rows and a kind of keys and values. */
 typedef void attend_rows(float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head,
                          int count, float scale, float *scores, size_t stride);
 
@@ -186,7 +189,7 @@ ATTEND(attend_one_int8, 1, 1)
 ATTEND(attend_some_int8, 1, ATTENTION_ROWS)
 #undef ATTEND
 
-/** Whether rows `row` and on are `ATTENTION_ROWS` positions of one sequence, one after the other. */
+/** Whether `ATTENTION_ROWS` rows from `row` on are neighbouring positions of one sequence. */
 static int is_run(const int32_t *tables, const int32_t *positions, int row, int end) {
   if (row + ATTENTION_ROWS > end) return 0;
   for (int r = 1; r < ATTENTION_ROWS; r++) {
@@ -196,8 +199,8 @@ static int is_run(const int32_t *tables, const int32_t *positions, int row, int 
 }
 
 /**
- * Items `first` to `last` of rows × heads. A row's heads lie side by side in memory and are taken in that order. A tile is
- * taken where all heads of its rows are among the items.
+ * Items `first` to `last` of rows × heads, in this order, because a row's heads lie side by side in memory. Rows are computed as
+ * a tile if all heads of all its rows are among the items.
  */
 INLINE void attention_as(const int is_int8, attend_rows *one, attend_rows *some, uint8_t *memory,
                          const struct attention_instruction *a, int part, int first, int last) {

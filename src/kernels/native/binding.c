@@ -1,6 +1,6 @@
-// What Node.js sees of the kernels: `sets`, the names of the instruction sets that this processor has, the best first, and
-// `bind(set, bytes)`, which gives two functions that work in the memory behind `bytes`, a Uint8Array:
-// `run(instruction, part, first, last)` and `sum(sum, scratch)`. These check nothing: only `../wasm/` calls them.
+// The Node-API module of the native kernels. It exports `sets`, the names of the instruction sets that this processor has, the
+// best first. And it exports `bind(set, bytes)`, which returns two functions that work on the memory of `bytes`, a Uint8Array:
+// `run(instruction, part, first, last)` and `sum(sum, scratch)`. They do not check their arguments: only `../wasm/` calls them.
 #define _DEFAULT_SOURCE
 #include <node_api.h>
 #include <string.h>
@@ -10,11 +10,11 @@
 
 #include "kernels.h"
 
-/** Returns from the calling function, with Node.js' exception pending, when a call fails. */
+/** If a call fails, returns from the calling function. Node.js has an exception pending then. */
 #define TRY(call) \
   if ((call) != napi_ok) return NULL
 
-/** Takes `count` whole numbers from a call's arguments. The memory of the kernels comes with the function. */
+/** Reads `count` integers from the arguments of a call, and the memory address that was bound to the function. */
 static napi_status read_call(napi_env env, napi_callback_info info, size_t count, int32_t *numbers, void **memory) {
   napi_value argv[4];
   size_t given = 4;
@@ -73,7 +73,7 @@ static napi_value bind(napi_env env, napi_callback_info info) {
   TRY(napi_get_value_string_utf8(env, argv[0], name, sizeof(name), NULL));
   TRY(napi_get_typedarray_info(env, argv[1], NULL, &bytes, &memory, NULL, NULL));
 #ifdef MADV_HUGEPAGE
-  // Small pages make many misses of the translation buffer. This is advice to the system, and may fail.
+  // With small pages the processor's address translation (TLB) misses often. This is only advice to the system, and may fail.
   madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
   for (size_t i = 0; i < SET_COUNT; i++) {

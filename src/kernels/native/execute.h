@@ -1,5 +1,5 @@
-// Calls the kernel of an instruction. Included once for each instruction set, after its vectors. Which kernels come here, and
-// what their arguments are, stands in `../numbers.ts`.
+// Dispatches an instruction to its kernel. Included once for each instruction set, after its vectors. `../numbers.ts` lists the
+// kernels with a native form and their arguments.
 #include <string.h>
 
 #include "kernels.h"

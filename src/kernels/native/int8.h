@@ -1,6 +1,6 @@
 // y = x·W + b with 8-bit weights and 14-bit activations, with the bits of `../reference/int8.ts`. A vector's lanes are outputs.
-// Quantised activations lie in the order in which a tile of rows reads them: the rows of a tile side by side, [K'/4][rows][4]
-// words and [K'/64][rows] scales, tile after tile. How weights lie: see `../wasm/int8.ts`.
+// Quantised activations are stored in the order in which a tile of rows reads them: for each tile [K'/4][rows][4] words, and
+// [K'/64][rows] scales. The layout of weights is described in `../wasm/int8.ts`.
 #ifndef GPT2_INT8_H
 #define GPT2_INT8_H
 
@@ -8,20 +8,20 @@
 #define QUAD_STEP (QUAD * BLOCK) // bytes from one quad of weights of an output to its next quad
 #define LARGEST ((float)ACTIVATION_MAX)
 
-/** The number by which a group is multiplied whose largest magnitude is `top`: 0 where none would do. */
+/** The factor for a group whose largest magnitude is `top`. 0 if that is too small, or 0, so that all numbers become 0. */
 INLINE float inverse_of(float top, float limit) {
   const float quotient = limit / top;
   return quotient < __builtin_inff() ? quotient : 0.0f;
 }
 
-/** The largest magnitude of a group; NaN if any is. */
+/** The largest magnitude of a group. NaN if any number is NaN. */
 INLINE float largest_magnitude(const float *x) {
   vi largest = zero();
   for (int i = 0; i < GROUP; i += LANES) largest = larger_bits(largest, absolute(load(x + i)));
   return largest_of_bits(largest);
 }
 
-/** A group as whole numbers up to `limit`, to its words of every quad, `stride` words apart. Returns its scale. */
+/** Quantises a group to integers up to `limit`, as words. A quad is `stride` words from the next one. Returns the scale. */
 INLINE float quantize_words(int16_t *q, size_t stride, const float *x, float limit) {
   const float top = largest_magnitude(x);
   const vf inverse = splat(inverse_of(top, limit));
@@ -34,7 +34,7 @@ INLINE float quantize_words(int16_t *q, size_t stride, const float *x, float lim
   return top / limit;
 }
 
-/** `x`, or a copy of its `count` values with zeros behind them. */
+/** `x` itself if it is a whole group. Otherwise a copy of its `count` numbers, padded with zeros. */
 INLINE const float *whole_group(float *copy, const float *x, int count) {
   if (count == GROUP) return x;
   memset(copy, 0, GROUP * sizeof(float));
@@ -42,7 +42,7 @@ INLINE const float *whole_group(float *copy, const float *x, int count) {
   return copy;
 }
 
-/** Groups `first` to `last` of all rows of x[rows, K], to tiles of words and scales. */
+/** Quantises groups `first` to `last` of all rows of x[rows, K]. */
 static void quantize(uint8_t *memory, const struct quantize_instruction *a, int first, int last) {
   const size_t groups = (size_t)count_groups(a->width);
   const size_t stride = row_stride(a->width);
@@ -65,7 +65,7 @@ static void quantize(uint8_t *memory, const struct quantize_instruction *a, int 
   }
 }
 
-/** Adds one group of `rows` rows against one block to their sums, [rows][outputs]. */
+/** Multiplies one group of `rows` rows by one block, and adds the results to `sums`, [rows][outputs]. */
 INLINE void add_group(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block) {
   for (int h = 0; h < BLOCK; h += LANES) {
     vi a[INT8_ROWS], b[INT8_ROWS];
@@ -89,13 +89,13 @@ INLINE void add_group(const int rows, float *sums, const int16_t *q, const float
   }
 }
 
-/** The weights of the next block. `step` bytes of them are prefetched with each group of the present block. */
+/** Weights to prefetch: those of the next 16 outputs. `step` bytes of them are prefetched with each group. */
 struct ahead {
   const int8_t *next;
   size_t step;
 };
 
-/** All groups of a tile of rows against the block of all groups of 16 outputs. */
+/** A tile of rows by all groups of 16 outputs, whose blocks lie one after another. */
 INLINE void add_groups(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block,
                        int groups, struct ahead *ahead) {
   for (int r = 0; r < rows; r++) {
@@ -111,7 +111,7 @@ INLINE void add_groups(const int rows, float *sums, const int16_t *q, const floa
   }
 }
 
-/** Sums [rows][outputs] of a tile of rows, whose groups lie at `q`, against the block of all groups of 16 outputs. */
+/** Multiplies a tile of rows, whose groups are at `q`, by all groups of 16 outputs. Writes `sums`, [rows][outputs]. */
 typedef void multiply_tile(int rows, float *sums, const void *q, const float *scales, const int8_t *block, int groups,
                            struct ahead *ahead);
 
@@ -131,8 +131,8 @@ APART void multiply_words(int rows, float *sums, const void *q, const float *sca
 }
 
 /**
- * Blocks `first` to `last` of y[rows, N], with a row's group of x in `group_bytes`. All tiles of rows pass over a block while it
- * is in the cache, and meanwhile the next block is prefetched.
+ * Columns of blocks `first` to `last` of y[rows, N]. A group of one row of x takes `group_bytes`. All tiles of rows pass over a
+ * column while it is in the cache. Meanwhile the next one is prefetched.
  */
 INLINE void multiply_blocks(uint8_t *memory, const struct matmul_int8_instruction *a, int first, int last,
                             multiply_tile *multiply, size_t group_bytes) {

@@ -1,7 +1,6 @@
-// Pages of keys and values: where they lie, and how a pass writes its own into them, as floats or in 8 bits. Of each head of each
-// layer a page has the keys, [size][16 positions], and the values, [16 positions][size rounded up]; 8-bit ones take whole lines of
-// the cache, which end with the scales of the keys, [16] in bfloat16, and those of the values. The bits are those of `../reference/attention.ts`. What is 8 bits
-// is known to the compiler everywhere: `is_int8` is a constant.
+// Pages of keys and values: addresses in them, and the kernel that stores the keys and values of a pass, as floats or in 8 bits.
+// `../wasm/attention.ts` describes the layout, and `../reference/attention.ts` defines the bits. `is_int8` is a constant
+// wherever it is a parameter.
 #ifndef GPT2_KEYS_VALUES_H
 #define GPT2_KEYS_VALUES_H
 
@@ -11,29 +10,29 @@ INLINE size_t number_bytes(const int is_int8) { return is_int8 ? sizeof(int8_t) 
 /** Bytes from the values of one position to those of the next. */
 INLINE size_t value_bytes(const int is_int8, int size) { return padded(size, VALUE_UNIT) * number_bytes(is_int8); }
 
-/** Bytes of the keys of a head in a page; the values follow. */
+/** Bytes of one head's keys in a page. The values follow. */
 INLINE size_t keys_bytes(const int is_int8, int size) { return (size_t)size * PAGE_POSITIONS * number_bytes(is_int8); }
 
-/** Bytes of a head in a page. */
+/** Bytes of one head in a page. With 8 bits the scales are the last bytes, and the size is whole cache lines. */
 INLINE size_t head_bytes(const int is_int8, int size) {
   const size_t numbers = keys_bytes(is_int8, size) + PAGE_POSITIONS * value_bytes(is_int8, size);
   return is_int8 ? padded((int)numbers + 2 * PAGE_POSITIONS * KV_SCALE_BYTES, LINE_BYTES) : numbers;
 }
 
-/** Bytes from the beginning of an 8-bit head to the scales of its keys; those of its values follow. */
+/** Bytes from the beginning of an 8-bit head to the scales of its keys. The scales of its values follow. */
 INLINE size_t scales_begin(int size) { return head_bytes(1, size) - 2 * PAGE_POSITIONS * KV_SCALE_BYTES; }
 
-/** A vector of keys or values. */
+/** Loads a vector of keys or values, as floats. */
 INLINE vf load_numbers(const int is_int8, const uint8_t *p) {
   return is_int8 ? load_bytes((const int8_t *)p) : load((const float *)p);
 }
 
-/** One of them. */
+/** Loads one key or value, as a float. */
 INLINE float load_number(const int is_int8, const uint8_t *p) {
   return is_int8 ? (float)*(const int8_t *)p : *(const float *)p;
 }
 
-/** Where the head of an item of rows × heads lies in the page that holds the row's position. */
+/** The address of an item's head in the page of its row's position. Items are rows × heads. */
 INLINE uint8_t *head_in_page(const int is_int8, uint8_t *memory, const struct store_kv_instruction *a, int item) {
   const int row = item / a->heads;
   const int32_t *positions = at(memory, a->positions);
@@ -51,7 +50,7 @@ INLINE uint16_t bf16_above(float x) {
   return (uint16_t)((bits + 0xffff) >> 16);
 }
 
-/** The vector at `x`, with zeros behind its `count` numbers. */
+/** The vector at `x`. If there are fewer than `LANES` numbers, zeros follow them. */
 INLINE vf load_some(const float *x, int count) {
   if (count >= LANES) return load(x);
   float copy[LANES] = {0};
@@ -59,7 +58,10 @@ INLINE vf load_some(const float *x, int count) {
   return load(copy);
 }
 
-/** `size` floats as bytes, `step` bytes apart; returns the bits of their scale, which is rounded up. */
+/**
+ * Stores `size` floats as bytes that are `step` bytes apart. Returns the bits of their scale, rounded up so that none is above
+ * 127.
+ */
 INLINE uint16_t quantize_head(uint8_t *out, const size_t step, const float *x, int size) {
   vi most = zero();
   for (int i = 0; i < size; i += LANES) most = larger_bits(most, absolute(load_some(x + i, size - i)));
@@ -79,7 +81,7 @@ INLINE uint16_t quantize_head(uint8_t *out, const size_t step, const float *x, i
   return bits;
 }
 
-/** Items `first` to `last` of rows × heads: keys and values of qkv[rows, 3·heads·size] into the rows' pages. */
+/** Items `first` to `last` of rows × heads: stores keys and values in the row's page. qkv: [rows, 3·heads·size]. */
 INLINE void store_kv_as(const int is_int8, uint8_t *memory, const struct store_kv_instruction *a, int first, int last) {
   const int heads = a->heads;
   const int size = a->head_size;
@@ -88,7 +90,8 @@ INLINE void store_kv_as(const int is_int8, uint8_t *memory, const struct store_k
   const int32_t *positions = at(memory, a->positions);
   for (int item = first; item < last; item++) {
     if (item + 1 < last) {
-      // The lines of a page's keys were last written one position ago and have left the cache: the next item's are prefetched.
+      // These lines were last written for the previous position, and have left the cache since. So the next item's are
+      // prefetched.
       const uint8_t *next = head_in_page(is_int8, memory, a, item + 1);
       for (size_t byte = 0; byte < keys_bytes(is_int8, size); byte += LINE_BYTES) __builtin_prefetch(next + byte, 1);
     }

@@ -1,4 +1,4 @@
-// Sums of exponentials over one row of logits, in double precision, with the bits of `../reference/plain-logits-row.ts`: eight
+// Sums of exponentials over one row of logits in double precision, with the bits of `../reference/plain-logits-row.ts`: eight
 // partial sums by index mod 8, added in one fixed tree.
 #ifndef GPT2_LOGITS_H
 #define GPT2_LOGITS_H
@@ -29,7 +29,7 @@ INLINE vd exp_double(vd x) {
   return if_above(x, splat_double(-708.0), sum * power_of_shifted(shifted));
 }
 
-/** The partial sums in their tree: 8 → 4 → 2 → 1. */
+/** Adds the partial sums in their tree: 8 → 4 → 2 → 1. */
 INLINE double sum8(const vd *sums) {
   double p[8];
   for (int v = 0; v < PARTS; v++) store_doubles(p + v * DOUBLES, sums[v]);
@@ -55,7 +55,7 @@ static double sum_exp(const float *values, double largest, int count) {
   return sum8(sums);
 }
 
-/** Σ of the masses whose values are above `threshold`; `count` is a multiple of 8. */
+/** The sum of the masses whose values are above `threshold`; `count` is a multiple of 8. */
 static double mass_above(const double *masses, const float *values, double threshold, int count) {
   vd sums[PARTS];
   for (int v = 0; v < PARTS; v++) sums[v] = splat_double(0.0);

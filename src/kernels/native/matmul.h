@@ -1,12 +1,12 @@
-// y = x·W + b in f32, with the bits of `../reference/kernels.ts`: one accumulator an output, k ascending, multiplied and then
-// added. A vector's lanes are outputs. Weights lie in panels of 16 of them, [N/16][K][16].
+// y = x·W + b in f32, with the bits of `../reference/kernels.ts`: one accumulator for each output, k ascending, products rounded
+// before they are added. A vector's lanes are outputs. Weights lie in panels of 16 outputs, [N/16][K][16].
 #ifndef GPT2_MATMUL_H
 #define GPT2_MATMUL_H
 
-#define PANELS_1 (64 / LANES) // that one row takes at a time: 8 vectors of sums hide the latency of the addition
+#define PANELS_1 (64 / LANES) // panels at a time for a single row: 8 independent vectors of sums hide the latency of additions
 #define SUMS_MAX (F32_ROWS > PANELS_1 ? F32_ROWS : PANELS_1)
 
-/** Panels that lie side by side, and how many bytes of the next ones are prefetched with each k. */
+/** Panels that lie one after another, `floats` each, and what to prefetch: `next_step` bytes of the next panels with each k. */
 struct panels {
   const float *weight;
   const uint8_t *next;
@@ -14,7 +14,7 @@ struct panels {
   size_t floats;
 };
 
-/** `rows` rows against `panels` panels, to sums [panels][rows][outputs]. */
+/** Multiplies `rows` rows by `panels` panels. Writes `sums`, [panels][rows][outputs]. */
 INLINE void sum_products(const int rows, const int panels, float *sums, const float *x, size_t x_stride,
                          const struct panels *w, int in_width) {
   vf sum[SUMS_MAX][VECTORS];
@@ -55,8 +55,8 @@ APART void multiply_panel(int rows, float *sums, const float *x, size_t x_stride
 }
 
 /**
- * Panels `first` to `last` of y[rows, N]. All tiles of rows pass over a panel while it is in the cache, and meanwhile the
- * next one is prefetched.
+ * Panels `first` to `last` of y[rows, N]. All tiles of rows pass over a panel while it is in the cache. Meanwhile the next one is
+ * prefetched.
  */
 static void matmul(uint8_t *memory, const struct matmul_instruction *a, int first, int last) {
   const int rows = a->rows;
@@ -72,7 +72,7 @@ static void matmul(uint8_t *memory, const struct matmul_instruction *a, int firs
   float *out = at(memory, a->out);
   float sums[SUMS_MAX * PANEL];
   for (int panel = first; panel < last;) {
-    // One row alone takes several panels.
+    // A single row is multiplied by several panels at a time.
     const int panels = rows == 1 && panel + PANELS_1 <= last ? PANELS_1 : 1;
     const float *weight = (const float *)at(memory, a->weight) + (size_t)panel * panel_floats;
     struct panels w = {weight, (const uint8_t *)(weight + (size_t)panels * panel_floats), step, panel_floats};

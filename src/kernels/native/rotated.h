@@ -1,12 +1,13 @@
 // y = x·W + b with rotated 8-bit weights and activations, with the bits of `../reference/int8.ts` and `../reference/rotation.ts`.
-// Where a processor adds products of bytes, activations lie as bytes, [K'/64] groups of a tile of rows: [quads][rows][4] bytes
-// and then [rows] words, from which the sums of a group begin. Elsewhere they lie as 14-bit ones do, and so does the rest.
+// If the processor has dot products of bytes, activations are stored as bytes. Then a tile of rows has [K'/64] groups, each of
+// [quads][rows][4] bytes and [rows] integers, with which the sums of the group begin. On other processors the layout and the
+// product are those of 14-bit activations.
 #ifndef GPT2_ROTATED_H
 #define GPT2_ROTATED_H
 
 #define LARGEST_ROTATED ((float)ROTATED_MAX)
 
-/** A group times the orthonormal Walsh–Hadamard matrix: numbers far apart first. */
+/** Multiplies a group by the orthonormal Walsh–Hadamard matrix, in six stages. The first one combines numbers 32 apart. */
 INLINE void rotate(float *out, const float *x) {
   enum { COUNT = GROUP / LANES };
   vf v[COUNT];
@@ -30,12 +31,12 @@ INLINE void rotate(float *out, const float *x) {
 
 #if HAS_BYTE_DOTS
 
-/** Bytes of a group of one row: its numbers, and where its sums begin. */
+/** Bytes of one row's group: its numbers, and the integer with which its sums begin. */
 #define BYTES_OF_GROUP (GROUP + sizeof(int32_t))
 
 /**
- * A group as bytes of row `r` of `rows`, and −128 times their sum: weights are taken with 128 added to them, and this takes
- * the addition away. Returns its scale.
+ * Quantises a group to bytes, for row `r` of `rows`, and stores −128 times their sum. The instruction needs unsigned weights, so
+ * 128 is added to each; the stored number cancels that. Returns the scale.
  */
 INLINE float quantize_bytes(int8_t *q, size_t rows, size_t r, const float *x) {
   const float top = largest_magnitude(x);
@@ -52,7 +53,7 @@ INLINE float quantize_bytes(int8_t *q, size_t rows, size_t r, const float *x) {
   return top / LARGEST_ROTATED;
 }
 
-/** All groups of a tile of rows against the block of all groups of 16 outputs. */
+/** A tile of rows by all groups of 16 outputs, whose blocks lie one after another. */
 INLINE void add_byte_groups(const int rows, float *sums, const int8_t *q, const float *scales, const int8_t *block,
                             int groups, struct ahead *ahead) {
   vf sum[INT8_ROWS];
@@ -94,7 +95,7 @@ APART void multiply_bytes(int rows, float *sums, const void *q, const float *sca
 #define multiply_bytes multiply_words
 #endif
 
-/** Groups `first` to `last` of all rows of x[rows, K], to tiles of rotated numbers and scales. */
+/** Rotates and quantises groups `first` to `last` of all rows of x[rows, K]. */
 static void quantize_rotated(uint8_t *memory, const struct quantize_rotated_instruction *a, int first, int last) {
   const size_t groups = (size_t)count_groups(a->width);
   const size_t stride = row_stride(a->width);

@@ -1,8 +1,8 @@
-// What is done to each row by itself, with the bits of `../reference/kernels.ts`; and the kernel that measures memory.
+// Layer norm, with the bits of `../reference/kernels.ts`; and the kernel that reads memory to measure its speed.
 #ifndef GPT2_ROWS_H
 #define GPT2_ROWS_H
 
-/** Σ x or, with `squared`, Σ (x − mean)², over one row: partial sums by index mod 16, added in one fixed tree. */
+/** Σ x over one row; Σ (x − mean)² if `squared`. There are 16 partial sums by index mod 16, added in one fixed tree. */
 INLINE float sum_row(const float *x, int width, float mean, const int squared) {
   vf sums[VECTORS];
   float lanes[ROW_UNIT];
@@ -42,8 +42,7 @@ static void layer_norm(uint8_t *memory, const struct layer_norm_instruction *a, 
 }
 
 /**
- * Items are cache lines, which are read in four streams. What they combine to is stored at the end: a loop without a result
- * would be left out by the compiler.
+ * Items are cache lines, read in four streams. The result is of no use, but without one the compiler would remove the loop.
  */
 static void read_memory(uint8_t *memory, const struct read_memory_instruction *a, int part, int first, int last) {
   const size_t run = (size_t)(last - first) / 4 * LINE_BYTES;

@@ -1,16 +1,17 @@
-// How rows, groups and heads lie in memory, as `../memory.ts` and `../program.ts` have it, and how rows are cut into tiles.
+// Sizes of rows and groups in memory, and how rows are cut into tiles. `../memory.ts` and `../program.ts` compute the same
+// sizes for TypeScript.
 #ifndef GPT2_SHAPES_H
 #define GPT2_SHAPES_H
 
 #include "numbers.generated.h"
 
 #define INLINE static inline __attribute__((always_inline))
-/** A function that is never inlined, so that its loops have all registers for their sums. */
+/** Not inlined. So the compiler gives the loops of this function all registers for their sums. */
 #define APART static __attribute__((noinline))
 
 #define VECTORS (PANEL / LANES) // of a panel
 
-// A panel, a block, the positions of a page and the partial sums of a row are whole vectors, and as many.
+// The kernels use one number of vectors for a panel, a block, the positions of a page and the partial sums of a row.
 _Static_assert(PANEL % LANES == 0 && BLOCK == PANEL && PAGE_POSITIONS == PANEL && ROW_UNIT == PANEL, "vectors");
 _Static_assert(ATTENTION_ROWS <= ATTENTION_ROWS_MAX, "scratch");
 
@@ -25,13 +26,13 @@ INLINE size_t row_stride(int width) { return padded(width, ROW_UNIT); }
 /** Groups along k; the last one may be incomplete. */
 INLINE int count_groups(int width) { return (width + GROUP - 1) / GROUP; }
 
-/** As few tiles as possible for `rows` rows, at most `most` in each. */
+/** The smallest number of tiles for `rows` rows, if a tile has at most `most` rows. */
 INLINE int count_tiles(int rows, int most) { return (rows + most - 1) / most; }
 
-/** Rows of each of them but the last, which may have fewer: about the same number. */
+/** Rows of a tile, about the same number in each. The last tile may have fewer. */
 INLINE int tile_rows(int rows, int most) { return count_tiles(rows, count_tiles(rows, most)); }
 
-/** What lies at an address of linear memory; address 0 means nothing. */
+/** A pointer to an address of linear memory. Address 0 means "none", and gives NULL. */
 INLINE void *at(uint8_t *memory, uint32_t address) { return address ? memory + address : NULL; }
 
 /** The scratch of thread `part`. */

@@ -1,9 +1,9 @@
-// The exponential, the error function and the activations on whole vectors. These are the operations of `../reference/math.ts`
-// in the same order, compiled without fused multiply-add, so that the bits are the same.
+// The exponential, the error function and the activations, on whole vectors. The operations are those of `../reference/math.ts`
+// in the same order, and compiled without fused multiply-add. So the bits are the same.
 #ifndef GPT2_VECTOR_MATH_H
 #define GPT2_VECTOR_MATH_H
 
-/** The larger one; NaN where either is NaN. */
+/** The larger of two. NaN where either is NaN. */
 INLINE vf max_of(vf a, vf b) { return if_nan(a, a, max_or_b(a, b)); }
 
 /** Adds 16 partial sums in one fixed tree: 16 → 8 → 4 → 2 → 1. */
@@ -55,7 +55,7 @@ INLINE vf gelu_erf(vf x) { return (x * splat(0.5f)) * (splat(1.0f) + erf_of(x * 
 
 INLINE vf clamp(vf x, float least, float most) { return min_or_b(splat(most), max_of(x, splat(least))); }
 
-/** `epilogue`: one of the activations. */
+/** Applies an activation. `epilogue` is its number. */
 static vf activate(int epilogue, vf x) {
   switch (epilogue) {
     case EPILOGUE_GELU_TANH: {
@@ -94,7 +94,7 @@ static vf activate(int epilogue, vf x) {
   }
 }
 
-/** Adds the bias, if there is one, to the sums of a panel or block of outputs, applies the epilogue and stores them. */
+/** Adds the bias, if there is one, to 16 sums, applies the epilogue and stores the outputs. */
 INLINE void finish(float *out, const float *sums, const float *bias, int epilogue) {
   for (int i = 0; i < PANEL; i += LANES) {
     vf y = load(sums + i);

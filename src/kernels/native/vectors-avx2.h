@@ -1,5 +1,5 @@
-// Vectors of 8 floats, for processors with AVX2. `vectors-avx512.h` has the same names with 16 lanes; the kernels are
-// written once in terms of them.
+// Vectors of 8 floats, for processors with AVX2. `vectors-avx512.h` defines the same names for 16 lanes. So each kernel is written
+// once, and compiled for both.
 #ifndef GPT2_VECTORS_H
 #define GPT2_VECTORS_H
 
@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 #define LANES 8
-/** The most rows whose sums stay in the 16 registers: of 8-bit weights, of f32, of attention. */
+/** Rows of a tile: the most whose sums stay in the 16 registers. For 8-bit weights, f32 weights, and attention. */
 #define INT8_ROWS 6
-/** There are no products of bytes without saturation, so rotated activations are words, as the others are. */
-#define HAS_BYTE_DOTS 0
 #define F32_ROWS 5
 #define ATTENTION_ROWS 2
+/** AVX2's dot product of bytes saturates, so rotated activations are stored as words. */
+#define HAS_BYTE_DOTS 0
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -40,7 +40,7 @@ static inline vf power_of_two(vf n) {
 
 static inline vf absolute(vf x) { return _mm256_andnot_ps(splat(-0.0f), x); }
 
-// The bits of numbers without a sign, as integers, are in the order of the numbers; those of NaN are above all of them.
+// For numbers without a sign, the bits, read as integers, have the same order as the numbers. NaN is above all numbers.
 static inline vi larger_bits(vi a, vf b) { return _mm256_max_epi32(a, _mm256_castps_si256(b)); }
 static inline float largest_of_bits(vi x) {
   __m128i m = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
@@ -49,7 +49,7 @@ static inline float largest_of_bits(vi x) {
   return _mm_cvtss_f32(_mm_castsi128_ps(m));
 }
 
-/** Sums and differences of lanes `apart`: one stage of a rotation. */
+/** One stage of a rotation: sums and differences of lanes that are `apart` lanes apart. */
 static inline vf butterfly(vf x, const int apart) {
   switch (apart) {
     case 4: {
@@ -67,26 +67,26 @@ static inline vf butterfly(vf x, const int apart) {
   }
 }
 
-/** The nearest whole numbers, to the even one on a tie, as words. */
+/** Rounds to integers, ties to even, and stores them as words. */
 static inline void store_words(int16_t *p, vf x) {
   const vi whole = _mm256_cvtps_epi32(x);
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
   _mm_storeu_si128((__m128i *)p, words);
 }
 
-/** The same as bytes, for numbers that are not too large for them. */
+/** Rounds to integers, ties to even, and stores them as bytes. They must fit. */
 static inline void store_bytes(int8_t *p, vf x) {
   const vi whole = _mm256_cvtps_epi32(x);
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
   _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
 }
 
-/** Bytes, as floats. */
+/** Loads bytes, as floats. */
 static inline vf load_bytes(const int8_t *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 
-/** Numbers in bfloat16, as floats. */
+/** Loads bfloat16 numbers, as floats. */
 static inline vf load_bf16(const uint16_t *p) {
   const vi wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
@@ -96,24 +96,24 @@ static inline vi load_bits(const void *p) { return _mm256_loadu_si256((const __m
 static inline vi zero(void) { return _mm256_setzero_si256(); }
 static inline vf to_float(vi x) { return _mm256_cvtepi32_ps(x); }
 
-/** Bytes of weights, of half as many outputs as lanes by four k, as words. */
+/** Loads quads of weights of `LANES / 2` outputs, widened to words. */
 static inline vi widen(const int8_t *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
 
-/** Four activations, again and again. */
+/** Repeats four activations through the whole vector. */
 static inline vi splat4(const int16_t *p) { return _mm256_set1_epi64x(*(const int64_t *)p); }
 
-/** Adds the products of words, two to a lane. */
+/** Adds products of words to the sums, two to each lane. */
 static inline vi dot(vi sum, vi w, vi x) { return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x)); }
 
 /** Sums of neighbouring lanes: those of a, then those of b. */
 static inline vi add_pairs(vi a, vi b) { return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8); }
 
-// Doubles, half as many.
+// Vectors of doubles: half as many lanes.
 static inline vd splat_double(double x) { return _mm256_set1_pd(x); }
 static inline vd read_doubles(const double *p) { return _mm256_loadu_pd(p); }
 static inline void store_doubles(double *p, vd x) { _mm256_storeu_pd(p, x); }
 
-/** From floats. */
+/** Loads floats, as doubles. */
 static inline vd load_doubles(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 
 /** y where x > bound, else 0. */

@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 #define LANES 16
-/** The most rows whose sums stay in the 32 registers: of 8-bit weights, of f32, of attention. */
+/** Rows of a tile: the most whose sums stay in the 32 registers. For 8-bit weights, f32 weights, and attention. */
 #define INT8_ROWS 12
-/** Products of bytes are added four to a lane, so rotated activations are bytes. */
-#define HAS_BYTE_DOTS 1
 #define F32_ROWS 12
 #define ATTENTION_ROWS 4
+/** VNNI has an exact dot product of bytes, so rotated activations are stored as bytes. */
+#define HAS_BYTE_DOTS 1
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -43,7 +43,7 @@ static inline vf power_of_two(vf n) {
 
 static inline vf absolute(vf x) { return _mm512_abs_ps(x); }
 
-// The bits of numbers without a sign, as integers, are in the order of the numbers; those of NaN are above all of them.
+// For numbers without a sign, the bits, read as integers, have the same order as the numbers. NaN is above all numbers.
 static inline vi larger_bits(vi a, vf b) { return _mm512_max_epi32(a, _mm512_castps_si512(b)); }
 static inline float largest_of_bits(vi x) {
   const int32_t bits = _mm512_reduce_max_epi32(x);
@@ -52,7 +52,7 @@ static inline float largest_of_bits(vi x) {
   return largest;
 }
 
-/** Sums and differences of lanes `apart`: one stage of a rotation. */
+/** One stage of a rotation: sums and differences of lanes that are `apart` lanes apart. */
 static inline vf butterfly(vf x, const int apart) {
   vf other;
   __mmask16 differences;
@@ -65,22 +65,22 @@ static inline vf butterfly(vf x, const int apart) {
   return _mm512_mask_sub_ps(_mm512_add_ps(other, x), differences, other, x);
 }
 
-/** The nearest whole numbers, to the even one on a tie, as words. */
+/** Rounds to integers, ties to even, and stores them as words. */
 static inline void store_words(int16_t *p, vf x) {
   _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
 }
 
-/** The same as bytes, for numbers that are not too large for them. */
+/** Rounds to integers, ties to even, and stores them as bytes. They must fit. */
 static inline void store_bytes(int8_t *p, vf x) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
 }
 
-/** Bytes, as floats. */
+/** Loads bytes, as floats. */
 static inline vf load_bytes(const int8_t *p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
-/** Numbers in bfloat16, as floats. */
+/** Loads bfloat16 numbers, as floats. */
 static inline vf load_bf16(const uint16_t *p) {
   const vi wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
   return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
@@ -88,10 +88,10 @@ static inline vf load_bf16(const uint16_t *p) {
 
 static inline vi splat_int(int32_t x) { return _mm512_set1_epi32(x); }
 
-/** Bytes with a sign, plus 128. */
+/** Adds 128 to each signed byte, which makes it unsigned. */
 static inline vi without_sign(vi x) { return x ^ _mm512_set1_epi8(-128); }
 
-/** Adds the products of bytes, four to a lane: `w` without a sign, four bytes of `x` with one, again and again. */
+/** Adds products of bytes to the sums, four to each lane: unsigned bytes `w` by four signed bytes `x`, repeated. */
 static inline vi dot_bytes(vi sum, vi w, const int8_t *x) {
   int32_t four;
   __builtin_memcpy(&four, x, sizeof(four));
@@ -104,13 +104,13 @@ static inline vi load_bits(const void *p) { return _mm512_loadu_si512(p); }
 static inline vi zero(void) { return _mm512_setzero_si512(); }
 static inline vf to_float(vi x) { return _mm512_cvtepi32_ps(x); }
 
-/** Bytes of weights, of half as many outputs as lanes by four k, as words. */
+/** Loads quads of weights of `LANES / 2` outputs, widened to words. */
 static inline vi widen(const int8_t *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
 
-/** Four activations, again and again. */
+/** Repeats four activations through the whole vector. */
 static inline vi splat4(const int16_t *p) { return _mm512_set1_epi64(*(const int64_t *)p); }
 
-/** Adds the products of words, two to a lane. */
+/** Adds products of words to the sums, two to each lane. */
 static inline vi dot(vi sum, vi w, vi x) { return _mm512_dpwssd_epi32(sum, w, x); }
 
 /** Sums of neighbouring lanes: those of a, then those of b. */
@@ -120,12 +120,12 @@ static inline vi add_pairs(vi a, vi b) {
   return _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b));
 }
 
-// Doubles, half as many.
+// Vectors of doubles: half as many lanes.
 static inline vd splat_double(double x) { return _mm512_set1_pd(x); }
 static inline vd read_doubles(const double *p) { return _mm512_loadu_pd(p); }
 static inline void store_doubles(double *p, vd x) { _mm512_storeu_pd(p, x); }
 
-/** From floats. */
+/** Loads floats, as doubles. */
 static inline vd load_doubles(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 
 /** y where x > bound, else 0. */

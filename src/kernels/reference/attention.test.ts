@@ -1,5 +1,5 @@
-// What 8-bit keys and values are, by their definition: close to the numbers that were stored, whatever their size, and read by
-// attention as such. That every build has the same bits: `../kernels.test.ts`.
+// 8-bit keys and values by their definition: they are close to the numbers that were stored, whatever their size, and attention
+// reads them so. `../kernels.test.ts` tests that every build has the same bits.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { uniform } from "../../decoding/random.ts";
@@ -12,7 +12,7 @@ const HEAD_SIZE = 20;
 const ROWS = PAGE_POSITIONS + 4;
 const PAGES = [1, 0];
 
-/** One head of one sequence from its beginning: its pages, and what attention gives. */
+/** Stores one head of one sequence from its beginning, and runs attention on it. */
 function attended(kind: KvKind, qkv: (i: number) => number) {
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: 4, contextLength: 64, threads: 1 });

@@ -1,7 +1,7 @@
-// Causal attention over pages of keys and values, in plain TypeScript: the definition of its bits. Scores are summed with d
-// ascending, outputs with positions ascending, one accumulator each. Keys and values are kept in f32, or in 8 bits with a scale
-// in bfloat16 for the keys and one for the values of a position and head; then a score is multiplied by the scale of its keys
-// and a weight by that of its values, and f32 is the case where both are 1.
+// Causal attention over pages of keys and values, in plain TypeScript: the definition of its bits. A score has one accumulator,
+// d ascending. An output has one accumulator, positions ascending. Keys and values are f32 or 8 bits. With 8 bits each position
+// of a head has two scales in bfloat16, one for its keys and one for its values. A score is multiplied by the scale of its keys,
+// and a weight by the scale of its values. In f32 both scales are 1.
 import { type LinearMemory, rowStride } from "../memory.ts";
 import { KV_MAX, KV_SCALE_BYTES, PAGE_POSITIONS } from "../numbers.ts";
 import { headBytes, type KvKind, valueStride } from "../program.ts";
@@ -14,12 +14,12 @@ const f = Math.fround;
 type StoreKv = Arguments<"storeKv"> | Arguments<"storeKvInt8">;
 type Attention = Arguments<"attention"> | Arguments<"attentionInt8">;
 
-/** One position of a head in its page: where its first key is and its first value, as indexes of numbers, and their scales. */
+/** Where one position of a head lies: indexes of its first key and its first value, and of their scales. */
 interface Place {
-  /** The next key is `PAGE_POSITIONS` further, the next value 1. */
+  /** The next key is `PAGE_POSITIONS` numbers further, the next value 1. */
   readonly key: number;
   readonly value: number;
-  /** As indexes of 16-bit words; without meaning in f32. */
+  /** Indexes of 16-bit words. Unused in f32. */
   readonly keyScale: number;
   readonly valueScale: number;
 }
@@ -46,20 +46,20 @@ function placeOf(
   };
 }
 
-/** The number whose upper half of an f32 these bits are. */
+/** A bfloat16 number, which is the upper half of an f32. */
 function fromBf16(bits: number): number {
   return new Float32Array(Int32Array.of(bits << 16).buffer)[0] as number;
 }
 
-/** The smallest number in bfloat16 that is not below x ≥ 0. */
+/** The bits of the smallest bfloat16 that is not below x ≥ 0. */
 function bf16Above(x: number): number {
   if (Number.isNaN(x)) return 0x7fc0;
   return ((new Int32Array(Float32Array.of(x).buffer)[0] as number) + 0xffff) >>> 16;
 }
 
 /**
- * `size` numbers from `from` on as integers up to `KV_MAX`; returns the bits of their scale. That is rounded up, so that none is
- * too large. Where 1 / scale is too large for f32, all are 0.
+ * Quantises the keys or values of one head to integers up to `KV_MAX`. Returns the bits of their scale, which is rounded up so
+ * that no integer is too large. If 1 / scale is too large for f32, all integers are 0.
  */
 function quantizeHead(x: Float32Array, set: (i: number, value: number) => void): number {
   let largest = 0;

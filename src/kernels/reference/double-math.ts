@@ -1,13 +1,14 @@
-// e^x and ln x in double precision, the same bits on every machine: `Math.exp` and `Math.log` may differ between
-// JavaScript engines, so both are made here from arithmetic alone. Probabilities of tokens are made of them.
+// e^x and ln x in double precision, with the same bits on every machine. Probabilities of tokens are computed with them.
+// `Math.exp` and `Math.log` may differ between JavaScript engines, so these use arithmetic only.
 
-const LN2_HIGH = 0.6931471803691238; // ln 2 in two parts; the first has trailing zeros (fdlibm, e_exp.c).
+// ln 2 in two parts. The first one ends in zeros, so its product with a small integer is exact (fdlibm, e_exp.c).
+const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = 1.9082149292705877e-10;
 
-/** 1.5 · 2^52: adding it and taking it away rounds to the nearest integer, ties to even. */
+/** 1.5 · 2^52. Adding and subtracting it rounds to the nearest integer, ties to even. */
 const MAGIC = 6755399441055744;
 
-/** Coefficients 1/n! of the exponential series, highest first: 13 terms suffice for |r| ≤ ln 2 / 2. */
+/** Coefficients 1/n! of the exponential series, the highest first. Up to n = 13 is enough for |r| ≤ ln 2 / 2. */
 const INVERSE_FACTORIALS = (() => {
   const list = [1];
   for (let n = 1; n <= 13; n++) list.push((list[n - 1] as number) / n);
@@ -21,7 +22,7 @@ const POWERS = (() => {
   return list;
 })();
 
-/** e^x for x ≤ 0; 0 below −708. */
+/** e^x for x ≤ 0. 0 below −708. */
 export function exp(x: number): number {
   if (!(x > -708)) return 0;
   const n = x * Math.LOG2E + MAGIC - MAGIC;
@@ -45,7 +46,7 @@ export function log(x: number): number {
   return n * LN2_HIGH + (2 * s * sum + n * LN2_LOW);
 }
 
-/** Adds 8 partial sums, those of the indexes mod 8, in one fixed tree: 8 → 4 → 2 → 1. */
+/** Adds 8 partial sums (by index mod 8) in one fixed tree: 8 → 4 → 2 → 1. */
 export function sum8(s: Float64Array): number {
   const four = (i: number): number => (s[i] as number) + (s[i + 4] as number);
   return four(0) + four(2) + (four(1) + four(3));

@@ -1,15 +1,15 @@
-// What a kernel in plain TypeScript is: a function of linear memory and the arguments of one instruction, by their names.
+// The type of a kernel in plain TypeScript: a function of linear memory and of one instruction's arguments by name.
 import type { LinearMemory } from "../memory.ts";
 import { type Field, INSTRUCTION, KERNELS, type KernelName } from "../numbers.ts";
 
-/** The arguments of an instruction, and how many items it has. Addresses are indexes of 4-byte words. */
+/** The arguments of an instruction, and its number of items. Addresses are given as indexes of 4-byte words. */
 export type Arguments<Name extends KernelName> = Readonly<
   Record<keyof (typeof KERNELS)[Name]["arguments"] | "items", number>
 >;
 
 export type Kernel<Name extends KernelName> = (memory: LinearMemory, a: Arguments<Name>) => void;
 
-/** The arguments of the instruction at an address. */
+/** Reads the arguments of the instruction at an address. */
 export function readArguments<Name extends KernelName>(
   { i32, f32 }: LinearMemory,
   instruction: number,

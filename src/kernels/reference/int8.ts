@@ -1,5 +1,5 @@
-// The 8-bit kernels in plain TypeScript: the definition of their bits. A group's sum is an exact integer, rounded once to f32.
-// Groups are added in ascending order to one f32 accumulator.
+// The 8-bit kernels in plain TypeScript: the definition of their bits. The sum of a group is an exact integer, which is rounded
+// once to f32. An output has one f32 accumulator, to which its groups are added in ascending order.
 import { type LinearMemory, rowStride } from "../memory.ts";
 import { ACTIVATION_MAX, BLOCK, BLOCK_BYTES, BLOCK_SCALES, GROUP, ROTATED_MAX } from "../numbers.ts";
 import { blockByte } from "../program.ts";
@@ -10,7 +10,7 @@ import { rotate } from "./rotation.ts";
 
 const f = Math.fround;
 
-/** Rounds half to even, as f32x4.nearest does. */
+/** Rounds to nearest, ties to even, as f32x4.nearest does. */
 export function nearest(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;
@@ -18,7 +18,7 @@ export function nearest(x: number): number {
   return rest < 0.5 ? floor : floor + 1;
 }
 
-/** One group as integers up to `max`; returns its scale. Where 1 / scale is too large for f32, all are 0. */
+/** Quantises one group to integers up to `max`, and returns its scale. If 1 / scale is too large for f32, all integers are 0. */
 function quantizeGroup(values: Float32Array, max: number, set: (i: number, value: number) => void): number {
   let largest = 0;
   for (const value of values) largest = Math.max(largest, Math.abs(value));
@@ -28,7 +28,7 @@ function quantizeGroup(values: Float32Array, max: number, set: (i: number, value
   return largest / max;
 }
 
-/** Words in both kinds: what lies there is private to a build, and only the numbers count. */
+/** Stores integers of both kinds as words. Other builds may use another layout: only their matmul reads it. */
 function quantizeRows(
   { f32, wasm }: LinearMemory,
   a: Arguments<"quantize">,
@@ -60,7 +60,7 @@ export function quantizeRotated(memory: LinearMemory, a: Arguments<"quantizeRota
   quantizeRows(memory, a, ROTATED_MAX, rotate);
 }
 
-/** Of either kind: the sum of a group is a whole number. */
+/** The product of both kinds. They need only one definition, because the sum of a group is an exact integer. */
 export function matmulInt8({ f32, wasm }: LinearMemory, a: Arguments<"matmulInt8">): void {
   const activations = new Int16Array(wasm.buffer);
   const weights = new Int8Array(wasm.buffer);

@@ -1,5 +1,5 @@
-// The kernels in plain TypeScript: loops that can be checked against the formulas by eye. They define what a kernel computes,
-// to the bit; the WebAssembly and the native kernels are tested against them. Slow on purpose, and single-threaded.
+// The kernels in plain TypeScript: loops that a reader can compare with the formulas. They define what a kernel computes, to the
+// bit. The WebAssembly and the native kernels are tested against them. Slow on purpose, and single-threaded.
 import type { LogitsRow } from "../logits-row.ts";
 import { type LinearMemory, rowStride } from "../memory.ts";
 import { END, INSTRUCTION_BYTES, KERNELS, type KernelName, PANEL } from "../numbers.ts";

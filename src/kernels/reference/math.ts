@@ -1,5 +1,5 @@
-// The definition of the arithmetic, one number at a time: every product, sum, quotient and root is rounded to f32
-// (`Math.fround` of a double result is the correctly rounded f32 result), in the order in which the kernels do it.
+// The definition of the arithmetic, one number at a time, in the order of operations that all kernels use. Every product, sum,
+// quotient and root is rounded to f32. `Math.fround` of a double result is the correctly rounded f32 result.
 import { EPILOGUE } from "../numbers.ts";
 import { ACTIVATIONS, type Activation } from "../program.ts";
 
@@ -36,7 +36,7 @@ function power(n: number): number {
   return new Float32Array(Int32Array.of((n + 127) << 23).buffer)[0] as number;
 }
 
-/** e^x for x ≤ 88, 0 below −87. */
+/** e^x for x ≤ 88. 0 below −87. */
 export function exp(value: number): number {
   if (!(value >= -87)) return 0;
   const x = Math.min(value, 88);
@@ -85,7 +85,7 @@ function clamp(x: number, least: number, most: number): number {
   return Math.min(Math.max(x, least), most);
 }
 
-/** x · tanh(ln(1 + e^x)) = x · n / (n + 2), n = e^x (e^x + 2); from 20 on the quotient is 1. */
+/** x · tanh(ln(1 + e^x)) = x · n / (n + 2) with n = e^x (e^x + 2). From x = 20 on, the quotient is 1. */
 function mish(x: number): number {
   const e = exp(Math.min(x, 20));
   const n = f(e * f(e + 2));
@@ -123,7 +123,7 @@ export const ACTIVATE: Record<Activation, (x: number) => number> = {
   laplace,
 };
 
-/** What a matmul does with a finished sum and the number that stood in its place, by the epilogue's number. */
+/** The function of an epilogue's number: from a finished sum and the output's previous value to its new value. */
 export function epilogueOf(number: number): (sum: number, before: number) => number {
   if (number === EPILOGUE.store) return (sum) => sum;
   if (number === EPILOGUE.add) return (sum, before) => f(before + sum);

@@ -16,7 +16,7 @@ interface Bench {
   readonly operands: number;
 }
 
-/** Runs `work` on a fresh memory of `bytes`, and returns what lies in it after. */
+/** Runs `work` on a fresh memory of `bytes`, and returns its contents after that. */
 async function imageAfter(
   bytes: number,
   start: (memory: LinearMemory) => Executor,
@@ -47,7 +47,7 @@ function packedBytes(kind: Linear["kind"], inWidth: number, outWidth: number): n
   return Math.ceil(outWidth / BLOCK) * Math.ceil(inWidth / GROUP) * BLOCK_BYTES;
 }
 
-/** Values whose quotients fall on ties, a group of zeros, tiny and huge numbers, and what is no number. */
+/** Values whose quotients are ties, a group of zeros, tiny and huge numbers, NaN and infinity. */
 function valueAt(i: number): number {
   if (i % 97 === 0) return 127;
   if (i % 11 === 0) return 0.5 + (i % 40) - 20;

@@ -1,6 +1,6 @@
-// The kernels that pack weights, in plain TypeScript: the definition of their bits. f32 goes into panels of 16 outputs,
-// [N/16][K][16]; 8-bit weights into blocks of 16 outputs by a group of 64 along k, [N/16][K/64], each [16][16 outputs][4 k]
-// weights and then the 16 scales. What lies beyond a matrix's edges is not written, and is 0 in fresh memory.
+// The kernels that pack weights, in plain TypeScript: the definition of their bits. f32 weights go into panels of 16 outputs,
+// [N/16][K][16]. 8-bit weights go into blocks of 16 outputs by a group of 64 along k, [N/16][K/64]. A block is the weights,
+// [16 quads of k][16 outputs][4 k], and then the 16 scales. Padding beyond the edges of a matrix is not written: fresh memory is 0.
 import type { LinearMemory } from "../memory.ts";
 import {
   BLOCK,
@@ -19,10 +19,10 @@ import { fromHalf, toHalf } from "./half.ts";
 import type { Arguments } from "./instruction.ts";
 import { rotate } from "./rotation.ts";
 
-/** Where element (k, n) of a piece stands in linear memory, as an index of floats. */
+/** The index in `f32` of element (k, n) of a piece. */
 type Place = (k: number, n: number) => number;
 
-/** The k's and outputs of a matrix that a piece holds. */
+/** The rows along k and the outputs of a matrix that a piece has. */
 interface Region {
   readonly inWidth: number;
   readonly k: readonly [begin: number, end: number];
@@ -36,7 +36,7 @@ function packPanels({ f32 }: LinearMemory, weight: number, { inWidth, k, n }: Re
   }
 }
 
-/** The largest magnitude of a group of 64 sets its scale; weights are rounded as Math.round does. */
+/** The scale of a group of 64 is its largest magnitude / `WEIGHT_MAX`. Weights are rounded as Math.round does. */
 function packBlocks(
   memory: LinearMemory,
   weight: number,
@@ -69,12 +69,12 @@ function packBlocks(
 
 type Pack = (memory: LinearMemory, weight: number, region: Region, at: Place) => void;
 
-/** The form of 8-bit weights that an instruction asks for. */
+/** `packBlocks`, with or without rotation, as the instruction says. */
 function blocks({ isRotated }: { readonly isRotated: number }): Pack {
   return (memory, weight, region, at) => packBlocks(memory, weight, region, at, isRotated === 1);
 }
 
-/** x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. */
+/** x[count, outWidth]: the rows from `begin` on of a matrix stored [in, out]. */
 function packStoredInOut(
   pack: Pack,
   memory: LinearMemory,
@@ -85,7 +85,7 @@ function packStoredInOut(
   pack(memory, weight, region, (k, n) => x + (k - begin) * outWidth + n);
 }
 
-/** x[count, inWidth], outputs `begin` and on of a matrix stored [out, in]. */
+/** x[count, inWidth]: the outputs from `begin` on of a matrix stored [out, in]. */
 function packStoredOutIn(
   pack: Pack,
   memory: LinearMemory,
@@ -132,7 +132,7 @@ export function widenBf16({ i32, wasm }: LinearMemory, a: Arguments<"widenBf16">
   for (let i = 0; i < CONVERTED * a.items; i++) i32[a.out + i] = (halves[a.x * 2 + i] as number) << 16;
 }
 
-/** Sixteen sums run beside each other, each over every sixteenth word; four times four are then folded into one. */
+/** There are 16 running sums by index of the word mod 16. At the end, four of them are folded into each word of the digest. */
 export function digest({ i32 }: LinearMemory, a: Arguments<"digest">): void {
   const mix = (sum: number, word: number): number => {
     const x = sum ^ word;

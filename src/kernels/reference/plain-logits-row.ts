@@ -50,7 +50,8 @@ export class PlainLogitsRow implements LogitsRow {
     const weightAbove = (threshold: number): number =>
       partialSums(left, (z) => (z > threshold ? exp(z - largest) : 0));
     const goal = p * weightAbove(Number.NEGATIVE_INFINITY);
-    // The smallest value with less than the goal above it. Sums in a fixed order never grow when a weight is left out.
+    // Finds the smallest value with less weight than `goal` above it. Bisection may be used: leaving out a weight never makes
+    // a sum in a fixed order larger.
     const sorted = left.toSorted();
     let [low, high] = [0, sorted.length - 1];
     while (low < high) {
@@ -72,7 +73,7 @@ export class PlainLogitsRow implements LogitsRow {
 
   keepMinP(m: number): void {
     const largest = this.largest();
-    if (!Number.isFinite(largest)) return; // Such a row is refused by its caller.
+    if (!Number.isFinite(largest)) return; // The caller refuses such a row.
     const threshold = largest + log(m);
     this.#keep((z) => z >= threshold);
   }
@@ -90,7 +91,7 @@ export class PlainLogitsRow implements LogitsRow {
     return { tokenIds, cumulative };
   }
 
-  /** The largest value, NaN passed over; −∞ of none. */
+  /** The largest value that is not NaN. −∞ if there is none. */
   #largestNumber(): number {
     return this.values.reduce((largest, z) => (z > largest ? z : largest), Number.NEGATIVE_INFINITY);
   }

@@ -1,7 +1,7 @@
-// The rotation of a group of 64 numbers: times the orthonormal Walsh–Hadamard matrix. It is symmetric and its own inverse, so a
-// product of two groups stays what it is when both are rotated; but a number that stands out is spread over the whole
-// group, and no longer sets a scale too coarse for its neighbours (QuaRot, Ashkboos et al. 2024, arXiv:2404.00456). This is the
-// definition of its bits: six stages of sums and differences in f32, of numbers 32 apart first, and a factor of 1/8.
+// The rotation of a group of 64 numbers: a product with the orthonormal Walsh–Hadamard matrix. The dot product of two groups does
+// not change if both are rotated. But an outlier is spread over the whole group, so it no longer forces a coarse scale on its
+// neighbours (QuaRot, Ashkboos et al. 2024, arXiv:2404.00456). This is the definition of the bits: six stages of sums and
+// differences in f32, first of numbers 32 apart, and then a factor of 1/8.
 import { GROUP } from "../numbers.ts";
 
 /** Rotates [64] in place. */

@@ -1,14 +1,15 @@
-// Causal attention over pages of keys and values. A page holds, for each layer and head, the keys transposed, [d][16
-// positions], so that scores are computed for several positions at once, each with d ascending; and the values, [16
-// positions][d rounded up to 4], so that outputs are computed for several d at once, each with positions ascending. Every
-// score and every output has one accumulator. Kept as `T`, they are f32 or i8; behind the latter are their scales in bfloat16,
-// [16] of the keys and [16] of the values. Two rows that follow each other in a sequence are taken together.
+// Causal attention over pages of keys and values. For each layer and head a page holds
+//   the keys, transposed: [d][16 positions]. So one vector has the scores of several positions.
+//   the values: [16 positions][d rounded up to 4]. So one vector has several d of an output.
+//   8-bit numbers only: the scales in bfloat16, [16] of the keys and then [16] of the values.
+// Every score has one accumulator, d ascending. Every output has one accumulator, positions ascending. `T` is the type of a
+// stored number, f32 or i8. Two neighbouring rows of a sequence read the same pages, so they are computed together.
 import { exp, sum16 } from "./math";
 import { ATTENTION_ROWS_MAX, AttentionInstruction, KV_SCALE_BYTES, PAGE_POSITIONS } from "./numbers.generated";
 import { headBytes, keysBytes, pageOf, valueBytes } from "./keys-values";
 import { padded, rowBytes } from "./shapes";
 
-/** Four numbers of a page, as floats. */
+/** Loads four keys or values of a page, as floats. */
 // @ts-ignore: decorator
 @inline
 function loadFour<T>(p: usize): v128 {
@@ -17,14 +18,14 @@ function loadFour<T>(p: usize): v128 {
   return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(words));
 }
 
-/** Four scales of a page. */
+/** Loads four scales of a page, as floats. bfloat16 is the upper half of an f32. */
 // @ts-ignore: decorator
 @inline
 function loadScales(p: usize): v128 {
   return i32x4.shl(v128.load16x4_u(p), 16);
 }
 
-/** The scale of four scores, whose keys have their scales at `p`. */
+/** What four sums are multiplied by: `scale`, and the scales of their keys, which are at `p`. */
 // @ts-ignore: decorator
 @inline
 function scoreScale<T>(scale: v128, p: usize): v128 {
@@ -52,7 +53,7 @@ function scorePage<T>(
   let f = a;
   let g = a;
   let h = a;
-  // Behind the keys and values of a head are the scales.
+  // The scales are the last bytes of a head.
   const scales = keys + headBytes<T>(headSize) - 2 * KV_SCALE_BYTES * PAGE_POSITIONS;
   for (const end = q + (<usize>headSize << 2); q < end; q += 4, keys += PAGE_POSITIONS * sizeof<T>()) {
     const k0 = loadFour<T>(keys);
@@ -89,7 +90,7 @@ function scorePage<T>(
   }
 }
 
-/** Turns `count` scores into e^(score − largest), with zeros up to the end of the page, and returns their sum. */
+/** Turns `count` scores into e^(score − largest), and returns their sum. Up to the end of the page it writes zeros. */
 function softmaxWeights(scores: usize, count: i32): f32 {
   const end = scores + (<usize>count << 2);
   const pageEnd = scores + (<usize>padded(count, PAGE_POSITIONS) << 2);
@@ -122,7 +123,7 @@ function softmaxWeights(scores: usize, count: i32): f32 {
   return sum16(a, b, c, d);
 }
 
-/** Multiplies the weights of `count` positions by the scales of their values, which are at `scales` in a page 0. */
+/** Multiplies the weights of `count` positions by the scales of their values. In page 0 those lie at `scales`. */
 function scaleWeights(weights: usize, count: i32, table: usize, scales: usize, pageBytes: usize): void {
   for (let position = 0; position < count; position += PAGE_POSITIONS, weights += 4 * PAGE_POSITIONS) {
     const p = pageOf(scales, pageBytes, table, position);
@@ -133,7 +134,7 @@ function scaleWeights(weights: usize, count: i32, table: usize, scales: usize, p
   }
 }
 
-/** Whether rows `row` and on are two positions of one sequence, one after the other. */
+/** Whether `row` and the row after it are neighbouring positions of one sequence. */
 // @ts-ignore: decorator
 @inline
 function isPair(a: AttentionInstruction, row: usize, end: i32): bool {
@@ -143,8 +144,8 @@ function isPair(a: AttentionInstruction, row: usize, end: i32): bool {
 }
 
 /**
- * Items `first` to `last` of rows × heads: out[row, head·d …] = softmax(q·Kᵀ·scale)·V over positions 0 … position. Two rows
- * are taken together where all heads of both are among the items.
+ * Items `first` to `last` of rows × heads: out[row, head·d …] = softmax(q·Kᵀ·scale)·V over positions 0 … position. A pair of
+ * rows is computed together if all heads of both rows are among the items.
  */
 export function attention<T>(a: AttentionInstruction, part: i32, first: i32, last: i32): void {
   const heads = a.heads;
@@ -161,7 +162,7 @@ export function attention<T>(a: AttentionInstruction, part: i32, first: i32, las
   }
 }
 
-/** One head of one or two `rows`. */
+/** One head of one row, or of a pair. `rows` is a constant: 1 or 2. */
 // @ts-ignore: decorator
 @inline
 function attend<T>(rows: i32, a: AttentionInstruction, row: usize, head: i32, scores: usize): void {
@@ -265,7 +266,7 @@ function weighValues<T>(
   }
 }
 
-/** Four columns of one row, or those that are left. */
+/** Four columns of one row. At the end of a head there may be fewer. */
 function weighFour<T>(
   out: usize,
   column: i32,
@@ -285,7 +286,7 @@ function weighFour<T>(
   storeLanes(out, column, f32x4.div(a, total), headSize);
 }
 
-/** Stores four columns, or fewer at the end of a head: the next head's outputs begin there. */
+/** Stores four columns. At the end of a head it stores fewer, because the outputs of the next head begin there. */
 // @ts-ignore: decorator
 @inline
 function storeLanes(out: usize, column: i32, value: v128, headSize: i32): void {

@@ -1,5 +1,6 @@
-// The interpreter: runs a recorded program of kernels. Threads take items of a kernel until none are left, and who does the
-// last begins the next kernel. A whole pass of the model is one call from JavaScript. How instructions are laid out: `../numbers.ts`.
+// The interpreter: runs a recorded program of kernels. Threads take items of a kernel until none are left. The thread that
+// finishes the last item begins the next kernel. So a whole pass of the model is one call from JavaScript. The layout of
+// instructions is in `../numbers.ts`.
 import { attention } from "./attention";
 import { embedHalf, matmulInt8, quantize, quantizeRotated } from "./int8";
 export {
@@ -27,9 +28,9 @@ import {
   sleepThrough, take,
 } from "./threads";
 
-/** Steps in turn without an item for a helper, after which it sleeps: there is no core for it, or nothing to do. */
+/** A helper that got no item in so many steps in a row goes to sleep: it has no core, or the steps are too small to share. */
 const IDLE_STEPS_MAX: i32 = 64;
-/** Of these, how many it tries when it is woken. */
+/** A helper that was woken tries so many steps before it sleeps again. */
 const IDLE_STEPS_AGAIN: i32 = 8;
 
 // @ts-ignore: decorator
@@ -39,9 +40,9 @@ function opOf(instruction: usize): i32 {
 }
 
 /**
- * Where the items end that a thread takes from `first` on. Native kernels are handed items in chunks of shrinking size
- * (guided self-scheduling), so that a thread whose core also runs something else does not make the others wait. WebAssembly
- * kernels walk several streams side by side, and get equal shares. How items are cut changes no bits.
+ * The end of the chunk of items that a thread takes from `first` on. Chunks of native kernels shrink towards the end (guided
+ * self-scheduling). So a thread on a busy core does not keep the others waiting. WebAssembly kernels read several streams of
+ * weights side by side, which needs long chunks, so each thread gets an equal share. The cut never changes a bit.
  */
 function endOfChunk(op: i32, first: i32, items: i32, parts: i32): i32 {
   if (!isNativeKernel(op)) return min(items, first + (items + parts - 1) / parts);
@@ -49,7 +50,7 @@ function endOfChunk(op: i32, first: i32, items: i32, parts: i32): i32 {
   return min(items, first + max(least, (items - first) / (2 * parts)));
 }
 
-/** Items `first` to `last` of an instruction, on thread `part`. */
+/** Computes items `first` to `last` of an instruction, as thread `part`. */
 function execute(i: usize, part: i32, first: i32, last: i32): void {
   const op = opOf(i);
   if (isNativeKernel(op)) runNative(i, part, first, last);
@@ -57,7 +58,7 @@ function execute(i: usize, part: i32, first: i32, last: i32): void {
   else if (op == OP_ATTENTION) attention<f32>(changetype<AttentionInstruction>(i), part, first, last);
   else if (op == OP_ATTENTION_INT8) attention<i8>(changetype<AttentionInstruction>(i), part, first, last);
   else if (op == OP_MATMUL_INT8) matmulInt8(changetype<MatmulInt8Instruction>(i), part, first, last);
-  // Rotated activations are kept as 14-bit ones are, and so is their product.
+  // Here rotated activations have the layout of 14-bit ones, so one kernel serves both.
   else if (op == OP_MATMUL_ROTATED) matmulInt8(changetype<MatmulInt8Instruction>(i), part, first, last);
   else if (op == OP_QUANTIZE_ROTATED) quantizeRotated(changetype<QuantizeRotatedInstruction>(i), part, first, last);
   else if (op == OP_QUANTIZE) quantize(changetype<QuantizeInstruction>(i), first, last);
@@ -69,7 +70,7 @@ function execute(i: usize, part: i32, first: i32, last: i32): void {
   else if (op == OP_GATHER_ROWS) gatherRows(changetype<GatherRowsInstruction>(i), first, last);
   else if (op == OP_COPY_PAGES) copyPages(changetype<CopyPagesInstruction>(i), first, last);
   else if (op == OP_READ_MEMORY) readMemory(changetype<ReadMemoryInstruction>(i), part, first, last);
-  // While a model is loaded.
+  // Used only while a model is loaded.
   else if (op == OP_PACK_IN_OUT) packInOut(changetype<PackInOutInstruction>(i), first, last);
   else if (op == OP_PACK_OUT_IN) packOutIn(changetype<PackOutInInstruction>(i), first, last);
   else if (op == OP_PACK_IN_OUT_INT8) packInOutInt8(changetype<PackInOutInt8Instruction>(i), part, first, last);
@@ -80,15 +81,16 @@ function execute(i: usize, part: i32, first: i32, last: i32): void {
   else if (op == OP_DIGEST) digest(changetype<DigestInstruction>(i), first, last);
 }
 
-/** Begins the step of the first instruction that has items, or of the end, where there are none. */
+/** Begins the step of the first instruction from `i` on that has items. If there is none, begins the end step. */
 function beginFrom(i: usize): void {
   while (opOf(i) != END && load<i32>(i, INSTRUCTION_ITEMS) == 0) i += INSTRUCTION_BYTES;
   beginStep(i, opOf(i) == END);
 }
 
 /**
- * Does items of a step until none are left, and begins the next step if its own were the last. Returns whether there were
- * any for this thread. When the step is over already, what is read here belongs to another one, and nothing can be taken.
+ * Takes and computes items of a step until none are left. If it finishes the last one, it begins the next step. Returns whether
+ * this thread got any. If the step is already over, the instruction read here is another step's. That does no harm: then
+ * `firstLeft` and `take` refuse.
  */
 function takePart(step: i32, part: i32, parts: i32): bool {
   const i = presentInstruction();
@@ -104,7 +106,7 @@ function takePart(step: i32, part: i32, parts: i32): bool {
   return done > 0;
 }
 
-/** Runs a program on `parts` threads; returns when all of it is done. Called by the engine thread. */
+/** Runs a program on `parts` threads, and returns when it is finished. Called by the engine thread only. */
 export function run(program: usize, parts: i32): void {
   if (parts == 1) {
     for (let i = program; opOf(i) != END; i += INSTRUCTION_BYTES) {
@@ -118,7 +120,7 @@ export function run(program: usize, parts: i32): void {
   for (let step = presentStep(); !isEnd(step); step = nextStep(step)) takePart(step, 0, parts);
 }
 
-/** A helper thread's life: takes part in every step after step `seen` until the engine stops. */
+/** The main loop of a helper thread: takes part in every step after step `seen`, until the engine stops. */
 export function help(part: i32, parts: i32, seen: i32): void {
   let idleSteps = 0;
   for (;;) {

@@ -1,13 +1,15 @@
-// One group with relaxed SIMD, for processors that add four products of bytes in one instruction (AVX-VNNI, Arm's dot
-// product). A 14-bit activation is x = 128·(h − 64) + l, with two halves of 7 bits, 0 … 127. For such bytes the relaxed dot
-// product is exact everywhere: Σ w·x = ((Σ w·h − 64·Σ w) · 128) + Σ w·l, the same integer that `int8-words.ts` finds.
-// Sixteen weights are a quad of each of four outputs, so a vector holds the sums of four outputs.
+// One group with relaxed SIMD, for processors that multiply bytes and add four products in one instruction (AVX-VNNI, Arm's
+// dot product). A 14-bit activation is split into two halves of 7 bits, h and l, both 0 … 127: x = 128·(h − 64) + l. The
+// relaxed dot product is exact for such bytes on every processor, so
+//   Σ w·x = ((Σ w·h − 64·Σ w) · 128) + Σ w·l
+// is the same integer that `int8-words.ts` computes. A vector of 16 weights has a quad of each of four outputs, so a vector of
+// sums has one lane for each of them.
 import { addGroup, QUAD_STEP, ROW_SUMS, SCALES } from "./int8-sums";
 import { GROUP } from "./numbers.generated";
 
-const HIGH: usize = GROUP; // bytes from l to h
+const HIGH: usize = GROUP; // a group has all its l first, then all its h
 
-/** Stores eight activations, given as words, as number `i` to `i + 7` of the group at `q`: all l, then all h. */
+/** Stores eight activations, given as words, as numbers `i` to `i + 7` of the group at `q`. */
 // @ts-ignore: decorator
 @inline
 export function storeActivations(q: usize, i: i32, words: v128): void {
@@ -38,7 +40,10 @@ function combine(low: v128, high: v128, offset: v128): v128 {
   return i32x4.add(i32x4.shl(i32x4.sub(high, offset), 7), low);
 }
 
-/** Adds one group of one row against one block to its sums at `acc`: three sums of an output run beside each other. */
+/**
+ * Multiplies one group of one row by one block, and adds the results to the sums at `acc`. An output has three partial sums: low,
+ * high, offset.
+ */
 // @ts-ignore: decorator
 @inline
 export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
@@ -83,7 +88,7 @@ export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
   add16(acc, a, b, c, d, end, scale);
 }
 
-/** −64 · Σ w of four outputs. */
+/** −64 · Σ w for each of four outputs. */
 // @ts-ignore: decorator
 @inline
 function minusOffset(w: usize): v128 {
@@ -92,7 +97,7 @@ function minusOffset(w: usize): v128 {
   return i32x4.neg(sum);
 }
 
-/** Adds the group sums of one row. */
+/** Adds one row's sums of a group, of 16 outputs, to the accumulators at `acc`. */
 // @ts-ignore: decorator
 @inline
 function add16(acc: usize, a: v128, b: v128, c: v128, d: v128, scales: usize, scale: usize): void {
@@ -104,8 +109,9 @@ function add16(acc: usize, a: v128, b: v128, c: v128, d: v128, scales: usize, sc
 }
 
 /**
- * Two or three rows (a constant): the most whose sums stay in registers. The upper halves come first and are shifted
- * up, with the offset, when the lower ones are added.
+ * The same for two or three rows. `rows` is a constant; the sums of more rows would not stay in registers. An output of a row
+ * has a single sum here: it begins with the offset, the products of h are added, it is shifted up by 7 bits, and the products
+ * of l are added.
  */
 // @ts-ignore: decorator
 @inline

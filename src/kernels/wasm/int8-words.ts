@@ -1,9 +1,9 @@
 // One group with plain SIMD. Activations are 16-bit words. Weights are widened to words, and `dot_i16x8_s` multiplies and
-// adds pairs. Eight weights are a quad of one output and a quad of the next, so a vector holds two sums of each of two
-// outputs; these are added at the end of the group.
+// adds pairs. A vector of eight weights has a quad of one output and a quad of the next. So a vector of sums has two lanes for
+// each of two outputs, which are added at the end of the group.
 import { addGroup, QUAD_STEP, ROW_SUMS, SCALES } from "./int8-sums";
 
-/** Stores eight activations, given as words, as number `i` to `i + 7` of the group at `q`. */
+/** Stores eight activations, given as words, as numbers `i` to `i + 7` of the group at `q`. */
 // @ts-ignore: decorator
 @inline
 export function storeActivations(q: usize, i: i32, words: v128): void {
@@ -22,14 +22,14 @@ function madd(sum: v128, w: v128, x: v128): v128 {
   return i32x4.add(sum, i32x4.dot_i16x8_s(w, x));
 }
 
-/** The sums of outputs 0 and 1 in `a`, 2 and 3 in `b`. */
+/** Adds the two lanes of each output. `a` has outputs 0 and 1, `b` has 2 and 3. */
 // @ts-ignore: decorator
 @inline
 function addPairs(a: v128, b: v128): v128 {
   return i32x4.add(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7));
 }
 
-/** Adds one group of one row against one block to its sums at `acc`. */
+/** Multiplies one group of one row by one block, and adds the results to the sums at `acc`. */
 // @ts-ignore: decorator
 @inline
 export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
@@ -60,7 +60,7 @@ export function group1(acc: usize, q: usize, scale: usize, w: usize): void {
   addGroup(acc + 48, addPairs(g, h), v128.load(end, 48), xScale);
 }
 
-/** Two or three rows (a constant): eight outputs at a time, so that all sums stay in registers. */
+/** The same for two or three rows, a constant. Eight outputs at a time, so that all sums stay in registers. */
 // @ts-ignore: decorator
 @inline
 export function groups(
@@ -71,7 +71,7 @@ export function groups(
   }
 }
 
-/** Two or three rows against eight outputs. */
+/** Two or three rows by eight outputs of a block. */
 // @ts-ignore: decorator
 @inline
 function eight(
@@ -90,7 +90,7 @@ function eight(
   let c2 = a0;
   let d2 = a0;
   const q2 = qStride * 2;
-  const end = w + SCALES; // where the scales of these outputs lie, too
+  const end = w + SCALES; // also the address of these outputs' scales
   for (; w < end; w += QUAD_STEP, q += 8) {
     const x0 = v128.load64_splat(q);
     const x1 = v128.load64_splat(q + qStride);
@@ -117,7 +117,7 @@ function eight(
   if (rows > 2) add8(acc + 2 * ROW_SUMS, a2, b2, c2, d2, end, scale + scaleStride * 2);
 }
 
-/** Adds the group sums of one row and eight outputs. */
+/** Adds one row's sums of eight outputs to the accumulators at `acc`. */
 // @ts-ignore: decorator
 @inline
 function add8(acc: usize, a: v128, b: v128, c: v128, d: v128, scales: usize, scale: usize): void {

@@ -1,9 +1,9 @@
-// y = x·W + b with 8-bit weights and 14-bit activations, each with one scale for a group along k. The sum of a group is an
-// exact integer. Groups are added in ascending order to one f32 accumulator an output:
+// y = x·W + b with 8-bit weights and 14-bit activations. A group is 64 numbers along k that share a scale. The sum of a group
+// is an exact integer. An output has one f32 accumulator, to which its groups are added in ascending order:
 //   acc = acc + f32(isum) · (weight scale · activation scale)
-// so the bits depend neither on tiling nor on the width of the machine's vectors. Weights lie in blocks of 16 outputs by one
-// group, [N/16][K/64]: first the weights, [16 quads of k][16 outputs][4 k], whose lanes are outputs in vectors of any width,
-// then the scales of the outputs. As in `matmul.ts`, a thread walks several streams of blocks side by side.
+// So the bits depend neither on tiling nor on the width of vectors. Weights lie in blocks of 16 outputs by one group,
+// [N/16][K/64]. A block is the weights, [16 quads of k][16 outputs][4 k], and then the scales of the 16 outputs. With this order
+// the lanes of a vector are outputs, whatever its width. As in `matmul.ts`, a thread reads several streams of blocks in turn.
 import { widen } from "./half";
 import * as halves from "./int8-halves";
 import { GROUP_BYTES, ROW_SUMS } from "./int8-sums";
@@ -16,11 +16,11 @@ import {
 import { rotateGroup } from "./rotation";
 import { countGroups, rowBytes } from "./shapes";
 
-const SUM_BYTES: usize = TILE_ROWS * ROW_SUMS; // sums of a tile of rows against one block
+const SUM_BYTES: usize = TILE_ROWS * ROW_SUMS; // sums of a tile of rows by one block
 const LARGEST: f32 = <f32>ACTIVATION_MAX;
 const LARGEST_ROTATED: f32 = <f32>ROTATED_MAX;
 
-/** Items are groups: x[rows, K] → values[rows, K'] (K' is K rounded up to whole groups, with zeros) and scales[rows, K'/64]. */
+/** Items are groups. x[rows, K] becomes values[rows, K'] and scales[rows, K'/64]. K' is K padded with zeros to whole groups. */
 export function quantize(a: QuantizeInstruction, first: i32, last: i32): void {
   const width = a.width;
   const groups = countGroups(width);
@@ -37,7 +37,7 @@ export function quantize(a: QuantizeInstruction, first: i32, last: i32): void {
   }
 }
 
-/** The same, with every group rotated and then 8 bits for each number. They are kept as 14-bit ones are. */
+/** The same, but rotates every group first and rounds to 8 bits. The results have the layout of 14-bit ones. */
 export function quantizeRotated(a: QuantizeRotatedInstruction, part: i32, first: i32, last: i32): void {
   const width = a.width;
   const groups = countGroups(width);
@@ -58,7 +58,7 @@ export function quantizeRotated(a: QuantizeRotatedInstruction, part: i32, first:
   }
 }
 
-/** Quantises one group and returns its scale. */
+/** Quantises one group of `count` numbers to integers up to `limit`, zeros behind them, and returns its scale. */
 // @ts-ignore: decorator
 @inline
 function quantizeGroup(q: usize, x: usize, count: i32, limit: f32): f32 {
@@ -96,8 +96,8 @@ function quantizeGroup(q: usize, x: usize, count: i32, limit: f32): f32 {
 }
 
 /**
- * Prefetches two cache lines of each of `STREAMS` blocks, `step` bytes apart, and returns where the two lines after them are.
- * WebAssembly has no prefetch instruction: these are loads whose values are dropped, so that nothing waits for them.
+ * Prefetches two cache lines of each of `STREAMS` blocks, `step` bytes apart, and returns the address of the next two lines.
+ * WebAssembly has no prefetch instruction, so this loads values and drops them. No instruction waits for them.
  */
 // @ts-ignore: decorator
 @inline
@@ -110,9 +110,9 @@ function prefetch(next: usize, step: usize): usize {
 }
 
 /**
- * A tile of `rows` (1 to `TILE_ROWS`) rows against one block of each of `streams` streams, which begin `weightStep` bytes
- * apart and give outputs `outStep` bytes apart. `sums`: room for `SUM_BYTES` a stream. `isCold`: this is the first tile, whose
- * weights come from memory. With every block it then prefetches a part of the next blocks of all streams.
+ * A tile of `rows` rows (1 to `TILE_ROWS`) by one column of blocks of each of `streams` streams. The streams begin `weightStep`
+ * bytes apart, and their outputs `outStep` bytes apart. `sums` has room for `SUM_BYTES` of each stream. `isCold`: this is the
+ * first tile, so the weights are not in the cache yet. Then it prefetches a part of the streams' next blocks with every block.
  */
 function tile(
   out: usize,
@@ -134,7 +134,7 @@ function tile(
 ): void {
   const end = sums + <usize>streams * SUM_BYTES;
   for (let acc = sums; acc < end; acc += 16) v128.store(acc, f32x4.splat(0));
-  // A lone stream prefetches all lines of its next block.
+  // With a single stream these lines are nearly all of its own next block.
   const prefetchStep: usize = streams > 1 ? weightStep : 2 * LINE_BYTES;
   for (let group = 0; group < groups; group++) {
     let block = w;
@@ -166,7 +166,7 @@ function tile(
   }
 }
 
-/** Blocks `first` to `last` of y[rows, N] from x[rows, K'] and its scales. A bias of 0 means none. */
+/** Blocks of outputs `first` to `last` of y[rows, N] from x[rows, K'] and its scales. If `bias` is 0 there is none. */
 export function matmulInt8(a: MatmulInt8Instruction, part: i32, first: i32, last: i32): void {
   const bias = a.bias;
   const groups = countGroups(a.inWidth);
@@ -177,7 +177,7 @@ export function matmulInt8(a: MatmulInt8Instruction, part: i32, first: i32, last
   const sums = a.scratch + <usize>part * a.scratchBytes;
   const run = (last - first) / STREAMS;
   for (let block = first; block < last; ) {
-    // The blocks that are left after the runs are a stream of their own.
+    // The blocks are cut into `STREAMS` runs of equal length. Those that are left over are one more stream.
     const isRun = block < first + run;
     const streams = isRun ? STREAMS : 1;
     const w = a.weight + <usize>block * blockBytes;

@@ -1,5 +1,5 @@
-// Pages of keys and values: where they lie, and how a pass writes its own into them, as f32 or in 8 bits. What reads them is
-// `attention.ts`, which also says how they are laid out.
+// Pages of keys and values: addresses in them, and the kernel that stores the keys and values of a pass, as f32 or in 8 bits.
+// `attention.ts` reads them, and describes the layout.
 import { KV_MAX, KV_SCALE_BYTES, LINE_BYTES, PAGE_POSITIONS, StoreKvInstruction, VALUE_UNIT } from "./numbers.generated";
 import { padded, rowBytes } from "./shapes";
 
@@ -12,14 +12,14 @@ export function valueBytes<T>(headSize: i32): usize {
   return <usize>padded(headSize, VALUE_UNIT) * sizeof<T>();
 }
 
-/** Bytes of the keys of a page; the values follow. */
+/** Bytes of one head's keys in a page. The values follow. */
 // @ts-ignore: decorator
 @inline
 export function keysBytes<T>(headSize: i32): usize {
   return <usize>(headSize * PAGE_POSITIONS) * sizeof<T>();
 }
 
-/** Bytes of the keys and values of one head of one layer in a page; 8-bit ones end with their scales, at the end of a line. */
+/** Bytes of one head of one layer in a page. With 8 bits the scales are the last bytes, and the size is whole cache lines. */
 // @ts-ignore: decorator
 @inline
 export function headBytes<T>(headSize: i32): usize {
@@ -27,14 +27,16 @@ export function headBytes<T>(headSize: i32): usize {
   return isFloat<T>() ? numbers : padded(<i32>numbers + 2 * KV_SCALE_BYTES * PAGE_POSITIONS, LINE_BYTES);
 }
 
-/** Where the page that holds a position begins. `table`: the page numbers of the sequence. */
+/**
+ * The address in the page of a position that corresponds to the address `pages` in page 0. `table`: the sequence's page numbers.
+ */
 // @ts-ignore: decorator
 @inline
 export function pageOf(pages: usize, pageBytes: usize, table: usize, position: u32): usize {
   return pages + <usize>load<i32>(table + (<usize>(position / PAGE_POSITIONS) << 2)) * pageBytes;
 }
 
-/** Items `first` to `last` of rows × heads: writes keys and values into the row's page. qkv: [rows, 3·heads·headSize]. */
+/** Items `first` to `last` of rows × heads: stores keys and values in the row's page. qkv: [rows, 3·heads·headSize]. */
 export function storeKv<T>(a: StoreKvInstruction, first: i32, last: i32): void {
   const heads = a.heads;
   const headSize = a.headSize;
@@ -65,7 +67,10 @@ export function storeKv<T>(a: StoreKvInstruction, first: i32, last: i32): void {
   }
 }
 
-/** `size` floats as bytes, `step` bytes apart; returns the bits of their scale, which is rounded up. */
+/**
+ * Stores `size` floats as bytes that are `step` bytes apart. Returns the bits of their scale, rounded up so that none is above
+ * 127.
+ */
 function quantizeHead(out: usize, step: usize, x: usize, size: i32): u16 {
   const end = x + (<usize>size << 2);
   let most = f32x4.splat(0);

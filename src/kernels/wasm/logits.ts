@@ -1,16 +1,19 @@
-// What happens to one row of logits, [V] padded with −∞ to whole vectors: largest values, top-k, top-p, sums of exponentials.
-// `../logits-row.ts` says what each operation means, `../reference/plain-logits-row.ts` defines its bits. The weight of a token
-// is e^(value − largest), a double. Every function takes the row's address and its padded width, `stride`.
+// Operations on one row of logits, [V] padded with −∞ to whole vectors: largest values, top-k, top-p, sums of exponentials.
+// `../logits-row.ts` says what each operation means, and `../reference/plain-logits-row.ts` defines its bits. The weight of a
+// token is e^(value − largest), a double. Every function takes the row's address and its padded width, `stride`.
 import { isNativeSum, sumNative } from "./native";
 import { ROW_SCRATCH_BYTES, ROW_SUMS_ABOVE, ROW_SUMS_TOTAL, ROW_SUMS_WEIGHTS, RowScratch } from "./numbers.generated";
 import { rowBytes } from "./shapes";
 
 const NEVER: f32 = -Infinity;
 
-/** The ids in the scratch are not those of the row's tokens. */
+/** Stands in `known` when the scratch does not have the ids of the row's remaining tokens. */
 const UNKNOWN: i32 = -1;
 
-/** A new row of `width` values lies at `row`: fills its padding, which must never win, and forgets the row before it. */
+/**
+ * To be called for each new row of `width` values. Fills its padding, which must never win, and forgets the previous row at this
+ * address.
+ */
 export function openRow(row: usize, width: i32, scratch: usize): void {
   const end = row + rowBytes(width);
   for (let at = row + (<usize>width << 2); at < end; at += 4) store<f32>(at, NEVER);
@@ -19,8 +22,8 @@ export function openRow(row: usize, width: i32, scratch: usize): void {
 }
 
 /**
- * The scratch, laid out for a row: values, ids and masses of its tokens. What it knows of another row is forgotten. After
- * top-k a row's tokens are known, and what follows need not search the whole vocabulary for them.
+ * Gives the scratch to a row: room for values, ids and masses of its tokens. It forgets what it held of another row. If top-k
+ * ran before, the scratch has the ids of the remaining tokens, and the next operation need not search the whole vocabulary.
  */
 // @ts-ignore: decorator
 @inline
@@ -34,7 +37,7 @@ function scratchOf(row: usize, stride: i32, scratch: usize): RowScratch {
   return s;
 }
 
-/** The largest value, NaN if there is one. */
+/** The largest value. NaN if any value is NaN. */
 export function largest(row: usize, stride: i32): f32 {
   let m = f32x4.splat(NEVER);
   for (const end = row + (<usize>stride << 2); row < end; row += 16) m = f32x4.max(m, v128.load(row));
@@ -42,7 +45,7 @@ export function largest(row: usize, stride: i32): f32 {
   return max(ab, max(f32x4.extract_lane(m, 2), f32x4.extract_lane(m, 3)));
 }
 
-/** The largest value, NaN passed over; −∞ of none. */
+/** The largest value that is not NaN. −∞ if there is none. */
 function largestNumber(row: usize, stride: i32): f32 {
   let m = f32x4.splat(NEVER);
   for (const end = row + (<usize>stride << 2); row < end; row += 16) m = f32x4.pmax(m, v128.load(row));
@@ -58,7 +61,7 @@ function largestNumber(row: usize, stride: i32): f32 {
   return found;
 }
 
-/** The first index with the largest value, which is one of the padding where all values are NaN. */
+/** The first index with the largest value. If all values are NaN, it is an index of the padding. */
 export function argmax(row: usize, stride: i32): i32 {
   const wanted = f32x4.splat(largestNumber(row, stride));
   for (let i = 0; i < stride; i += 4) {
@@ -68,7 +71,7 @@ export function argmax(row: usize, stride: i32): i32 {
   return 0;
 }
 
-/** e^x for x ≤ 0 in double precision, two lanes; 0 below −708. The same operations as `../reference/double-math.ts`. */
+/** e^x for x ≤ 0 in double precision, two lanes. 0 below −708. The same operations as `../reference/double-math.ts`. */
 // @ts-ignore: decorator
 @inline
 function expDouble(x: v128): v128 {
@@ -93,7 +96,7 @@ function expDouble(x: v128): v128 {
   sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(0.5));
   sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0));
   sum = f64x2.add(f64x2.mul(sum, r), f64x2.splat(1.0));
-  // The low bits of the shifted number are n: moved up, with the bias of the exponent, they are 2^n.
+  // The low bits of `shifted` are n. Moved to the exponent, with its bias added, they are 2^n.
   const power = i64x2.add(i64x2.shl(shifted, 52), i64x2.splat(1023 << 52));
   return v128.and(f64x2.mul(sum, power), f64x2.gt(x, f64x2.splat(-708.0)));
 }
@@ -113,7 +116,7 @@ function sum8(a: v128, b: v128, c: v128, d: v128): f64 {
   return f64x2.extract_lane(two, 0) + f64x2.extract_lane(two, 1);
 }
 
-/** Computes a sum over `count` values, a multiple of 8, by native code. */
+/** Lets native code compute a sum over `count` values, a multiple of 8. */
 // @ts-ignore: decorator
 @inline
 function sumByNative(s: RowScratch, sum: i32, input: usize, bound: f64, count: i32): f64 {
@@ -142,7 +145,7 @@ export function sumExp(row: usize, stride: i32, largest: f64, scratch: usize): f
   return sum8(a, b, c, d);
 }
 
-/** value − total, in double precision, rounded to f32. */
+/** value − total, computed in double precision and rounded to f32. */
 export function subtract(row: usize, stride: i32, total: f64): void {
   const t = f64x2.splat(total);
   for (const end = row + (<usize>stride << 2); row < end; row += 16) {
@@ -158,7 +161,7 @@ export function divide(row: usize, stride: i32, divisor: f32): void {
   for (const end = row + (<usize>stride << 2); row < end; row += 16) v128.store(row, f32x4.div(v128.load(row), d));
 }
 
-/** The k-th largest value, 1 ≤ k ≤ V, NaN as −∞: a heap of the k largest seen so far, smallest on top. */
+/** The k-th largest value, 1 ≤ k ≤ V. NaN counts as −∞. `heap` holds the k largest values so far, the smallest on top. */
 function kthLargest(row: usize, stride: i32, k: i32, heap: usize): f32 {
   const never = f32x4.splat(NEVER);
   for (let at: usize = 0; at < <usize>k << 2; at += 16) v128.store(heap + at, f32x4.pmax(never, v128.load(row + at)));
@@ -201,7 +204,7 @@ function siftDown(heap: usize, start: i32, length: i32): void {
   store<f32>(heap + (<usize>at << 2), value);
 }
 
-/** Stores the ids of the values of at least `threshold`, in order; returns their number. */
+/** Stores the ids of the values ≥ `threshold`, ascending, and returns how many there are. */
 function collect(row: usize, stride: i32, threshold: f32, ids: usize): i32 {
   const t = f32x4.splat(threshold);
   let count = 0;
@@ -216,8 +219,8 @@ function collect(row: usize, stride: i32, threshold: f32, ids: usize): i32 {
 }
 
 /**
- * Stores the ids of the k largest values and of all ties at the k-th place, and returns their number; −1 where fewer than k
- * values are above −∞.
+ * Stores the ids of the k largest values and of all ties at the k-th place, and returns how many there are. Returns −1 if fewer
+ * than k values are above −∞.
  */
 export function topK(row: usize, stride: i32, k: i32, scratch: usize): i32 {
   const s = scratchOf(row, stride, scratch);
@@ -226,7 +229,7 @@ export function topK(row: usize, stride: i32, k: i32, scratch: usize): i32 {
   return threshold > NEVER ? collect(row, stride, threshold, s.ids) : -1;
 }
 
-/** Takes away what is below `bound`. The tokens that are left are known after. */
+/** Removes the tokens below `bound`. The scratch then has the ids of the others. */
 function keepAtLeast(s: RowScratch, row: usize, stride: i32, bound: f32): void {
   const threshold = f32x4.splat(bound);
   const never = f32x4.splat(NEVER);
@@ -244,21 +247,21 @@ function keepAtLeast(s: RowScratch, row: usize, stride: i32, bound: f32): void {
   s.known = count;
 }
 
-/** Takes away what is below the k-th largest value. */
+/** Removes the tokens below the k-th largest value. */
 export function keepTopK(row: usize, stride: i32, k: i32, scratch: usize): void {
   const s = scratchOf(row, stride, scratch);
   keepAtLeast(s, row, stride, kthLargest(row, stride, k, s.values));
 }
 
-/** Takes away what is below `threshold`, a double. */
+/** Removes the tokens below `threshold`, a double. */
 export function keepFrom(row: usize, stride: i32, threshold: f64, scratch: usize): void {
-  // A value is at least the threshold if it is at least the smallest f32 that is not below it.
+  // The values are f32, so the bound may be the smallest f32 that is not below the threshold.
   const nearest = <f32>threshold;
   const next = reinterpret<f32>(ordered(ordered(reinterpret<i32>(nearest)) + 1));
   keepAtLeast(scratchOf(row, stride, scratch), row, stride, <f64>nearest < threshold ? next : nearest);
 }
 
-/** Of `count` ids in order, those whose tokens are left; returns their number. */
+/** Keeps those of `count` ids whose tokens were not removed, and returns how many there are. */
 function collectAgain(row: usize, ids: usize, count: i32): i32 {
   let left = 0;
   for (let i = 0; i < count; i++) {
@@ -270,7 +273,9 @@ function collectAgain(row: usize, ids: usize, count: i32): i32 {
   return left;
 }
 
-/** Values, ids and weights of the tokens that are left, padded to 8 with weights of 0. They are known after. */
+/**
+ * Finds the tokens that were not removed: their values, ids and weights. The list is padded to a multiple of 8 with weights of 0.
+ */
 function findTokens(s: RowScratch, row: usize, stride: i32): void {
   const ids = s.ids;
   const values = s.values;
@@ -297,7 +302,7 @@ function paddedTo8(count: i32): i32 {
   return (count + 7) & ~7;
 }
 
-/** Σ of the weights of the tokens above `threshold`. */
+/** The sum of the weights of the tokens above `threshold`. */
 function weightAbove(s: RowScratch, threshold: f32): f64 {
   const count = paddedTo8(s.known);
   if (isNativeSum(ROW_SUMS_ABOVE)) return sumByNative(s, ROW_SUMS_ABOVE, s.values, <f64>threshold, count);
@@ -317,14 +322,14 @@ function weightAbove(s: RowScratch, threshold: f32): f64 {
   return sum8(a, b, c, d);
 }
 
-/** Floats in the order of their values, as integers; its own inverse. */
+/** Maps the bits of a float to an integer, so that integers have the order of the floats. It is its own inverse. */
 // @ts-ignore: decorator
 @inline
 function ordered(bits: i32): i32 {
   return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
-/** Top-p. The threshold is found by bisection over the bits of floats, which takes at most 32 sums and no sort. */
+/** Top-p. Finds the threshold by bisection over the bits of a float. That takes at most 32 sums, and no sort. */
 export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize): void {
   const s = scratchOf(row, stride, scratch);
   findTokens(s, row, stride);
@@ -352,7 +357,7 @@ export function keepTopP(row: usize, stride: i32, p: f64, scratch: usize): void 
   }
 }
 
-/** Ids and running sums of the weights of the tokens that are left, in the scratch; returns their number. */
+/** Writes the ids of the remaining tokens and the running sums of their weights to the scratch. Returns how many there are. */
 export function distribution(row: usize, stride: i32, scratch: usize): i32 {
   const s = scratchOf(row, stride, scratch);
   findTokens(s, row, stride);

@@ -1,5 +1,5 @@
-// The exponential, the error function and the activations on four lanes, and the tree in which partial sums are added. These
-// are the operations of `../reference/math.ts` in the same order, none of them fused, so that the bits are the same.
+// The exponential, the error function and the activations, on four lanes; and the tree in which partial sums are added. The
+// operations are those of `../reference/math.ts`, in the same order and never fused, so the bits are the same.
 import {
   EPILOGUE_GELU10, EPILOGUE_GELU_ERF, EPILOGUE_GELU_TANH, EPILOGUE_HARD_SWISH,
   EPILOGUE_LEAKY_RELU, EPILOGUE_MISH, EPILOGUE_QUICK_GELU, EPILOGUE_RELU, EPILOGUE_RELU6,
@@ -16,14 +16,14 @@ export function sum16(a: v128, b: v128, c: v128, d: v128): f32 {
 }
 
 /**
- * e^x for x ≤ 88, 0 below −87. Range reduction by ln 2 in two parts and a polynomial of degree 5, with the
- * coefficients of the Cephes library's `expf` (S. Moshier); error below 2 units in the last place.
+ * e^x for x ≤ 88. 0 below −87. Range reduction by ln 2 in two parts, then a polynomial of degree 5 with the coefficients of
+ * `expf` in the Cephes library (S. Moshier). The error is below 2 units in the last place.
  */
 // @ts-ignore: decorator
 @inline
 export function exp(value: v128): v128 {
   const x = f32x4.min(value, f32x4.splat(88.0));
-  const magic = f32x4.splat(12582912.0); // 1.5 · 2^23: adding and taking it away rounds to the nearest integer.
+  const magic = f32x4.splat(12582912.0); // 1.5 · 2^23. Adding and subtracting it rounds to the nearest integer.
   const n = f32x4.sub(f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504088896341)), magic), magic);
   const r = f32x4.sub(
     f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))),
@@ -41,7 +41,7 @@ export function exp(value: v128): v128 {
 }
 
 /**
- * erf(x) = x·P(x²)/Q(x²) on |x| ≤ 4, the rational approximation used by Eigen and XLA for single precision.
+ * erf(x) = x·P(x²)/Q(x²) on |x| ≤ 4: the rational approximation of Eigen and XLA for single precision.
  */
 // @ts-ignore: decorator
 @inline
@@ -83,7 +83,7 @@ function clamp(x: v128, least: f32, most: f32): v128 {
   return f32x4.min(f32x4.max(x, f32x4.splat(least)), f32x4.splat(most));
 }
 
-/** `epilogue`: one of the activations. */
+/** Applies an activation. `epilogue` is its number. */
 export function activate(epilogue: i32, x: v128): v128 {
   if (epilogue == EPILOGUE_GELU_TANH) {
     // 0.5·x·(1 + tanh u) = x / (1 + e^(−2u)), u = √(2/π)·(x + 0.044715·x³).
@@ -103,7 +103,7 @@ export function activate(epilogue: i32, x: v128): v128 {
   return activateRarely(epilogue, x);
 }
 
-/** Those that few checkpoints have. */
+/** The activations that few checkpoints use. */
 function activateRarely(epilogue: i32, x: v128): v128 {
   if (epilogue == EPILOGUE_GELU10) return clamp(geluErf(x), -10.0, 10.0);
   if (epilogue == EPILOGUE_RELU_SQUARED) {

@@ -1,14 +1,14 @@
-// y = x·W + b in f32. Each output has one accumulator, k ascending, multiplied and then added, never fused: its bits do not
-// depend on how rows and outputs are tiled. Weights lie in panels of 16 outputs, [N/16][K][16]. All rows pass over a panel
-// while it is in the cache. Memory is faster when several ascending streams are read in turn than on one alone, so a thread
-// cuts its panels into `STREAMS` runs and walks them side by side.
+// y = x·W + b in f32. Each output has one accumulator, k ascending. Products are rounded before they are added, never fused. So
+// the bits do not depend on how rows and outputs are tiled. Weights lie in panels of 16 outputs, [N/16][K][16]. All rows pass
+// over a panel while it is in the cache. Memory is faster when several ascending streams are read in turn than with one. So a
+// thread cuts its panels into `STREAMS` runs and reads them side by side.
 import { activate } from "./math";
 import { EPILOGUE_ADD, EPILOGUE_STORE, MatmulInstruction, PANEL, STREAMS, TILE_ROWS } from "./numbers.generated";
 import { rowBytes } from "./shapes";
 
-const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel, and of its sums for one row
-const SUM_BYTES: usize = TILE_ROWS * PANEL_BYTES; // sums of a tile of rows against one panel
-const CHUNK: i32 = 64; // steps of k on one stream, before the next one has its turn
+const PANEL_BYTES: usize = 4 * PANEL; // of the weights of one k in a panel; also of one row's sums of a panel
+const SUM_BYTES: usize = TILE_ROWS * PANEL_BYTES; // of a tile's sums of one panel
+const CHUNK: i32 = 64; // so many k of one stream are read before the next stream's turn
 
 /** Adds the bias, applies the epilogue and stores four outputs. */
 // @ts-ignore: decorator
@@ -26,7 +26,7 @@ function madd(sum: v128, x: v128, w: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, w));
 }
 
-/** Adds `count` products of one row against one panel to the sums at `acc`. */
+/** Multiplies `count` numbers of one row by one panel, and adds the products to the sums at `acc`. */
 // @ts-ignore: decorator
 @inline
 function steps1(acc: usize, x: usize, w: usize, count: i32): void {
@@ -51,7 +51,7 @@ function steps1(acc: usize, x: usize, w: usize, count: i32): void {
   v128.store(acc, a3, 48);
 }
 
-/** One row against a panel of each of two streams: eight vectors of sums hide the latency of the addition. */
+/** The same for one row by one panel of each of two streams. Eight independent vectors of sums hide the latency of additions. */
 // @ts-ignore: decorator
 @inline
 function steps1x2(acc: usize, x: usize, w: usize, weightStep: usize, count: i32): void {
@@ -84,7 +84,7 @@ function steps1x2(acc: usize, x: usize, w: usize, weightStep: usize, count: i32)
   v128.store(acc + SUM_BYTES, b3, 48);
 }
 
-/** Two rows against one panel. */
+/** The same for two rows by one panel. */
 // @ts-ignore: decorator
 @inline
 function steps2(acc: usize, x: usize, xStride: usize, w: usize, count: i32): void {
@@ -122,7 +122,7 @@ function steps2(acc: usize, x: usize, xStride: usize, w: usize, count: i32): voi
   v128.store(acc, b3, 112);
 }
 
-/** Three rows against one panel: twelve vectors of sums are the most that stay in registers. */
+/** The same for three rows by one panel. More than twelve vectors of sums would not stay in registers. */
 // @ts-ignore: decorator
 @inline
 function steps3(acc: usize, x: usize, xStride: usize, w: usize, count: i32): void {
@@ -175,8 +175,8 @@ function steps3(acc: usize, x: usize, xStride: usize, w: usize, count: i32): voi
 }
 
 /**
- * A tile of `rows` (1 to `TILE_ROWS`) rows against one panel of each of `streams` streams, which begin `weightStep` bytes
- * apart and give outputs `outStep` bytes apart. `sums`: room for `SUM_BYTES` a stream.
+ * A tile of `rows` rows (1 to `TILE_ROWS`) by one panel of each of `streams` streams. The streams begin `weightStep` bytes apart,
+ * and their outputs `outStep` bytes apart. `sums` has room for `SUM_BYTES` of each stream.
  */
 function tile(
   out: usize,
@@ -224,7 +224,7 @@ function tile(
   }
 }
 
-/** Panels `first` to `last` (exclusive) of y[rows, N] from x[rows, K]. A bias of 0 means none. */
+/** Panels `first` to `last` (exclusive) of y[rows, N] from x[rows, K]. If `bias` is 0 there is none. */
 export function matmul(a: MatmulInstruction, part: i32, first: i32, last: i32): void {
   const inWidth = a.inWidth;
   const bias = a.bias;
@@ -234,7 +234,7 @@ export function matmul(a: MatmulInstruction, part: i32, first: i32, last: i32): 
   const sums = a.scratch + <usize>part * a.scratchBytes;
   const run = (last - first) / STREAMS;
   for (let panel = first; panel < last; ) {
-    // The panels that are left after the runs are a stream of their own.
+    // The panels are cut into `STREAMS` runs of equal length. Those that are left over are one more stream.
     const isRun = panel < first + run;
     const streams = isRun ? STREAMS : 1;
     const at = <usize>panel * PANEL_BYTES;

@@ -1,16 +1,16 @@
-// The native kernels, as WebAssembly sees them: two imported functions, and masks of what they do in the place of the code
-// here. Where none are built the masks are 0.
+// The native kernels, as WebAssembly sees them: two imported functions, and two masks that tell which kernels and sums they
+// replace. Without native kernels the masks are 0.
 
-/** Kernels with a native form, as bits by their numbers. */
+/** Bit n is set if kernel number n has a native form. */
 @external("env", "nativeKernels") declare const nativeKernels: i32;
 
-/** Sums over a row of logits with a native form, as bits by their numbers. */
+/** Bit n is set if sum number n over a row of logits has a native form. */
 @external("env", "nativeRowSums") declare const nativeRowSums: i32;
 
 /** Runs items `first` to `last` of an instruction, as thread `part`. */
 @external("env", "runNative") export declare function runNative(instruction: usize, part: i32, first: i32, last: i32): void;
 
-/** Computes a sum over what the scratch names, and stores it there. See `ROW_SCRATCH` in `../numbers.ts`. */
+/** Computes a sum. The scratch has its input and gets its result. See `ROW_SCRATCH` in `../numbers.ts`. */
 @external("env", "sumNative") export declare function sumNative(sum: i32, scratch: usize): void;
 
 // @ts-ignore: decorator

@@ -1,6 +1,6 @@
-// From a checkpoint's values to the layouts that the other kernels read, a piece of a tensor at a time. Matrices stored
-// [in, out] come in pieces of rows along k, those stored [out, in] in pieces of outputs. 8-bit weights are quantised in f64,
-// since the definition, `../reference/pack.ts`, computes with JavaScript's numbers.
+// Packs a checkpoint's weights into the layouts that the other kernels read, a piece of a tensor at a time. A piece of a matrix
+// stored [in, out] is some rows along k. A piece of a matrix stored [out, in] is some outputs. 8-bit weights are quantised in
+// f64, because the definition, `../reference/pack.ts`, computes with JavaScript's numbers.
 import { narrow, widen } from "./half";
 import { QUAD_STEP, SCALES } from "./int8-sums";
 import {
@@ -15,7 +15,7 @@ const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel
 const LARGEST: f64 = <f64>WEIGHT_MAX;
 const LARGEST_HALF: f32 = <f32>HALF_MAX;
 
-/** Math.round: to the nearest, upwards on a tie. NaN becomes 0 when it is made an integer. */
+/** Rounds as Math.round does: to nearest, ties up. NaN stays, and becomes 0 in the conversion to an integer. */
 // @ts-ignore: decorator
 @inline
 function round(x: v128): v128 {
@@ -24,14 +24,14 @@ function round(x: v128): v128 {
   return f64x2.add(rounded, v128.and(isTie, f64x2.splat(1)));
 }
 
-/** Lanes 2 and 3 in the place of 0 and 1. */
+/** Moves lanes 2 and 3 to lanes 0 and 1. */
 // @ts-ignore: decorator
 @inline
 function upper(x: v128): v128 {
   return i64x2.shuffle(x, x, 1, 1);
 }
 
-/** Four weights as integers; the inverses of their scales in two pairs. */
+/** Four weights as integers. `low` and `high` are the inverse scales of the first two and of the last two. */
 // @ts-ignore: decorator
 @inline
 function quantize4(x: v128, low: v128, high: v128): v128 {
@@ -40,7 +40,7 @@ function quantize4(x: v128, low: v128, high: v128): v128 {
   return i64x2.shuffle(i32x4.trunc_sat_f64x2_s_zero(a), i32x4.trunc_sat_f64x2_s_zero(b), 0, 2);
 }
 
-/** The inverses of the scales of two lanes, 0 where the largest magnitude is 0. */
+/** The inverse scales of two lanes. 0 where the largest magnitude is 0. */
 // @ts-ignore: decorator
 @inline
 function inverseOf(largest: v128): v128 {
@@ -57,21 +57,21 @@ function scalesOf(largest: v128): v128 {
   return i64x2.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
-/** Where the weights of an output (`lane`) of a block begin: a quad of them, and `QUAD_STEP` bytes further the next one. */
+/** The address of the first quad of an output (`lane`) in a block. Its next quad is `QUAD_STEP` bytes further. */
 // @ts-ignore: decorator
 @inline
 function laneOf(block: usize, lane: i32): usize {
   return block + <usize>lane * QUAD;
 }
 
-/** Where the weight of the k-th value of a group and of the output at `to` lies. */
+/** The address of the k-th weight of a group. `to`: the output's first quad. */
 // @ts-ignore: decorator
 @inline
 function weightAt(to: usize, k: u32): usize {
   return to + <usize>(k / QUAD) * QUAD_STEP + <usize>(k % QUAD);
 }
 
-/** The group of one output, value by value, `stride` bytes apart; for the edges of a matrix. `to`: see `laneOf`. */
+/** Quantises a group of one output whose values are `stride` bytes apart. For the edges of a matrix. `to`: see `laneOf`. */
 function quantizeOne(to: usize, x: usize, stride: usize, count: i32): void {
   let largest: f32 = 0;
   for (let i = 0; i < count; i++) {
@@ -87,7 +87,7 @@ function quantizeOne(to: usize, x: usize, stride: usize, count: i32): void {
   store<f32>(to, f32x4.extract_lane(scalesOf(splat), 0), SCALES);
 }
 
-/** A group of one output whose values lie side by side. */
+/** Quantises a whole group of one output whose values lie side by side. */
 function quantizeRow(to: usize, x: usize): void {
   const end = x + 4 * GROUP;
   let m = f32x4.splat(0);
@@ -110,7 +110,7 @@ function quantizeRow(to: usize, x: usize): void {
   store<f32>(to, f32x4.extract_lane(scalesOf(m), 0), SCALES);
 }
 
-/** A group of four outputs that lie side by side, `count` rows of `stride` bytes. `to`: of the first, see `laneOf`. */
+/** Quantises a group of four neighbouring outputs: `count` rows, `stride` bytes apart. `to`: of the first, see `laneOf`. */
 function quantizeColumns(to: usize, x: usize, stride: usize, count: i32): void {
   let m = f32x4.splat(0);
   for (let k = 0; k < count; k++) m = f32x4.pmax(m, f32x4.abs(v128.load(x + <usize>k * stride)));
@@ -138,7 +138,7 @@ function quantizeColumns(to: usize, x: usize, stride: usize, count: i32): void {
   v128.store(to, scalesOf(m), SCALES);
 }
 
-/** The same for a group of one output that is rotated, from values `stride` bytes apart. `scratch`: room for the group. */
+/** Rotates and quantises a group of one output whose values are `stride` bytes apart. `scratch`: room for the group. */
 function rotateOne(to: usize, x: usize, stride: usize, count: i32, scratch: usize): void {
   memory.fill(scratch, 0, 4 * GROUP);
   for (let i: usize = 0; i < <usize>count; i++) store<f32>(scratch + (i << 2), load<f32>(x + i * stride));
@@ -146,7 +146,7 @@ function rotateOne(to: usize, x: usize, stride: usize, count: i32, scratch: usiz
   quantizeRow(to, scratch);
 }
 
-/** The same for four outputs that lie side by side. `scratch`: room for their groups. */
+/** Rotates and quantises a group of four neighbouring outputs. `scratch`: room for their groups. */
 function rotateFour(to: usize, x: usize, stride: usize, count: i32, scratch: usize): void {
   const end = scratch + 16 * GROUP;
   let at = scratch;
@@ -156,13 +156,14 @@ function rotateFour(to: usize, x: usize, stride: usize, count: i32, scratch: usi
   quantizeColumns(to, scratch, 16, GROUP);
 }
 
-/** Items are blocks: x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. `begin` is a multiple of 64. */
+/** Items are blocks. x[count, outWidth]: the rows from `begin` on of a matrix stored [in, out]. `begin` is a multiple of 64. */
 export function packInOutInt8(a: PackInOutInt8Instruction, part: i32, first: i32, last: i32): void {
   const scratch = a.scratch + <usize>part * a.scratchBytes;
   const outWidth = a.outWidth;
   const groups = <usize>countGroups(a.inWidth);
   const stride = <usize>outWidth << 2;
-  // All blocks of a group before the next group: the outputs of a block are one cache line of every row of x.
+  // All blocks of a group come before the next group: a block reads one cache line of every row of x, its neighbour the next
+  // line.
   for (let done = 0; done < a.count; done += GROUP) {
     const group = <usize>((a.begin + done) / GROUP);
     const rows = min(GROUP, a.count - done);
@@ -185,7 +186,7 @@ export function packInOutInt8(a: PackInOutInt8Instruction, part: i32, first: i32
   }
 }
 
-/** Items are outputs: x[count, inWidth], outputs `begin` and on of a matrix stored [out, in], into blocks. */
+/** Items are outputs. x[count, inWidth]: the outputs from `begin` on of a matrix stored [out, in]. */
 export function packOutInInt8(a: PackOutInInt8Instruction, part: i32, first: i32, last: i32): void {
   const scratch = a.scratch + <usize>part * a.scratchBytes;
   const inWidth = a.inWidth;
@@ -202,7 +203,7 @@ export function packOutInInt8(a: PackOutInInt8Instruction, part: i32, first: i32
   }
 }
 
-/** Items are panels: x[count, outWidth], rows `begin` and on of a matrix stored [in, out]. */
+/** Items are panels. x[count, outWidth]: the rows from `begin` on of a matrix stored [in, out]. */
 export function packInOut(a: PackInOutInstruction, first: i32, last: i32): void {
   const outWidth = a.outWidth;
   for (let panel = first; panel < last; panel++) {
@@ -215,7 +216,7 @@ export function packInOut(a: PackInOutInstruction, first: i32, last: i32): void 
   }
 }
 
-/** Items are panels: x[count, inWidth], outputs `begin` and on of a matrix stored [out, in]. */
+/** Items are panels. x[count, inWidth]: the outputs from `begin` on of a matrix stored [out, in]. */
 export function packOutIn(a: PackOutInInstruction, first: i32, last: i32): void {
   const inWidth = a.inWidth;
   const stride = <usize>inWidth << 2;
@@ -234,7 +235,7 @@ export function packOutIn(a: PackOutInInstruction, first: i32, last: i32): void 
   }
 }
 
-/** Four rows of `width` become four columns of a panel. */
+/** Transposes four rows of `width` floats into four columns of a panel. */
 function turn4(to: usize, x: usize, width: i32): void {
   const stride = <usize>width << 2;
   let k: usize = 0;
@@ -261,7 +262,7 @@ function turn4(to: usize, x: usize, width: i32): void {
   }
 }
 
-/** f32 to half precision. A number that is too large is stored at `tooLarge` as it is. */
+/** f32 to half precision. If a number is too large for that, it is also stored at `tooLarge`. */
 export function narrowHalves(a: NarrowHalvesInstruction, first: i32, last: i32): void {
   const limit = f32x4.splat(LARGEST_HALF);
   const end = min(last * CONVERTED, a.count);
@@ -287,21 +288,21 @@ function reportTooLarge(value: f32, tooLarge: usize): void {
   if (!(abs(value) <= LARGEST_HALF)) store<f32>(tooLarge, value);
 }
 
-/** Half precision to f32. All numbers of an item are written. */
+/** Half precision to f32. Writes whole items, even if the last one has fewer numbers. */
 export function widenHalves(a: WidenHalvesInstruction, first: i32, last: i32): void {
   for (let i = <usize>first * CONVERTED; i < <usize>last * CONVERTED; i += 4) {
     v128.store(a.out + (i << 2), widen(v128.load16x4_u(a.x + (i << 1))));
   }
 }
 
-/** bfloat16, the upper half of an f32, to f32. All numbers of an item are written. */
+/** bfloat16, which is the upper half of an f32, to f32. Writes whole items, even if the last one has fewer numbers. */
 export function widenBf16(a: WidenBf16Instruction, first: i32, last: i32): void {
   for (let i = <usize>first * CONVERTED; i < <usize>last * CONVERTED; i += 4) {
     v128.store(a.out + (i << 2), i32x4.shl(v128.load16x4_u(a.x + (i << 1)), 16));
   }
 }
 
-/** Items are pieces of `bytes` (a multiple of 64): a digest of each, which changes with any bit of it. */
+/** Items are pieces of `bytes`, a multiple of 64. Computes a digest of each, which changes with every bit of the piece. */
 export function digest(a: DigestInstruction, first: i32, last: i32): void {
   const bytes = <usize>a.bytes;
   for (let piece = <usize>first; piece < <usize>last; piece++) {
@@ -321,7 +322,7 @@ export function digest(a: DigestInstruction, first: i32, last: i32): void {
   }
 }
 
-/** For one word, two sums give two results; and for one sum, two words do. */
+/** One step of a digest. It is one-to-one in `sum` and in `word`, so a difference in one of them is never lost. */
 // @ts-ignore: decorator
 @inline
 function mix(sum: v128, word: v128): v128 {

@@ -1,10 +1,10 @@
-// The rotation of `../reference/rotation.ts`, in place, with the same stages of sums and differences: of one group, whose numbers
-// lie side by side, or of four groups side by side in the lanes of 64 vectors.
+// The rotation of `../reference/rotation.ts`, in place, with the same stages of sums and differences. It rotates one group whose
+// numbers lie side by side, or four groups at once, one in each lane of 64 vectors.
 import { GROUP } from "./numbers.generated";
 
 const GROUP_BYTES: usize = 4 * GROUP;
 
-/** Two stages, over vectors 2·`apart` and then `apart` bytes apart, of `bytes` bytes. */
+/** Two stages over `bytes` bytes: first of vectors that are 2·`apart` bytes apart, then of vectors `apart` bytes apart. */
 // @ts-ignore: decorator
 @inline
 function twoStages(x: usize, bytes: usize, apart: usize): void {
@@ -27,7 +27,7 @@ function twoStages(x: usize, bytes: usize, apart: usize): void {
   }
 }
 
-/** 64 numbers side by side. */
+/** Rotates 64 numbers that lie side by side. */
 export function rotateGroup(x: usize): void {
   twoStages(x, GROUP_BYTES, 64); // numbers 32 and 16 apart
   twoStages(x, GROUP_BYTES, 16); // 8 and 4
@@ -42,7 +42,7 @@ export function rotateGroup(x: usize): void {
   }
 }
 
-/** 64 vectors, of four groups. */
+/** Rotates four groups, one in each lane of 64 vectors. */
 export function rotateColumns(x: usize): void {
   const bytes: usize = 4 * GROUP_BYTES;
   twoStages(x, bytes, GROUP_BYTES); // vectors 32 and 16 apart

@@ -1,4 +1,4 @@
-// Kernels that work row by row: embedding, layer norm, gathering rows and copying pages; and the one that measures memory.
+// The small kernels: embedding, layer norm, gathering rows, copying pages, and reading memory to measure its speed.
 import { sum16 } from "./math";
 import {
   CopyPagesInstruction, EmbedInstruction, GatherRowsInstruction, LayerNormInstruction, LINE_BYTES, PANEL,
@@ -6,9 +6,9 @@ import {
 } from "./numbers.generated";
 import { rowBytes } from "./shapes";
 
-const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel
+const PANEL_BYTES: usize = 4 * PANEL; // of the weights of one k in a panel
 
-/** out[r] = wte[token[r]] + wpe[position[r]]; wte lies in panels of tokens, as the output head reads it. */
+/** out[r] = wte[token[r]] + wpe[position[r]]. wte is the packed output head: panels of 16 tokens. */
 export function embed(a: EmbedInstruction, first: i32, last: i32): void {
   const width = <usize>a.width;
   const stride = rowBytes(a.width);
@@ -23,7 +23,7 @@ export function embed(a: EmbedInstruction, first: i32, last: i32): void {
   }
 }
 
-/** Layer norm with the biased variance; sums are 16 partial sums (index mod 16), added in one fixed tree. */
+/** Layer norm with the biased variance. A sum is 16 partial sums by index mod 16, added in one fixed tree. */
 export function layerNorm(a: LayerNormInstruction, part: i32, first: i32, last: i32): void {
   const width = a.width;
   const weight = a.weight;
@@ -46,7 +46,7 @@ export function layerNorm(a: LayerNormInstruction, part: i32, first: i32, last: 
   }
 }
 
-/** Σ x or, with `squared`, Σ (x − mean)², over one row. */
+/** Σ x over one row; Σ (x − mean)² if `squared`. */
 function sumRow(x: usize, width: i32, mean: f32, squared: bool, scratch: usize): f32 {
   let a = f32x4.splat(0);
   let b = a;
@@ -61,7 +61,7 @@ function sumRow(x: usize, width: i32, mean: f32, squared: bool, scratch: usize):
     d = f32x4.add(d, term(v128.load(x, 48), m, squared));
   }
   if (x < end) {
-    // What is left after whole vectors goes to its partial sums one by one.
+    // The numbers after the last whole 16 are added to their partial sums one by one.
     v128.store(scratch, a);
     v128.store(scratch, b, 16);
     v128.store(scratch, c, 32);
@@ -104,8 +104,8 @@ export function copyPages(a: CopyPagesInstruction, first: i32, last: i32): void 
 }
 
 /**
- * Items are cache lines, which are read in as many streams as a matmul has. What they combine to is stored at the end: a
- * loop without a result would be left out by the compiler.
+ * Items are cache lines. They are read in as many streams as a matmul reads. The result is of no use, but without one the
+ * compiler would remove the loop.
  */
 export function readMemory(a: ReadMemoryInstruction, part: i32, first: i32, last: i32): void {
   let even = i32x4.splat(0);

@@ -1,4 +1,4 @@
-// How rows and groups lie in memory, as `../memory.ts` and `../program.ts` have it.
+// Sizes of rows and groups in memory. `../memory.ts` and `../program.ts` compute the same for TypeScript.
 import { GROUP, ROW_UNIT } from "./numbers.generated";
 
 /** `count` rounded up to a multiple of `unit`, a power of two. */

@@ -1,17 +1,19 @@
-// What tells one state of a checkpoint directory from another for as long as a process serves it: whether its files are the
-// ones that were loaded. Facts of the file system only, so that it may be asked every few seconds; the contents are not read,
-// but of the index that names the parts of the weights.
+// Tells whether the files of a checkpoint directory are still those that were loaded. A serving process asks this every few
+// seconds. So it compares facts of the file system only, and reads no contents, except the index that names the weight files.
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { weightFileNames } from "./checkpoint.ts";
 
-/** Weights, descriptions, and a tokenizer's files. What lies in folders below belongs to other states of a training. */
+/**
+ * Weights, configuration, and a tokenizer's files. Folders inside the directory are other checkpoints of a training: not looked
+ * at.
+ */
 const READ = /\.(safetensors|bin|json|txt)$/;
 
 /**
- * A text that is the same as long as no file was written or replaced. Times of last change (ctime) are not part of it: in a
- * cache of a hub they change whenever another name is given to a file. It waits for the disk: a load must not begin later
- * than it can, behind whatever the process does at its start.
+ * A text that stays the same as long as no file was written or replaced. It does not contain a file's ctime, because that changes
+ * in a hub's cache whenever a file gets another name (link). It is synchronous, so that at the start a load does not wait behind
+ * other work of the process.
  * @throws when the directory cannot be read
  */
 export function checkpointState(directory: string): string {
@@ -21,7 +23,7 @@ export function checkpointState(directory: string): string {
   return [realpathSync(directory), ...facts].join("\n");
 }
 
-/** None where the weights are not whole: that is told when they are loaded. */
+/** The names of the weight files. None if they are incomplete: loading them reports that. */
 function partsOf(directory: string): readonly string[] {
   try {
     return weightFileNames(directory);

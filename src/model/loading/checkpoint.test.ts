@@ -14,7 +14,7 @@ import { WasmExecutor } from "../../kernels/host/executor.ts";
 import { Arena, LinearMemory } from "../../kernels/memory.ts";
 import { allocateProgram, Kernels } from "../../kernels/program.ts";
 import { score } from "../../offline/score.ts";
-import type { Gpt2Capacity } from "../gpt2.ts";
+import type { MemoryPlan } from "../gpt2.ts";
 import { type Gpt2Config, parseGpt2Config } from "../gpt2-config.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { assertAddressable, pagesFor } from "./footprint.ts";
@@ -60,9 +60,16 @@ describe("a checkpoint gives the same model in every form", async () => {
     const file = join(path, "config.json");
     const { vocab_size, n_positions, n_embd, n_layer, n_head } = JSON.parse(readFileSync(file, "utf8"));
     const aliases = {
-      ...{ vocab_size, max_position_embeddings: n_positions, hidden_size: n_embd },
-      ...{ num_hidden_layers: n_layer, num_attention_heads: n_head, eos_token_id: [60, 3], n_inner: null },
-      ...{ hidden_act: "relu", intermediate_size: 5 }, // transformers ignores both for GPT-2
+      vocab_size,
+      max_position_embeddings: n_positions,
+      hidden_size: n_embd,
+      num_hidden_layers: n_layer,
+      num_attention_heads: n_head,
+      eos_token_id: [60, 3],
+      n_inner: null,
+      // transformers ignores both for GPT-2
+      hidden_act: "relu",
+      intermediate_size: 5,
     };
     writeFileSync(file, JSON.stringify(aliases));
     assert.deepEqual(await lastLogits(path), plain);
@@ -289,18 +296,16 @@ describe("a checkpoint that cannot be used is refused", () => {
 
   it("what is refused for its keys and values fits with the budget that is named", () => {
     const config = parseGpt2Config({}, "");
-    const capacity = (kvCacheMb: number): Gpt2Capacity => ({
-      ...{
-        precision: "int8",
-        pages: pagesFor(config, "int8", kvCacheMb),
-        maxBatchTokens: 128,
-        maxLogitRows: 64,
-        threads: 1,
-      },
+    const plan = (kvCacheMb: number): MemoryPlan => ({
+      precision: "int8",
+      pages: pagesFor(config, "int8", kvCacheMb),
+      maxBatchTokens: 128,
+      maxLogitRows: 64,
+      threads: 1,
     });
     const sentenceOf = (kvCacheMb: number): string => {
       try {
-        assertAddressable(config, capacity(kvCacheMb));
+        assertAddressable(config, plan(kvCacheMb));
         return "";
       } catch (error) {
         return messageOf(error);

@@ -1,5 +1,6 @@
-// A Hugging Face checkpoint directory: config.json, generation_config.json, and model.safetensors, pytorch_model.bin
-// or the shards of either behind one `tensor(name, shape)`. Names are those of `GPT2LMHeadModel` without a prefix.
+// A Hugging Face checkpoint directory: config.json, generation_config.json, and the weights. Whether those are in
+// model.safetensors, in pytorch_model.bin or in shards, `tensor(name, shape)` reads them. Names are those of `GPT2LMHeadModel`
+// without a prefix.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { z } from "zod";
@@ -11,12 +12,12 @@ import { PytorchFile } from "./pytorch/pytorch-file.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 import { NUMBER_BYTES, type Tensor, type TensorFile } from "./tensor.ts";
 
-/** Best first: one file, or the index of several. */
+/** The best format first. Either a single file, or the index of several. */
 const WEIGHT_FILES = [
   { single: "model.safetensors", index: "model.safetensors.index.json", open: SafetensorsFile.open },
   { single: "pytorch_model.bin", index: "pytorch_model.bin.index.json", open: PytorchFile.open },
 ] as const;
-/** What stands before the names of a GPT2LMHeadModel: nothing, or what wrappers and older programs put there. */
+/** Prefixes of tensor names, which wrappers and older programs add. */
 const PREFIXES = /^(?:(?:module|model|transformer)\.)+/;
 const EMBEDDING = "wte.weight";
 const HEAD = "lm_head.weight";
@@ -26,7 +27,7 @@ export class Checkpoint {
   readonly directory: string;
   readonly config: Gpt2Config;
   readonly #files: readonly TensorFile[];
-  /** Name without prefix → the file that holds it and its full name there. */
+  /** From the name without prefix to the file that has the tensor, and its full name there. */
   readonly #tensors = new Map<string, { file: TensorFile; name: string }>();
 
   private constructor(directory: string, files: readonly TensorFile[], config: Gpt2Config) {
@@ -61,7 +62,7 @@ export class Checkpoint {
     }
   }
 
-  /** Nothing is made for layers that are not there. */
+  /** Refuses a checkpoint with fewer layers than config.json says, before memory is laid out for them. */
   #checkLayers({ nLayer }: Gpt2Config): void {
     if (nLayer === 0 || this.has(`h.${nLayer - 1}.ln_1.weight`)) return;
     const numbers = [...this.#tensors.keys()].map((name) => Number(/^h\.(\d+)\./.exec(name)?.[1] ?? -1));
@@ -83,14 +84,14 @@ export class Checkpoint {
     return found.file.tensor(found.name, shape);
   }
 
-  /** See `identityOf`. */
+  /** Changes whenever a file changes. See `identityOf`. */
   identity(): string | undefined {
     return identityOf(this.#files, this.config);
   }
 
   /**
-   * Lets the token embedding and the output head stand for each other when one of them is missing. Both, with different
-   * values, are two tensors whatever config.json says; true unless they are. So does transformers since release 5.
+   * Whether the token embedding and the output head are one matrix. If one of them is missing, the other one is used for both. If
+   * both are there and differ, they are two matrices, whatever config.json says. transformers does the same since release 5.
    */
   #tie({ vocabSize, nEmbd }: Gpt2Config): boolean {
     const head = this.#tensors.get(HEAD);
@@ -109,7 +110,7 @@ export class Checkpoint {
 }
 
 /**
- * What config.json and generation_config.json say, without a look at the tensors.
+ * Reads config.json and generation_config.json. Does not open the weights.
  * @throws GptError `invalid_checkpoint`
  */
 export function readConfig(directory: string): Gpt2Config {
@@ -124,7 +125,7 @@ export function readConfig(directory: string): Gpt2Config {
   };
 }
 
-/** Whether two matrices are stored as the same numbers, row by row. */
+/** Whether two matrices have the same type and the same bytes. Compares row by row, so neither is held in memory. */
 function sameNumbers(a: Tensor, b: Tensor, [rows, width]: readonly [number, number]): boolean {
   if (a.dtype !== b.dtype) return false;
   const [rowOfA, rowOfB] = [a, b].map(({ dtype }) => Buffer.alloc(NUMBER_BYTES[dtype] * width)) as [
@@ -140,7 +141,7 @@ function sameNumbers(a: Tensor, b: Tensor, [rows, width]: readonly [number, numb
 }
 
 /**
- * The files of a checkpoint's weights, which may not be there.
+ * The names of a checkpoint's weight files. An index may name files that do not exist.
  * @throws GptError `invalid_checkpoint`
  */
 export function weightFileNames(directory: string): readonly string[] {
@@ -178,7 +179,7 @@ function namesIn(indexFile: string): string[] {
   return names;
 }
 
-/** @throws GptError where there is no such file, or where it cannot be used */
+/** @throws GptError when the file is missing or cannot be used */
 function readJson(file: string): unknown {
   const json = readJsonFile(file, { code: "invalid_checkpoint", bytesMax: JSON_BYTES_MAX });
   if (json !== undefined) return json;
@@ -186,7 +187,7 @@ function readJson(file: string): unknown {
   throw new GptError("invalid_checkpoint", `${file}: is missing; the directory ${contentsOf(dirname(file))}`);
 }
 
-/** @throws GptError where the directory is as OpenAI released its models. */
+/** @throws GptError when the directory is a TensorFlow checkpoint, as OpenAI released its models. */
 function refuseTensorFlow(directory: string): void {
   const index = readdirSync(directory).find((name) => name.endsWith(".ckpt.index"));
   if (index === undefined) return;
@@ -199,7 +200,7 @@ function refuseTensorFlow(directory: string): void {
   );
 }
 
-/** Of names in a message. */
+/** The most names in a message. */
 const NAMES_MAX = 8;
 
 function contentsOf(directory: string): string {
@@ -209,5 +210,5 @@ function contentsOf(directory: string): string {
   return `holds ${names.slice(0, NAMES_MAX).join(", ")}${more}`;
 }
 
-/** An index of thousands of tensors takes a hundredth of it. */
+/** An index of thousands of tensors has less than a hundredth of this. */
 const JSON_BYTES_MAX = 2 ** 26;

@@ -1,9 +1,10 @@
-// Undoes outlier channels that the next matrix cancels, before weights are quantised. Where a layer norm (or the value
-// part of attention) makes a channel s times larger than the others and the matrix behind it s times smaller, the
-// function needs neither, but 8-bit weights suffer: the small row is rounded by the scale of its large neighbours, and
-// the large activation multiplies the error. What both have in common goes back from the one to the other (as in Nagel
-// et al. 2019, arXiv:1906.04721), as a power of two, so that in f32 not a bit of the function changes. It needs no text
-// to calibrate on, reads a matrix only where a channel stands out, and finds nothing to do where that is for a reason.
+// Removes outlier channels that the next matrix cancels, before weights are quantised (cross-layer equalization, Nagel et al.
+// 2019, arXiv:1906.04721). A layer norm, or the value part of attention, may make a channel s times larger than the others, and
+// the next matrix may have s times smaller weights for it. The function would be the same without both. But 8-bit weights lose
+// precision: the small weights are rounded with the scale of their large neighbours, and the large activation multiplies the
+// error. So the common factor is moved from the one to the other. It is a power of two, so in f32 the function keeps every bit.
+// This needs no calibration text. A matrix is read only if a channel stands out. A channel whose weights are not small is left
+// as it is.
 
 import { mapped, numbersOf, type Tensor } from "./tensor.ts";
 import type { TensorSource } from "./tensor-source.ts";
@@ -14,13 +15,13 @@ const NORM = /^(h\.\d+\.ln_[12]|ln_f)\.(weight|bias)$/;
 const BEHIND_NORM = /^(h\.\d+\.)(attn\.c_attn|mlp\.c_fc)\.weight$/;
 const ATTENTION = /^(h\.\d+\.attn\.)(c_attn|c_proj)\.(weight|bias)$/;
 
-/** The same function as `source`. */
+/** Tensors that compute the same function as those of `source`. */
 export function equalized(source: TensorSource): TensorSource {
   const { nEmbd, tieWordEmbeddings } = source.config;
   const factors = new Factors(source);
   const headFactors = factors.ofNorm("ln_f");
   return {
-    // A head that is scaled is no longer the embedding.
+    // A scaled head is no longer the same matrix as the embedding.
     config: { ...source.config, tieWordEmbeddings: tieWordEmbeddings && headFactors.every(isOne) },
     tensor(name, shape) {
       if (name === HEAD) return scaleColumns(source.tensor(factors.head, shape), headFactors);
@@ -34,7 +35,7 @@ export function equalized(source: TensorSource): TensorSource {
       if (attention === undefined) return scaleRows(tensor, rows, width);
       const values = factors.ofValues(attention); // [C]
       if (matrix === "c_proj") return part === "weight" ? scaleRows(tensor, values, width) : tensor;
-      const columns = new Float32Array(3 * nEmbd).fill(1); // queries and keys stay
+      const columns = new Float32Array(3 * nEmbd).fill(1); // queries and keys are not scaled
       columns.set(values.map(inverse), 2 * nEmbd);
       return scaleColumns(scaleRows(tensor, rows, width), columns);
     },
@@ -44,9 +45,9 @@ export function equalized(source: TensorSource): TensorSource {
 const inverse = (factor: number): number => 1 / factor;
 const isOne = (factor: number): boolean => factor === 1;
 
-/** By how much each channel's weights grow and its activations shrink: [C], powers of two. */
+/** The factor of each channel, [C], powers of two: its weights are multiplied by it, and its activations divided by it. */
 class Factors {
-  /** The tensor that is the head. */
+  /** The name of the tensor that is the output head. */
   readonly head: string;
   readonly #source: TensorSource;
   readonly #known = new Map<string, Float32Array>();
@@ -94,8 +95,9 @@ class Factors {
 }
 
 /**
- * For every channel the power of two by which its activations exceed the median and its weights fall short of theirs, or
- * the other way round; 1 where the two do not cancel. `weightsOf` is called when some activation is far from the median.
+ * The factor of each channel: the largest power of two by which its activations are above the median of all channels and its
+ * weights are below theirs; or the other way round. 1 if the two do not cancel. `weightsOf` is called only if the activations of
+ * some channel are far from the median.
  */
 export function commonFactors(
   activations: ArrayLike<number>,
@@ -116,7 +118,7 @@ export function commonFactors(
   });
 }
 
-/** The largest power of two that is not above `ratio`, from its bits: logarithms may differ between machines. */
+/** The largest power of two that is not above `ratio`. It is read from the bits, since logarithms may differ between machines. */
 function powerOfTwo(ratio: number): number {
   const [, high = 0] = new Uint32Array(Float64Array.of(ratio).buffer);
   return 2 ** ((high >>> 20) - 1023);
@@ -126,10 +128,10 @@ function median(values: ArrayLike<number>): number {
   return Float64Array.from(values).sort()[values.length >> 1] as number;
 }
 
-/** Of how many numbers, evenly spaced, a norm is taken: what counts is within a factor of two. */
+/** A norm is computed from about so many evenly spaced numbers. Only a factor of two matters. */
 const SAMPLED = 256;
 
-/** Of each row of a matrix [rows, width]. */
+/** The norm of each row of a matrix [rows, width]. */
 function rowNorms(source: TensorSource, name: string, shape: readonly [number, number]): Float64Array {
   const [rows, width] = shape;
   const tensor = source.tensor(name, shape);
@@ -142,7 +144,7 @@ function rowNorms(source: TensorSource, name: string, shape: readonly [number, n
   });
 }
 
-/** Of each column. */
+/** The norm of each column of a matrix [rows, width]. */
 function columnNorms(source: TensorSource, name: string, shape: readonly [number, number]): Float64Array {
   const [rows, width] = shape;
   const tensor = source.tensor(name, shape);
@@ -155,13 +157,13 @@ function columnNorms(source: TensorSource, name: string, shape: readonly [number
   return sums.map(Math.sqrt);
 }
 
-/** Each row times its factor; no factors: as it is. */
+/** Multiplies each row by its factor. Without factors the tensor stays as it is. */
 function scaleRows(tensor: Tensor, factors: ArrayLike<number>, width: number): Tensor {
   if (Array.from(factors).every(isOne)) return tensor;
   return mapped(tensor, (value, i) => value * (factors[Math.floor(i / width)] as number));
 }
 
-/** Each column times its factor. */
+/** Multiplies each column by its factor. */
 function scaleColumns(tensor: Tensor, factors: Float32Array): Tensor {
   if (factors.every(isOne)) return tensor;
   return mapped(tensor, (value, i) => value * (factors[i % factors.length] as number));

@@ -6,7 +6,7 @@ import { Arena } from "../../kernels/memory.ts";
 import { PAGE_POSITIONS } from "../../kernels/numbers.ts";
 import { layoutGpt2, pageBytes } from "../gpt2.ts";
 import { parseGpt2Config } from "../gpt2-config.ts";
-import { capacityFor, footprintOf, memoryNeed, pagesFor } from "./footprint.ts";
+import { footprintOf, memoryNeed, pagesFor, planMemory } from "./footprint.ts";
 import { allocateStaging } from "./packing.ts";
 
 const temporary = temporaryDirectory();
@@ -23,13 +23,13 @@ test("the footprint is that of the real layout, for any number of layers", () =>
   for (const shape of shapes) {
     for (const precision of ["int8", "f32"] as const) {
       const config = parseGpt2Config(shape, "config.json");
-      const capacity = capacityFor(config, { precision, kvCacheMb: 64, threads: 3 });
+      const plan = planMemory(config, { precision, kvCacheMb: 64, threads: 3 });
       const arena = new Arena();
-      const { weights } = layoutGpt2(arena, config, capacity);
+      const { weights } = layoutGpt2(arena, config, plan);
       allocateStaging(arena, config);
-      assert.deepEqual(footprintOf(config, capacity), {
+      assert.deepEqual(footprintOf(config, plan), {
         weights: weights.region.bytes,
-        keysAndValues: capacity.pages * pageBytes(config, precision),
+        keysAndValues: plan.pages * pageBytes(config, precision),
         total: arena.size,
       });
     }

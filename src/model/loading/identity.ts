@@ -1,13 +1,13 @@
-// What tells one state of a checkpoint from another without reading it whole, as the cache of packed weights must. Not a
-// hash of the contents: that would cost as much time as packing them does (docs/adr/0007-weight-cache.md).
+// The identity of a checkpoint's files, for the cache of packed weights: it changes when they change. It is no hash of the contents,
+// because that would take as long as packing them (docs/adr/0007-weight-cache.md).
 import { realpathSync } from "node:fs";
 import type { Gpt2Config } from "../gpt2-config.ts";
 import type { TensorFile } from "./tensor.ts";
 
 /**
- * Changes with every write to a file and with every file that takes another's place: the time of a file's last change
- * (ctime) is set by the system alone. Undefined when a file changed a moment ago, since the clock of a file system
- * stands still between two ticks, and a further change might not show.
+ * A text that changes with every write to a file, and when a file is replaced: it contains the ctime, which only the system can
+ * set. Undefined if a file changed a moment ago. The clock of a file system has ticks, so another change within the same tick
+ * would not be visible.
  */
 export function identityOf(
   files: readonly TensorFile[],
@@ -26,6 +26,6 @@ export function identityOf(
   return isSettled ? JSON.stringify([config, facts.map(({ ctimeNs, ...fact }) => fact)]) : undefined;
 }
 
-/** Longest ticks of file systems that keep whole seconds, and of the others; with room to spare. */
+/** The longest tick of file systems that store whole seconds, and of all others. With a margin. */
 const COARSE_TICK_MS = 3000;
 const FINE_TICK_MS = 100;

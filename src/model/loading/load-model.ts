@@ -14,41 +14,44 @@ import { countParameters, type Gpt2Config } from "../gpt2-config.ts";
 import type { Gpt2Weights } from "../weights.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { equalized } from "./equalize.ts";
-import { assertAddressable, type CapacityOptions, capacityFor, memoryNeed } from "./footprint.ts";
+import { assertAddressable, type MemoryOptions, memoryNeed, planMemory } from "./footprint.ts";
 import { loadWeights, WEIGHT_FORMAT } from "./load-weights.ts";
 import { allocateStaging, Packer, type Staging } from "./packing.ts";
 import type { TensorSource } from "./tensor-source.ts";
 import { WeightCache, type WeightCacheSettings } from "./weight-cache.ts";
 
-export interface ModelOptions extends CapacityOptions {
+export interface ModelOptions extends MemoryOptions {
   /** Default: auto. `reference`: the plain TypeScript kernels, for tests. */
   readonly kernels?: KernelChoice | "reference";
-  /** One for each thread but the first; its other end tells when the thread dies. */
+  /** One for each thread but the first. Its other end is closed when the thread dies. */
   readonly lifelines?: readonly Lifeline[];
-  /** Where packed int8 weights are kept between starts. Default: nowhere. */
+  /** Where packed int8 weights are stored for the next start. Default: nowhere. */
   readonly weightCache?: WeightCacheSettings;
-  /** Is told what the operator should know. */
+  /** Called with what the operator should know. */
   readonly onProblem?: (message: string) => void;
-  /** Is told which part of the weights is read, from 0 to 1; rarely more than a hundred times. */
+  /** Called with the part of the weights that has been read, from 0 to 1. About a hundred times at most. */
   readonly onLoading?: (part: number) => void;
 }
 
 export interface LoadedModel {
   readonly backend: Gpt2;
   readonly config: Gpt2Config;
-  /** Keeps the packed weights for the next start; to be called once, at leisure. Undefined: they are kept, or not to be. */
+  /**
+   * Stores the packed weights for the next start. To be called once, at any time. Undefined: they are stored already, or should
+   * not be.
+   */
   readonly saveWeights: (() => Promise<void>) | undefined;
 }
 
 /** A model that has its memory and its threads, but no weights yet. */
 export interface PreparedModel {
-  /** Resolves when all threads run, so that the death of any is seen; rejects when one has ended. */
+  /** Resolves when all threads run: from then on the death of each is noticed. Rejects when one has ended. */
   readonly ready: Promise<void>;
-  /** Fills in the weights, on all threads. To be called once. */
+  /** Loads the weights, on all threads. To be called once. */
   load(): LoadedModel;
 }
 
-/** @throws GptError `invalid_checkpoint`, or `invalid_config` when there is not memory enough. */
+/** @throws GptError `invalid_checkpoint`, or `invalid_config` when there is not enough memory. */
 export function loadModel(directory: string, options: ModelOptions): LoadedModel {
   const warning = new MemoryBudget(memoryLimit()).claim(memoryNeed(directory, options));
   if (warning !== undefined) options.onProblem?.(warning);
@@ -60,25 +63,27 @@ export function loadModel(directory: string, options: ModelOptions): LoadedModel
   }
 }
 
-/** A model in memory from any source of tensors. */
+/** Loads a model from any source of tensors. */
 export function buildModel(source: TensorSource, options: ModelOptions): LoadedModel {
   return prepareModel(source, options).load();
 }
 
-/** The first half of `buildModel`, for who can wait between the two until a death of a thread would be seen. */
+/**
+ * The first half of `buildModel`. Between the halves a caller can wait for `ready`, after which no death of a thread is missed.
+ */
 export function prepareModel(source: TensorSource, options: ModelOptions): PreparedModel {
   const { config } = source;
-  const capacity = capacityFor(config, options);
-  assertAddressable(config, capacity);
+  const plan = planMemory(config, options);
+  assertAddressable(config, plan);
   const arena = new Arena();
-  const layout = layoutGpt2(arena, config, capacity);
+  const layout = layoutGpt2(arena, config, plan);
   const staging = allocateStaging(arena, config);
   const executor = startExecutor(new LinearMemory(arena.size), options);
   const load = (): LoadedModel => {
     try {
       const kernels = new Kernels(executor, layout.program);
       const saveWeights = fillWeights({ kernels, staging, weights: layout.weights }, source, options);
-      return { backend: new Gpt2(config, layout, capacity, executor), config, saveWeights };
+      return { backend: new Gpt2(config, layout, plan, executor), config, saveWeights };
     } catch (error) {
       void executor.close();
       throw error;
@@ -99,7 +104,10 @@ interface Place {
   readonly weights: Gpt2Weights;
 }
 
-/** Fills the weights from the cache or, failing that, from the source; then returns what keeps them, if they may be kept. */
+/**
+ * Loads the weights from the cache, or else from the source. Then it returns the function that stores them in the cache, if they
+ * may be.
+ */
 function fillWeights(place: Place, source: TensorSource, options: ModelOptions): LoadedModel["saveWeights"] {
   const { kernels, staging, weights } = place;
   const { precision, weightCache, onProblem = () => {}, onLoading = () => {} } = options;
@@ -107,7 +115,7 @@ function fillWeights(place: Place, source: TensorSource, options: ModelOptions):
     const tensors = precision === "int8" ? equalized(source) : source;
     loadWeights(new Packer(kernels, staging), weights, counted(tensors, onLoading));
   };
-  // In f32 there is nothing to save: the packed weights are as large as the checkpoint, and quickly made.
+  // f32 weights are not cached: packed, they are as large as the checkpoint, and packing is fast.
   const identity = weightCache && precision === "int8" ? source.identity?.() : undefined;
   if (!weightCache || identity === undefined) {
     pack();
@@ -119,21 +127,21 @@ function fillWeights(place: Place, source: TensorSource, options: ModelOptions):
   const cache = new WeightCache(weightCache, onProblem);
   if (cache.read(entry, region, () => checksum(place))) return undefined;
   pack();
-  // What changed while it was read is nobody's weights.
+  // If the files changed while they were read, these weights belong to no identity.
   if (source.identity?.() !== identity) return undefined;
   return () => cache.write(entry, region, checksum(place));
 }
 
-/** The same tensors; `onLoading` is told with each of them which part of the numbers came before it. */
+/** The same tensors. Before each of them it calls `onLoading` with the part of all numbers that came before. */
 function counted(source: TensorSource, onLoading: (part: number) => void): TensorSource {
   const total = countParameters(source.config);
-  let [numbers, told] = [0, -1];
+  let [numbers, reported] = [0, -1];
   return {
     config: source.config,
     tensor(name, shape) {
       const part = Math.min(1, numbers / total);
-      if (part - told >= 0.01) {
-        told = part;
+      if (part - reported >= 0.01) {
+        reported = part;
         onLoading(part);
       }
       numbers += shape.reduce((product, width) => product * width, 1);
@@ -142,7 +150,7 @@ function counted(source: TensorSource, onLoading: (part: number) => void): Tenso
   };
 }
 
-/** A hash of all weights, from digests that all threads make. */
+/** A hash of all weights. All threads compute digests, which are hashed. */
 export function checksum({ kernels, staging, weights }: Place): string {
   const { address, bytes } = weights.region;
   kernels.digest(staging.values, address, bytes);

@@ -1,10 +1,10 @@
-// Which tensor of a checkpoint goes to which place of the packed weights.
+// Maps the tensors of a checkpoint to their places in the packed weights.
 import type { Linear } from "../../kernels/program.ts";
 import type { Gpt2Weights, Norm } from "../weights.ts";
 import type { Packer } from "./packing.ts";
 import type { TensorSource } from "./tensor-source.ts";
 
-/** To be raised whenever packed weights get another layout or other bits: cached ones are then of no use. */
+/** Must be increased when packed weights get another layout or other bits. Then cached ones are not used any more. */
 export const WEIGHT_FORMAT = 4;
 
 /**
@@ -20,7 +20,7 @@ export function loadWeights(packer: Packer, weights: Gpt2Weights, source: Tensor
     vector(target.weight, `${name}.weight`, nEmbd);
     vector(target.bias, `${name}.bias`, nEmbd);
   };
-  // Conv1D weights are stored [in, out], a Linear's [out, in].
+  // Conv1D stores its weights as [in, out], Linear as [out, in].
   const conv1d = (target: Linear, name: string): void => {
     const { inWidth, outWidth } = target;
     packer.inOut(target, source.tensor(`${name}.weight`, [inWidth, outWidth]));

@@ -1,15 +1,14 @@
-// A file that is open for reading at any position. It knows no format; every problem with it is a sentence that begins
-// with its path.
+// A file that is open for reading at any position. It knows no format. Every error message begins with the file's path.
 import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
 import { GptError, messageOf } from "../../errors.ts";
 import { isLfsPointer, LFS_PROBLEM, openRegularFile } from "../../files/json-file.ts";
 
-/** As many as tell a pointer of Git LFS from everything else. */
+/** Enough bytes to recognise a pointer of Git LFS. */
 const POINTER_BYTES = 64;
 
 export class OpenFile {
   readonly path: string;
-  /** In bytes, when it was opened. */
+  /** In bytes, at the time when it was opened. */
   readonly size: number;
   readonly #fd: number;
 
@@ -46,7 +45,7 @@ export class OpenFile {
     }
   }
 
-  /** The caller has compared `count` with the size of the file. */
+  /** The caller must have compared `count` with the size of the file, since a buffer of this size is allocated. */
   bytes(position: number, count: number): Buffer {
     const bytes = Buffer.alloc(count);
     this.read(bytes, position);
@@ -57,7 +56,7 @@ export class OpenFile {
     return invalid(this.path, problem);
   }
 
-  /** Facts about the file that is open, whatever its path leads to by now. */
+  /** Of the open file, even if there is another file at its path by now. */
   stat(): BigIntStats {
     return fstatSync(this.#fd, { bigint: true });
   }

@@ -1,6 +1,6 @@
-// From a checkpoint's tensors to the layouts that the kernels read, a piece at a time: a piece is read into staging
-// memory, widened to f32 there, and packed into its place by all threads. No tensor is ever held whole outside its place.
-// The layouts themselves are those of `kernels/reference/pack.ts`.
+// Packs a checkpoint's tensors into the layouts that the kernels read, a piece at a time. A piece is read into staging memory,
+// widened to f32 there, and packed into its place by all threads. So no whole tensor is held outside its place.
+// `kernels/reference/pack.ts` describes the layouts.
 import { GptError } from "../../errors.ts";
 import { type Arena, type LinearMemory, rowStride } from "../../kernels/memory.ts";
 import { GROUP, PANEL } from "../../kernels/numbers.ts";
@@ -8,18 +8,18 @@ import type { Kernels, Linear, Piece } from "../../kernels/program.ts";
 import type { Gpt2Config } from "../gpt2-config.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Where pieces wait. */
+/** Staging memory. */
 export interface Staging {
-  readonly size: number; // numbers that fit
+  readonly size: number; // how many numbers fit
   readonly values: number; // [size], f32
   readonly stored: number; // [size], 16-bit numbers as they are stored
-  /** A number that half precision cannot hold; 0: there is none. */
+  /** Address of a number that is too large for half precision. If it is 0, there was none. */
   readonly tooLarge: number;
 }
 
 const STAGED_NUMBERS = 2 ** 20;
 
-/** Room for a group of rows of the widest matrix at least. */
+/** There must be room for at least one group of rows of the widest matrix. */
 export function allocateStaging(arena: Arena, { nEmbd, nInner }: Gpt2Config): Staging {
   const size = Math.max(STAGED_NUMBERS, GROUP * rowStride(Math.max(3 * nEmbd, nInner)));
   const [values, stored] = [arena.floats(size), arena.allocate(2 * size)];
@@ -37,7 +37,7 @@ export class Packer {
     this.#staging = staging;
   }
 
-  /** A matrix [rows, width] to rows that begin at multiples of 16 floats; a vector is one row. */
+  /** Copies a matrix [rows, width] to padded rows. A vector is one row. */
   rows(address: number, tensor: Tensor, [rows, width]: readonly [number, number]): void {
     for (const { begin, count } of this.#pieces(tensor, [rows, width], 1)) {
       for (let row = 0; row < count; row++) {
@@ -47,7 +47,7 @@ export class Packer {
     }
   }
 
-  /** A matrix that is stored [in, out]. */
+  /** Packs a matrix that is stored [in, out]. */
   inOut(linear: Linear, tensor: Tensor): void {
     for (const piece of this.#pieces(tensor, [linear.inWidth, linear.outWidth], GROUP)) {
       this.#kernels.packInOut(linear, this.#staging.values, piece);
@@ -56,7 +56,7 @@ export class Packer {
   }
 
   /**
-   * A matrix that is stored [out, in]; at `halves`, unless that is 0, it is kept in half precision too.
+   * Packs a matrix that is stored [out, in]. If `halves` is not 0, the matrix is also stored there, in half precision.
    * @throws GptError `invalid_checkpoint` when a number is too large for half precision.
    */
   outIn(linears: readonly Linear[], tensor: Tensor, shape: readonly [number, number], halves = 0): void {
@@ -77,7 +77,7 @@ export class Packer {
     }
   }
 
-  /** Stages a matrix in pieces of as many rows as fit, a multiple of `multiple`. */
+  /** Stages a matrix in pieces. A piece has as many rows as fit, rounded down to a multiple of `multiple`. */
   *#pieces(tensor: Tensor, [rows, width]: readonly [number, number], multiple: number): Generator<Piece> {
     const fitting = Math.floor(this.#staging.size / width / multiple) * multiple;
     for (let begin = 0; begin < rows; begin += fitting) {
@@ -87,7 +87,7 @@ export class Packer {
     }
   }
 
-  /** @throws GptError `invalid_checkpoint` for a number that is none: every answer would hang on it. */
+  /** @throws GptError `invalid_checkpoint` for NaN or infinity: a single one would spoil every answer. */
   #stage({ dtype, read, label = "a tensor" }: Tensor, first: number, count: number): void {
     const { values, stored } = this.#staging;
     const place =
@@ -107,10 +107,10 @@ export class Packer {
   }
 }
 
-/** Bits of the exponent, which are all set in NaN and the infinities alone. */
+/** The bits of the exponent. Only in NaN and infinity all of them are set. */
 const EXPONENTS = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
 
-/** The place of the first number that is NaN or infinite. */
+/** The index of the first number that is NaN or infinite. */
 function firstNotFinite(
   { buffer, byteOffset, length }: Uint8Array,
   dtype: Tensor["dtype"],

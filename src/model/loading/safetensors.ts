@@ -1,5 +1,5 @@
-// Reads safetensors files: eight bytes of header length, a JSON header with the place of every tensor, raw
-// little-endian data. Only the tensors that are asked for are read, and only their type must be known.
+// Reads safetensors files: eight bytes of header length, a JSON header with the place of every tensor, raw little-endian data.
+// Reads only the tensors that are asked for. Others may have a type that is unknown here.
 // Format: https://github.com/huggingface/safetensors
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -64,7 +64,7 @@ export class SafetensorsFile implements TensorFile {
     });
   }
 
-  /** Facts about the file that is open, whatever its path leads to by now. */
+  /** Of the open file, even if there is another file at its path by now. */
   stat(): BigIntStats {
     return this.#file.stat();
   }
@@ -84,13 +84,27 @@ function readHeader(file: OpenFile): Uint8Array {
   return file.bytes(8, length);
 }
 
-/** Bytes of a number of each type that a file may hold, for the sizes of tensors that nobody reads. */
+/**
+ * Bytes of a number of each type of the format. With these the sizes of all tensors are checked, even of those that nobody reads.
+ */
 const BYTES_OF: Readonly<Record<string, number>> = {
-  ...{ ...STORED_BYTES, I64: 8, U64: 8, C64: 8, I32: 4, U32: 4, I16: 2, U16: 2, I8: 1, U8: 1, BOOL: 1 },
-  ...{ F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1 },
+  ...STORED_BYTES,
+  I64: 8,
+  U64: 8,
+  C64: 8,
+  I32: 4,
+  U32: 4,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+  F8_E8M0: 1,
 };
 
-/** Takes what the reference implementation takes: tensors that lie behind one another, without gaps, to the end of the file. */
+/** Accepts what the reference implementation accepts: tensors one after another, without gaps, up to the end of the file. */
 function parseHeader(file: OpenFile, header: Uint8Array): Map<string, TensorEntry> {
   const wrong = (problem: string): GptError =>
     file.invalid(`is not a safetensors file: its header ${problem}`);

@@ -1,12 +1,11 @@
-// What tensors are read through: a checkpoint, or anything that stands for one in tests and benches.
+// The interface through which a model's tensors are read. A checkpoint implements it; so do stand-ins in tests and benches.
 import type { Gpt2Config } from "../gpt2-config.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Where tensors come from: a checkpoint, or whatever has its shape. */
 export interface TensorSource {
   readonly config: Gpt2Config;
-  /** A tensor of this shape; names without the `transformer.` prefix. */
+  /** A tensor of this shape. Names have no prefix such as `transformer.`. */
   tensor(name: string, shape: readonly number[]): Tensor;
-  /** Another one whenever the tensors may be others; undefined: cannot be told. */
+  /** Changes whenever the tensors may have changed. Undefined: unknown. */
   identity?(): string | undefined;
 }

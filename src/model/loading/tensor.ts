@@ -1,5 +1,5 @@
-// A tensor as a checkpoint stores it, whatever the format: its type, and numbers that are read in pieces. Also what every
-// reader of a format must offer, and what all of them ask of a tensor before it is read.
+// A tensor as a checkpoint stores it, in whatever format: its type, and numbers that are read in pieces. Also the interface of a
+// format's reader (`TensorFile`), and the checks that all readers make before a tensor is read.
 import type { BigIntStats } from "node:fs";
 import { GptError } from "../../errors.ts";
 import { fromHalf } from "../../kernels/reference/half.ts";
@@ -9,16 +9,16 @@ import { quote } from "../../wording.ts";
 export const NUMBER_BYTES = { F32: 4, F16: 2, BF16: 2 } as const;
 export type Dtype = keyof typeof NUMBER_BYTES;
 
-/** A tensor's numbers, row-major, wherever they come from. */
+/** A tensor's numbers in row-major order. */
 export interface Tensor {
   readonly dtype: Dtype;
   /** File and name, for messages. */
   readonly label?: string;
-  /** Fills `into` with the numbers from number `first` on, as they are stored, little-endian. */
+  /** Fills `into` with the numbers from index `first` on, in their type, little-endian. */
   readonly read: (first: number, into: Uint8Array) => void;
 }
 
-/** `count` of a tensor's numbers from `first` on, as f32. */
+/** `count` of a tensor's numbers from index `first` on, as f32. */
 export function numbersOf({ dtype, read }: Tensor, first: number, count: number): Float32Array {
   const numbers = new Float32Array(count);
   if (dtype === "F32") {
@@ -35,7 +35,7 @@ export function numbersOf({ dtype, read }: Tensor, first: number, count: number)
   return numbers;
 }
 
-/** The tensor with every number changed as `change` says, given its index. */
+/** The tensor, with `change` applied to every number and its index when it is read. */
 export function mapped(tensor: Tensor, change: (value: number, index: number) => number): Tensor {
   return {
     dtype: "F32",
@@ -48,11 +48,11 @@ export function mapped(tensor: Tensor, change: (value: number, index: number) =>
   };
 }
 
-/** Bytes of a number of each type that can be read; doubles are rounded to f32 while they are. */
+/** Bytes of a number of each type that can be read. Doubles are rounded to f32 by the read. */
 export const STORED_BYTES = { ...NUMBER_BYTES, F64: 8 } as const;
 type StoredDtype = keyof typeof STORED_BYTES;
 
-/** What a file says about a tensor of any type, those included that are no weights. */
+/** What a file says about a tensor. Its type may be one that weights cannot have. */
 export interface TensorFacts {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -62,20 +62,20 @@ export interface TensorFacts {
 export interface TensorFile {
   readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorFacts>;
-  /** SHA-256 of what says names, types, shapes and places of all tensors. */
+  /** SHA-256 of the part of the file with the names, types, shapes and places of all tensors. */
   readonly headerHash: string;
   /**
    * A tensor, to be read in pieces. `shape` is what the model needs.
    * @throws GptError `invalid_checkpoint` naming the tensor when it is not as it should be.
    */
   tensor(name: string, shape: readonly number[]): Tensor;
-  /** Facts about the file that is open, whatever its path leads to by now. */
+  /** Of the open file, even if there is another file at its path by now. */
   stat(): BigIntStats;
   close(): void;
 }
 
 /**
- * The facts about a tensor that has this shape and a type that weights may have.
+ * The facts about a tensor, after a check that it has this shape and a type that weights may have.
  * @throws GptError `invalid_checkpoint`
  */
 export function expectTensor<Facts extends TensorFacts>(
@@ -98,7 +98,7 @@ function isStored<Facts extends TensorFacts>(facts: Facts): facts is Facts & { r
   return Object.hasOwn(STORED_BYTES, facts.dtype);
 }
 
-/** A tensor whose stored numbers `read` gives. Doubles are rounded to the nearest f32, as `tensor.float()` does. */
+/** A tensor whose stored numbers `read` reads. Doubles are rounded to the nearest f32, as PyTorch's `tensor.float()` does. */
 export function storedTensor(label: string, dtype: StoredDtype, read: Tensor["read"]): Tensor {
   if (dtype !== "F64") return { dtype, label, read };
   return {

@@ -1,5 +1,4 @@
-// The cache of packed weights: a hit gives the bits of a miss, and nothing that is wrong with an entry or with the disk
-// gives any others.
+// The cache of packed weights: a hit gives the same bits as a miss, and so does every problem with an entry or with the disk.
 import assert from "node:assert/strict";
 import {
   chmodSync,
@@ -39,7 +38,7 @@ interface Loaded {
   readonly problems: string[];
 }
 
-/** One start: loads, answers, and saves what is to be saved. */
+/** One start of a model: loads it, computes an answer, and stores the weights if they should be. */
 async function start(
   directory: string,
   { identities = ["a"], maxBytes = MIB }: { identities?: string[]; maxBytes?: number } = {},
@@ -56,7 +55,10 @@ async function start(
     identity: () => (asked.length > 1 ? asked.shift() : asked[0]),
   };
   const { backend, saveWeights } = buildModel(source, {
-    ...{ precision: "int8", kvCacheMb: 1, threads: 1, weightCache: { directory, maxBytes } },
+    precision: "int8",
+    kvCacheMb: 1,
+    threads: 1,
+    weightCache: { directory, maxBytes },
     onProblem: (message) => problems.push(message),
   });
   await saveWeights?.();
@@ -238,7 +240,7 @@ describe("what is kept in a cache of weights", () => {
     const a = only(directory);
     utimesSync(a, 1000, 1000);
     await keep(cache, "b");
-    await keep(cache, "b"); // It takes the place of itself, and nobody else's.
+    await keep(cache, "b"); // It replaces itself, and evicts no other entry.
     for (const name of readdirSync(directory)) {
       const path = join(directory, name);
       if (path !== a) utimesSync(path, 2000, 2000);

@@ -1,6 +1,7 @@
-// Packed weights on disk, so that the next start need not quantise them again. An entry is a page of header and then the
-// weights as they lie in memory; its name is a hash of what they were made from. Whatever is wrong with an entry or with
-// the disk costs time and a sentence, never a start and never a bit: see docs/adr/0007-weight-cache.md.
+// Packed weights on disk, so that the next start need not quantise them again. An entry is a header of `HEADER_BYTES`, and then the
+// weights as they are in memory. Its name is a hash of what they were made from. If anything is wrong with an entry or with the
+// disk, the weights are packed again and the operator gets a message. It never prevents a start, and never changes a bit. See
+// docs/adr/0007-weight-cache.md.
 import { createHash } from "node:crypto";
 import {
   closeSync,
@@ -19,13 +20,13 @@ import { messageOf } from "../../errors.ts";
 import { isOwnFile } from "../../files/private-folder.ts";
 
 export interface WeightCacheSettings {
-  /** The folder of the entries; nothing else is kept in it. */
+  /** The folder of the entries. Nothing else is stored in it. */
   readonly directory: string;
-  /** What all entries may take. */
+  /** The most bytes of all entries together. */
   readonly maxBytes: number;
 }
 
-/** What an entry must be: hashed, the key is its name. */
+/** Describes an entry. Its file name is a hash of `key`. */
 export interface EntryDescription {
   readonly key: string;
   readonly bytes: number;
@@ -36,7 +37,7 @@ const HEADER_BYTES = 4096;
 const CHUNK_BYTES = 2 ** 24;
 const ENDING = ".weights";
 const UNFINISHED = ".unfinished";
-/** A file that was begun this long ago belongs to a process that died. */
+/** An unfinished file that is older than this belongs to a process that died. */
 const ABANDONED_MS = 3_600_000;
 
 export class WeightCache {
@@ -51,8 +52,8 @@ export class WeightCache {
   }
 
   /**
-   * Fills `into`, which is zero, with an entry's weights. `checksum` is of what then lies there.
-   * @returns false when there is none that can be used; a damaged one is deleted, and `into` is zero again
+   * Fills `into` with an entry's weights. `checksum` must compute the checksum of `into`.
+   * @returns false when there is no usable entry; a damaged one is deleted, and `into` is filled with zeros
    */
   read(entry: EntryDescription, into: Uint8Array, checksum: () => string): boolean {
     const path = this.#pathOf(entry);
@@ -72,17 +73,17 @@ export class WeightCache {
     } catch (error) {
       into.fill(0);
       this.#cannotRead(path, messageOf(error));
-      tolerantly(() => rmSync(path));
+      bestEffort(() => rmSync(path));
       return false;
     } finally {
       closeSync(fd);
     }
     const now = new Date();
-    tolerantly(() => utimesSync(path, now, now)); // What was used last is deleted last.
+    bestEffort(() => utimesSync(path, now, now)); // The entry that was used last is deleted last.
     return true;
   }
 
-  /** Keeps an entry, and deletes others, those used longest ago first, until all fit. A failure is only told. */
+  /** Stores an entry. Before that it deletes others, the least recently used first, until all fit. A failure is only reported. */
   async write(entry: EntryDescription, from: Uint8Array, checksum: string): Promise<void> {
     const path = this.#pathOf(entry);
     const bytes = HEADER_BYTES + from.length;
@@ -122,7 +123,7 @@ export class WeightCache {
     for (const { file, stat } of files) {
       const isAbandoned = file.endsWith(UNFINISHED) && Date.now() - (stat?.mtimeMs ?? 0) > ABANDONED_MS;
       if (!isAbandoned && (total <= this.#maxBytes || file.endsWith(UNFINISHED))) continue;
-      tolerantly(() => rmSync(file));
+      bestEffort(() => rmSync(file));
       total -= stat?.size ?? 0;
     }
   }
@@ -133,7 +134,7 @@ function header({ key, bytes }: EntryDescription, checksum: string): Uint8Array 
   return new TextEncoder().encode(text.padEnd(HEADER_BYTES, "\n"));
 }
 
-/** @returns the checksum */
+/** Checks an entry's header. @returns the checksum in it */
 function readHeader(fd: number, entry: EntryDescription): string {
   const stats = fstatSync(fd);
   if (!isOwnFile(stats)) throw new Error("somebody else may have written it");
@@ -157,7 +158,7 @@ function readFully(fd: number, into: Uint8Array, position: number): void {
   }
 }
 
-/** Gives way between chunks, so that requests are not kept waiting. */
+/** Writes in chunks, and lets other work run between them, so that requests do not wait. */
 async function writeWhole(path: string, first: Uint8Array, rest: Uint8Array): Promise<void> {
   const file = await promises.open(path, "wx", 0o600);
   try {
@@ -166,7 +167,7 @@ async function writeWhole(path: string, first: Uint8Array, rest: Uint8Array): Pr
       await writeFully(file, rest.subarray(at, at + CHUNK_BYTES));
     }
   } catch (error) {
-    tolerantly(() => rmSync(path));
+    bestEffort(() => rmSync(path));
     throw error;
   } finally {
     await file.close();
@@ -177,8 +178,8 @@ async function writeFully(file: promises.FileHandle, bytes: Uint8Array): Promise
   for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
 }
 
-/** For what is good to do and harmless when it fails, as on a disk that may only be read. */
-function tolerantly(action: () => void): void {
+/** Does something useful whose failure is harmless, as on a read-only disk. */
+function bestEffort(action: () => void): void {
   try {
     action();
   } catch {}

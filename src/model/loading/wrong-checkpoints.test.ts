@@ -1,5 +1,5 @@
-// Checkpoints that are damaged, cut off, of another kind or meant to do harm: each gets one short sentence that names the file and
-// what is wrong with it, before anything is made of it.
+// Checkpoints that are damaged, truncated, of another kind or malicious. Each is refused with one short sentence that names the
+// file and the problem, before memory is allocated for the model.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
@@ -261,7 +261,7 @@ describe("a wrong checkpoint gets one clear sentence", () => {
     };
   }
 
-  /** Puts a value into the place of a tensor's seventh number. */
+  /** Replaces a tensor's seventh number. */
   function poked(tensor: string, value: number): (path: string) => void {
     return (path) => {
       const file = join(path, "model.safetensors");

@@ -1,5 +1,5 @@
-// Reads a part of a file from its beginning to its end, in pieces that are asked for one after another. Only a chunk of it
-// is in memory; a hash is kept of all that has been read.
+// Reads a part of a file from its beginning to its end, in pieces. Only one chunk is in memory at a time. It also hashes everything
+// that has been read.
 import { createHash } from "node:crypto";
 import type { OpenFile } from "../open-file.ts";
 
@@ -11,9 +11,9 @@ export class ByteCursor {
   readonly #end: number;
   readonly #hash = createHash("sha256");
   #chunk = Buffer.alloc(0);
-  /** Of the next byte, in the chunk. */
+  /** Index of the next byte in the chunk. */
   #at = 0;
-  /** In the file, of the byte behind the chunk. */
+  /** Position in the file of the first byte after the chunk. */
   #position: number;
 
   constructor(file: OpenFile, begin: number, end: number) {
@@ -22,12 +22,12 @@ export class ByteCursor {
     this.#end = end;
   }
 
-  /** Of the next byte, in the file. */
+  /** Position in the file of the next byte. */
   get position(): number {
     return this.#position - this.#chunk.length + this.#at;
   }
 
-  /** The next bytes, valid until more are asked for. @throws GptError `invalid_checkpoint` beyond the end. */
+  /** The next bytes. Valid until the next call. @throws GptError `invalid_checkpoint` beyond the end. */
   next(count: number): Buffer {
     if (this.#at + count > this.#chunk.length) this.#refill(count);
     const bytes = this.#chunk.subarray(this.#at, this.#at + count);
@@ -39,7 +39,7 @@ export class ByteCursor {
     return this.next(1)[0] as number;
   }
 
-  /** Hex digits; a few bytes that follow what was read may be part of it. */
+  /** The hash in hex digits. It covers whole chunks, so a few bytes after the last piece may be part of it. */
   digest(): string {
     return this.#hash.copy().digest("hex");
   }

@@ -1,10 +1,10 @@
-// What either format of PyTorch's files comes to.
+// What is read from a PyTorch file, in either of its two formats.
 import type { TensorView } from "./pickle-values.ts";
 
 export interface Contents {
   readonly tensors: ReadonlyMap<string, TensorView>;
-  /** Key of every storage that a tensor lies in → its first byte in the file. */
+  /** From the key of each storage that has tensors to the position of its first byte in the file. */
   readonly places: ReadonlyMap<string, number>;
-  /** Of all bytes that say what lies where. */
+  /** Hash of all bytes that tell where the tensors are. */
   readonly hash: string;
 }

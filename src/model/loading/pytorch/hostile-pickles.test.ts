@@ -1,5 +1,5 @@
-// Pickles that would run something in Python, or that ask for more than a file can give. Each is refused with one sentence, in
-// both formats; the commands in them would leave a file.
+// Pickles that would run code in Python, or that need more than a file can have. Each is refused with one sentence, in both
+// formats. If a command in them were run, it would create a file.
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ function refusal(bytes: Uint8Array): string {
   return assert.fail("it was read");
 }
 
-/** What is said of this pickle, in both formats. */
+/** The error message for this pickle, in both formats. */
 function refusals(pickle: Buffer): string[] {
   const entry = { name: "m/data/0", bytes: DATA.bytes };
   return [refusal(zipOf([{ name: "m/data.pkl", bytes: pickle }, entry])), refusal(legacyOf(pickle, [DATA]))];
@@ -224,7 +224,7 @@ describe("a pickle that speaks of storages and tensors that cannot be", () => {
 describe("a pickle that is damaged, or has no end", () => {
   const many = (operations: string, count: number) =>
     Buffer.alloc(count * operations.length, operations, "latin1");
-  /** Lists of two that are each the last one twice: 2^60 of them, were they walked. */
+  /** 60 nested lists. Each has the previous one twice, so a recursive walk would visit 2^60 lists. */
   const laughs = all([
     op.mark,
     op.emptyList,

@@ -1,5 +1,5 @@
-// `torch.save` before release 1.6, and since then when asked: five pickles one after another, then every storage as the number
-// of its elements and the elements. Source: torch/serialization.py, `_legacy_save`.
+// Files of `torch.save` before PyTorch 1.6, or with `_use_new_zipfile_serialization=False`: five pickles, then every storage as its
+// number of elements and the elements. Source: torch/serialization.py, `_legacy_save`.
 import { quote } from "../../../wording.ts";
 import type { OpenFile } from "../open-file.ts";
 import { ByteCursor } from "./byte-cursor.ts";
@@ -10,7 +10,7 @@ import { PLAIN, readStateDict } from "./state-dict.ts";
 
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
-/** Of all pickles together. */
+/** The limit for all pickles together. */
 const PICKLE_BYTES_MAX = 64_000_000;
 const LENGTH_BYTES = 8;
 

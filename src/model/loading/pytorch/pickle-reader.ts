@@ -1,22 +1,22 @@
-// Reads a pickle as data. It knows the operations that PyTorch writes and the names it is given; every other operation or
-// name, and any call of anything else, ends the read with one sentence. There is no way to name a function of this process,
-// so a file can run nothing. Operations: https://github.com/python/cpython/blob/main/Lib/pickletools.py
+// Reads a pickle as data. It knows the operations that PyTorch writes, and the names of a `Vocabulary`. Any other operation, name or
+// call is an error. A pickle cannot name a function of this process, so it cannot run any code.
+// Operations: https://github.com/python/cpython/blob/main/Lib/pickletools.py
 import type { GptError } from "../../../errors.ts";
 import { quote } from "../../../wording.ts";
 import type { ByteCursor } from "./byte-cursor.ts";
 import { Callable, Dict, Tuple, type Value } from "./pickle-values.ts";
 
-/** What a pickle may speak of besides plain data. */
+/** What a pickle may refer to besides plain data. */
 export interface Vocabulary {
-  /** Undefined: no such name is known. */
+  /** The value of a Python name. Undefined: the name is unknown. */
   readonly global: (module: string, name: string) => Value | undefined;
-  /** What lies outside of the pickle; undefined: these words name nothing. */
+  /** The value of a persistent id, which is outside the pickle. Undefined: the id is unknown. */
   readonly persistent: (id: Value) => Value | undefined;
 }
 
-/** A tensor takes about 30; gpt2-xl has 581 and its masks. */
+/** A tensor takes about 30 operations. gpt2-xl has 581 tensors, and its masks. */
 const OPERATIONS_MAX = 1_000_000;
-/** Python writes at most 1000 entries at once. */
+/** Python writes at most 1000 entries of a list or table at once. */
 const STACK_MAX = 100_000;
 const MARKS_MAX = 1000;
 const TEXT_BYTES_MAX = 4096;
@@ -28,10 +28,10 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 type Operation = (reader: PickleReader) => void;
 
 const STOP = 0x2e;
-/** By their byte. Only tables, lists and calls are more than a line. */
+/** The operations by their byte. */
 const OPERATIONS: Readonly<Record<number, Operation>> = {
   128: (r) => r.protocol(r.cursor.byte()),
-  149: (r) => r.cursor.next(8), // FRAME: how much to read at once, for readers that like to know
+  149: (r) => r.cursor.next(8), // FRAME: a hint how much to read at once
   40: (r) => r.mark(),
   // Plain values
   78: (r) => r.push(null),
@@ -72,7 +72,7 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
 };
 
 /**
- * The one value of the pickle that begins at the cursor, which stands behind it afterwards.
+ * Reads the pickle at the cursor, and returns its value. The cursor is then after the pickle.
  * @throws GptError `invalid_checkpoint`
  */
 export function readPickle(cursor: ByteCursor, vocabulary: Vocabulary): Value {
@@ -84,7 +84,7 @@ class PickleReader {
   readonly memo = new Map<number, Value>();
   readonly #vocabulary: Vocabulary;
   readonly #stack: Value[] = [];
-  /** Heights of the stack. */
+  /** The height of the stack at each mark. */
   readonly #marks: number[] = [];
 
   constructor(cursor: ByteCursor, vocabulary: Vocabulary) {
@@ -124,7 +124,7 @@ class PickleReader {
     this.#marks.push(this.#stack.length);
   }
 
-  /** Values below the last mark are out of reach. */
+  /** Removes values from the top of the stack. Values below the last mark cannot be removed. */
   popSome(count: number): Value[] {
     const floor = this.#marks.at(-1) ?? 0;
     if (this.#stack.length - count < floor) throw this.#invalid("takes a value where none is");
@@ -153,7 +153,7 @@ class PickleReader {
     if (version < 2 || version > 5) throw this.#invalid(`has protocol ${version}, expected 2 to 5`);
   }
 
-  /** Two's complement, little-endian. */
+  /** An integer of `count` bytes in two's complement, little-endian. */
   long(count: number): number | bigint {
     if (count > LONG_BYTES_MAX) throw this.#invalid(`has a number of ${count} bytes`);
     const hex = Buffer.from(this.cursor.next(count)).reverse().toString("hex");
@@ -232,7 +232,7 @@ class PickleReader {
     this.push(value);
   }
 
-  /** Python objects get their attributes so: those of a dictionary (`_metadata`) do not matter here. */
+  /** Sets attributes of a Python object. Here that can only be a dictionary, whose attributes (`_metadata`) are ignored. */
   build(): void {
     this.popSome(1);
     if (!(this.top() instanceof Dict)) throw this.#invalid("sets attributes of what is no dictionary");

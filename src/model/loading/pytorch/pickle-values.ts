@@ -1,5 +1,5 @@
-// All that a pickle can become here: numbers, texts, lists, tables, and tokens for the few Python names that the state of a
-// model needs. Nothing in it can be run, and no object is ever made by a name that stands in a file.
+// The values that a pickle can have here: numbers, texts, lists, tables, and stand-ins for the few Python names that a state dict
+// needs. None of them can run code, and no object is created by a name in a file.
 
 export type Value =
   | null
@@ -15,7 +15,7 @@ export type Value =
   | Storage
   | TensorView;
 
-/** A list that does not change. */
+/** A Python tuple. */
 export class Tuple {
   readonly items: readonly Value[];
 
@@ -24,15 +24,15 @@ export class Tuple {
   }
 }
 
-/** A Python dictionary, ordered or not. A map, so that a key such as `__proto__` is a key. */
+/** A Python dictionary, ordered or not. It is a Map, so that `__proto__` is a key like any other. */
 export class Dict {
   readonly entries = new Map<Value, Value>();
 }
 
-/** One of the functions of Python that a pickle may ask for, as what it does to data. */
+/** A stand-in for a Python function that a pickle may call. */
 export class Callable {
   readonly name: string;
-  /** Undefined: these arguments are none of its own. */
+  /** Undefined: the arguments are wrong. */
   readonly call: (args: readonly Value[]) => Value | undefined;
 
   constructor(name: string, call: Callable["call"]) {
@@ -41,7 +41,7 @@ export class Callable {
   }
 }
 
-/** The type of all numbers of a storage. */
+/** The type of a storage's numbers. */
 export class StorageType {
   /** As safetensors names it. */
   readonly dtype: string;
@@ -53,7 +53,7 @@ export class StorageType {
   }
 }
 
-/** A row of numbers that lies in the file outside of the pickle. */
+/** A list of numbers in the file, outside of the pickle. */
 export class Storage {
   readonly type: StorageType;
   readonly key: string;
@@ -66,10 +66,10 @@ export class Storage {
   }
 }
 
-/** Where the numbers of a tensor lie in a storage: always inside of it. */
+/** Where a tensor's numbers are in a storage. They never reach beyond its end. */
 export class TensorView {
   readonly storage: Storage;
-  /** Of the first number, in numbers; so are the strides. */
+  /** Index of the first number. `strides` are also counted in numbers. */
   readonly offset: number;
   readonly shape: readonly number[];
   readonly strides: readonly number[];

@@ -227,7 +227,7 @@ describe("files that are something else get a sentence", () => {
   const withData = (change: object) =>
     zipOf(items.map((item, i) => (i === data ? { ...item, ...change } : item)));
   const last = { ...archive("last", "x"), listed: { size: 60 } };
-  /** Two storages with the names of one length; their places in the directory are exchanged. */
+  /** Two storages whose names have the same length. Their names in the directory are exchanged. */
   function swapped(): Buffer {
     const both = zipItems([table, { ...table, name: "other" }]);
     const bytes = zipOf(both);

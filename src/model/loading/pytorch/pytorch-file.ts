@@ -1,6 +1,6 @@
-// pytorch_model.bin: the weights of a model as `torch.save` writes them, in its present format or the one before. Read as a
-// table of contents, like the header of safetensors: which tensor has which type, shape and place in the file. No code that a
-// file may carry is run; `pickle-reader.ts` says why. Only the tensors that are asked for are read.
+// Reads pytorch_model.bin, which `torch.save` writes, in its current format or the one before. The pickle is read like the header of
+// a safetensors file: it gives the type, shape and place of each tensor. Code in a file is never run (`pickle-reader.ts`). Reads
+// only the tensors that are asked for.
 import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { OpenFile } from "../open-file.ts";
@@ -20,7 +20,7 @@ import { readZipFile } from "./zip-file.ts";
 
 interface Placed extends TensorFacts {
   readonly view: TensorView;
-  /** Byte of its first number in the file. */
+  /** Position of its first number in the file. */
   readonly begin: number;
 }
 
@@ -54,7 +54,7 @@ export class PytorchFile implements TensorFile {
     );
   }
 
-  /** Facts about the file that is open, whatever its path leads to by now. */
+  /** Of the open file, even if there is another file at its path by now. */
   stat(): BigIntStats {
     return this.#file.stat();
   }
@@ -70,7 +70,7 @@ function placed(view: TensorView, places: ReadonlyMap<string, number>): Placed {
   return { dtype, shape, view, begin: (places.get(storage.key) as number) + offset * bytes };
 }
 
-/** Enough to tell what a file is. */
+/** Enough to recognise the kind of a file. */
 const BEGINNING_BYTES = 512;
 const TAR_NAME_AT = 257;
 

@@ -1,5 +1,5 @@
-// What the pickle of a state dict may speak of: ordered dictionaries, tensors, and storages by their key. Gives the tensors by
-// name; where their numbers lie in the file is for the two formats to say.
+// Reads the pickle of a state dict, which has ordered dictionaries, tensors, and storages by their key. Returns the tensors by name.
+// Where a storage is in the file depends on the format: see `zip-file.ts` and `legacy-file.ts`.
 // Source: torch/_utils.py (`_rebuild_tensor_v2`), torch/serialization.py (`persistent_id`).
 import type { ByteCursor } from "./byte-cursor.ts";
 import { readPickle, type Vocabulary } from "./pickle-reader.ts";
@@ -29,7 +29,7 @@ const STORAGE_TYPES: readonly (readonly [name: string, dtype: string, bytes: num
   ["Bool", "BOOL", 1],
 ];
 
-/** `module name`: a space is part of no module, so that nothing else can be spelled the same. */
+/** Keys are `module name`. No module has a space in its name, so a key has only one meaning. */
 const GLOBALS: ReadonlyMap<string, Value> = new Map<string, Value>([
   ...FUNCTIONS.map((one) => [one.name.replace(/\.(?=\w+$)/, " "), one] as const),
   ...STORAGE_TYPES.map(
@@ -39,7 +39,7 @@ const GLOBALS: ReadonlyMap<string, Value> = new Map<string, Value>([
 
 export interface StateDict {
   readonly tensors: ReadonlyMap<string, TensorView>;
-  /** By key: all that the pickle speaks of. */
+  /** All storages of the pickle, by key. */
   readonly storages: ReadonlyMap<string, Storage>;
 }
 
@@ -63,10 +63,10 @@ export function readStateDict(cursor: ByteCursor): StateDict {
   return { tensors, storages };
 }
 
-/** A vocabulary without names, for pickles that are plain data. */
+/** An empty vocabulary, for pickles of plain data. */
 export const PLAIN: Vocabulary = { global: () => undefined, persistent: () => undefined };
 
-/** `("storage", type, key, location, length)`, behind it in the old format null. */
+/** `("storage", type, key, location, length)`. In the old format null follows. */
 function storageOf(id: Value, known: Map<string, Storage>): Storage | undefined {
   const [word, type, key, location, length, ...rest] = id instanceof Tuple ? id.items : [];
   if (word !== "storage" || !(type instanceof StorageType) || typeof key !== "string") return undefined;
@@ -80,7 +80,7 @@ function storageOf(id: Value, known: Map<string, Storage>): Storage | undefined 
   return storage;
 }
 
-/** Nothing, or a list of pairs, as Python 2 writes it. */
+/** Its argument is nothing, or a list of pairs, as Python 2 writes it. */
 function orderedDict(args: readonly Value[]): Dict | undefined {
   const [pairs = [], ...others] = args;
   if (!Array.isArray(pairs) || others.length > 0) return undefined;
@@ -93,7 +93,10 @@ function orderedDict(args: readonly Value[]): Dict | undefined {
   return dict;
 }
 
-/** `(storage, offset, size, stride, …)`: what follows are gradients, hooks, and whether the numbers are the negatives of those stored. */
+/**
+ * `(storage, offset, size, stride, …)`. Then follow gradients, hooks, and notes such as that the numbers are negated, which are
+ * refused.
+ */
 function rebuildTensor(args: readonly Value[]): TensorView | undefined {
   const [storage, offset, size, stride, , , notes] = args;
   if (notes instanceof Dict && [...notes.entries.values()].includes(true)) return undefined;
@@ -101,7 +104,7 @@ function rebuildTensor(args: readonly Value[]): TensorView | undefined {
   if (!(storage instanceof Storage) || !isCount(offset)) return undefined;
   if (shape === undefined || shape.length !== strides?.length) return undefined;
   const numbers = shape.reduce((product, n) => product * n, 1);
-  // Sums of huge steps are rounded, but stay huge.
+  // Huge sums are rounded to doubles, but stay huge, so the comparison is right.
   const last = shape.reduce((sum, n, i) => sum + (n - 1) * (strides[i] as number), offset);
   if (!Number.isSafeInteger(numbers) || (numbers > 0 && last >= storage.length)) return undefined;
   return new TensorView(storage, offset, shape, strides);

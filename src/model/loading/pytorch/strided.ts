@@ -1,24 +1,25 @@
-// The numbers of a tensor in row-major order, from a storage in which they may lie in any: transposed, every n-th, repeated.
+// Reads a tensor's numbers in row-major order from a storage with strides: there they may be transposed, repeated, or every n-th
+// number.
 
-/** Where they lie. */
+/** Where the numbers are. */
 export interface Layout {
-  /** Byte of the first number. */
+  /** Position of the first number in the file, in bytes. */
   readonly begin: number;
   /** Bytes of a number. */
   readonly width: number;
   readonly shape: readonly number[];
-  /** In numbers. */
+  /** Counted in numbers. */
   readonly strides: readonly number[];
 }
 
 type Read = (into: Uint8Array, position: number) => void;
 
-/** Runs of at least so many bytes are read one by one. */
+/** If runs of neighbouring numbers have at least so many bytes, each run is read from the file by itself. */
 const RUN_BYTES_MIN = 512;
-/** What is no longer is held in memory, as long as the tensor is, when its numbers lie one by one. */
+/** Otherwise the whole tensor is held in memory while it is read, if it has at most so many bytes. */
 const EXTENT_BYTES_MAX = 2 ** 31;
 
-/** Fills `into` with the numbers from number `first` on; `read` takes positions in bytes. */
+/** Returns a function that fills `into` with the numbers from index `first` on. `read` takes positions in bytes. */
 export function stridedReader(read: Read, layout: Layout): (first: number, into: Uint8Array) => void {
   const { begin, width, shape, strides } = layout;
   const run = runLength(layout);
@@ -37,7 +38,7 @@ export function stridedReader(read: Read, layout: Layout): (first: number, into:
   };
 }
 
-/** How many numbers lie side by side, at least: those of the last dimensions. */
+/** How many numbers are neighbours in the storage: those of the last dimensions. */
 function runLength({ shape, strides }: Layout): number {
   let run = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
@@ -58,7 +59,7 @@ function gather(layout: Layout, run: number, first: number, into: Uint8Array, re
   }
 }
 
-/** Copies numbers one by one from memory: every row of the last dimension in steps of its stride. */
+/** Copies numbers one by one from memory. Along the last dimension it steps by that dimension's stride. */
 function pick(layout: Layout, first: number, into: Uint8Array, held: Uint8Array): void {
   const { width, shape, strides } = layout;
   const [length, stride] = [shape.at(-1) as number, strides.at(-1) as number];
@@ -73,7 +74,7 @@ function pick(layout: Layout, first: number, into: Uint8Array, held: Uint8Array)
   }
 }
 
-/** Of a number, in numbers from the first. */
+/** The place in the storage of the number with this row-major index, counted in numbers from the first one. */
 function placeOf({ shape, strides }: Layout, index: number): number {
   let [rest, place] = [index, 0];
   for (let i = shape.length - 1; i >= 0; i--) {

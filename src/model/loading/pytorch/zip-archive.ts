@@ -1,6 +1,6 @@
-// The directory of a zip file whose entries are stored as they are: the name of each and its place in the file. Nothing is
-// unpacked, so nothing can swell. The checksums (CRC-32) are not compared: PyTorch does not do it either and can be told to
-// write none, a model's weights are read in pieces here, and what comes from the hub is hashed while it is fetched.
+// Reads the directory of a zip file whose entries are not compressed: the name of each entry and its place in the file. Since
+// nothing is unpacked, a zip bomb does no harm. The checksums (CRC-32) are not compared. PyTorch does not compare them either,
+// and can be told to write none; weights are read in pieces here; and files from the hub are hashed while they are fetched.
 // Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 import { createHash } from "node:crypto";
 import { quote } from "../../../wording.ts";
@@ -25,7 +25,7 @@ const DIRECTORY_BYTES_MAX = 64_000_000;
 const ENTRIES_MAX = 200_000;
 
 export interface ZipEntry {
-  /** In bytes of the file. */
+  /** Positions in the file, in bytes. */
   readonly begin: number;
   readonly end: number;
 }
@@ -46,7 +46,7 @@ interface Listed {
   readonly name: string;
   readonly rawName: Buffer;
   readonly size: number;
-  /** Of its local header. */
+  /** Position of its local header. */
   readonly position: number;
 }
 
@@ -96,7 +96,7 @@ function isLast(tail: Buffer, at: number): boolean {
   return at + END_BYTES + tail.readUInt16LE(at + 20) === tail.length;
 }
 
-/** The directory's place in numbers of 64 bits (ZIP64), where the file has it. */
+/** The place of the directory from the ZIP64 record, with numbers of 64 bits. Undefined if the file has none. */
 function largeDirectory(file: OpenFile, end: number): Extent | undefined {
   const locatorAt = end - END64_LOCATOR_BYTES;
   if (locatorAt < 0) return undefined;
@@ -134,7 +134,7 @@ function listedEntry(file: OpenFile, header: Buffer, rawName: Buffer, extra: Buf
     throw file.invalid(`its entry ${shown} is no path inside of an archive`);
   }
   if ((header.readUInt16LE(8) & ENCRYPTED) !== 0) throw file.invalid(`its entry ${shown} is encrypted`);
-  // The three of them that do not fit stand in the extra field, in this order.
+  // Those that do not fit into 32 bits are in the extra field, in this order.
   const fields = [24, 20, 42].map((at) => header.readUInt32LE(at));
   const [size, packed, position] = largeNumbers(fields, extra);
   if (size === undefined || packed === undefined || position === undefined) {
@@ -164,7 +164,7 @@ function largeNumbers(fields: readonly number[], extra: Buffer): readonly (numbe
   });
 }
 
-/** The local header of an entry repeats its name; its sizes may stand behind the data, so they are not looked at. */
+/** The local header of an entry repeats its name. Its sizes are not compared, because they may be after the data instead. */
 function placeOf(file: OpenFile, { name, rawName, size, position }: Listed, limit: number): ZipEntry {
   const outside = () => file.invalid(`its entry ${quote(name)} does not lie in the file`);
   if (position + LOCAL_BYTES + rawName.length > limit) throw outside();

@@ -1,4 +1,4 @@
-// `torch.save` since release 1.6: a zip file with the pickle in one entry and every storage in one of its own.
+// Files of `torch.save` since PyTorch 1.6: a zip file with an entry for the pickle, and an entry for each storage.
 import { quote } from "../../../wording.ts";
 import type { OpenFile } from "../open-file.ts";
 import { ByteCursor } from "./byte-cursor.ts";
@@ -42,7 +42,9 @@ export function readZipFile(file: OpenFile): Contents {
   return { tensors, places, hash: `${cursor.digest()} ${hash}` };
 }
 
-/** Written since release 2.1; before, it was that of the machine, and all that people use are little-endian. */
+/**
+ * The entry exists since PyTorch 2.1. Older files have the byte order of the machine, which is little-endian on all common ones.
+ */
 function checkByteOrder(file: OpenFile, entry: ZipEntry | undefined): void {
   if (entry === undefined) return;
   const length = Math.min(entry.end - entry.begin, BYTE_ORDER_BYTES_MAX);
