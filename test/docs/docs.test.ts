@@ -8,7 +8,15 @@ import { loadAll } from "../../src/cli/command-line.ts";
 import { parseFlags } from "../../src/cli/flags.ts";
 import { messageOf } from "../../src/errors.ts";
 import { packageRoot } from "../../src/generator/model-directory.ts";
-import { anchorsOf, type Code, commandsOf, linksOf, shellLinesOf, spansOf } from "./markdown.ts";
+import {
+  anchorsOf,
+  type Code,
+  commandsOf,
+  linksOf,
+  shellLinesOf,
+  spansOf,
+  unindentedOf,
+} from "./markdown.ts";
 
 const ROOT = packageRoot();
 /** Folders that git ignores, and files that others wrote. */
@@ -60,6 +68,13 @@ describe("documentation", () => {
       }),
     );
     assert.deepEqual(found, []);
+  });
+
+  it("has list items whose lines stand under each other", () => {
+    assert.deepEqual(
+      problems(({ text }) => unindentedOf(text)),
+      [],
+    );
   });
 
   it("names existing source files only", () => {

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { anchorsOf, commandsOf, linksOf, shellBlocksOf, shellLinesOf, spansOf } from "./markdown.ts";
+import {
+  anchorsOf,
+  commandsOf,
+  linksOf,
+  shellBlocksOf,
+  shellLinesOf,
+  spansOf,
+  unindentedOf,
+} from "./markdown.ts";
 
 const PAGE = [
   "# One `code`, and more!",
@@ -41,6 +49,27 @@ test("code spans are found in prose, and commands in shell blocks, on one line o
     { text: "gpt2-api serve  --port 1 # [no](link)", line: 5 },
     { text: "npm test", line: 7 },
   ]);
+});
+
+test("lines of list items that are not indented are found, outside of code", () => {
+  const page = [
+    "- one",
+    "  two",
+    "three",
+    "",
+    "text",
+    "10. ten",
+    "   nine",
+    "```",
+    "code",
+    "```",
+    "# Heading",
+    "text",
+  ];
+  assert.deepEqual(
+    unindentedOf(page.join("\n")).map(({ line }) => line),
+    [3, 7],
+  );
 });
 
 test("a command line is split as a shell does it", () => {

@@ -73,6 +73,19 @@ function headingName(heading: string): string {
     .replaceAll(" ", "-");
 }
 
+/** Lines that continue a list item, and are not indented to its text. */
+export function unindentedOf(markdown: string): Code[] {
+  let column = 0;
+  return prose(markdown).flatMap(({ text, number }) => {
+    const begin = /^\s*(?:[-*+]|\d+[.)])\s+(?=\S)/.exec(text)?.[0];
+    if (begin !== undefined) column = begin.length;
+    else if (text.trim() === "" || /^(#|\||<|>)/.test(text)) column = 0;
+    else if (text.search(/\S/) < column)
+      return [{ text: "does not stand under the text of its list item", line: number }];
+    return [];
+  });
+}
+
 /** Code spans in prose. */
 export function spansOf(markdown: string): Code[] {
   return prose(markdown).flatMap(({ text, number }) =>
