@@ -251,6 +251,13 @@ describe("architecture", () => {
     }
   });
 
+  it("has the fixed limits of a request in one table", () => {
+    for (const file of code.filter((name) => /^(request|dialects)\//.test(name))) {
+      const [found] = /^(export )?const [A-Z_]+_MAX\b.*/m.exec(text(file)) ?? [];
+      assert.equal(found, undefined, `src/${file}: put it into request/request-limits.ts`);
+    }
+  });
+
   it("has short files and functions only", () => {
     const all = [
       ...sourceFiles("src", /\.(tsx?|css)$/).map((file) => join("src", file)),

@@ -13,8 +13,10 @@ const { DEFAULT_SETTINGS, SETTINGS } = await compiled("src/settings.js");
 const { EDGES, FURTHER_EDGES } = await compiled("test/parameters/edges.js");
 const { ERRORS } = await compiled("src/errors.js");
 const { MODES, requestSchema } = await compiled("src/request/params.js");
+const { REQUEST_LIMITS } = await compiled("src/request/request-limits.js");
 const { expectation, fieldsOf } = await compiled("src/wording.js");
 const { STATUS, TREATMENTS } = await compiled("src/server/http/http-errors.js");
+const { HEADER_LIMITS } = await compiled("src/server/doors/envelope.js");
 const { openApi } = await compiled("src/server/doors/openapi.js");
 
 /** n_positions of every GPT-2 that OpenAI released. */
@@ -86,7 +88,24 @@ function configuration() {
       `## ${title}\n`,
       settingsTable(title),
     ]),
+    "## Limits that no setting changes\n",
+    "Clients rely on these with every server. They are part of the interface.\n",
+    fixedLimitsTable(),
   ].join("\n");
+}
+
+function fixedLimitsTable() {
+  const number = (value) => value.toLocaleString("en-US");
+  return table(
+    ["Limit", "At most"],
+    [
+      ...Object.values(REQUEST_LIMITS).map(({ max, help }) => [help, number(max)]),
+      ...Object.entries(HEADER_LIMITS).map(([name, max]) => [
+        `Characters of the header ${code(name)}.`,
+        number(max),
+      ]),
+    ],
+  );
 }
 
 function settingsTable(title) {

@@ -4,6 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { GptError } from "../errors.ts";
 import { nextTurn } from "../event-loop.ts";
 import { describeValue } from "../wording.ts";
+import { REQUEST_LIMITS } from "./request-limits.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -26,7 +27,7 @@ export function parseJsonBody(bytes: Uint8Array, example = OWN_EXAMPLE): Fields 
 }
 
 export interface BodyOptions {
-  /** The most values that a body may hold. Default: more than any request of the server's own dialect needs. */
+  /** The most values that a body may have. Default: `bodyValues`. */
   readonly valuesMax?: number;
   readonly example?: string;
 }
@@ -40,7 +41,7 @@ const SHARE_BYTES = 2 ** 18;
  * @throws GptError `invalid_json` or `invalid_body`
  */
 export async function readJsonBody(bytes: Uint8Array, options: BodyOptions = {}): Promise<Fields> {
-  const counter = new ValueCounter(options.valuesMax ?? VALUES_MAX);
+  const counter = new ValueCounter(options.valuesMax ?? REQUEST_LIMITS.bodyValues.max);
   for (let begin = 0; begin < bytes.length; begin += SHARE_BYTES) {
     if (begin > 0) await nextTurn();
     counter.take(bytes.subarray(begin, begin + SHARE_BYTES));
@@ -48,9 +49,6 @@ export async function readJsonBody(bytes: Uint8Array, options: BodyOptions = {})
   if (bytes.length > SHARE_BYTES) await nextTurn();
   return parseJsonBody(bytes, options.example);
 }
-
-/** For one body; a real request has about a dozen. */
-const VALUES_MAX = 4000;
 
 /**
  * Counts the values of a body, part by part. Megabytes of brackets or short fields would take a second to parse, and nothing
@@ -109,11 +107,11 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** Only short bodies are examined for this. */
-const HINT_LENGTH_MAX = 2 ** 16;
+/** Longer bodies are not examined for a hint. */
+const HINT_LENGTH = 2 ** 16;
 
 function hintFor(text: string): string {
-  if (text.length > HINT_LENGTH_MAX) return "";
+  if (text.length > HINT_LENGTH) return "";
   if (isEncodedObject(text)) return "; it is base64: send the JSON object as it is";
   return /[^\P{Cc}\t\n\r]/u.test(text) ? `; ${BASE64_HINT}` : "";
 }

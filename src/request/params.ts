@@ -7,9 +7,9 @@ import { describeValue } from "../wording.ts";
 import { type Fields, requireObject } from "./body.ts";
 import { invalidField, keptByLimits, parseFields, refuseUnknown } from "./fields.ts";
 import type { GenerationParams } from "./generation.ts";
+import { REQUEST_LIMITS } from "./request-limits.ts";
 import {
   BEAM_FIELDS,
-  LOGPROBS_MAX,
   refuseStrangeBias,
   SEARCH_FIELDS,
   searchExtras,
@@ -91,7 +91,7 @@ const ANSWER_FIELDS = {
   logprobs: z
     .int()
     .min(0)
-    .max(LOGPROBS_MAX)
+    .max(REQUEST_LIMITS.logprobs.max)
     .optional()
     .describe(
       "Returns objects with the log-probability of each token, and this many of the most likely tokens beside it.",

@@ -4,17 +4,13 @@ import { z } from "zod";
 import type { DecodingParams, Ending, Penalties } from "../decoding/decoding-params.ts";
 import type { Fields } from "./body.ts";
 import { invalidField } from "./fields.ts";
+import { REQUEST_LIMITS } from "./request-limits.ts";
 
-/** Texts or lists of token ids in one body. */
-export const PROMPTS_MAX = 128;
-export const STOPS_MAX = 64;
-export const STOP_BYTES_MAX = 256;
-const BIASES_MAX = 1024;
-const STOP_TOKENS_MAX = 64;
-export const LOGPROBS_MAX = 20;
-
+const { biases, stopStrings, stopStringBytes, stopTokens } = REQUEST_LIMITS;
 const utf8 = new TextEncoder();
-const stopString = z.string().refine((text) => text !== "" && utf8.encode(text).length <= STOP_BYTES_MAX);
+const stopString = z
+  .string()
+  .refine((text) => text !== "" && utf8.encode(text).length <= stopStringBytes.max);
 const tokenIdKey = z.string().regex(/^(0|[1-9]\d{0,9})$/);
 
 export const SEARCH_FIELDS = {
@@ -45,25 +41,25 @@ export const SEARCH_FIELDS = {
     .describe("Is subtracted once from the logit of every token that was generated."),
   logit_bias: z
     .record(tokenIdKey, z.number().min(-100).max(100))
-    .refine((bias) => Object.keys(bias).length <= BIASES_MAX)
+    .refine((bias) => Object.keys(bias).length <= biases.max)
     .optional()
     .meta({
-      "x-expected": `an object of at most ${BIASES_MAX} token ids and numbers from -100 to 100, such as {"262": -5}`,
+      "x-expected": `an object of at most ${biases.max} token ids and numbers from -100 to 100, such as {"262": -5}`,
     })
     .describe("Is added to the logits of these tokens."),
   ignore_eos: z.boolean().default(false).describe("An end-of-text token does not end the text."),
   stop: z
-    .union([stopString, z.array(stopString).max(STOPS_MAX)])
+    .union([stopString, z.array(stopString).max(stopStrings.max)])
     .optional()
     .meta({
-      "x-expected": `a string of 1 to ${STOP_BYTES_MAX} bytes in UTF-8, or a list of at most ${STOPS_MAX} of them`,
+      "x-expected": `a string of 1 to ${stopStringBytes.max} bytes in UTF-8, or a list of at most ${stopStrings.max} of them`,
     })
     .describe("Texts that end a sequence as soon as one of them is generated. The input is not searched."),
   stop_token_ids: z
     .array(z.int().min(0))
-    .max(STOP_TOKENS_MAX)
+    .max(stopTokens.max)
     .optional()
-    .meta({ "x-expected": `a list of at most ${STOP_TOKENS_MAX} token ids` })
+    .meta({ "x-expected": `a list of at most ${stopTokens.max} token ids` })
     .describe("Tokens that end a sequence as an end-of-text token does."),
 };
 

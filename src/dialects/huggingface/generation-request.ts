@@ -7,14 +7,8 @@ import type { GptError } from "../../errors.ts";
 import { type Fields, withoutNull } from "../../request/body.ts";
 import { invalidField, keptByLimits, missingField, parseFields, unknownField } from "../../request/fields.ts";
 import type { GenerationParams } from "../../request/generation.ts";
-import {
-  BEAM_FIELDS,
-  LOGPROBS_MAX,
-  PROMPTS_MAX,
-  SEARCH_FIELDS,
-  STOPS_MAX,
-  searchExtras,
-} from "../../request/search-fields.ts";
+import { REQUEST_LIMITS } from "../../request/request-limits.ts";
+import { BEAM_FIELDS, SEARCH_FIELDS, searchExtras } from "../../request/search-fields.ts";
 import { anySeed, seedOf, seedOfPrompt } from "../../request/seeds.ts";
 import { describeValue } from "../../wording.ts";
 
@@ -53,7 +47,7 @@ export interface HuggingFaceRequest {
 }
 
 const DEFAULT_NEW_TOKENS = 256;
-const END_TOKENS_MAX = 64;
+const { logprobs, prompts, stopStrings, stopTokens } = REQUEST_LIMITS;
 
 const count = z.int().min(1);
 const text = SEARCH_FIELDS.stop;
@@ -73,7 +67,7 @@ const ENDINGS_AND_ANSWER = {
   top_n_tokens: z
     .int()
     .min(0)
-    .max(LOGPROBS_MAX)
+    .max(logprobs.max)
     .optional()
     .describe("Answers also list this many of the most likely tokens at each position."),
 };
@@ -122,9 +116,9 @@ export function parametersSchema(limits: Omit<HuggingFaceLimits, "randomSeed">) 
       .optional()
       .describe("Only the last so many tokens of the input are read."),
     eos_token_id: z
-      .union([tokenId, z.array(tokenId).max(END_TOKENS_MAX)])
+      .union([tokenId, z.array(tokenId).max(stopTokens.max)])
       .optional()
-      .meta({ "x-expected": `${tokenIds}, or a list of at most ${END_TOKENS_MAX} of them` })
+      .meta({ "x-expected": `${tokenIds}, or a list of at most ${stopTokens.max} of them` })
       .describe("The tokens that end a text, in place of the model's own."),
     ...ENDINGS_AND_ANSWER,
     repetition_penalty,
@@ -222,11 +216,11 @@ function inputsOf(inputs: unknown): readonly string[] {
   if (inputs === undefined) throw missingField("inputs");
   const list = Array.isArray(inputs) ? (inputs as unknown[]) : [inputs];
   const wrong = list.find((one) => typeof one !== "string");
-  if (list.length >= 1 && list.length <= PROMPTS_MAX && wrong === undefined) return list as string[];
+  if (list.length >= 1 && list.length <= prompts.max && wrong === undefined) return list as string[];
   const got = wrong === undefined ? `${list.length} inputs` : describeValue(wrong);
   throw invalidField(
     "inputs",
-    `inputs must be a string or a list of 1 to ${PROMPTS_MAX} strings, got ${got}`,
+    `inputs must be a string or a list of 1 to ${prompts.max} strings, got ${got}`,
   );
 }
 
@@ -284,10 +278,10 @@ function coreRequest(values: Values, echo: boolean): Omit<GenerationParams, "dec
   const stops = [values.stop, values.stop_sequence, values.stop_sequences, values.stop_strings].flatMap(
     (own) => own ?? [],
   );
-  if (stops.length > STOPS_MAX) {
+  if (stops.length > stopStrings.max) {
     throw invalidField(
       "parameters.stop",
-      `parameters.stop must have at most ${STOPS_MAX} strings, got ${stops.length}`,
+      `parameters.stop must have at most ${stopStrings.max} strings, got ${stops.length}`,
     );
   }
   return {

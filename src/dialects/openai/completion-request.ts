@@ -6,9 +6,9 @@ import { GptError } from "../../errors.ts";
 import { type Fields, withoutNull } from "../../request/body.ts";
 import { invalidField, keptByLimits, parseFields } from "../../request/fields.ts";
 import type { GenerationParams } from "../../request/generation.ts";
+import { REQUEST_LIMITS } from "../../request/request-limits.ts";
 import {
   BEAM_FIELDS,
-  LOGPROBS_MAX,
   refuseStrangeBias,
   SEARCH_FIELDS,
   searchExtras,
@@ -90,7 +90,7 @@ export function completionSchema({
     logprobs: z
       .int()
       .min(0)
-      .max(LOGPROBS_MAX)
+      .max(REQUEST_LIMITS.logprobs.max)
       .optional()
       .describe(
         "Returns the log-probability of each token, and this many of the most likely tokens beside it.",

@@ -1,13 +1,15 @@
 // Reads the prompts of a completion: one text, a list of texts, the token ids of one text, or a list of such lists.
 import { invalidField } from "../../request/fields.ts";
 import type { GenerationParams } from "../../request/generation.ts";
-import { PROMPTS_MAX } from "../../request/search-fields.ts";
+import { REQUEST_LIMITS } from "../../request/request-limits.ts";
 import { describeValue } from "../../wording.ts";
 
 /** The prompt that OpenAI uses if none is sent. */
 const DEFAULT_PROMPT = "<|endoftext|>";
 
-export const PROMPTS_EXPECTED = `a string, a list of token ids, or a list of 1 to ${PROMPTS_MAX} of either`;
+const { prompts } = REQUEST_LIMITS;
+
+export const PROMPTS_EXPECTED = `a string, a list of token ids, or a list of 1 to ${prompts.max} of either`;
 
 type Prompt = Pick<GenerationParams, "input" | "promptTokenIds">;
 
@@ -17,7 +19,7 @@ export function readPrompts(value: unknown = DEFAULT_PROMPT): Prompt[] {
   if (!Array.isArray(value)) throw refused(describeValue(value));
   if (value.length === 0) throw refused("an empty list");
   if (typeof value[0] === "number") return [{ promptTokenIds: tokenIds(value) }];
-  if (value.length > PROMPTS_MAX) throw refused(`${value.length} prompts`);
+  if (value.length > prompts.max) throw refused(`${value.length} prompts`);
   const isText = typeof value[0] === "string";
   return value.map((one) => {
     if (isText !== (typeof one === "string")) throw refused("a list of several kinds");

@@ -7,7 +7,7 @@ import { type HuggingFacePlace, readHuggingFace } from "../../dialects/huggingfa
 import { GptError } from "../../errors.ts";
 import { packageVersion } from "../../generator/model-directory.ts";
 import { type Fields, readJsonBody } from "../../request/body.ts";
-import { STOPS_MAX } from "../../request/search-fields.ts";
+import { REQUEST_LIMITS } from "../../request/request-limits.ts";
 import { jsonLine } from "../../wording.ts";
 import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
@@ -161,7 +161,7 @@ export class HuggingFaceRoutes {
       model_id: info?.origin ?? info?.name,
       max_input_tokens: (info?.contextLength ?? 1) - 1,
       max_total_tokens: info?.contextLength,
-      max_stop_sequences: STOPS_MAX,
+      max_stop_sequences: REQUEST_LIMITS.stopStrings.max,
       max_best_of: limits.maxNumReturnSequences,
       version: packageVersion(),
     });

@@ -7,6 +7,7 @@ import { openAiErrorOf, openAiRefusal } from "../../dialects/openai/errors.ts";
 import { GptError } from "../../errors.ts";
 import { type Fields, readJsonBody, withoutNull } from "../../request/body.ts";
 import { invalidField, missingField } from "../../request/fields.ts";
+import { REQUEST_LIMITS } from "../../request/request-limits.ts";
 import { describeValue } from "../../wording.ts";
 import { noteError, sendJson, takeBody } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
@@ -17,8 +18,6 @@ import type { RoutedRequest } from "./routes.ts";
 import type { ServedModel } from "./served-model.ts";
 import { EVENT_STREAM, event, JsonLines, ServerSentEvents } from "./server-sent-events.ts";
 
-/** Most JSON values of a body. It is large because a batch of prompts may be given as token ids. */
-const VALUES_MAX = 200_000;
 const EXAMPLE = '{"prompt": "Some text"}';
 export const NO_CHAT =
   'This is a base model without a chat template; send the text to be continued as "prompt" to POST /v1/completions.';
@@ -141,7 +140,12 @@ async function noChat(): Promise<never> {
 /** Reads the body as JSON. A field that is null counts as absent. */
 async function readBody(request: FastifyRequest): Promise<Fields> {
   refuseEncoded(request.headers);
-  return withoutNull(await readJsonBody(takeBody(request), { valuesMax: VALUES_MAX, example: EXAMPLE }));
+  return withoutNull(
+    await readJsonBody(takeBody(request), {
+      valuesMax: REQUEST_LIMITS.openaiBodyValues.max,
+      example: EXAMPLE,
+    }),
+  );
 }
 
 /** The name of the endpoint, from the path or from the field `model`. */

@@ -11,6 +11,7 @@ import { GptError } from "../../errors.ts";
 import { answerOf } from "../../request/answer.ts";
 import { type Fields, readJsonBody } from "../../request/body.ts";
 import { invalidField, missingField } from "../../request/fields.ts";
+import { REQUEST_LIMITS } from "../../request/request-limits.ts";
 import type { Settings } from "../../settings.ts";
 import { describeValue } from "../../wording.ts";
 import type { PlaygroundSessions } from "../access/playground-sessions.ts";
@@ -23,8 +24,6 @@ import type { RoutedRequest } from "./routes.ts";
 import type { ServedModel } from "./served-model.ts";
 import { EVENT_STREAM, event, ServerSentEvents } from "./server-sent-events.ts";
 
-/** Most JSON values of a body: the token ids of a whole context, and the parameters. */
-const VALUES_MAX = 100_000;
 /** How often a waiting request gets an event about the queue. */
 const WAITING_MS = 500;
 
@@ -197,7 +196,9 @@ export class PlaygroundRoutes {
   /** The body, and the model that it names. Throws while the model loads. */
   async #read(request: RoutedRequest): Promise<{ fields: Fields; name: string; model: ServedModel }> {
     const { endpoints } = this.#options;
-    const fields = await readJsonBody(takeBody(request), { valuesMax: VALUES_MAX });
+    const fields = await readJsonBody(takeBody(request), {
+      valuesMax: REQUEST_LIMITS.playgroundBodyValues.max,
+    });
     const name = endpointOf(fields) ?? endpoints.first;
     const model = endpoints.admit(request, name);
     requireLoaded(model);
