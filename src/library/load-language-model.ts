@@ -58,18 +58,28 @@ export async function loadModel(model = "tiny", options: LoadOptions = {}): Prom
   return new LanguageModel(generator);
 }
 
-const SETTING_NAMES = ["precision", "threads", "kernels", "kvCacheMb", "offline", "queueRequestsMax"];
+/** The type makes sure that none is missing. */
+const OPTION_NAMES = Object.keys({
+  precision: true,
+  threads: true,
+  kernels: true,
+  kvCacheMb: true,
+  offline: true,
+  queueRequestsMax: true,
+  onDownload: true,
+  onProblem: true,
+  signal: true,
+} satisfies Record<keyof LoadOptions, true>);
 
 /** @throws GptError `invalid_config` that names the option, its value and its range */
 function settingsOf(options: Readonly<Record<string, unknown>>): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const unknown = given.find(([name]) => !SETTING_NAMES.includes(name))?.[0];
+  const unknown = given.find(([name]) => !OPTION_NAMES.includes(name))?.[0];
   if (unknown === undefined) {
     return resolveSettings({ layers: [settingsOfObject(Object.fromEntries(given), "loadModel")] });
   }
-  const known = [...SETTING_NAMES, "onDownload", "onProblem", "signal"];
-  const meant = nearest(unknown, known);
-  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${known.join(", ")}`;
+  const meant = nearest(unknown, OPTION_NAMES);
+  const hint = meant ? `did you mean ${quote(meant)}?` : `the known ones are ${OPTION_NAMES.join(", ")}`;
   throw new GptError("invalid_config", `loadModel: the option ${quote(unknown)} is unknown; ${hint}`, {
     field: unknown,
   });

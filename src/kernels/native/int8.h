@@ -42,27 +42,52 @@ INLINE const float *whole_group(float *copy, const float *x, int count) {
   return copy;
 }
 
-/** Quantises groups `first` to `last` of all rows of x[rows, K]. */
-static void quantize(uint8_t *memory, const struct quantize_instruction *a, int first, int last) {
-  const size_t groups = (size_t)count_groups(a->width);
-  const size_t stride = row_stride(a->width);
-  const float *x = at(memory, a->x);
-  const int tile = tile_rows(a->rows, INT8_ROWS);
-  for (int start = 0; start < a->rows; start += tile) {
-    const size_t count = (size_t)smaller(a->rows - start, tile);
-    int16_t *words = (int16_t *)at(memory, a->values) + (size_t)start * groups * GROUP;
-    float *scales = (float *)at(memory, a->scales) + (size_t)start * groups;
+/** Bytes of one row's group of words. */
+#define WORDS_OF_GROUP (GROUP * sizeof(int16_t))
+
+/**
+ * Quantises a group of `count` numbers, of row `r` in a tile of `rows` rows, and returns its scale. `to`: the group of the whole
+ * tile.
+ */
+typedef float quantize_group(uint8_t *to, size_t rows, size_t r, const float *x, int count);
+
+/** What `quantize_rows` reads and writes: x[rows, width], values and scales. */
+struct quantization {
+  const float *x;
+  uint8_t *values;
+  float *scales;
+  int rows;
+  int width;
+};
+
+/** Quantises groups `first` to `last` of all rows. A group of one row takes `group_bytes` of the values. */
+INLINE void quantize_rows(struct quantization a, int first, int last, quantize_group *quantize, size_t group_bytes) {
+  const size_t groups = (size_t)count_groups(a.width);
+  const size_t stride = row_stride(a.width);
+  const int tile = tile_rows(a.rows, INT8_ROWS);
+  for (int start = 0; start < a.rows; start += tile) {
+    const size_t count = (size_t)smaller(a.rows - start, tile);
+    uint8_t *values = a.values + (size_t)start * groups * group_bytes;
+    float *scales = a.scales + (size_t)start * groups;
     for (int group = first; group < last; group++) {
-      const size_t k = (size_t)group * GROUP;
-      const int values = smaller(a->width - (int)k, GROUP);
+      const int k = group * GROUP;
+      uint8_t *to = values + (size_t)group * count * group_bytes;
       for (size_t r = 0; r < count; r++) {
-        const float *from = x + ((size_t)start + r) * stride + k;
-        float copy[GROUP];
-        const float *whole = whole_group(copy, from, values);
-        scales[(size_t)group * count + r] = quantize_words(words + k * count + QUAD * r, QUAD * count, whole, LARGEST);
+        const float *x = a.x + ((size_t)start + r) * stride + k;
+        scales[(size_t)group * count + r] = quantize(to, count, r, x, smaller(a.width - k, GROUP));
       }
     }
   }
+}
+
+INLINE float quantize_plain(uint8_t *to, size_t rows, size_t r, const float *x, int count) {
+  float copy[GROUP];
+  return quantize_words((int16_t *)to + QUAD * r, QUAD * rows, whole_group(copy, x, count), LARGEST);
+}
+
+static void quantize(uint8_t *memory, const struct quantize_instruction *a, int first, int last) {
+  const struct quantization rows = {at(memory, a->x), at(memory, a->values), at(memory, a->scales), a->rows, a->width};
+  quantize_rows(rows, first, last, quantize_plain, WORDS_OF_GROUP);
 }
 
 /** Multiplies one group of `rows` rows by one block, and adds the results to `sums`, [rows][outputs]. */
@@ -95,6 +120,11 @@ struct ahead {
   size_t step;
 };
 
+INLINE void prefetch_step(struct ahead *ahead) {
+  for (size_t byte = 0; byte < ahead->step; byte += LINE_BYTES) __builtin_prefetch(ahead->next + byte, 0, 2);
+  ahead->next += ahead->step;
+}
+
 /** A tile of rows by all groups of 16 outputs, whose blocks lie one after another. */
 INLINE void add_groups(const int rows, float *sums, const int16_t *q, const float *scales, const int8_t *block,
                        int groups, struct ahead *ahead) {
@@ -102,8 +132,7 @@ INLINE void add_groups(const int rows, float *sums, const int16_t *q, const floa
     for (int h = 0; h < BLOCK; h += LANES) store(sums + r * BLOCK + h, splat(0.0f));
   }
   for (int group = 0; group < groups; group++) {
-    for (size_t byte = 0; byte < ahead->step; byte += LINE_BYTES) __builtin_prefetch(ahead->next + byte, 0, 2);
-    ahead->next += ahead->step;
+    prefetch_step(ahead);
     add_group(rows, sums, q, scales, block);
     q += GROUP * rows;
     scales += rows;
@@ -162,7 +191,7 @@ INLINE void multiply_blocks(uint8_t *memory, const struct matmul_int8_instructio
 }
 
 static void matmul_int8(uint8_t *memory, const struct matmul_int8_instruction *a, int first, int last) {
-  multiply_blocks(memory, a, first, last, multiply_words, GROUP * sizeof(int16_t));
+  multiply_blocks(memory, a, first, last, multiply_words, WORDS_OF_GROUP);
 }
 
 #endif

@@ -59,8 +59,7 @@ INLINE void add_byte_groups(const int rows, float *sums, const int8_t *q, const 
   vf sum[INT8_ROWS];
   for (int r = 0; r < rows; r++) sum[r] = splat(0.0f);
   for (int group = 0; group < groups; group++) {
-    for (size_t byte = 0; byte < ahead->step; byte += LINE_BYTES) __builtin_prefetch(ahead->next + byte, 0, 2);
-    ahead->next += ahead->step;
+    prefetch_step(ahead);
     vi whole[INT8_ROWS];
     const int32_t *begins = (const int32_t *)(q + GROUP * rows);
     for (int r = 0; r < rows; r++) whole[r] = splat_int(begins[r]);
@@ -91,35 +90,23 @@ APART void multiply_bytes(int rows, float *sums, const void *q, const float *sca
 }
 
 #else
-#define BYTES_OF_GROUP (GROUP * sizeof(int16_t))
+#define BYTES_OF_GROUP WORDS_OF_GROUP
 #define multiply_bytes multiply_words
 #endif
 
-/** Rotates and quantises groups `first` to `last` of all rows of x[rows, K]. */
-static void quantize_rotated(uint8_t *memory, const struct quantize_rotated_instruction *a, int first, int last) {
-  const size_t groups = (size_t)count_groups(a->width);
-  const size_t stride = row_stride(a->width);
-  const float *x = at(memory, a->x);
-  const int tile = tile_rows(a->rows, INT8_ROWS);
-  for (int start = 0; start < a->rows; start += tile) {
-    const size_t count = (size_t)smaller(a->rows - start, tile);
-    uint8_t *values = (uint8_t *)at(memory, a->values) + (size_t)start * groups * BYTES_OF_GROUP;
-    float *scales = (float *)at(memory, a->scales) + (size_t)start * groups;
-    for (int group = first; group < last; group++) {
-      const int k = group * GROUP;
-      uint8_t *to = values + (size_t)group * count * BYTES_OF_GROUP;
-      for (size_t r = 0; r < count; r++) {
-        float rotated[GROUP];
-        rotate(rotated, whole_group(rotated, x + ((size_t)start + r) * stride + k, smaller(a->width - k, GROUP)));
+INLINE float rotate_and_quantize(uint8_t *to, size_t rows, size_t r, const float *x, int count) {
+  float rotated[GROUP];
+  rotate(rotated, whole_group(rotated, x, count));
 #if HAS_BYTE_DOTS
-        const float scale = quantize_bytes((int8_t *)to, count, r, rotated);
+  return quantize_bytes((int8_t *)to, rows, r, rotated);
 #else
-        const float scale = quantize_words((int16_t *)to + QUAD * r, QUAD * count, rotated, LARGEST_ROTATED);
+  return quantize_words((int16_t *)to + QUAD * r, QUAD * rows, rotated, LARGEST_ROTATED);
 #endif
-        scales[(size_t)group * count + r] = scale;
-      }
-    }
-  }
+}
+
+static void quantize_rotated(uint8_t *memory, const struct quantize_rotated_instruction *a, int first, int last) {
+  const struct quantization rows = {at(memory, a->x), at(memory, a->values), at(memory, a->scales), a->rows, a->width};
+  quantize_rows(rows, first, last, rotate_and_quantize, BYTES_OF_GROUP);
 }
 
 static void matmul_rotated(uint8_t *memory, const struct matmul_int8_instruction *a, int first, int last) {

@@ -22,38 +22,38 @@ const LARGEST_ROTATED: f32 = <f32>ROTATED_MAX;
 
 /** Items are groups. x[rows, K] becomes values[rows, K'] and scales[rows, K'/64]. K' is K padded with zeros to whole groups. */
 export function quantize(a: QuantizeInstruction, first: i32, last: i32): void {
-  const width = a.width;
-  const groups = countGroups(width);
-  const stride = rowBytes(width);
-  for (let row: usize = 0; row < <usize>a.rows; row++) {
-    const from = a.x + row * stride;
-    const to = a.values + row * groups * GROUP_BYTES;
-    const scale = a.scales + ((row * groups) << 2);
-    for (let group = <usize>first; group < <usize>last; group++) {
-      const at = group * GROUP;
-      const count = min(GROUP, width - <i32>at);
-      store<f32>(scale + (group << 2), quantizeGroup(to + group * GROUP_BYTES, from + (at << 2), count, LARGEST));
-    }
-  }
+  quantizeRows(a.x, a.values, a.scales, a.rows, a.width, first, last, 0, LARGEST);
 }
 
 /** The same, but rotates every group first and rounds to 8 bits. The results have the layout of 14-bit ones. */
 export function quantizeRotated(a: QuantizeRotatedInstruction, part: i32, first: i32, last: i32): void {
-  const width = a.width;
-  const groups = countGroups(width);
-  const stride = rowBytes(width);
   const rotated = a.scratch + <usize>part * a.scratchBytes;
-  for (let row: usize = 0; row < <usize>a.rows; row++) {
-    const from = a.x + row * stride;
-    const to = a.values + row * groups * GROUP_BYTES;
-    const scale = a.scales + ((row * groups) << 2);
+  quantizeRows(a.x, a.values, a.scales, a.rows, a.width, first, last, rotated, LARGEST_ROTATED);
+}
+
+/** Quantises groups `first` to `last` of all rows to integers up to `limit`. `rotated`: room for a rotated group; 0: no rotation. */
+// @ts-ignore: decorator
+@inline
+function quantizeRows(
+  x: usize, values: usize, scales: usize, rows: i32, width: i32, first: i32, last: i32, rotated: usize, limit: f32,
+): void {
+  const groups = <usize>countGroups(width);
+  const stride = rowBytes(width);
+  for (let row: usize = 0; row < <usize>rows; row++) {
     for (let group = <usize>first; group < <usize>last; group++) {
       const at = group * GROUP;
-      const bytes = <usize>min(GROUP, width - <i32>at) << 2;
-      memory.copy(rotated, from + (at << 2), bytes);
-      memory.fill(rotated + bytes, 0, 4 * GROUP - bytes);
-      rotateGroup(rotated);
-      store<f32>(scale + (group << 2), quantizeGroup(to + group * GROUP_BYTES, rotated, GROUP, LARGEST_ROTATED));
+      let from = x + row * stride + (at << 2);
+      let count = min(GROUP, width - <i32>at);
+      if (rotated) {
+        const bytes = <usize>count << 2;
+        memory.copy(rotated, from, bytes);
+        memory.fill(rotated + bytes, 0, 4 * GROUP - bytes);
+        rotateGroup(rotated);
+        from = rotated;
+        count = GROUP;
+      }
+      const number = row * groups + group;
+      store<f32>(scales + (number << 2), quantizeGroup(values + number * GROUP_BYTES, from, count, limit));
     }
   }
 }
