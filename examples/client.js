@@ -30,7 +30,11 @@ async function startServer() {
   const { fileURLToPath } = await import("node:url");
   const model = fileURLToPath(new URL("../models/tiny", import.meta.url));
   const generator = await loadGenerator({
-    ...{ model, name: "tiny", precision: "int8", kvCacheMb: 64, queueRequestsMax: 64 },
+    model,
+    name: "tiny",
+    precision: "int8",
+    kvCacheMb: 64,
+    queueRequestsMax: 64,
   });
   const app = createApp({
     generators: new Map([["gpt-2", generator]]),

@@ -53,26 +53,22 @@ function judge(status, type, body, input) {
 // JSON bodies
 
 const FIELDS = [
-  ...[
-    "input",
-    "max_length",
-    "max_new_tokens",
-    "num_return_sequences",
-    "mode",
-    "top_p",
-    "top_k",
-    "temperature",
-  ],
-  ...[
-    "num_beams",
-    "no_repeat_ngram_size",
-    "seed",
-    "prompt_token_ids",
-    "__proto__",
-    "constructor",
-    "inputs",
-    "",
-  ],
+  "input",
+  "max_length",
+  "max_new_tokens",
+  "num_return_sequences",
+  "mode",
+  "top_p",
+  "top_k",
+  "temperature",
+  "num_beams",
+  "no_repeat_ngram_size",
+  "seed",
+  "prompt_token_ids",
+  "__proto__",
+  "constructor",
+  "inputs",
+  "",
 ];
 const TEXTS = [
   "",
@@ -171,14 +167,21 @@ const NAMES = [
   "Content-Type",
 ];
 const VALUES = [
-  ...["", "0", "2", "-1", "99999999999999999999", "chunked", "chunked, gzip", "100-continue", "x", "a;b=c"],
-  ...[
-    "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=",
-    "AWS4-HMAC-SHA256 a",
-    "Bearer x",
-    "é",
-    "x".repeat(9000),
-  ],
+  "",
+  "0",
+  "2",
+  "-1",
+  "99999999999999999999",
+  "chunked",
+  "chunked, gzip",
+  "100-continue",
+  "x",
+  "a;b=c",
+  "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=",
+  "AWS4-HMAC-SHA256 a",
+  "Bearer x",
+  "é",
+  "x".repeat(9000),
 ];
 
 function aRequest() {
@@ -218,7 +221,10 @@ async function tryRaw(server) {
 }
 
 const server = await startServer(resolve(values.from, "src/cli/main.js"), [
-  ...["--headers-timeout-ms", "2000", "--threads", "1"],
+  "--headers-timeout-ms",
+  "2000",
+  "--threads",
+  "1",
 ]);
 const deadline = Date.now() + Number(values.seconds) * 1000;
 const warmUp = Math.floor(INPUTS / 3);

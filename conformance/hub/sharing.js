@@ -26,8 +26,15 @@ const ID = "owner/model";
 const FOLDER = "models--owner--model";
 /** The files that transformers asks for one by one, and others. */
 const NAMES = [
-  ...["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "vocab.json"],
-  ...["merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"],
+  "config.json",
+  "generation_config.json",
+  "model.safetensors",
+  "tokenizer.json",
+  "vocab.json",
+  "merges.txt",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
 ];
 const OFFLINE = { HF_HUB_OFFLINE: "1" };
 const GENERATE = ["generate", "--model", ID, "--mode", "greedy", "--max-length", "8", "a b"];

@@ -35,8 +35,16 @@ export function writeHostileModel(folder) {
   const C = Math.ceil(P / 64) * 64;
   const V = end + 1;
   const config = {
-    ...{ model_type: "gpt2", vocab_size: V, n_positions: P, n_embd: C, n_layer: 1, n_head: C / 64 },
-    ...{ bos_token_id: end, eos_token_id: end, activation_function: "gelu_new", layer_norm_epsilon: 1e-5 },
+    model_type: "gpt2",
+    vocab_size: V,
+    n_positions: P,
+    n_embd: C,
+    n_layer: 1,
+    n_head: C / 64,
+    bos_token_id: end,
+    eos_token_id: end,
+    activation_function: "gelu_new",
+    layer_norm_epsilon: 1e-5,
   };
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
   writeFileSync(join(folder, "vocab.json"), JSON.stringify(vocab));

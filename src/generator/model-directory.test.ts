@@ -61,7 +61,8 @@ test("a snapshot in the hub's cache is called after its repository, and nothing 
 test("a checkpoint in the only folder that holds one is found, as an archive of a folder leaves it", (context) => {
   const { path, remove } = temporaryDirectory();
   context.after(() => remove());
-  const [inner, other] = ["my-gpt2", "logs"].map((name) => join(path, name)) as [string, string];
+  const inner = join(path, "my-gpt2");
+  const other = join(path, "logs");
   for (const folder of [inner, other]) mkdirSync(folder);
   assert.deepEqual(placeOf(path), { directory: path });
   writeFileSync(join(inner, "config.json"), "{}");

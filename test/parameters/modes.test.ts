@@ -71,9 +71,20 @@ const PARAMETERS: Record<
 const TEXTUAL = ["input", "stop", "include_stop", "echo"];
 /** Parameters that every mode reads. The n-gram ban is one of them if it is sent. */
 const ALWAYS = [
-  ...["max_length", "max_new_tokens", "num_return_sequences", "mode", "no_repeat_ngram_size", "truncate"],
-  ...["repetition_penalty", "frequency_penalty", "presence_penalty", "logit_bias"],
-  ...["ignore_eos", "stop_token_ids", "min_new_tokens", "logprobs"],
+  "max_length",
+  "max_new_tokens",
+  "num_return_sequences",
+  "mode",
+  "no_repeat_ngram_size",
+  "truncate",
+  "repetition_penalty",
+  "frequency_penalty",
+  "presence_penalty",
+  "logit_bias",
+  "ignore_eos",
+  "stop_token_ids",
+  "min_new_tokens",
+  "logprobs",
 ];
 const DRAWN = ["min_p", "best_of", "seed", ...ALWAYS];
 const READS: Record<Mode, readonly string[]> = {

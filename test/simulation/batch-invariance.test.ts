@@ -77,7 +77,8 @@ for (const precision of ["f32", "int8"] as const) {
           const limited = withLimits(recording(backend, bits), maxBatchTokens);
           const core = new EngineCore(limited, EOS, { prefixCache: (i + threads) % 2 === 0 });
           const { answers, aborted } = runCrowd(core, new Dice(threads * 10 + i), {
-            ...{ numRequests: requests.length, aborts: 0.02 },
+            numRequests: requests.length,
+            aborts: 0.02,
             draw: (id) => requests[id] as CrowdRequest,
           });
           const crowd = `${threads} threads, ${maxBatchTokens} tokens`;
@@ -91,10 +92,12 @@ for (const precision of ["f32", "int8"] as const) {
         }
         // Rows after wrong guesses belong to no answer, so only the answers are compared here.
         const core = new EngineCore(withLimits(backend, threads % 2 ? 17 : 128), EOS, {
-          ...{ prefixCache: threads > 2, speculation: true },
+          prefixCache: threads > 2,
+          speculation: true,
         });
         const { answers } = runCrowd(core, new Dice(threads), {
-          ...{ numRequests: requests.length, aborts: 0.02 },
+          numRequests: requests.length,
+          aborts: 0.02,
           draw: (id) => repeating[id] as CrowdRequest,
         });
         for (const [id, answer] of answers)

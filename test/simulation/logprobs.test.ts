@@ -23,12 +23,15 @@ const wanted = { maxLength: 40, logprobs: 2, promptLogprobs: true };
 const MODES: Record<string, DecodingParams> = {
   greedy: someDecoding(wanted),
   sampled: someDecoding({
-    ...{ ...wanted, numReturnSequences: 3 },
+    ...wanted,
+    numReturnSequences: 3,
     search: { kind: "sample", temperature: 2, topK: 9, topP: 0.9 },
     penalties: { repetition: 1.4, logitBias: new Map([[3, 2]]) },
   }),
   "beam search": someDecoding({
-    ...{ ...wanted, numReturnSequences: 3, noRepeatNgramSize: 2 },
+    ...wanted,
+    numReturnSequences: 3,
+    noRepeatNgramSize: 2,
     search: beams(4),
   }),
 };
@@ -73,7 +76,8 @@ for (const precision of ["f32", "int8"] as const) {
         const limited = { limits, forward: backend.forward.bind(backend), close: async () => {} };
         const found: unknown[] = [];
         runCrowd(new EngineCore(limited, [60]), dice, {
-          ...{ numRequests: 12, aborts: 0 },
+          numRequests: 12,
+          aborts: 0,
           draw: (id) => (id % 3 === 0 ? none : randomRequest(dice, 61, 30, 44)),
           onPass: ({ finished }) => {
             const own = finished.filter(({ request }) => request.id % 3 === 0);

@@ -59,7 +59,8 @@ function simulate(seed: number, numRequests: number, options: EngineOptions) {
   const texts = someTexts(dice);
   let passesWithoutFreePage = 0;
   const { requests, answers, aborted } = runCrowd(core, dice, {
-    ...{ numRequests, aborts: 0.02 },
+    numRequests,
+    aborts: 0.02,
     draw: (_id, sofar) => randomRequest(dice, 17, 30, 44, texts(sofar)),
     onPass: ({ progress, finished }) => {
       for (const one of progress) told.add(one);

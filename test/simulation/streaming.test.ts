@@ -64,8 +64,13 @@ function stream(seed: number, vocabSize: number, numRequests: number) {
     const text = new TextStream({ ...options, onPiece: (piece) => pieces.push(piece) });
     core.add({ id, promptTokenIds: prompt, decoding, client: id % 3, streams: true });
     return {
-      ...{ pieces, text, options, decoding, early: 0 },
-      ...{ answers: [] as GeneratedSequence[], texts: [] as string[] },
+      pieces,
+      text,
+      options,
+      decoding,
+      early: 0,
+      answers: [] as GeneratedSequence[],
+      texts: [] as string[],
     };
   });
   while (!core.isIdle) {

@@ -131,14 +131,17 @@ export function writeCheckpoint(directory: string, options: CheckpointOptions): 
   const { V = 61, P = 64, C = 16, L = 2, H = 2, prefix = "", dtype = "F32" } = options;
   mkdirSync(directory, { recursive: true });
   const config = {
-    ...{ model_type: "gpt2", vocab_size: V, n_positions: P, n_embd: C, n_layer: L, n_head: H },
+    model_type: "gpt2",
+    vocab_size: V,
+    n_positions: P,
+    n_embd: C,
+    n_layer: L,
+    n_head: H,
     ...(options.F === undefined ? {} : { n_inner: options.F }),
-    ...{
-      bos_token_id: V - 1,
-      eos_token_id: V - 1,
-      activation_function: "gelu_new",
-      layer_norm_epsilon: 1e-5,
-    },
+    bos_token_id: V - 1,
+    eos_token_id: V - 1,
+    activation_function: "gelu_new",
+    layer_norm_epsilon: 1e-5,
     ...options.config,
   };
   writeFileSync(join(directory, "config.json"), JSON.stringify(config));

@@ -28,14 +28,12 @@ export class FakeBackend implements Backend {
   constructor(limits: Partial<BackendLimits> = {}, span = Number.POSITIVE_INFINITY) {
     this.#span = span;
     this.limits = {
-      ...{
-        vocabSize: 17,
-        contextLength: 64,
-        pages: 60,
-        pagePositions: 4,
-        maxBatchTokens: 24,
-        maxLogitRows: 12,
-      },
+      vocabSize: 17,
+      contextLength: 64,
+      pages: 60,
+      pagePositions: 4,
+      maxBatchTokens: 24,
+      maxLogitRows: 12,
       ...limits,
     };
     this.#pages = Array.from({ length: this.limits.pages }, () => []);

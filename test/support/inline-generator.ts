@@ -15,7 +15,9 @@ export function makeGenerator(
   tokenizer?: Tokenizer,
 ): TextGenerator {
   const { backend, config } = loadModel(writeCheckpoint(directory, options), {
-    ...{ precision: "f32", kvCacheMb: 1, threads: 1 },
+    precision: "f32",
+    kvCacheMb: 1,
+    threads: 1,
   });
   const engine = anEngine(
     (prompt, decoding) =>

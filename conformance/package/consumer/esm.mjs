@@ -20,7 +20,10 @@ await model.close();
 
 const generator = await loadGenerator({
   model: fileURLToPath(new URL("models/tiny", import.meta.resolve("gpt2-api/package.json"))),
-  ...{ name: "tiny", precision: "f32", kvCacheMb: 64, queueRequestsMax: 8 },
+  name: "tiny",
+  precision: "f32",
+  kvCacheMb: 64,
+  queueRequestsMax: 8,
 });
 const credential = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
 const app = createApp({

@@ -85,10 +85,8 @@ function storeKvOf(kind: KvKind, memory: LinearMemory, a: StoreKv): void {
     const table = i32[a.pageTables + row] as number;
     const place = placeOf(memory, kind, a, { table, position, head });
     const from = a.qkv + row * rowStride(3 * width) + width + head * headSize;
-    const [k, v] = [from, from + width].map((begin) => f32.subarray(begin, begin + headSize)) as [
-      Float32Array,
-      Float32Array,
-    ];
+    const k = f32.subarray(from, from + headSize);
+    const v = f32.subarray(from + width, from + width + headSize);
     const setKey = (i: number, value: number): void => {
       numbers[place.key + i * PAGE_POSITIONS] = value;
     };

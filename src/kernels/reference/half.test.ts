@@ -11,17 +11,13 @@ describe("half precision", () => {
 
   it("rounds to the nearest, to even on a tie", () => {
     const cases: [number, number][] = [
-      ...([
-        [1 + 2 ** -11, 1],
-        [1 + 3 * 2 ** -11, 1 + 2 ** -9],
-        [1 + 2 ** -11 + 2 ** -20, 1 + 2 ** -10],
-      ] as [number, number][]),
-      ...([
-        [2 ** -25, 0],
-        [3 * 2 ** -25, 2 ** -23],
-        [-(2 ** -14) + 2 ** -26, -(2 ** -14)],
-        [2047.5, 2048],
-      ] as [number, number][]),
+      [1 + 2 ** -11, 1],
+      [1 + 3 * 2 ** -11, 1 + 2 ** -9],
+      [1 + 2 ** -11 + 2 ** -20, 1 + 2 ** -10],
+      [2 ** -25, 0],
+      [3 * 2 ** -25, 2 ** -23],
+      [-(2 ** -14) + 2 ** -26, -(2 ** -14)],
+      [2047.5, 2048],
     ];
     for (const [value, expected] of cases) assert.equal(fromHalf(toHalf(value)), expected, String(value));
   });

@@ -128,10 +128,8 @@ export function readConfig(directory: string): Gpt2Config {
 /** Whether two matrices have the same type and the same bytes. Compares row by row, so neither is held in memory. */
 function sameNumbers(a: Tensor, b: Tensor, [rows, width]: readonly [number, number]): boolean {
   if (a.dtype !== b.dtype) return false;
-  const [rowOfA, rowOfB] = [a, b].map(({ dtype }) => Buffer.alloc(NUMBER_BYTES[dtype] * width)) as [
-    Buffer,
-    Buffer,
-  ];
+  const rowOfA = Buffer.alloc(NUMBER_BYTES[a.dtype] * width);
+  const rowOfB = Buffer.alloc(rowOfA.length);
   for (let row = 0; row < rows; row++) {
     a.read(row * width, rowOfA);
     b.read(row * width, rowOfB);

@@ -61,9 +61,8 @@ class Factors {
   ofNorm(norm: string): Float32Array {
     return this.#once(norm, () => {
       const { nEmbd, nInner, vocabSize } = this.#source.config;
-      const [gains, biases] = ["weight", "bias"].map((part) =>
-        numbersOf(this.#source.tensor(`${norm}.${part}`, [nEmbd]), 0, nEmbd),
-      ) as [Float32Array, Float32Array];
+      const gains = numbersOf(this.#source.tensor(`${norm}.weight`, [nEmbd]), 0, nEmbd);
+      const biases = numbersOf(this.#source.tensor(`${norm}.bias`, [nEmbd]), 0, nEmbd);
       const activations = gains.map((g, k) =>
         Math.sqrt(g * g + (biases[k] as number) * (biases[k] as number)),
       ); // √E[(g·x̂ + b)²] if E[x̂²] = 1

@@ -118,7 +118,8 @@ function parseHeader(file: OpenFile, header: Uint8Array): Map<string, TensorEntr
     const parsed = entry.safeParse(value);
     if (!parsed.success) throw file.invalid(`the header's entry for ${quote(name)} is malformed`);
     const { dtype, shape, data_offsets } = parsed.data;
-    const [begin, end] = data_offsets.map((offset) => dataStart + offset) as [number, number];
+    const begin = dataStart + data_offsets[0];
+    const end = dataStart + data_offsets[1];
     const invalid = (problem: string): GptError => file.invalid(`tensor ${quote(name)} ${problem}`);
     if (end < begin) throw invalid(`ends at byte ${end}, before it begins at ${begin}`);
     if (end > file.size) {
