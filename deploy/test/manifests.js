@@ -2,9 +2,9 @@
 // and for new releases; those of extensions against their types in npm. No API server is asked. Of KServe's manifest the
 // container is checked, as that of a pod.
 // @ts-check
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { changed, DEPLOY, main, must, pythonEnvironment, run, scratch } from "./support.js";
+import { changed, DEPLOY, main, must, nodePackages, pythonEnvironment, run, scratch } from "./support.js";
 
 const RELEASES = ["1.28", "1.32", "1.37"];
 const OVERLAYS = ["base", "hpa", "keda", "prometheus-operator"];
@@ -14,17 +14,9 @@ const EXTENSIONS = {
   PodMonitor: "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor",
 };
 
-/** Installs what package.json beside this file names. */
-function installPackages() {
-  const folder = join(DEPLOY, "test");
-  if (!existsSync(join(folder, "node_modules/yaml"))) {
-    run("npm", ["install", "--prefix", folder, "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
-  }
-}
-
 await main(async () => {
   const bin = pythonEnvironment("manifests");
-  installPackages();
+  nodePackages();
   const { parse, parseAllDocuments, stringify } = await import("yaml");
   const folder = scratch();
   let count = 0;

@@ -121,12 +121,15 @@ export class Clients {
    * @param {number} count
    * @param {string} origin
    * @param {(i: number) => object} fields of the i-th request
+   * @param {string} [path]
    */
-  constructor(count, origin, fields) {
+  constructor(count, origin, fields, path) {
     let next = 0;
     for (let client = 0; client < count; client++) {
       const agent = client % 2 === 0 ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined;
-      this.#running.push(this.#run(() => ask(origin, fields(next++), agent)).finally(() => agent?.destroy()));
+      this.#running.push(
+        this.#run(() => ask(origin, fields(next++), agent, path)).finally(() => agent?.destroy()),
+      );
     }
   }
 

@@ -4,17 +4,29 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { DEPLOY, pythonEnvironment, ROOT } from "./support.js";
+import { DEPLOY, needs, nodePackages, pythonEnvironment, ROOT, run } from "./support.js";
 
 /** @param {string} file @param {string[]} argv @returns {() => [string, string[]]} */
 const node =
   (file, ...argv) =>
   () => [process.execPath, [join(DEPLOY, "test", file), ...argv]];
 /** @param {string} group @returns {() => [string, string[]]} */
-const python = (group) => () => [
-  join(pythonEnvironment(group), "python"),
-  [join(DEPLOY, "test", `${group}.py`)],
-];
+const python =
+  (group, file = `${group}.py`) =>
+  () => [join(pythonEnvironment(group), "python"), [join(DEPLOY, "test", file)]];
+
+/** In a network, with mounts and processes of its own, all of which end with it. */
+const cluster = () => {
+  needs("buildah", "conntrack", "containerd", "etcd", "iptables", "openssl", "podman", "prometheus", "runc");
+  pythonEnvironment("manifests");
+  nodePackages();
+  run("bash", [join(DEPLOY, "test/kubernetes/build.sh"), join(DEPLOY, "test/.kubernetes")]);
+  const own = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
+  return /** @type {[string, string[]]} */ ([
+    "unshare",
+    [...own, process.execPath, join(DEPLOY, "test/kubernetes/kubernetes.js")],
+  ]);
+};
 
 /** @type {Readonly<Record<string, {command: () => [string, string[]], isQuick?: boolean}>>} */
 const TESTS = {
@@ -27,6 +39,7 @@ const TESTS = {
   sagemaker: { command: python("sagemaker") },
   image: { command: () => ["bash", [join(DEPLOY, "test/image.sh")]] },
   compose: { command: () => ["bash", [join(DEPLOY, "test/compose.sh")]] },
+  kubernetes: { command: cluster },
   "systemd-run": { command: () => ["bash", [join(DEPLOY, "test/systemd-run.sh")]] },
 };
 

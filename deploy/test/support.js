@@ -14,10 +14,18 @@ export const MAIN = join(ROOT, "dist/src/cli/main.js");
 
 /** Programs of the system, and the Debian packages that hold them. */
 const PACKAGES = {
+  buildah: "buildah",
+  conntrack: "conntrack",
+  containerd: "containerd",
+  etcd: "etcd-server",
   haproxy: "haproxy",
+  iptables: "iptables",
   nginx: "nginx-light",
+  openssl: "openssl",
+  podman: "podman",
   prometheus: "prometheus",
   promtool: "prometheus",
+  runc: "runc",
   "systemd-analyze": "systemd",
 };
 
@@ -50,6 +58,13 @@ export function pythonEnvironment(group) {
     writeFileSync(installed, wanted);
   }
   return join(folder, "bin");
+}
+
+/** Installs what package.json beside this file names. */
+export function nodePackages() {
+  const folder = join(DEPLOY, "test");
+  if (existsSync(join(folder, "node_modules/yaml"))) return;
+  run("npm", ["install", "--prefix", folder, "--no-package-lock", "--no-audit", "--no-fund", "--silent"]);
 }
 
 /**
