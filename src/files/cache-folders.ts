@@ -51,7 +51,7 @@ export function tellUnfit({ reason }: Unfit, onProblem: (message: string) => voi
 
 /** The folder for quantised weights; undefined: none. `onProblem` gets the reason, unless a setting turned it off. */
 export function weightCacheOf(
-  { weightCacheMb }: Settings,
+  { weightCacheMb }: Pick<Settings, "weightCacheMb">,
   env: Environment,
   onProblem: (message: string) => void,
 ): { readonly directory: string; readonly maxBytes: number } | undefined {

@@ -5,6 +5,7 @@ import type { WatchedFile } from "../files/watched-file.ts";
 import { packageVersion } from "../generator/model-directory.ts";
 import type { Settings } from "../settings.ts";
 import { isLoopback } from "./access/place.ts";
+import type { AdminOptions } from "./doors/admin.ts";
 import type { CallersDoor } from "./doors/openapi.ts";
 import type { App } from "./http/http-app.ts";
 import { listenOn } from "./http/listen.ts";
@@ -57,7 +58,19 @@ export interface ServerParts {
   readonly metrics: Metrics | undefined;
   /** Files that are read again when they change. */
   readonly files: readonly WatchedFile<unknown>[];
-  readonly settings: Settings;
+  readonly settings: AdminOptions["settings"] &
+    Pick<
+      Settings,
+      | "adminHost"
+      | "adminPort"
+      | "drainDelayMs"
+      | "drainTimeoutMs"
+      | "host"
+      | "port"
+      | "tlsCert"
+      | "watchHubIntervalMs"
+      | "watchModel"
+    >;
   /**
    * Called at SIGHUP. It reads keys and certificates again and logs that. The models are then reloaded. No request is ended.
    */

@@ -45,11 +45,31 @@ export interface EndpointsReload extends ReloadOutcome {
   readonly endpoints: readonly string[];
 }
 
+/** What decides how models are loaded, run and replaced. */
+export type ModelsSettings = Pick<
+  Settings,
+  | "engineStallTimeoutMs"
+  | "kernels"
+  | "kvCacheMb"
+  | "passRowsMax"
+  | "passTokensMax"
+  | "precision"
+  | "prefixCache"
+  | "queueRequestsMax"
+  | "queueTokensMax"
+  | "reloadInPlace"
+  | "reloadLingerMs"
+  | "requestDeadlineMs"
+  | "speculation"
+  | "threads"
+  | "weightCacheMb"
+>;
+
 export class Models {
   /** Resolves when the engine of a serving model has failed for good. */
   readonly fatalError: Promise<GptError>;
   readonly #options: ModelsOptions;
-  readonly #settings: Settings;
+  readonly #settings: ModelsSettings;
   readonly #search: ModelSearch;
   readonly #memory: MemoryBudget;
   readonly #weightCache: GeneratorOptions["weightCache"];
@@ -63,7 +83,7 @@ export class Models {
   #fail: (error: GptError) => void = () => {};
 
   /** @throws GptError `invalid_checkpoint` when a model can be neither a directory nor one of a hub. */
-  constructor(settings: Settings, endpoints: readonly EndpointSetting[], options: ModelsOptions) {
+  constructor(settings: ModelsSettings, endpoints: readonly EndpointSetting[], options: ModelsOptions) {
     this.#settings = settings;
     this.#options = options;
     this.#memory = options.memory ?? new MemoryBudget(memoryLimit());

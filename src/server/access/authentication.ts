@@ -37,6 +37,12 @@ export interface ApiKey {
   readonly endpoints: Permission;
 }
 
+/** What authentication reads of the settings. */
+export type AuthSettings = Pick<
+  Settings,
+  "auth" | "clockSkewSeconds" | "debugSignature" | "host" | "hostAlias" | "region"
+>;
+
 /** The first step, with the head of a request. @throws AwsError with AWS's name, status and text. */
 export type Authenticate = (request: FastifyRequest) => Identify;
 
@@ -50,7 +56,7 @@ export interface Keys {
   readonly apiKey: (sha256: string) => ApiKey | undefined;
 }
 
-export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date): Authenticate {
+export function makeAuthenticate(settings: AuthSettings, keys: Keys, now: () => Date): Authenticate {
   switch (settings.auth) {
     case "sigv4":
       return (request) => {
@@ -79,7 +85,7 @@ export function makeAuthenticate(settings: Settings, keys: Keys, now: () => Date
  * Where nobody needs a key, a page of another place is none of those who may call. A server that other machines reach too does
  * not know its names.
  */
-function checkPlace(request: FastifyRequest, settings: Settings): void {
+function checkPlace(request: FastifyRequest, settings: AuthSettings): void {
   const host = isLoopback(settings.host) ? foreignHost(request, settings) : undefined;
   if (host !== undefined) {
     throw forbidden(
@@ -109,7 +115,7 @@ function isTokenOfPair(request: FastifyRequest): boolean {
 }
 
 function verifyOptions(
-  { region, clockSkewSeconds }: Settings,
+  { region, clockSkewSeconds }: AuthSettings,
   credentials: Keys["keyPair"],
   now: Date,
 ): VerifyOptions<KeyPair> {
@@ -117,14 +123,19 @@ function verifyOptions(
 }
 
 /** For a token that a client made from a key pair. Its prefix distinguishes it from an API key. */
-function byToken(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Identify {
+function byToken(request: FastifyRequest, settings: AuthSettings, { keyPair }: Keys, now: Date): Identify {
   const verdict = verifyBearerToken(bearerOf(request) ?? "", verifyOptions(settings, keyPair, now));
   if (!verdict.ok) throw refusal(verdict, settings);
   const { accessKeyId, endpoints } = verdict.credential;
   return () => ({ keyId: accessKeyId, endpoints });
 }
 
-function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: Keys, now: Date): Identify {
+function bySignature(
+  request: FastifyRequest,
+  settings: AuthSettings,
+  { keyPair }: Keys,
+  now: Date,
+): Identify {
   const { method = "", url = "", rawHeaders } = request.raw;
   const head = verifyHead(
     { method, rawUrl: url, rawHeaders },
@@ -140,7 +151,10 @@ function bySignature(request: FastifyRequest, settings: Settings, { keyPair }: K
 }
 
 /** The error of a refused signature. With --debug-signature it also has the server's stages, in the words of AWS. */
-function refusal({ error, canonicalRequest, stringToSign }: Refused, { debugSignature }: Settings): AwsError {
+function refusal(
+  { error, canonicalRequest, stringToSign }: Refused,
+  { debugSignature }: AuthSettings,
+): AwsError {
   const isMismatch = error.type === "InvalidSignatureException" && canonicalRequest !== undefined;
   const stages =
     debugSignature && isMismatch
@@ -166,7 +180,11 @@ function forbidden(type: string, message: string): AwsError {
 }
 
 /** @throws AwsError AccessDeniedException in AWS's words when the caller may not invoke this endpoint. */
-export function authorize({ keyId, endpoints }: Caller, endpoint: string, { region }: Settings): void {
+export function authorize(
+  { keyId, endpoints }: Caller,
+  endpoint: string,
+  { region }: Pick<Settings, "region">,
+): void {
   if (endpoints === "*" || endpoints.has(endpoint)) return;
   const resource = `arn:aws:sagemaker:${region === "any" ? "local" : region}:000000000000:endpoint/${endpoint}`;
   throw new AwsError(

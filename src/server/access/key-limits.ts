@@ -3,6 +3,8 @@
 import type { Settings } from "../../settings.ts";
 import { AwsError } from "../http/http-errors.ts";
 
+export type KeyLimitSettings = Pick<Settings, "keyRequestsMax" | "keyRequestsPerSecond">;
+
 interface Use {
   /** Tokens in the bucket: requests that could be made at once. */
   tokens: number;
@@ -24,7 +26,7 @@ export class KeyLimits {
   readonly #idle = new Map<string, Use>();
 
   /** `now`: milliseconds of a monotonic clock. */
-  constructor(settings: Pick<Settings, "keyRequestsPerSecond" | "keyRequestsMax">, now: () => number) {
+  constructor(settings: KeyLimitSettings, now: () => number) {
     this.#perSecond = settings.keyRequestsPerSecond;
     this.#openMax = settings.keyRequestsMax;
     this.#now = now;

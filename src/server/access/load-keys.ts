@@ -9,6 +9,12 @@ import { apiKeyFile, keyPairFile } from "./key-files.ts";
 import { credentialFrom, type Environment, type LoadedCredential, loadCredential } from "./own-key-pair.ts";
 import { isLoopback } from "./place.ts";
 
+/** What decides which keys a server accepts. */
+export type KeySettings = Pick<
+  Settings,
+  "apiKeysFile" | "auth" | "credentialsFile" | "host" | "insecurePublic" | "keyFileGraceMs"
+>;
+
 export interface LoadedKeys {
   readonly keys: Keys;
   /** The key pair of the environment or of the user's cache; undefined if keys come from a file or are not needed. */
@@ -25,7 +31,7 @@ const NO_KEYS: Keys = { keyPair: () => undefined, apiKey: () => undefined };
  * reachable from other machines.
  */
 export function loadKeys(
-  settings: Settings,
+  settings: KeySettings,
   env: Environment,
   onProblem: (message: string) => void,
 ): LoadedKeys {
@@ -89,14 +95,14 @@ function filePairs(file: ReturnType<typeof keyPairFile>, credential: Credential 
   };
 }
 
-function requireApiKeys({ auth, apiKeysFile }: Settings): string {
+function requireApiKeys({ auth, apiKeysFile }: KeySettings): string {
   if (apiKeysFile !== "") return apiKeysFile;
   const how = "`gpt2-api api-key` makes a key and its entry in that file";
   const message = `--auth ${auth} needs --api-keys-file; ${how}`;
   throw new GptError("invalid_config", message);
 }
 
-function refusePublic({ host, insecurePublic }: Settings): void {
+function refusePublic({ host, insecurePublic }: KeySettings): void {
   if (insecurePublic || isLoopback(host)) return;
   throw new GptError(
     "invalid_config",

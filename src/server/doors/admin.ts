@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyServerOptions } from "fastif
 import type { FileState, WatchedFile } from "../../files/watched-file.ts";
 import type { Generator } from "../../request/generation.ts";
 import type { Settings } from "../../settings.ts";
-import { createHttpApp, sendJson } from "../http/http-app.ts";
+import { createHttpApp, type HttpSettings, sendJson } from "../http/http-app.ts";
 import { AwsError, toAwsError } from "../http/http-errors.ts";
 import type { Metrics } from "../http/metrics.ts";
 import { type CallersDoor, openApi } from "./openapi.ts";
@@ -16,9 +16,10 @@ import {
   type OperationOf,
   type RoutedRequest,
 } from "./routes.ts";
+import type { ModelSettings } from "./served-model.ts";
 
 export interface AdminOptions {
-  readonly settings: Settings;
+  readonly settings: HttpSettings & ModelSettings & Pick<Settings, "auth" | "region">;
   /** Which door serves the callers, and its scheme, host and port once it listens. */
   readonly door: CallersDoor;
   readonly baseUrl: () => string | undefined;
@@ -133,7 +134,7 @@ function answerStates(reply: FastifyReply, states: Readonly<Record<string, strin
 }
 
 /** The limits of the model with the longest context: one description is for all endpoints and must not rule out any request. */
-function limitsOf(settings: Settings, generators: ReadonlyMap<string, Generator | undefined>) {
+function limitsOf(settings: ModelSettings, generators: ReadonlyMap<string, Generator | undefined>) {
   const lengths = [...generators.values()].map((each) => each?.model.contextLength ?? 0);
   const { maxNumReturnSequences, maxNumBeams } = settings;
   return { contextLength: Math.max(1, ...lengths), maxNumReturnSequences, maxNumBeams };

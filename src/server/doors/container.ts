@@ -2,7 +2,7 @@
 // nobody, because the platform does that before. Errors are plain 4xx and 5xx, which the platform wraps.
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from "fastify";
 import type { Settings } from "../../settings.ts";
-import { createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
+import { createHttpApp, type HttpSettings, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
 import { toContainerError } from "../http/http-errors.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
 import { type Endpoints, notReady, requireHealth } from "./endpoints.ts";
@@ -11,11 +11,13 @@ import { huggingFaceEvents } from "./huggingface.ts";
 import { answerInvocation } from "./invocations.ts";
 import { OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { addRoutes, allowedMethods, EVERYBODY } from "./routes.ts";
-import { type Servable, ServedModel } from "./served-model.ts";
+import { type ModelSettings, type Servable, ServedModel } from "./served-model.ts";
 
 export interface ContainerOptions {
   readonly generator: Servable;
-  readonly settings: Settings;
+  readonly settings: HttpSettings &
+    ModelSettings &
+    Pick<Settings, "queueRequestsMax" | "region" | "unreadBytesMax">;
   /** Content type of an answer whose request names none. Default: application/json. */
   readonly defaultAccept?: ResponseType | undefined;
   readonly logger?: FastifyServerOptions["logger"];
@@ -117,7 +119,10 @@ function chunksOfLines(onFailure: (error: unknown) => void): AnswerFrames {
 }
 
 /** Parameters for a batch transform, where one request has one record. */
-function executionParameters({ bodyBytesMax, queueRequestsMax }: Settings) {
+function executionParameters({
+  bodyBytesMax,
+  queueRequestsMax,
+}: Pick<Settings, "bodyBytesMax" | "queueRequestsMax">) {
   const maxPayloadInMb = Math.max(1, Math.floor(bodyBytesMax / MIB));
   return {
     MaxConcurrentTransforms: Math.min(queueRequestsMax, Math.floor(TRANSFORM_MIB_MAX / maxPayloadInMb)),

@@ -11,6 +11,7 @@ import type {
 import type { Settings } from "../../settings.ts";
 import {
   type Authenticate,
+  type AuthSettings,
   authorize,
   type Caller,
   type Identify,
@@ -18,9 +19,16 @@ import {
   makeAuthenticate,
 } from "../access/authentication.ts";
 import { ClockWatch } from "../access/clock-watch.ts";
-import { KeyLimits } from "../access/key-limits.ts";
+import { type KeyLimitSettings, KeyLimits } from "../access/key-limits.ts";
 import type { PlaygroundSessions } from "../access/playground-sessions.ts";
-import { bodyOf, createHttpApp, noteError, type OnFinished, sendJson } from "../http/http-app.ts";
+import {
+  bodyOf,
+  createHttpApp,
+  type HttpSettings,
+  noteError,
+  type OnFinished,
+  sendJson,
+} from "../http/http-app.ts";
 import { AwsError, type ErrorContext, toAwsError, toStreamException } from "../http/http-errors.ts";
 import type { TlsFiles } from "../http/tls.ts";
 import type { AnswerFrames } from "./answer-stream.ts";
@@ -40,14 +48,20 @@ import { answerInvocation } from "./invocations.ts";
 import { fingerprintHeader, OpenAiRoutes, toOpenAiError } from "./openai.ts";
 import { type PlaygroundOptions, PlaygroundRoutes, toPlaygroundError } from "./playground.ts";
 import { addRoutes, allowedMethods, type CallerChecks, dialectOf, type RoutedRequest } from "./routes.ts";
-import { type Servable, ServedModel } from "./served-model.ts";
+import { type ModelSettings, type Servable, ServedModel } from "./served-model.ts";
 
 /** The model of each endpoint. While one is not loaded, `/ping` answers 503 and invocations 429. */
 export type Generators = ReadonlyMap<string, Servable>;
 
+export type RuntimeSettings = HttpSettings &
+  AuthSettings &
+  ModelSettings &
+  KeyLimitSettings &
+  Pick<Settings, "unreadBytesMax">;
+
 export interface AppOptions {
   readonly generators: Generators;
-  readonly settings: Settings;
+  readonly settings: RuntimeSettings;
   readonly keys: Keys;
   /** Fastify's logger option; default: no log. */
   readonly logger?: FastifyServerOptions["logger"];
@@ -106,7 +120,7 @@ function addPlayground(
   app: FastifyInstance,
   front: RuntimeFront,
   playground: Playground,
-  settings: Settings,
+  settings: RuntimeSettings,
 ): void {
   const routes = new PlaygroundRoutes({ ...playground, endpoints: front, settings });
   addRoutes(app, "playground", routes.handlers(), front.checksOf(playground.sessions));
@@ -129,7 +143,7 @@ function isOpenAiPath(url: string): boolean {
 }
 
 /** What errors say about the request. */
-function contextOf(request: FastifyRequest, { region }: Settings): ErrorContext {
+function contextOf(request: FastifyRequest, { region }: Pick<Settings, "region">): ErrorContext {
   return { requestId: request.id, region, endpoint: request.record.endpoint ?? "unknown" };
 }
 
@@ -149,7 +163,7 @@ const STREAMED: Operation = {
 class RuntimeFront implements CallerChecks, Endpoints {
   /** The models by endpoint name. */
   readonly #models: ReadonlyMap<string, ServedModel>;
-  readonly #settings: Settings;
+  readonly #settings: RuntimeSettings;
   readonly #authenticate: Authenticate;
   readonly #limits: KeyLimits;
   readonly #clock: ClockWatch;
