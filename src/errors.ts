@@ -58,6 +58,20 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** The codes that callers get. All others are internal: callers learn only that the server failed. */
+export type PublicErrorCode = {
+  [Code in ErrorCode]: (typeof ERRORS)[Code]["kind"] extends "caller" | "capacity" ? Code : never;
+}[ErrorCode];
+
+/** The answer for a code, in the table of a dialect. `internal`: the answer for all internal codes. */
+export function answerFor<Answer>(
+  code: ErrorCode,
+  answers: Readonly<Record<PublicErrorCode, Answer>>,
+  internal: Answer,
+): Answer {
+  return Object.hasOwn(answers, code) ? answers[code as PublicErrorCode] : internal;
+}
+
 /** An error with a stable code; the message is a complete sentence that names the field or file and the value. */
 export class GptError extends Error {
   override readonly name = "GptError";

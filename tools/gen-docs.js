@@ -15,7 +15,7 @@ const { ERRORS } = await compiled("src/errors.js");
 const { MODES, requestSchema } = await compiled("src/request/params.js");
 const { REQUEST_LIMITS } = await compiled("src/request/request-limits.js");
 const { expectation, fieldsOf } = await compiled("src/wording.js");
-const { STATUS, TREATMENTS } = await compiled("src/server/http/http-errors.js");
+const { STATUS, treatmentOf } = await compiled("src/server/http/http-errors.js");
 const { HEADER_LIMITS } = await compiled("src/server/doors/envelope.js");
 const { openApi } = await compiled("src/server/doors/openapi.js");
 
@@ -123,7 +123,7 @@ function settingsTable(title) {
 
 function errors() {
   const answer = (name) => {
-    const { type, originalStatusCode } = TREATMENTS[name];
+    const { type, originalStatusCode } = treatmentOf(name);
     const original = originalStatusCode !== undefined ? `, \`OriginalStatusCode\` ${originalStatusCode}` : "";
     return `${STATUS[type]} ${code(type)}${original}`;
   };

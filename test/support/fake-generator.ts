@@ -48,6 +48,15 @@ export class FakeGenerator implements Generator {
     this.#onCancelled = resolve;
   });
 
+  /** From now on answers wait until the returned function is called. */
+  holdAnswers(): () => void {
+    let release: () => void = () => {};
+    this.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    return () => release();
+  }
+
   async generate(params: GenerationParams, options: GenerateOptions = {}): Promise<Generation> {
     this.asked.push(params);
     this.#onAsked();

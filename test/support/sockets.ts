@@ -52,6 +52,14 @@ export function received(socket: Socket): Promise<string> {
   });
 }
 
+/** Sends bytes on a connection of their own, and returns everything that the server answers. */
+export async function answerTo(app: FastifyInstance, bytes: string): Promise<string> {
+  const socket = await connected(app);
+  const answer = received(socket);
+  socket.write(bytes);
+  return answer;
+}
+
 /** A promise and what resolves it. */
 export function deferred() {
   let release: () => void = () => {};

@@ -1,6 +1,6 @@
 // Errors in OpenAI's form: `{"error": {message, type, param, code}}`, always with all four members. Clients look at the status
 // and at `code`. LiteLLM and LangChain recognise a prompt that is too long by the first words of the message.
-import type { ErrorCode, GptError } from "../../errors.ts";
+import { answerFor, type GptError, type PublicErrorCode } from "../../errors.ts";
 
 export interface OpenAiError {
   readonly status: number;
@@ -27,9 +27,9 @@ const RETRY = { "retry-after": "1" };
 /** The official clients retry after a 5xx status, up to three attempts in all. This header stops them. */
 const HOPELESS = { "x-should-retry": "false" };
 const SERVER_ERROR = "server_error";
-const INTERNAL = { status: 500, type: SERVER_ERROR, code: "engine_failed" } as const;
+const INTERNAL: Treatment = { status: 500, type: SERVER_ERROR, code: "engine_failed" };
 
-const TREATMENTS: Readonly<Record<ErrorCode, Treatment>> = {
+const TREATMENTS: Readonly<Record<PublicErrorCode, Treatment>> = {
   invalid_json: { status: 400 },
   invalid_body: { status: 400 },
   unknown_field: { status: 400, code: "unknown_parameter" },
@@ -39,15 +39,6 @@ const TREATMENTS: Readonly<Record<ErrorCode, Treatment>> = {
   queue_full: { status: 503, type: SERVER_ERROR, code: "overloaded", headers: RETRY },
   cancelled: { status: 503, type: SERVER_ERROR, code: "cancelled", headers: RETRY },
   timed_out: { status: 504, type: SERVER_ERROR, code: "timed_out", headers: HOPELESS },
-  invalid_checkpoint: INTERNAL,
-  invalid_tokenizer: INTERNAL,
-  invalid_config: INTERNAL,
-  hub_refused: INTERNAL,
-  hub_unreachable: INTERNAL,
-  download_failed: INTERNAL,
-  model_not_cached: INTERNAL,
-  cannot_listen: INTERNAL,
-  engine_failed: INTERNAL,
 };
 
 /** The core's name of a field → its name in this dialect. `max_new_tokens` is a field here too, except in errors about lengths. */
@@ -59,7 +50,7 @@ const LENGTHS: ReadonlyMap<string, string> = new Map([...PARAMS, ["max_new_token
 
 /** The answer for an error of the core. `contextLength`: of the model, if the request got as far as a model. */
 export function openAiErrorOf(error: GptError, contextLength: number | undefined): OpenAiError {
-  const treatment = TREATMENTS[error.code];
+  const treatment = answerFor(error.code, TREATMENTS, INTERNAL);
   const names = error.code === "prompt_too_long" ? LENGTHS : PARAMS;
   const param = error.field === undefined ? null : (names.get(error.field) ?? error.field);
   if (treatment === INTERNAL) return render(treatment, "The server failed; its log has the cause", null);

@@ -12,7 +12,14 @@ import {
   send,
   signedHeaders,
 } from "../../../test/support/front.ts";
-import { assertRawError, connected, listening, postHead, received } from "../../../test/support/sockets.ts";
+import {
+  answerTo,
+  assertRawError,
+  connected,
+  listening,
+  postHead,
+  received,
+} from "../../../test/support/sockets.ts";
 import { Bodies } from "./bodies.ts";
 
 const BODY = '{"input":"Hello","num_return_sequences":1}';
@@ -185,10 +192,7 @@ test("a client that expects 100-continue gets it only when its body is wanted", 
     ],
   ];
   for (const [request, status, type] of refused) {
-    const socket = await connected(app);
-    const answer = received(socket);
-    socket.write(request);
-    assertRawError(await answer, status, type);
+    assertRawError(await answerTo(app, request), status, type);
   }
   const socket = await connected(app);
   const continued = new Promise<string>((resolve) => socket.once("data", (data) => resolve(String(data))));

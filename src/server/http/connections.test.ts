@@ -6,9 +6,9 @@ import { type TestContext, test } from "node:test";
 import { decodeFrames } from "../../../test/support/event-stream.ts";
 import { CREDENTIAL, STREAM_PATH } from "../../../test/support/front.ts";
 import {
+  answerTo,
   assertRawError,
   connected,
-  deferred,
   listening,
   postHead,
   postRequest,
@@ -63,10 +63,7 @@ test(
     ];
     for (const [settings, begun] of cases) {
       const { app, origin } = await listening(context, settings);
-      const socket = await connected(app);
-      const answer = received(socket);
-      socket.write(begun(origin));
-      assertRawError(await answer, 408, "RequestTimeoutException");
+      assertRawError(await answerTo(app, begun(origin)), 408, "RequestTimeoutException");
     }
   },
 );
@@ -78,10 +75,7 @@ test("a time limit for heads may be longer than Node's own for requests", async 
 
 test("an idle connection is closed after its time", IN_TIME, async (context) => {
   const { app } = await listening(context, { keepAliveTimeoutMs: 50 });
-  const socket = await connected(app);
-  const answer = received(socket);
-  socket.write("GET /ping HTTP/1.1\r\nHost: x\r\n\r\n");
-  assert.match(await answer, /^HTTP\/1\.1 200 OK/);
+  assert.match(await answerTo(app, "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"), /^HTTP\/1\.1 200 OK/);
 });
 
 test(
@@ -89,10 +83,14 @@ test(
   IN_TIME,
   async (context) => {
     const { app } = await listening(context, { requestTimeoutMs: 100 });
-    const socket = await connected(app);
-    const answer = received(socket);
-    socket.write("POST /endpoints/gpt-2/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
-    assertRawError(await answer, 403, "MissingAuthenticationTokenException");
+    assertRawError(
+      await answerTo(
+        app,
+        "POST /endpoints/gpt-2/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+      ),
+      403,
+      "MissingAuthenticationTokenException",
+    );
   },
 );
 
@@ -124,8 +122,7 @@ test("a request counts as open for its key until its answer is sent", async (con
 
 test("pipelined requests wait for their turn", async (context) => {
   const { app, generator, origin } = await listening(context);
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const socket = await connected(app);
   const answers = received(socket);
   const ask = (seed: number, headers = {}) => postRequest(origin, { ...ONE, seed }, headers);
@@ -162,8 +159,7 @@ test("when a connection ends, all its requests end and are logged, also those th
 
 test("bytes that are not a request are answered in their turn", async (context) => {
   const { app, generator, origin } = await listening(context);
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const accepted = once(app.server, "connection");
   const errors = new EventEmitter();
   app.server.on("clientError", () => errors.emit("error seen"));
@@ -194,8 +190,7 @@ test("a request with a broken body is answered once, after the one before it, an
     {},
     { keys: { keyPair, apiKey: () => undefined } },
   );
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const socket = await connected(app);
   const answers = received(socket);
   const broken = postHead(origin, "{}", { "transfer-encoding": "chunked" });
@@ -295,8 +290,7 @@ test("connections of the second listener count for the limit of the first", asyn
 
 test("a connection ends after its last allowed request, whose answer says so, also if it waited for its turn", async (context) => {
   const { app, generator, origin } = await listening(context, { connectionRequestsMax: 3 });
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const socket = await connected(app);
   const answers = received(socket);
   const request = postRequest(origin, { input: "", num_return_sequences: 1 });

@@ -1,7 +1,7 @@
 // Errors in the form of SageMaker Runtime: HTTP status, AWS name, JSON body. Only here the codes of `src/errors.ts` become
 // HTTP. A payload that the model refuses becomes a ModelError (424), which has the status of the container as a member. An
 // error of the envelope has a name and a status of its own.
-import { type ErrorCode, GptError } from "../../errors.ts";
+import { answerFor, type ErrorCode, GptError, type PublicErrorCode } from "../../errors.ts";
 import { STATUS_CODES } from "./node-http.ts";
 
 /** HTTP status by error name. Errors of signatures are not here; they bring their own status. */
@@ -43,10 +43,9 @@ interface Treatment {
 }
 
 const REFUSED = { type: "ModelError", originalStatusCode: 400 } as const;
-const INTERNAL = { type: "InternalFailure" } as const;
+const INTERNAL: Treatment = { type: "InternalFailure" };
 
-/** The answer for each error code. */
-export const TREATMENTS = {
+const TREATMENTS: Readonly<Record<PublicErrorCode, Treatment>> = {
   invalid_json: REFUSED,
   invalid_body: REFUSED,
   unknown_field: REFUSED,
@@ -56,16 +55,12 @@ export const TREATMENTS = {
   queue_full: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
   timed_out: { type: "ModelError", originalStatusCode: 0 },
   cancelled: { type: "ServiceUnavailable", retryAfterSeconds: 1 },
-  invalid_checkpoint: INTERNAL,
-  invalid_tokenizer: INTERNAL,
-  invalid_config: INTERNAL,
-  hub_refused: INTERNAL,
-  hub_unreachable: INTERNAL,
-  download_failed: INTERNAL,
-  model_not_cached: INTERNAL,
-  cannot_listen: INTERNAL,
-  engine_failed: INTERNAL,
-} as const satisfies Record<ErrorCode, Treatment>;
+};
+
+/** The answer for an error code. */
+export function treatmentOf(code: ErrorCode): Treatment {
+  return answerFor(code, TREATMENTS, INTERNAL);
+}
 
 interface Details {
   /** Additional members of the body. */
@@ -110,7 +105,7 @@ export interface ErrorContext {
 export function toAwsError(error: unknown, context: ErrorContext): AwsError {
   if (error instanceof AwsError) return error;
   if (error instanceof GptError) {
-    const { type, originalStatusCode, retryAfterSeconds }: Treatment = TREATMENTS[error.code];
+    const { type, originalStatusCode, retryAfterSeconds } = treatmentOf(error.code);
     if (originalStatusCode !== undefined) return modelError(error, originalStatusCode, context);
     const headers = retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) };
     if (type !== "InternalFailure") return new AwsError(type, error.message, { headers });

@@ -4,9 +4,9 @@ import type { Socket } from "node:net";
 import { test } from "node:test";
 import { PATH } from "../../../test/support/front.ts";
 import {
+  answerTo,
   assertRawError,
   connected,
-  deferred,
   listening,
   postHead,
   received,
@@ -30,10 +30,7 @@ test("broken HTTP is answered with a JSON error", async (context) => {
     ],
   ];
   for (const [request, status, type] of cases) {
-    const socket = await connected(app);
-    const answer = received(socket);
-    socket.write(request);
-    assertRawError(await answer, status, type);
+    assertRawError(await answerTo(app, request), status, type);
   }
 });
 
@@ -101,10 +98,10 @@ test("the generation of a caller that leaves is cancelled", async (context) => {
 test("a caller that stays is not cancelled, and a signed request over a real connection is answered", async (context) => {
   const { app, origin } = await listening(context);
   const body = JSON.stringify({ input: "Hello", num_return_sequences: 1, seed: 5 });
-  const socket = await connected(app);
-  const answer = received(socket);
-  socket.write(postHead(origin, body, { "content-length": String(body.length), connection: "close" }) + body);
-  const text = await answer;
+  const text = await answerTo(
+    app,
+    postHead(origin, body, { "content-length": String(body.length), connection: "close" }) + body,
+  );
   assert.match(text, /^HTTP\/1\.1 200 OK\r\n/);
   assert.match(text, /\r\n\r\n\["Hello and more é"\]$/);
 });
@@ -126,8 +123,7 @@ test("closing does not wait for a silent connection, but waits for a pending ans
   const ended = new Promise((resolve) => silent.once("close", resolve));
   silent.resume();
   await accepted;
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const body = JSON.stringify({ input: "Hello", num_return_sequences: 1 });
   const busy = await connected(app);
   const answer = received(busy);
@@ -148,9 +144,6 @@ test("a method that the parser accepts but the router does not know gets a JSON 
     ["PRI /ping HTTP/1.1", 400, "MalformedHttpRequestException"],
   ];
   for (const [line, status, type] of cases) {
-    const socket = await connected(app);
-    const answer = received(socket);
-    socket.write(`${line}\r\nHost: x\r\nConnection: close\r\n\r\n`);
-    assertRawError(await answer, status, type);
+    assertRawError(await answerTo(app, `${line}\r\nHost: x\r\nConnection: close\r\n\r\n`), status, type);
   }
 });

@@ -37,8 +37,7 @@ const statuses = (text: string) => text.match(/HTTP\/1\.1 \d+/g)?.map((line) => 
 
 test("a pending answer is sent during a stop, and says that its connection ends", async (context) => {
   const { app, generator, origin } = await listening(context);
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const socket = await connected(app);
   const answer = received(socket);
   socket.write(postRequest(origin, ONE));
@@ -85,8 +84,7 @@ test("a request that had partly arrived when the stop began is answered", async 
 
 test("an announced stop shows in /ping and in every answer, while connections and requests are accepted", async (context) => {
   const { app, generator, origin } = await listening(context);
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const [open, idle] = await Promise.all([connected(app), connected(app)]);
   const answers = [open, idle].map(received);
   open.write(postRequest(origin, ONE));
@@ -134,8 +132,7 @@ test("after a stream that began before the stop its connection ends, even if oth
 
 test("pipelined requests are answered in a stop, and the last answer says that the connection ends", async (context) => {
   const { app, generator, origin } = await listening(context);
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const socket = await connected(app);
   const answers = received(socket);
   socket.write(postRequest(origin, ONE).repeat(2));

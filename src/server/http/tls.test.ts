@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { aFront, PATH, signedHeaders } from "../../../test/support/front.ts";
-import { connected, deferred, listening, received, until } from "../../../test/support/sockets.ts";
+import { connected, listening, received, until } from "../../../test/support/sockets.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
 import { TlsFiles } from "./tls.ts";
 
@@ -176,8 +176,7 @@ test("a stop ends connections in their handshake, and idle ones without a reset"
 
 test("a stop waits for pending answers on TLS connections", async (context) => {
   const { app, generator } = await listening(context, {}, { tls: certificateFiles(context).open() });
-  const { promise, release } = deferred();
-  generator.hold = promise;
+  const release = generator.holdAnswers();
   const silent = await connected(app);
   const answer = invoke((app.server.address() as AddressInfo).port, "first");
   await generator.wasAsked;
