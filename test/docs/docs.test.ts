@@ -1,6 +1,6 @@
 // Checks that the documentation is true: links can be followed, files that are named exist, and commands parse.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, it } from "node:test";
 import type { Command } from "../../src/cli/command.ts";
@@ -17,20 +17,10 @@ import {
   spansOf,
   unindentedOf,
 } from "./markdown.ts";
+import { filesBelow } from "./pages.ts";
 
 const ROOT = packageRoot();
-/** Folders that git ignores, and files that others wrote. */
-const NOT_OURS = ["node_modules", "dist", ".git", ".venv", ".work", "coverage", "__pycache__", "shared"];
-
-function filesBelow(folder: string): string[] {
-  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (NOT_OURS.includes(entry.name)) return [];
-    return entry.isDirectory() ? filesBelow(path) : [path];
-  });
-}
-
-const files = filesBelow("");
+const files = filesBelow(ROOT);
 const pages = files.filter((file) => file.endsWith(".md")).map((file) => ({ file, text: read(file) }));
 
 function read(file: string): string {

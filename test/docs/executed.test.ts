@@ -1,39 +1,33 @@
-// Runs the commands of the documentation as they are printed, in a folder with the files that they name and with a running
-// server. If a block cannot be run, a comment above it says why.
+// Runs the commands and the JavaScript of the documentation as they are printed, in a folder with the files that they name and
+// with a running server. If a block cannot be run, a comment above it says why. Python's blocks are run with the clients that they
+// need (conformance/dialects/documented.py).
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { packageRoot } from "../../src/generator/model-directory.ts";
 import { freePort } from "../support/sockets.ts";
-import { shellBlocksOf } from "./markdown.ts";
+import { blocksOf } from "./markdown.ts";
+import { pagesOf } from "./pages.ts";
 
 const ROOT = packageRoot();
 const AS_A_READER = fileURLToPath(new URL("./as-a-reader.js", import.meta.url));
-const PAGES = [
-  "README.md",
-  ...["docs", "docs/guides"].flatMap((folder) =>
-    readdirSync(join(ROOT, folder))
-      .filter((name) => name.endsWith(".md"))
-      .map((name) => `${folder}/${name}`),
-  ),
-];
+const PAGES = pagesOf(ROOT);
 const BLOCKS = PAGES.flatMap((page) =>
-  shellBlocksOf(readFileSync(join(ROOT, page), "utf8")).map((block) => ({ page, ...block })),
+  blocksOf(readFileSync(join(ROOT, page), "utf8")).map((block) => ({ page, ...block })),
 );
+/** Languages of blocks, and whether this test runs them. A new one must be decided here. */
+const LANGUAGES: Readonly<Record<string, boolean>> = {
+  sh: true,
+  js: true,
+  python: false,
+  json: false,
+  text: false,
+};
 const KEYS = {
   AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
   AWS_SECRET_ACCESS_KEY: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
@@ -104,29 +98,68 @@ describe("commands of the documentation", () => {
     rmSync(place.folder, { recursive: true, force: true });
   });
 
-  it("are found", () => {
-    const numRun = BLOCKS.filter(({ reason }) => reason === undefined).length;
-    assert.ok(numRun >= 10, `${numRun} of ${BLOCKS.length} blocks are run`);
+  it("are all found, and none is in a language that nobody runs", () => {
+    const numFences = PAGES.reduce(
+      (sum, page) => sum + (readFileSync(join(ROOT, page), "utf8").match(/^ *(```|~~~)/gm)?.length ?? 0),
+      0,
+    );
+    assert.equal(BLOCKS.length, numFences / 2);
+    const unknown = BLOCKS.filter(({ language }) => LANGUAGES[language] === undefined);
+    assert.deepEqual(
+      unknown.map(({ page, line, language }) => `${page}:${line} ${language}`),
+      [],
+    );
+    const run = BLOCKS.filter(({ reason, language }) => reason === undefined && LANGUAGES[language]);
+    assert.ok(run.length >= 20, `${run.length} of ${BLOCKS.length} blocks are run`);
   });
 
-  for (const { page, line, text, reason } of BLOCKS) {
-    if (reason !== undefined) continue;
+  for (const { page, line, text, reason, language } of BLOCKS) {
+    if (reason !== undefined || !LANGUAGES[language]) continue;
     it(`${page}:${line}`, { timeout: 120_000 }, async () => {
       assert.ok(place);
-      if (!canRun(text)) return;
+      if (language === "sh" && !canRun(text)) return;
       let script = text;
       for (const [from, to] of place.addresses) script = script.replaceAll(from, to);
-      const { folder, env } = place;
-      const argv = ["-euo", "pipefail", "-c", script.replace(/\bcurl /g, "curl -fsS ")];
-      const child = spawn("bash", argv, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
-      let told = "";
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.setEncoding("utf8").on("data", (chunk) => {
-          told += chunk;
-        });
-      }
-      const [code] = await once(child, "close");
+      const { code, told } = await (language === "js" ? runJavaScript : runShell)(script, place);
       assert.equal(code, 0, `${page}:${line}\n${script}\n${told.slice(-2000)}`);
     });
   }
 });
+
+function runShell(script: string, { folder, env }: Place): Promise<Outcome> {
+  return outcomeOf("bash", ["-euo", "pipefail", "-c", script.replace(/\bcurl /g, "curl -fsS ")], folder, env);
+}
+
+/** With what a reader has by then: a model, and the key pair of the server. It is run where the package's name leads to this one. */
+function runJavaScript(script: string, { env }: Place): Promise<Outcome> {
+  const usesModel = /\bmodel\./.test(script) && !/\bmodel = /.test(script);
+  const lines = [
+    usesModel ? 'const model = await (await import("gpt2-api")).loadModel("tiny");' : "",
+    `const [accessKeyId, secretAccessKey] = ${JSON.stringify(Object.values(KEYS))};`,
+    script.replace('loadModel("gpt2")', 'loadModel("tiny")'),
+    usesModel ? "await model.close();" : "",
+  ];
+  return outcomeOf(process.execPath, ["--input-type=module", "-e", lines.join("\n")], ROOT, env);
+}
+
+interface Outcome {
+  readonly code: number | null;
+  readonly told: string;
+}
+
+async function outcomeOf(
+  program: string,
+  argv: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Outcome> {
+  const child = spawn(program, argv, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  let told = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk) => {
+      told += chunk;
+    });
+  }
+  const [code] = await once(child, "close");
+  return { code, told };
+}

@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  anchorsOf,
-  commandsOf,
-  linksOf,
-  shellBlocksOf,
-  shellLinesOf,
-  spansOf,
-  unindentedOf,
-} from "./markdown.ts";
+import { anchorsOf, blocksOf, commandsOf, linksOf, shellLinesOf, spansOf, unindentedOf } from "./markdown.ts";
 
 const PAGE = [
   "# One `code`, and more!",
@@ -86,7 +78,7 @@ test("a command line is split as a shell does it", () => {
   assert.deepEqual(commandsOf("A=1"), []);
 });
 
-test("shell blocks are found with the reason why they are not run, if there is one", () => {
+test("blocks are found with their language and the reason why they are not run, if there is one", () => {
   const page = [
     "```sh",
     "one",
@@ -110,10 +102,11 @@ test("shell blocks are found with the reason why they are not run, if there is o
     "six",
     "```",
   ].join("\n");
-  assert.deepEqual(shellBlocksOf(page), [
-    { text: "one\n\ntwo", line: 2, reason: undefined },
-    { text: "three", line: 7, reason: undefined },
-    { text: "four", line: 12, reason: "no hub" },
-    { text: "five", line: 17, reason: undefined },
+  assert.deepEqual(blocksOf(page), [
+    { text: "one\n\ntwo", line: 2, language: "sh", reason: undefined },
+    { text: "three", line: 7, language: "sh", reason: undefined },
+    { text: "four", line: 12, language: "sh", reason: "no hub" },
+    { text: "five", line: 17, language: "sh", reason: undefined },
+    { text: "six", line: 20, language: "js", reason: undefined },
   ]);
 });

@@ -110,14 +110,15 @@ export function shellLinesOf(markdown: string): Code[] {
   return found;
 }
 
-export interface ShellBlock extends Code {
+export interface Block extends Code {
+  readonly language: string;
   /** Why the block is not run, from a comment above it: `<!-- not run: … -->`. */
   readonly reason: string | undefined;
 }
 
-/** The fenced shell blocks. */
-export function shellBlocksOf(markdown: string): ShellBlock[] {
-  const blocks: ShellBlock[] = [];
+/** All fenced blocks that are not empty. */
+export function blocksOf(markdown: string): Block[] {
+  const blocks: Block[] = [];
   let [reason, last]: [reason: string | undefined, last: number] = [undefined, 0];
   for (const { text, number, fence } of linesOf(markdown)) {
     if (fence === undefined) {
@@ -125,13 +126,12 @@ export function shellBlocksOf(markdown: string): ShellBlock[] {
       if (told !== undefined || text.trim() !== "") reason = told;
       continue;
     }
-    if (!SHELLS.includes(fence)) continue;
     const block = blocks.at(-1);
     // Lines of one block have consecutive numbers. Between two blocks there are at least the fences.
     if (block !== undefined && number === last + 1) {
       blocks[blocks.length - 1] = { ...block, text: `${block.text}\n${text}` };
     } else {
-      blocks.push({ text, line: number, reason });
+      blocks.push({ text, line: number, language: fence, reason });
       reason = undefined;
     }
     last = number;
