@@ -1,6 +1,7 @@
 // Measures the times of passes, and compares them with two limits of the machine: the memory bandwidth, and the speed of the
 // matrix kernel on data in the cache. Both limits are measured in the same run. All times are medians.
 import { performance } from "node:perf_hooks";
+import { samplingFilters } from "../decoding/logits-processors.ts";
 import { chooseBuild, type KernelChoice } from "../kernels/host/choose-build.ts";
 import { WasmExecutor } from "../kernels/host/executor.ts";
 import { compileKernels } from "../kernels/host/kernel-build.ts";
@@ -143,6 +144,25 @@ export function measureDecode(model: Gpt2, config: Gpt2Config, machine: Machine,
     machine,
     shape,
   );
+}
+
+/** What a request does with a row unless it says otherwise: the filters and the draw of `sample-top-p`. */
+const DEFAULT_FILTERS = samplingFilters({ temperature: 1, topK: 50, topP: 0.92 });
+
+/** Milliseconds for choosing the token of one row; a pass does it for its rows one after the other. */
+export function measureChoice(model: Gpt2): number {
+  const [row] = model.forward({
+    copies: [],
+    chunks: [{ pages: [0], position: 0, tokenIds: [0], logits: "last" }],
+  });
+  if (row === undefined) throw new Error("A pass whose logits were wanted has none");
+  const logits = row.values.slice();
+  const choose = (): void => {
+    row.values.set(logits);
+    for (const [, filter] of DEFAULT_FILTERS) filter(row, []);
+    row.distribution();
+  };
+  return time(choose, 101);
 }
 
 export interface Shape {

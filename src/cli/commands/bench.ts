@@ -8,10 +8,11 @@ import type { Gpt2Config } from "../../model/gpt2-config.ts";
 import { footprintOf, type MemoryOptions, planMemory } from "../../model/loading/footprint.ts";
 import { buildModel, loadModel } from "../../model/loading/load-model.ts";
 import type { Precision } from "../../model/weights.ts";
-import { type Plan, passTimes, planFleet } from "../../offline/fleet/plan.ts";
+import { type Measured, type Plan, passTimes, planFleet } from "../../offline/fleet/plan.ts";
 import {
   type Machine,
   type Measurement,
+  measureChoice,
   measureDecode,
   measureMachine,
   measurePrefill,
@@ -67,6 +68,7 @@ export const bench: Command = {
     const progress = new Progress();
     const machine = await measureMachine({ precision, kernels, threads });
     const rows = measure(loaded, machine, precision, progress.show);
+    const choiceMs = measureChoice(loaded.backend);
     progress.clear();
     await loaded.backend.close();
     const facts = {
@@ -77,12 +79,12 @@ export const bench: Command = {
       cpu: cpus()[0]?.model ?? "unknown",
       node: process.version,
     };
-    const planned = values.plan ? planFor(wish, rows, settings) : undefined;
+    const planned = values.plan ? planFor(wish, { rows, choiceMs }, settings) : undefined;
     const memory = mebibytes(loaded.config, { precision, threads, kvCacheMb });
     process.stdout.write(
       values.json
-        ? `${JSON.stringify({ ...facts, ...machine, rows, ...(planned && { memoryMib: memory, plan: planned }) })}\n`
-        : table(facts, machine, rows) + (planned ? `\n${planText(planned, wish, memory)}` : ""),
+        ? `${JSON.stringify({ ...facts, ...machine, rows, choiceMs, ...(planned && { memoryMib: memory, plan: planned }) })}\n`
+        : table(facts, machine, { rows, choiceMs }) + (planned ? `\n${planText(planned, wish, memory)}` : ""),
     );
     return 0;
   },
@@ -90,10 +92,10 @@ export const bench: Command = {
 
 function planFor(
   { traffic, p95Ms }: Wish,
-  rows: readonly Measurement[],
+  measured: Measured,
   { passRowsMax, passTokensMax }: Settings,
 ): Plan {
-  return planFleet(passTimes(rows, traffic), { traffic, p95Ms, passRowsMax, passTokensMax });
+  return planFleet(passTimes(measured, traffic), { traffic, p95Ms, passRowsMax, passTokensMax });
 }
 
 /** Memory in MiB that a server of this model takes at most. */
@@ -144,7 +146,7 @@ function measure(
 function table(
   facts: Record<string, unknown>,
   { bandwidth, ceilings }: Machine,
-  rows: readonly Measurement[],
+  { rows, choiceMs }: Measured,
 ): string {
   const lines = rows.map(({ name, context, ms, tokensPerSecond, limitMs }) =>
     [
@@ -165,6 +167,8 @@ function table(
     "",
     "pass         context        ms  tokens/s  limit ms  ratio",
     ...lines,
+    "",
+    `choice of a token, for each row of a pass: ${choiceMs.toFixed(3)} ms`,
     "",
   ].join("\n");
 }

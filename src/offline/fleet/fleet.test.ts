@@ -5,7 +5,7 @@ import { capacity, costPerMillionTokens, passTimes, planFleet } from "./plan.ts"
 import { type FleetOptions, type PassTimes, simulateFleet, type Traffic } from "./simulation.ts";
 
 const TRAFFIC: Traffic = { requestsPerSecond: 1, promptTokens: 10, newTokens: 5, numSequences: 2 };
-const TIMES: PassTimes = { decodeMs: (rows) => 10 + rows, promptTokenMs: 2, overheadMs: 1 };
+const TIMES: PassTimes = { decodeMs: (rows) => 10 + rows, promptTokenMs: 2, choiceMs: 0.25, overheadMs: 1 };
 const OPTIONS: FleetOptions = { numServers: 1, passRowsMax: 64, passTokensMax: 128, seconds: 2000, seed: 1 };
 
 const near = (actual: number, expected: number, part: number): void =>
@@ -18,17 +18,17 @@ describe("a simulated fleet", () => {
       ...OPTIONS,
       seconds: 100_000,
     });
-    // 10 · 2 + 1, then four passes of two rows.
-    near(p50Ms, 21 + 4 * 13, 1e-9);
-    near(p95Ms, 21 + 4 * 13, 1e-9);
-    near(firstTokenP95Ms, 21, 1e-9);
+    // 10 · 2, one choice for both sequences, and 1; then four passes of two rows.
+    near(p50Ms, 21.25 + 4 * 13.5, 1e-9);
+    near(p95Ms, 21.25 + 4 * 13.5, 1e-9);
+    near(firstTokenP95Ms, 21.25, 1e-9);
     near(numRequests, 1000, 0.1);
   });
 
   it("has the waits of queueing theory when only one request is computed at a time", () => {
     // M/D/1: on average half the waits of M/M/1. For a load of one half the 95th percentile is known exactly.
     const one = { requestsPerSecond: 50, promptTokens: 0, newTokens: 1, numSequences: 1 };
-    const times = { decodeMs: () => 10, promptTokenMs: 0, overheadMs: 0 };
+    const times = { decodeMs: () => 10, promptTokenMs: 0, choiceMs: 0, overheadMs: 0 };
     const result = simulateFleet(one, times, { ...OPTIONS, passRowsMax: 1 });
     near(result.busy, 0.5, 0.02);
     // Erlang's formula for waits of M/D/1, λ = 0.5 and one service time as the unit: P(W ≤ 1) = 0.5 · (e^0.5 + e^0 · −0.5) …
@@ -64,7 +64,7 @@ describe("a simulated fleet", () => {
     const p95 = [1, 2, 4].map((numServers) => simulateFleet(busy, TIMES, { ...OPTIONS, numServers }).p95Ms);
     assert.ok((p95[0] ?? 0) > (p95[1] ?? 0) && (p95[1] ?? 0) > (p95[2] ?? 0), String(p95));
     const long = { ...TRAFFIC, requestsPerSecond: 0.01, promptTokens: 300 };
-    near(simulateFleet(long, TIMES, { ...OPTIONS, seconds: 10_000 }).firstTokenP95Ms, 600 + 3, 1e-9);
+    near(simulateFleet(long, TIMES, { ...OPTIONS, seconds: 10_000 }).firstTokenP95Ms, 600 + 3.25, 1e-9);
   });
 });
 
@@ -76,7 +76,7 @@ const measured = (name: string, rows: number, context: number, ms: number): Meas
   tokensPerSecond: (rows * 1000) / ms,
   limitMs: 0,
 });
-const MEASURED = [
+const ROWS = [
   measured("decode", 1, 32, 4),
   measured("decode", 8, 32, 11),
   measured("decode", 16, 32, 27),
@@ -86,6 +86,7 @@ const MEASURED = [
   measured("prefill", 16, 0, 32),
   measured("prefill", 128, 0, 64),
 ];
+const MEASURED = { rows: ROWS, choiceMs: 0.05 };
 
 describe("a plan", () => {
   const traffic = { requestsPerSecond: 10, promptTokens: 20, newTokens: 40, numSequences: 1 };
@@ -101,7 +102,7 @@ describe("a plan", () => {
   it("finds the smallest number of servers that answer in time, or says that there is none", () => {
     const times = passTimes(MEASURED, traffic);
     const options = { traffic, passRowsMax: 16, passTokensMax: 128 };
-    const alone = 10 + 0.35 + 39 * (4 + 0.35);
+    const alone = 10 + 0.4 + 39 * (4 + 0.4);
     const plan = planFleet(times, { ...options, p95Ms: 2 * alone });
     assert.equal(plan.numServers, plan.fleets.at(-1)?.numServers);
     assert.ok((plan.fleets.at(-1)?.p95Ms ?? Infinity) <= 2 * alone);
@@ -114,7 +115,7 @@ describe("a plan", () => {
 
   it("has the best throughput over all numbers of concurrent requests, and its price", () => {
     const times = passTimes(MEASURED, traffic);
-    const eight = 1000 / ((40 * (11 + 0.35)) / 8 + 20 * 0.5);
+    const eight = 1000 / ((40 * (11 + 8 * 0.05 + 0.35)) / 8 + 20 * 0.5);
     near(capacity(times, { traffic, passRowsMax: 16, passTokensMax: 128 }), eight, 1e-9);
     near(costPerMillionTokens(1000, 0.36), 0.36 / (1000 * 0.6 * 3600) / 1e-6, 1e-9);
   });

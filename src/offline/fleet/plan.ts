@@ -4,7 +4,7 @@ import type { Measurement } from "../measure.ts";
 import { type FleetResult, type PassTimes, simulateFleet, type Traffic } from "./simulation.ts";
 
 /**
- * Milliseconds of a pass that `bench` does not measure: choosing tokens, scheduling, messages between threads. It is an estimate,
+ * Milliseconds of a pass that `bench` does not measure: scheduling, messages between threads. It is an estimate,
  * fitted to a real server on one thread. `node bench/fleet/fleet.js` compares real servers with the simulation.
  */
 export const OVERHEAD_MS = 0.35;
@@ -42,8 +42,14 @@ export interface Plan {
   readonly numServers: number | undefined;
 }
 
+/** What `bench` measures. */
+export interface Measured {
+  readonly rows: readonly Measurement[];
+  readonly choiceMs: number;
+}
+
 /** The measured times at the context length nearest to the middle of an answer, interpolated linearly over rows. */
-export function passTimes(rows: readonly Measurement[], { promptTokens, newTokens }: Traffic): PassTimes {
+export function passTimes({ rows, choiceMs }: Measured, { promptTokens, newTokens }: Traffic): PassTimes {
   const middle = promptTokens + newTokens / 2;
   const decodes = rows.filter(({ name }) => name.startsWith("decode"));
   const distance = (context: number): number => Math.abs(context - middle);
@@ -56,6 +62,7 @@ export function passTimes(rows: readonly Measurement[], { promptTokens, newToken
   return {
     decodeMs: (numRows) => between(points, numRows),
     promptTokenMs: prefill === undefined ? 0 : prefill.ms / prefill.rows,
+    choiceMs,
     overheadMs: OVERHEAD_MS,
   };
 }
@@ -80,7 +87,8 @@ export function capacity(times: PassTimes, { traffic, passRowsMax }: Omit<PlanOp
   const { promptTokens, newTokens, numSequences } = traffic;
   let most = 0;
   for (let requests = 1; requests * numSequences <= passRowsMax; requests++) {
-    const ms = newTokens * (times.decodeMs(requests * numSequences) + times.overheadMs);
+    const rows = requests * numSequences;
+    const ms = newTokens * (times.decodeMs(rows) + rows * times.choiceMs + times.overheadMs);
     const each = ms / requests + promptTokens * times.promptTokenMs;
     most = Math.max(most, 1000 / each);
   }

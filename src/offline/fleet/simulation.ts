@@ -18,7 +18,9 @@ export interface PassTimes {
   decodeMs(rows: number): number;
   /** Milliseconds that each token of a prompt adds. */
   readonly promptTokenMs: number;
-  /** Further milliseconds of every pass: choosing tokens, messages between threads. */
+  /** Milliseconds that the choice of a token adds, for each row that has one. */
+  readonly choiceMs: number;
+  /** Further milliseconds of every pass: scheduling, messages between threads. */
   readonly overheadMs: number;
 }
 
@@ -126,8 +128,11 @@ function beginPass(
   const rows = running.filter(({ promptLeft }) => promptLeft === 0).length * numSequences;
   let room = Math.max(1, passTokensMax - rows);
   let promptTokens = 0;
+  let choices = rows;
   for (const request of running) {
     const taken = Math.min(request.promptLeft, room);
+    // The last row of a prompt gives the first token of all its sequences.
+    if (taken > 0 && taken === request.promptLeft) choices++;
     request.promptLeft -= taken;
     room -= taken;
     promptTokens += taken;
@@ -135,7 +140,7 @@ function beginPass(
   const decodeMs = rows > 0 ? times.decodeMs(rows) : 0;
   // Every pass reads all weights, so none is shorter than that of one row.
   const computeMs = Math.max(times.decodeMs(1), decodeMs + promptTokens * times.promptTokenMs);
-  const ms = computeMs + times.overheadMs;
+  const ms = computeMs + choices * times.choiceMs + times.overheadMs;
   server.endMs = nowMs + ms;
   server.busyMs += Math.max(0, Math.min(server.endMs, seconds * 1000) - nowMs);
 }
