@@ -1,7 +1,7 @@
 // Keeps compiled JavaScript in the user's cache folder, so that the next start does not compile it again. Node itself
 // checks that an entry belongs to the file and to its own version. If it cannot read or write, it works without.
 import * as module from "node:module";
-import { cacheFolder, type Environment, tellUnfit } from "../files/cache-folders.ts";
+import { cacheFolder, type Environment, warnUnfit } from "../files/cache-folders.ts";
 
 /**
  * Call it before other modules are imported. It needs Node 22 or later; without, or where the folder cannot be used, the
@@ -13,5 +13,5 @@ export function keepCompiledCode(env: Environment, onProblem: (message: string) 
   if (enableCompileCache === undefined || env.NODE_COMPILE_CACHE) return;
   const folder = cacheFolder(env, "code");
   if ("path" in folder) enableCompileCache(folder.path);
-  else if (folder.isUnsafe) tellUnfit(folder, onProblem);
+  else if (folder.isUnsafe) warnUnfit(folder, onProblem);
 }

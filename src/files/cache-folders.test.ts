@@ -4,7 +4,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { DEFAULT_SETTINGS } from "../settings.ts";
-import { cacheFolder, cachePath, tellUnfit, weightCacheOf } from "./cache-folders.ts";
+import { cacheFolder, cachePath, warnUnfit, weightCacheOf } from "./cache-folders.ts";
 import { homeFolder } from "./home-folder.ts";
 
 function aFolder(context: TestContext): string {
@@ -61,6 +61,6 @@ test("where weights cannot be kept, that is said once; where they are not wanted
   assert.equal(cacheOf(3), undefined);
   assert.equal(cacheOf(3), undefined);
   assert.deepEqual(told, [`Nothing is kept between starts: ${weights} is open to others (mode 0777)`]);
-  tellUnfit({ reason: "another", remedy: "", isUnsafe: true }, (message) => told.push(message));
+  warnUnfit({ reason: "another", remedy: "", isUnsafe: true }, (message) => told.push(message));
   assert.equal(told.length, 2);
 });

@@ -39,13 +39,13 @@ export function cacheFolder(env: Environment, part: CachePart): { readonly path:
   return makePrivateFolder(cache.path) ?? makePrivateFolder(path) ?? { path };
 }
 
-/** Warnings that were given already. */
-const told = new Set<string>();
+/** The reasons of which the operator was warned. */
+const reported = new Set<string>();
 
 /** Warns that nothing is kept, once per process for each reason. */
-export function tellUnfit({ reason }: Unfit, onProblem: (message: string) => void): void {
-  if (told.has(reason)) return;
-  told.add(reason);
+export function warnUnfit({ reason }: Unfit, onProblem: (message: string) => void): void {
+  if (reported.has(reason)) return;
+  reported.add(reason);
   onProblem(`Nothing is kept between starts: ${reason}`);
 }
 
@@ -58,6 +58,6 @@ export function weightCacheOf(
   if (weightCacheMb === 0) return undefined;
   const folder = cacheFolder(env, "weights");
   if ("path" in folder) return { directory: folder.path, maxBytes: weightCacheMb * 2 ** 20 };
-  tellUnfit(folder, onProblem);
+  warnUnfit(folder, onProblem);
   return undefined;
 }

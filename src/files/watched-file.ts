@@ -41,7 +41,7 @@ export interface FileState {
  * system's clock, two contents can have the same times and the same size.
  */
 const SETTLED_MS = 2000;
-const TELL_AGAIN_MS = 60_000;
+const REPORT_AGAIN_MS = 60_000;
 /** Far more than any key file or certificate needs. */
 const BYTES_MAX = 2 ** 24;
 
@@ -64,7 +64,7 @@ export class WatchedFile<T> {
   #read: { readonly text: string; readonly error: unknown } | undefined;
   #good: T;
   #problem: Problem | undefined;
-  readonly #toldMs = new Map<string, number>();
+  readonly #reportedMs = new Map<string, number>();
 
   /** @throws GptError `invalid_config` when the file cannot be used from the start. */
   constructor(options: WatchedFileOptions<T>) {
@@ -186,9 +186,10 @@ export class WatchedFile<T> {
   /** Repeats the same sentence only now and then. */
   #say(message: string): void {
     const now = this.#elapsed();
-    for (const [told, atMs] of this.#toldMs) if (now - atMs >= TELL_AGAIN_MS) this.#toldMs.delete(told);
-    if (this.#toldMs.has(message)) return;
-    this.#toldMs.set(message, now);
+    for (const [reported, atMs] of this.#reportedMs)
+      if (now - atMs >= REPORT_AGAIN_MS) this.#reportedMs.delete(reported);
+    if (this.#reportedMs.has(message)) return;
+    this.#reportedMs.set(message, now);
     this.#options.onProblem(message);
   }
 }

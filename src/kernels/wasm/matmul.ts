@@ -3,10 +3,9 @@
 // over a panel while it is in the cache. Memory is faster when several ascending streams are read in turn than with one. So a
 // thread cuts its panels into `STREAMS` runs and reads them side by side.
 import { activate } from "./math";
-import { EPILOGUE_ADD, EPILOGUE_STORE, MatmulInstruction, PANEL, STREAMS, TILE_ROWS } from "./numbers.generated";
-import { rowBytes } from "./shapes";
+import { EPILOGUE_ADD, EPILOGUE_STORE, MatmulInstruction, STREAMS, TILE_ROWS } from "./numbers.generated";
+import { PANEL_BYTES, rowBytes } from "./shapes";
 
-const PANEL_BYTES: usize = 4 * PANEL; // of the weights of one k in a panel; also of one row's sums of a panel
 const SUM_BYTES: usize = TILE_ROWS * PANEL_BYTES; // of a tile's sums of one panel
 const CHUNK: i32 = 64; // so many k of one stream are read before the next stream's turn
 

@@ -9,9 +9,8 @@ import {
   PANEL, QUAD, WEIGHT_MAX, WidenBf16Instruction, WidenHalvesInstruction,
 } from "./numbers.generated";
 import { rotateColumns, rotateGroup } from "./rotation";
-import { countGroups } from "./shapes";
+import { countGroups, PANEL_BYTES } from "./shapes";
 
-const PANEL_BYTES: usize = 4 * PANEL; // of one k of a panel
 const LARGEST: f64 = <f64>WEIGHT_MAX;
 const LARGEST_HALF: f32 = <f32>HALF_MAX;
 

@@ -2,7 +2,7 @@
 // numbers lie side by side, or four groups at once, one in each lane of 64 vectors.
 import { GROUP } from "./numbers.generated";
 
-const GROUP_BYTES: usize = 4 * GROUP;
+const ROTATED_BYTES: usize = 4 * GROUP; // of one group, as floats
 
 /** Two stages over `bytes` bytes: first of vectors that are 2·`apart` bytes apart, then of vectors `apart` bytes apart. */
 // @ts-ignore: decorator
@@ -29,12 +29,12 @@ function twoStages(x: usize, bytes: usize, apart: usize): void {
 
 /** Rotates 64 numbers that lie side by side. */
 export function rotateGroup(x: usize): void {
-  twoStages(x, GROUP_BYTES, 64); // numbers 32 and 16 apart
-  twoStages(x, GROUP_BYTES, 16); // 8 and 4
+  twoStages(x, ROTATED_BYTES, 64); // numbers 32 and 16 apart
+  twoStages(x, ROTATED_BYTES, 16); // 8 and 4
   const eighth = f32x4.splat(0.125);
   const pairs = i32x4(0, 0, i32.MIN_VALUE, i32.MIN_VALUE);
   const neighbours = i32x4(0, i32.MIN_VALUE, 0, i32.MIN_VALUE);
-  for (let p = x; p < x + GROUP_BYTES; p += 16) {
+  for (let p = x; p < x + ROTATED_BYTES; p += 16) {
     let v = v128.load(p);
     v = f32x4.add(i32x4.shuffle(v, v, 2, 3, 0, 1), v128.xor(v, pairs));
     v = f32x4.add(i32x4.shuffle(v, v, 1, 0, 3, 2), v128.xor(v, neighbours));
@@ -44,8 +44,8 @@ export function rotateGroup(x: usize): void {
 
 /** Rotates four groups, one in each lane of 64 vectors. */
 export function rotateColumns(x: usize): void {
-  const bytes: usize = 4 * GROUP_BYTES;
-  twoStages(x, bytes, GROUP_BYTES); // vectors 32 and 16 apart
+  const bytes: usize = 4 * ROTATED_BYTES;
+  twoStages(x, bytes, ROTATED_BYTES); // vectors 32 and 16 apart
   twoStages(x, bytes, 64); // 8 and 4
   twoStages(x, bytes, 16); // 2 and 1
   const eighth = f32x4.splat(0.125);

@@ -4,9 +4,7 @@ import {
   CopyPagesInstruction, EmbedInstruction, GatherRowsInstruction, LayerNormInstruction, LINE_BYTES, PANEL,
   ReadMemoryInstruction, STREAMS,
 } from "./numbers.generated";
-import { rowBytes } from "./shapes";
-
-const PANEL_BYTES: usize = 4 * PANEL; // of the weights of one k in a panel
+import { PANEL_BYTES, rowBytes } from "./shapes";
 
 /** out[r] = wte[token[r]] + wpe[position[r]]. wte is the packed output head: panels of 16 tokens. */
 export function embed(a: EmbedInstruction, first: i32, last: i32): void {

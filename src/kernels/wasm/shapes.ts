@@ -1,5 +1,8 @@
 // Sizes of rows and groups in memory. `../memory.ts` and `../program.ts` compute the same for TypeScript.
-import { GROUP, ROW_UNIT } from "./numbers.generated";
+import { GROUP, PANEL, ROW_UNIT } from "./numbers.generated";
+
+/** Bytes of the weights of one k in a panel; also of one row's sums of a panel. */
+export const PANEL_BYTES: usize = 4 * PANEL;
 
 /** `count` rounded up to a multiple of `unit`, a power of two. */
 // @ts-ignore: decorator

@@ -33,16 +33,16 @@ export function pieceWriter(
 }
 
 function jsonLines(): PieceWriter {
-  const told = new Set<number>();
+  const begun = new Set<number>();
   return {
     piece({ index, text }) {
-      told.add(index);
+      begun.add(index);
       return jsonLine({ index, text });
     },
-    // A reader counts the texts by their lines: those that are empty have one too.
+    // Every text has a line, an empty one too, so that a reader can count the texts.
     end({ sequences }) {
       const lines = sequences.map(({ text }, index) =>
-        text === "" && !told.has(index) ? jsonLine({ index, text }) : "",
+        text === "" && !begun.has(index) ? jsonLine({ index, text }) : "",
       );
       return lines.join("");
     },
@@ -54,8 +54,8 @@ function scoredLines(echo: boolean, form: (tokenId: number) => TokenForm): Piece
   const listers: LogprobLister[] = [];
   let prompt: GeneratedPrompt | undefined;
   return {
-    prompt(told) {
-      prompt = told;
+    prompt(value) {
+      prompt = value;
     },
     piece({ index, text, tokens }) {
       listers[index] ??= new LogprobLister(prompt as GeneratedPrompt, form, echo);
