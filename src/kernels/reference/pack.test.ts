@@ -87,7 +87,7 @@ describe("packing kernels give the reference's bits", () => {
     }
   }
 
-  it("half precision and bfloat16, both ways; what is too large is told", async () => {
+  it("half precision and bfloat16, both ways; what is too large is reported", async () => {
     const count = 16 * 5 + 6;
     for (const spoilt of [-1, 3, count - 1]) {
       const image = await assertSameBits(4096, ({ memory, kernels, operands }) => {

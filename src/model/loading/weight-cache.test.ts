@@ -107,7 +107,7 @@ describe("packed weights on disk", () => {
     ["its mode, for others", /somebody else may have written it/, (file) => chmodSync(file, 0o602)],
   ];
   for (const [what, message, damage] of damages) {
-    it(`damage to ${what} is noticed, told and mended`, async () => {
+    it(`damage to ${what} is noticed, reported and repaired`, async () => {
       const directory = fresh();
       await start(directory);
       const file = only(directory);
@@ -123,7 +123,7 @@ describe("packed weights on disk", () => {
     });
   }
 
-  it("a folder that cannot be written, or is too small, is told and harmless", async () => {
+  it("a folder that cannot be written, or is too small, is reported and harmless", async () => {
     const file = fresh();
     writeFileSync(file, "");
     for (const directory of [file, join(file, "below")]) {
