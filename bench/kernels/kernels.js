@@ -9,7 +9,7 @@ import { compileKernels } from "../../dist/src/kernels/host/kernel-build.js";
 import { nativeSets } from "../../dist/src/kernels/host/native-binding.js";
 import { Arena, LinearMemory } from "../../dist/src/kernels/memory.js";
 import { BLOCK, BLOCK_BYTES, GROUP } from "../../dist/src/kernels/numbers.js";
-import { allocateProgram, Kernels } from "../../dist/src/kernels/program.js";
+import { allocateProgram, allocateQuantized, Kernels } from "../../dist/src/kernels/program.js";
 import { threadsFor } from "../../dist/src/machine/cpus.js";
 import { machineLine } from "../support/machine.js";
 import { median } from "../support/stats.js";
@@ -33,7 +33,7 @@ async function time(build, threads, kind, { rows, inWidth, outWidth }) {
   const space = allocateProgram(arena, { maxInstructions: PRODUCTS + 2, contextLength: 64, threads });
   const groups = inWidth / GROUP;
   const x = arena.floats(rows * inWidth);
-  const quantized = { values: arena.allocate(2 * rows * inWidth), scales: arena.floats(rows * groups) };
+  const quantized = allocateQuantized(arena, { rows, width: inWidth });
   const out = arena.floats(rows * outWidth);
   const weight = arena.allocate((outWidth / BLOCK) * groups * BLOCK_BYTES);
   const memory = new LinearMemory(arena.size);

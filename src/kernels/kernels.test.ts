@@ -8,11 +8,20 @@ import { WasmExecutor } from "./host/executor.ts";
 import { compileKernels, preferredBuild } from "./host/kernel-build.ts";
 import { nativeSets } from "./host/native-binding.ts";
 import { Arena, LinearMemory, rowStride } from "./memory.ts";
-import { ATTENTION_ROWS_MAX, BLOCK, BLOCK_BYTES, GROUP, KV_SCALE_BYTES, PAGE_POSITIONS } from "./numbers.ts";
+import {
+  ATTENTION_ROWS_MAX,
+  BLOCK,
+  BLOCK_BYTES,
+  GROUP,
+  KV_SCALE_BYTES,
+  PAGE_POSITIONS,
+  QUANTIZED_GROUP_BYTES,
+} from "./numbers.ts";
 import {
   ACTIVATIONS,
   type Activation,
   allocateProgram,
+  allocateQuantized,
   type Executor,
   headBytes,
   Kernels,
@@ -113,14 +122,11 @@ function int8Case(
     build: (arena, own) => {
       const groups = Math.ceil(inWidth / GROUP);
       const x = arena.floats(rows * rowStride(inWidth));
-      const quantized = {
-        values: arena.allocate(2 * GROUP * rows * groups),
-        scales: arena.floats(rows * groups),
-      };
+      const quantized = allocateQuantized(arena, { rows, width: inWidth });
       const out = arena.floats(rows * rowStride(outWidth));
       const weight = arena.allocate(Math.ceil(outWidth / BLOCK) * groups * BLOCK_BYTES);
       const bias = epilogue === "store" ? 0 : arena.floats(rowStride(outWidth));
-      own.push({ address: quantized.values, bytes: 2 * GROUP * rows * groups });
+      own.push({ address: quantized.values, bytes: QUANTIZED_GROUP_BYTES * rows * groups });
       own.push({ address: quantized.scales, bytes: 4 * rows * groups });
       return (k, memory) => {
         const row = (i: number): Float32Array => memory.floats(x + 4 * i * rowStride(inWidth), inWidth);
@@ -208,6 +214,8 @@ function fillScales(
 /** One row each, as in decoding; prompts, whole and in part, with rows of others before, between and after; and gaps. */
 const DECODING: readonly Sequence[] = [0, 3, 15, 16, 40].map((from) => [from]);
 const PROMPTS: readonly Sequence[] = [run(5, 1), run(0, 23), run(30, 2), run(13, 9), run(47, 1)];
+/** Prompts of all numbers of rows that a native kernel computes together. */
+const TILES: readonly Sequence[] = [3, 4, 5, 6, 7, 8].map((rows) => run(3 * rows, rows));
 const GAPS: readonly Sequence[] = [
   [0, 2, 3, 5, 6, 7, 9, 10, 11, 12, 14],
   [20, 21, 22, 24, 25],
@@ -289,7 +297,10 @@ describe("WebAssembly kernels give the reference's bits", () => {
       (["f32", "int8"] as const).map((kind) => attentionCase(kind, heads, size, rows)),
     ),
   );
-  const int8 = [1, 2, 3, 4, 5, 7, 8, 14].flatMap((rows) =>
+  attentions.push(attentionCase("int8", 2, 20, TILES), attentionCase("f32", 2, 20, TILES));
+  // Larger than any head that is computed in tiles.
+  attentions.push(attentionCase("int8", 1, 260, PROMPTS), attentionCase("f32", 1, 260, PROMPTS));
+  const int8 = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 25].flatMap((rows) =>
     (["int8", "rotated"] as const).flatMap((kind) => [
       int8Case(kind, rows, 128, 12, "add"),
       int8Case(kind, rows, 70, 6, "store"),

@@ -167,6 +167,8 @@ export const WEIGHT_MAX = 127;
 export const ACTIVATION_MAX = 8191;
 export const ROTATED_MAX = 127;
 export const HALF_MAX = 65504;
+/** The most bytes that a group of quantised activations of one row takes in any build: two for each, and an integer. */
+export const QUANTIZED_GROUP_BYTES = 2 * GROUP + 4;
 
 /** Numbers in one item of the kernels that convert numbers. */
 export const CONVERTED = 16;
@@ -183,7 +185,7 @@ export const TILE_ROWS = 3;
 export const STREAMS = 8;
 
 /** The most rows that an attention kernel computes together. The scratch has their scores. */
-export const ATTENTION_ROWS_MAX = 4;
+export const ATTENTION_ROWS_MAX = 8;
 
 /**
  * Byte offsets in the threads' control block, at the beginning of linear memory. Words that threads wait for are on different

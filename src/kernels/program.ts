@@ -21,6 +21,7 @@ import {
   PAGE_POSITIONS,
   PANEL,
   QUAD,
+  QUANTIZED_GROUP_BYTES,
   ROW_SCRATCH_BYTES,
   STREAMS,
   TILE_ROWS,
@@ -100,10 +101,16 @@ export interface Piece {
   readonly count: number;
 }
 
-/** Addresses of quantised activations: two bytes for each of [B, K padded to whole groups], and a scale for each group. */
+/** Addresses of quantised activations: `QUANTIZED_GROUP_BYTES` for each group of each row, and a scale for each group. */
 export interface Quantized {
   readonly values: number;
   readonly scales: number;
+}
+
+/** Reserves room for quantised activations of [rows, width]. */
+export function allocateQuantized(arena: Arena, { rows, width }: Rows): Quantized {
+  const groups = rows * Math.ceil(width / GROUP);
+  return { values: arena.allocate(QUANTIZED_GROUP_BYTES * groups), scales: arena.floats(groups) };
 }
 
 /** How keys and values are stored. `int8`: each position of a head has a scale for its keys and one for its values. */

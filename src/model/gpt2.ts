@@ -2,9 +2,10 @@
 // mixes chunks of prompts and single tokens. Every token is a row, and its result does not depend on the other rows.
 import type { LogitsRow } from "../kernels/logits-row.ts";
 import { type Arena, type LinearMemory, rowStride } from "../kernels/memory.ts";
-import { GROUP, PAGE_POSITIONS } from "../kernels/numbers.ts";
+import { PAGE_POSITIONS } from "../kernels/numbers.ts";
 import {
   allocateProgram,
+  allocateQuantized,
   type Epilogue,
   type Executor,
   headBytes,
@@ -69,6 +70,8 @@ export function layoutGpt2(arena: Arena, config: Gpt2Config, plan: MemoryPlan): 
   const { maxBatchTokens: rows, maxLogitRows } = plan;
   const pagesOfContext = Math.ceil(config.contextLength / PAGE_POSITIONS);
   const activation = (width: number, count = rows): number => arena.floats(count * rowStride(width));
+  const isQuantized = plan.precision !== "f32";
+  const widest = Math.max(config.nInner, config.nEmbd);
   return {
     weights: allocateWeights(arena, config, plan.precision),
     pages: arena.allocate(plan.pages * pageBytes(config, plan.precision)),
@@ -83,7 +86,7 @@ export function layoutGpt2(arena: Arena, config: Gpt2Config, plan: MemoryPlan): 
       a: activation(config.nEmbd),
       qkv: activation(3 * config.nEmbd),
       hidden: activation(config.nInner),
-      quantized: allocateQuantized(arena, plan, Math.max(config.nInner, config.nEmbd)),
+      quantized: allocateQuantized(arena, { rows: isQuantized ? rows : 0, width: widest }),
       last: activation(config.nEmbd, maxLogitRows),
       logits: activation(config.vocabSize, maxLogitRows),
       rowScratch: arena.allocate(logitsScratchBytes(config.vocabSize)),
@@ -94,16 +97,6 @@ export function layoutGpt2(arena: Arena, config: Gpt2Config, plan: MemoryPlan): 
       threads: plan.threads,
     }),
   };
-}
-
-function allocateQuantized(
-  arena: Arena,
-  { precision, maxBatchTokens }: MemoryPlan,
-  width: number,
-): Quantized {
-  if (precision === "f32") return { values: 0, scales: 0 };
-  const groups = maxBatchTokens * Math.ceil(width / GROUP);
-  return { values: arena.allocate(2 * GROUP * groups), scales: arena.floats(groups) };
 }
 
 export class Gpt2 implements Backend {

@@ -6,8 +6,14 @@ import { chooseBuild, type KernelChoice } from "../kernels/host/choose-build.ts"
 import { WasmExecutor } from "../kernels/host/executor.ts";
 import { compileKernels } from "../kernels/host/kernel-build.ts";
 import { Arena, LinearMemory, rowStride } from "../kernels/memory.ts";
-import { GROUP, PAGE_POSITIONS } from "../kernels/numbers.ts";
-import { allocateProgram, Kernels, type Linear, type LinearKind } from "../kernels/program.ts";
+import { PAGE_POSITIONS } from "../kernels/numbers.ts";
+import {
+  allocateProgram,
+  allocateQuantized,
+  Kernels,
+  type Linear,
+  type LinearKind,
+} from "../kernels/program.ts";
 import type { ForwardChunk } from "../model/backend.ts";
 import { type Gpt2, pageBytes } from "../model/gpt2.ts";
 import type { Gpt2Config } from "../model/gpt2-config.ts";
@@ -95,8 +101,7 @@ export async function measureMachine({ precision, kernels: choice, threads }: Se
   const arena = new Arena();
   const space = allocateProgram(arena, { maxInstructions: repeats + 2, contextLength: 64, threads });
   const x = arena.floats(rows * rowStride(inWidth));
-  const groups = rows * Math.ceil(inWidth / GROUP);
-  const quantized = { values: arena.allocate(2 * GROUP * groups), scales: arena.floats(groups) };
+  const quantized = allocateQuantized(arena, { rows, width: inWidth });
   const out = arena.floats(rows * rowStride(outWidth));
   const weight = arena.allocate(Math.max(...kinds.map((kind) => linearBytes(kind, inWidth, outWidth))));
   const region = arena.allocate(BANDWIDTH_BYTES);

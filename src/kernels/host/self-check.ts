@@ -13,6 +13,7 @@ import {
 } from "../numbers.ts";
 import {
   allocateProgram,
+  allocateQuantized,
   type Executor,
   headBytes,
   Kernels,
@@ -79,7 +80,7 @@ function layOut(arena: Arena) {
     row: arena.floats(rowStride(VOCABULARY)),
     end: arena.size,
     // Not compared: each build has its own layout here.
-    quantized: { values: arena.allocate(2 * GROUP * rows * groups), scales: arena.floats(rows * groups) },
+    quantized: allocateQuantized(arena, { rows, width: IN_WIDTH }),
     rowScratch: arena.allocate(logitsScratchBytes(VOCABULARY)),
   };
 }

@@ -6,6 +6,9 @@
 
 #include "keys-values.h"
 
+/** Heads that are larger are computed row by row. GPT-2's have 64. */
+#define TILE_SIZE_MAX (1 << 8)
+
 /** Addresses of one head's keys and values in page 0, and the page numbers of the sequence. */
 struct head {
   const uint8_t *keys;
@@ -29,9 +32,9 @@ INLINE const uint16_t *scales_of(const struct head *head, int page, int of_value
   return (const uint16_t *)scales + (of_values ? PAGE_POSITIONS : 0);
 }
 
-/** Scores of `rows` queries for `pages` pages: Σ q[i]·k[i][position], i ascending, times `scale`. */
+/** Scores of `rows` queries, q[i][row], for `pages` pages: Σ q[i]·k[i][position], i ascending, times `scale`. */
 INLINE void score_pages(const int is_int8, const int rows, const int pages, float *scores, size_t stride, const float *q,
-                        size_t q_stride, const struct head *head, int page, float scale) {
+                        const struct head *head, int page, float scale) {
   const size_t number = number_bytes(is_int8);
   vf sum[ATTENTION_ROWS][4][VECTORS];
   const uint8_t *keys[4];
@@ -45,7 +48,7 @@ INLINE void score_pages(const int is_int8, const int rows, const int pages, floa
     for (int p = 0; p < pages; p++) {
       for (int v = 0; v < VECTORS; v++) {
         const vf key = load_numbers(is_int8, keys[p] + (size_t)(i * PAGE_POSITIONS + v * LANES) * number);
-        for (int r = 0; r < rows; r++) sum[r][p][v] = sum[r][p][v] + splat(q[(size_t)r * q_stride + (size_t)i]) * key;
+        for (int r = 0; r < rows; r++) sum[r][p][v] = sum[r][p][v] + times(key, q + i * rows + r);
       }
     }
   }
@@ -59,8 +62,11 @@ INLINE void score_pages(const int is_int8, const int rows, const int pages, floa
   }
 }
 
-/** Turns `count` scores into e^(score − largest), and returns their sum. Up to the end of the page it writes zeros. */
-static float softmax_weights(float *scores, int count) {
+/**
+ * Turns `count` scores into weights, e^(score − largest), and returns the sum of the weights. 8-bit values have scales, with which
+ * the weights are then multiplied. Up to the end of the page it writes zeros.
+ */
+INLINE float softmax_weights(const int is_int8, float *scores, int count, const struct head *head) {
   const int end = (int)padded(count, PAGE_POSITIONS);
   for (int i = count; i < end; i++) scores[i] = -__builtin_inff();
   vf largest = load(scores);
@@ -72,24 +78,16 @@ static float softmax_weights(float *scores, int count) {
   vf sums[VECTORS];
   for (int v = 0; v < VECTORS; v++) sums[v] = splat(0.0f);
   for (int i = 0; i < end; i += PAGE_POSITIONS) {
+    const uint16_t *scales = is_int8 ? scales_of(head, i / PAGE_POSITIONS, 1) : 0;
     for (int v = 0; v < VECTORS; v++) {
-      const vf e = exp_of(load(scores + i + v * LANES) - splat(top));
-      store(scores + i + v * LANES, e);
-      sums[v] = sums[v] + e;
+      vf weight = exp_of(load(scores + i + v * LANES) - splat(top));
+      sums[v] = sums[v] + weight;
+      if (is_int8) weight = weight * load_bf16(scales + v * LANES);
+      store(scores + i + v * LANES, weight);
     }
   }
   for (int v = 0; v < VECTORS; v++) store(lanes + v * LANES, sums[v]);
   return sum16(lanes);
-}
-
-/** Multiplies the weights of `count` positions by the scales of their values. */
-INLINE void scale_weights(float *weights, const struct head *head, int count) {
-  for (int begin = 0; begin < count; begin += PAGE_POSITIONS) {
-    const uint16_t *scales = scales_of(head, begin / PAGE_POSITIONS, 1);
-    for (int i = 0; i < PAGE_POSITIONS; i += LANES) {
-      store(weights + begin + i, load(weights + begin + i) * load_bf16(scales + i));
-    }
-  }
 }
 
 /**
@@ -147,17 +145,25 @@ INLINE float weigh_column(const int is_int8, const float *weights, float total, 
 INLINE void attend(const int is_int8, const int rows, float *out, size_t out_stride, const float *q, size_t q_stride,
                    const struct head *head, int count, float scale, float *scores, size_t stride) {
   const int pages = (count + rows - 1 + PAGE_POSITIONS - 1) / PAGE_POSITIONS;
+  // The queries of a tile side by side: then one address leads to all of them.
+  float copy[ATTENTION_ROWS * TILE_SIZE_MAX];
+  const float *side = q;
+  if (rows > 1) {
+    for (int r = 0; r < rows; r++) {
+      for (int i = 0; i < head->size; i++) copy[i * rows + r] = q[(size_t)r * q_stride + (size_t)i];
+    }
+    side = copy;
+  }
   int page = 0;
   // Several pages at a time give independent sums, which hide the latency of additions.
   if (rows == 1) {
-    for (; page + 4 <= pages; page += 4) score_pages(is_int8, rows, 4, scores, stride, q, q_stride, head, page, scale);
+    for (; page + 4 <= pages; page += 4) score_pages(is_int8, rows, 4, scores, stride, side, head, page, scale);
   }
-  for (; page + 2 <= pages; page += 2) score_pages(is_int8, rows, 2, scores, stride, q, q_stride, head, page, scale);
-  if (page < pages) score_pages(is_int8, rows, 1, scores, stride, q, q_stride, head, page, scale);
+  for (; page + 2 <= pages; page += 2) score_pages(is_int8, rows, 2, scores, stride, side, head, page, scale);
+  if (page < pages) score_pages(is_int8, rows, 1, scores, stride, side, head, page, scale);
   float totals[ATTENTION_ROWS];
   for (int r = 0; r < rows; r++) {
-    totals[r] = softmax_weights(scores + (size_t)r * stride, count + r);
-    if (is_int8) scale_weights(scores + (size_t)r * stride, head, count + r);
+    totals[r] = softmax_weights(is_int8, scores + (size_t)r * stride, count + r, head);
   }
   int column = 0;
   for (; column + 4 * LANES <= head->size; column += 4 * LANES) {
@@ -174,36 +180,46 @@ INLINE void attend(const int is_int8, const int rows, float *out, size_t out_str
   }
 }
 
-/** `attend`, compiled for a fixed number of rows and a kind of keys and values. */
-typedef void attend_rows(float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head,
-                         int count, float scale, float *scores, size_t stride);
-
-#define ATTEND(name, is_int8, rows)                                                                                \
-  APART void name(float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head, int count, \
-                  float scale, float *scores, size_t stride) {                                                     \
-    attend(is_int8, rows, out, out_stride, q, q_stride, head, count, scale, scores, stride);                       \
+/** `rows` may be up to ATTENTION_ROWS. `attend` is compiled for each number of them. */
+#define ATTEND(name, is_int8)                                                                                         \
+  APART void name(int rows, float *out, size_t out_stride, const float *q, size_t q_stride, const struct head *head,  \
+                  int count, float scale, float *scores, size_t stride) {                                             \
+    switch (rows) {                                                                                                   \
+      ROWS(is_int8, 1) ROWS(is_int8, 2) MORE_ROWS(is_int8)                                                            \
+    }                                                                                                                 \
   }
-ATTEND(attend_one, 0, 1)
-ATTEND(attend_some, 0, ATTENTION_ROWS)
-ATTEND(attend_one_int8, 1, 1)
-ATTEND(attend_some_int8, 1, ATTENTION_ROWS)
+#define ROWS(is_int8, n)                                                                                              \
+  case n:                                                                                                             \
+    attend(is_int8, n, out, out_stride, q, q_stride, head, count, scale, scores, stride);                             \
+    break;
+#if ATTENTION_ROWS > 2
+#define MORE_ROWS(is_int8)                                                                                            \
+  ROWS(is_int8, 3) ROWS(is_int8, 4) ROWS(is_int8, 5) ROWS(is_int8, 6) ROWS(is_int8, 7) ROWS(is_int8, 8)
+#else
+#define MORE_ROWS(is_int8)
+#endif
+ATTEND(attend_f32, 0)
+ATTEND(attend_int8, 1)
+#undef MORE_ROWS
+#undef ROWS
 #undef ATTEND
 
-/** Whether `ATTENTION_ROWS` rows from `row` on are neighbouring positions of one sequence. */
-static int is_run(const int32_t *tables, const int32_t *positions, int row, int end) {
-  if (row + ATTENTION_ROWS > end) return 0;
-  for (int r = 1; r < ATTENTION_ROWS; r++) {
-    if (tables[row + r] != tables[row] || positions[row + r] != positions[row] + r) return 0;
+/** How many rows from `row` on are neighbouring positions of one sequence. */
+static int run_length(const int32_t *tables, const int32_t *positions, int row, int end) {
+  int count = 1;
+  while (row + count < end && tables[row + count] == tables[row] && positions[row + count] == positions[row] + count) {
+    count++;
   }
-  return 1;
+  return count;
 }
 
 /**
- * Items `first` to `last` of rows × heads, in this order, because a row's heads lie side by side in memory. Rows are computed as
- * a tile if all heads of all its rows are among the items.
+ * Items `first` to `last` of rows × heads. Rows of one sequence whose heads are all among the items are computed head after head,
+ * in tiles, because the keys and values of one head stay in the cache. Other rows are computed one by one: their heads lie
+ * side by side in memory.
  */
-INLINE void attention_as(const int is_int8, attend_rows *one, attend_rows *some, uint8_t *memory,
-                         const struct attention_instruction *a, int part, int first, int last) {
+INLINE void attention_as(const int is_int8, uint8_t *memory, const struct attention_instruction *a, int part, int first,
+                         int last) {
   const int32_t *positions = at(memory, a->positions);
   const int32_t *tables = at(memory, a->page_tables);
   float *scores = scratch_of(memory, a->scratch, a->scratch_bytes, part);
@@ -214,9 +230,9 @@ INLINE void attention_as(const int is_int8, attend_rows *one, attend_rows *some,
   const size_t out_stride = row_stride(heads * size);
   while (first < last) {
     const int row = first / heads;
-    const int is_tile = first % heads == 0 && is_run(tables, positions, row, last / heads);
     const int end = smaller((row + 1) * heads, last);
-    const int count = positions[row] + 1;
+    const int run = first % heads == 0 && end % heads == 0 ? run_length(tables, positions, row, last / heads) : 1;
+    const int tile = size <= TILE_SIZE_MAX ? tile_rows(run, ATTENTION_ROWS) : 1;
     const int32_t *table = at(memory, (uint32_t)tables[row]);
     for (int item = first; item < end; item++) {
       const int h = item % heads;
@@ -224,20 +240,25 @@ INLINE void attention_as(const int is_int8, attend_rows *one, attend_rows *some,
       const struct head head = {
           keys, keys + keys_bytes(is_int8, size), keys + scales_begin(size), (size_t)a->page_bytes, table, size,
       };
-      const float *q = (const float *)at(memory, a->qkv) + (size_t)row * qkv_stride + h * size;
-      float *out = (float *)at(memory, a->out) + (size_t)row * out_stride + h * size;
-      (is_tile ? some : one)(out, out_stride, q, qkv_stride, &head, count, a->scale, scores, scores_stride);
+      for (int r = 0; r < run; r += tile) {
+        const float *q = (const float *)at(memory, a->qkv) + (size_t)(row + r) * qkv_stride + h * size;
+        float *out = (float *)at(memory, a->out) + (size_t)(row + r) * out_stride + h * size;
+        const int rows = smaller(tile, run - r);
+        const int count = positions[row + r] + 1;
+        if (is_int8) attend_int8(rows, out, out_stride, q, qkv_stride, &head, count, a->scale, scores, scores_stride);
+        else attend_f32(rows, out, out_stride, q, qkv_stride, &head, count, a->scale, scores, scores_stride);
+      }
     }
-    first = is_tile ? first + ATTENTION_ROWS * heads : end;
+    first = end + (run - 1) * heads;
   }
 }
 
 static void attention(uint8_t *memory, const struct attention_instruction *a, int part, int first, int last) {
-  attention_as(0, attend_one, attend_some, memory, a, part, first, last);
+  attention_as(0, memory, a, part, first, last);
 }
 
 static void attention_int8(uint8_t *memory, const struct attention_instruction *a, int part, int first, int last) {
-  attention_as(1, attend_one_int8, attend_some_int8, memory, a, part, first, last);
+  attention_as(1, memory, a, part, first, last);
 }
 
 #endif

@@ -11,7 +11,6 @@
 #include "int8.h"
 #include "logits.h"
 #include "matmul.h"
-#include "rotated.h"
 #include "rows.h"
 
 static void run_instruction(uint8_t *memory, uint32_t instruction, int part, int first, int last) {

@@ -11,7 +11,7 @@
 #define INT8_ROWS 6
 #define F32_ROWS 5
 #define ATTENTION_ROWS 2
-/** AVX2's dot product of bytes saturates, so rotated activations are stored as words. */
+/** AVX2's dot product of bytes saturates: see `int8-words.h`. */
 #define HAS_BYTE_DOTS 0
 
 typedef __m256 vf;
@@ -21,6 +21,9 @@ typedef __m256d vd;
 static inline vf load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void store(float *p, vf x) { _mm256_storeu_ps(p, x); }
 static inline vf splat(float x) { return _mm256_set1_ps(x); }
+
+/** x times the number at `p`. */
+static inline vf times(vf x, const float *p) { return x * splat(*p); }
 
 /** Where either is NaN, the result is `b`. */
 static inline vf min_or_b(vf a, vf b) { return _mm256_min_ps(a, b); }

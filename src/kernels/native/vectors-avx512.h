@@ -9,8 +9,8 @@
 /** Rows of a tile: the most whose sums stay in the 32 registers. For 8-bit weights, f32 weights, and attention. */
 #define INT8_ROWS 12
 #define F32_ROWS 12
-#define ATTENTION_ROWS 4
-/** VNNI has an exact dot product of bytes, so rotated activations are stored as bytes. */
+#define ATTENTION_ROWS 8
+/** VNNI has an exact dot product of bytes: see `int8-bytes.h`. */
 #define HAS_BYTE_DOTS 1
 
 typedef __m512 vf;
@@ -20,6 +20,16 @@ typedef __m512d vd;
 static inline vf load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 static inline vf splat(float x) { return _mm512_set1_ps(x); }
+
+/**
+ * x times the number at `p`. A multiplication can broadcast one operand from memory at no cost. Compilers prefer one broadcast
+ * for several multiplications. But on AMD's Zen 4 a broadcast of its own occupies a unit that could multiply.
+ */
+static inline vf times(vf x, const float *p) {
+  vf product;
+  __asm__("vmulps %2%{1to16%}, %1, %0" : "=v"(product) : "v"(x), "m"(*p));
+  return product;
+}
 
 /** Where either is NaN, the result is `b`. */
 static inline vf min_or_b(vf a, vf b) { return _mm512_min_ps(a, b); }
@@ -65,15 +75,14 @@ static inline vf butterfly(vf x, const int apart) {
   return _mm512_mask_sub_ps(_mm512_add_ps(other, x), differences, other, x);
 }
 
-/** Rounds to integers, ties to even, and stores them as words. */
-static inline void store_words(int16_t *p, vf x) {
-  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
-}
+/** Rounds to integers, ties to even. */
+static inline vi to_ints(vf x) { return _mm512_cvtps_epi32(x); }
+
+/** Stores the low byte of each integer. */
+static inline void store_low_bytes(int8_t *p, vi x) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x)); }
 
 /** Rounds to integers, ties to even, and stores them as bytes. They must fit. */
-static inline void store_bytes(int8_t *p, vf x) {
-  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
-}
+static inline void store_bytes(int8_t *p, vf x) { store_low_bytes(p, to_ints(x)); }
 
 /** Loads bytes, as floats. */
 static inline vf load_bytes(const int8_t *p) {
@@ -87,6 +96,13 @@ static inline vf load_bf16(const uint16_t *p) {
 }
 
 static inline vi splat_int(int32_t x) { return _mm512_set1_epi32(x); }
+static inline vi add_ints(vi a, vi b) { return _mm512_add_epi32(a, b); }
+static inline int32_t sum_of_ints(vi x) { return _mm512_reduce_add_epi32(x); }
+/** The low bits of each integer, as a number without a sign. */
+static inline vi low_bits(vi x, const int bits) { return _mm512_and_epi32(x, _mm512_set1_epi32((1 << bits) - 1)); }
+static inline vi shift_left(vi x, const int bits) { return _mm512_slli_epi32(x, (unsigned)bits); }
+/** Rounds towards minus infinity. */
+static inline vi shift_right(vi x, const int bits) { return _mm512_srai_epi32(x, (unsigned)bits); }
 
 /** Adds 128 to each signed byte, which makes it unsigned. */
 static inline vi without_sign(vi x) { return x ^ _mm512_set1_epi8(-128); }
@@ -98,29 +114,11 @@ static inline vi dot_bytes(vi sum, vi w, const int8_t *x) {
   return _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(four));
 }
 
-static inline int32_t sum_of_ints(vi x) { return _mm512_reduce_add_epi32(x); }
-
 static inline vi load_bits(const void *p) { return _mm512_loadu_si512(p); }
 static inline vi zero(void) { return _mm512_setzero_si512(); }
 static inline vf to_float(vi x) { return _mm512_cvtepi32_ps(x); }
 
-/** Loads quads of weights of `LANES / 2` outputs, widened to words. */
-static inline vi widen(const int8_t *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
-
-/** Repeats four activations through the whole vector. */
-static inline vi splat4(const int16_t *p) { return _mm512_set1_epi64(*(const int64_t *)p); }
-
-/** Adds products of words to the sums, two to each lane. */
-static inline vi dot(vi sum, vi w, vi x) { return _mm512_dpwssd_epi32(sum, w, x); }
-
-/** Sums of neighbouring lanes: those of a, then those of b. */
-static inline vi add_pairs(vi a, vi b) {
-  const vi even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-  const vi odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-  return _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b));
-}
-
-// Vectors of doubles: half as many lanes.
+// Doubles, half as many.
 static inline vd splat_double(double x) { return _mm512_set1_pd(x); }
 static inline vd read_doubles(const double *p) { return _mm512_loadu_pd(p); }
 static inline void store_doubles(double *p, vd x) { _mm512_storeu_pd(p, x); }

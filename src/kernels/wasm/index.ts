@@ -10,7 +10,7 @@ import { storeKv } from "./keys-values";
 import { matmul } from "./matmul";
 import { isNativeKernel, runNative } from "./native";
 import {
-  AttentionInstruction, CopyPagesInstruction, DigestInstruction, EmbedHalfInstruction, EmbedInstruction, END,
+  ATTENTION_ROWS_MAX, AttentionInstruction, CopyPagesInstruction, DigestInstruction, EmbedHalfInstruction, EmbedInstruction, END,
   GatherRowsInstruction, INSTRUCTION_BYTES, INSTRUCTION_ITEMS, INSTRUCTION_OP, LayerNormInstruction,
   MatmulInstruction, MatmulInt8Instruction, NarrowHalvesInstruction, OP_ATTENTION, OP_ATTENTION_INT8, OP_COPY_PAGES,
   OP_DIGEST, OP_EMBED, OP_EMBED_HALF, OP_GATHER_ROWS, OP_LAYER_NORM, OP_MATMUL, OP_MATMUL_INT8, OP_MATMUL_ROTATED,
@@ -44,10 +44,20 @@ function opOf(instruction: usize): i32 {
  * self-scheduling). So a thread on a busy core does not keep the others waiting. WebAssembly kernels read several streams of
  * weights side by side, which needs long chunks, so each thread gets an equal share. The cut never changes a bit.
  */
-function endOfChunk(op: i32, first: i32, items: i32, parts: i32): i32 {
+function endOfChunk(i: usize, first: i32, items: i32, parts: i32): i32 {
+  const op = opOf(i);
   if (!isNativeKernel(op)) return min(items, first + (items + parts - 1) / parts);
   const least = max(1, items / (16 * parts));
-  return min(items, first + max(least, (items - first) / (2 * parts)));
+  const count = max(least, (items - first) / (2 * parts));
+  const unit = unitOfItems(i, op);
+  return min(items, first + (count > unit ? count - (count % unit) : count));
+}
+
+/** A chunk has a multiple of so many items, if it has more than that: attention computes several whole rows together. */
+function unitOfItems(i: usize, op: i32): i32 {
+  if (op != OP_ATTENTION && op != OP_ATTENTION_INT8) return 1;
+  // If the step is over already, any number may stand here. Then nothing is taken.
+  return max(1, (ATTENTION_ROWS_MAX / 2) * changetype<AttentionInstruction>(i).heads);
 }
 
 /** Computes items `first` to `last` of an instruction, as thread `part`. */
@@ -97,7 +107,7 @@ function takePart(step: i32, part: i32, parts: i32): bool {
   const items = load<i32>(i, INSTRUCTION_ITEMS);
   let done = 0;
   for (let first = firstLeft(step, items); first >= 0; first = firstLeft(step, items)) {
-    const last = endOfChunk(opOf(i), first, items, parts);
+    const last = endOfChunk(i, first, items, parts);
     if (!take(step, first, last, items)) continue;
     execute(i, part, first, last);
     done += last - first;
