@@ -41,7 +41,7 @@ export interface Measurement {
 const BANDWIDTH_BYTES = 256 * 2 ** 20;
 const CACHED = { rows: 16, inWidth: 768, outWidth: 512, repeats: 40 };
 
-function median(numbers: readonly number[]): number {
+export function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number;
 }
 
@@ -131,17 +131,8 @@ export async function measureMachine({ precision, kernels: choice, threads }: Se
 
 /** Measures decoding: one token for each of `rows` sequences with `context` tokens, with the choice of the next token. */
 export function measureDecode(model: Gpt2, config: Gpt2Config, machine: Machine, shape: Shape): Measurement {
-  const { rows, context } = shape;
-  const pagesEach = Math.ceil((context + 1) / model.limits.pagePositions);
-  const chunks: ForwardChunk[] = Array.from({ length: rows }, (_, row) => ({
-    pages: Array.from({ length: pagesEach }, (_, page) => (row * pagesEach + page) % model.limits.pages),
-    position: context,
-    tokenIds: [row % config.vocabSize],
-    logits: "last",
-  }));
-  const run = (): void => {
-    for (const row of model.forward({ copies: [], chunks })) row.argmax();
-  };
+  const run = decodePass(model, config, shape);
+  const { rows } = shape;
   return result(
     `decode ${rows}`,
     { ms: time(run, rows > 8 ? 9 : 21), numTokens: rows },
@@ -170,6 +161,20 @@ export function measureChoice(model: Gpt2): number {
   return time(choose, 101);
 }
 
+/** A pass that decodes: one token for each of `rows` sequences with `context` tokens, with the choice of the next token. */
+export function decodePass(model: Gpt2, config: Gpt2Config, { rows, context }: Shape): () => void {
+  const pagesEach = Math.ceil((context + 1) / model.limits.pagePositions);
+  const chunks: ForwardChunk[] = Array.from({ length: rows }, (_, row) => ({
+    pages: Array.from({ length: pagesEach }, (_, page) => (row * pagesEach + page) % model.limits.pages),
+    position: context,
+    tokenIds: [row % config.vocabSize],
+    logits: "last",
+  }));
+  return () => {
+    for (const row of model.forward({ copies: [], chunks })) row.argmax();
+  };
+}
+
 export interface Shape {
   readonly precision: Precision;
   readonly rows: number;
@@ -178,17 +183,22 @@ export interface Shape {
 
 /** Measures the prefill of a prompt of `rows` tokens, in passes of as many tokens as the model takes. */
 export function measurePrefill(model: Gpt2, config: Gpt2Config, machine: Machine, shape: Shape): Measurement {
+  const ms = time(prefillPasses(model, config, shape), 5);
+  return result(`prefill ${shape.rows}`, { ms, numTokens: shape.rows }, config, machine, shape);
+}
+
+/** The passes of a prompt of `rows` tokens. */
+export function prefillPasses(model: Gpt2, config: Gpt2Config, { rows }: Shape): () => void {
   const { maxBatchTokens, pagePositions } = model.limits;
-  const pages = Array.from({ length: Math.ceil(shape.rows / pagePositions) }, (_, page) => page);
-  const run = (): void => {
-    for (let position = 0; position < shape.rows; position += maxBatchTokens) {
-      const count = Math.min(maxBatchTokens, shape.rows - position);
+  const pages = Array.from({ length: Math.ceil(rows / pagePositions) }, (_, page) => page);
+  return () => {
+    for (let position = 0; position < rows; position += maxBatchTokens) {
+      const count = Math.min(maxBatchTokens, rows - position);
       const tokenIds = Array.from({ length: count }, (_, i) => (position + i) % config.vocabSize);
-      const logits = position + count === shape.rows ? "last" : "none";
+      const logits = position + count === rows ? "last" : "none";
       model.forward({ copies: [], chunks: [{ pages, position, tokenIds, logits }] });
     }
   };
-  return result(`prefill ${shape.rows}`, { ms: time(run, 5), numTokens: shape.rows }, config, machine, shape);
 }
 
 function result(

@@ -6,19 +6,22 @@ import type { Gpt2 } from "../../model/gpt2.ts";
 import { pageBytes } from "../../model/gpt2.ts";
 import type { Gpt2Config } from "../../model/gpt2-config.ts";
 import { footprintOf, type MemoryOptions, planMemory } from "../../model/loading/footprint.ts";
-import { buildModel, loadModel } from "../../model/loading/load-model.ts";
+import { buildModel, loadModel, type ModelOptions } from "../../model/loading/load-model.ts";
 import type { Precision } from "../../model/weights.ts";
 import { type Measured, type Plan, passTimes, planFleet } from "../../offline/fleet/plan.ts";
 import {
+  decodePass,
   type Machine,
   type Measurement,
   measureChoice,
   measureDecode,
   measureMachine,
   measurePrefill,
+  prefillPasses,
   type Setting,
   type Shape,
 } from "../../offline/measure.ts";
+import { type Profile, Profiler } from "../../offline/profile.ts";
 import { randomTensors, SHAPE_NAMES, shapeConfig } from "../../offline/random-model.ts";
 import type { Settings } from "../../settings.ts";
 import type { Command } from "../command.ts";
@@ -26,12 +29,15 @@ import { CONFIG_OPTION, settingsOf } from "../config-file.ts";
 import { parseFlags, settingOptions } from "../flags.ts";
 import { findModelOf } from "../hub-models.ts";
 import { PLAN_OPTIONS, planText, type Wish, wishOf } from "../plan-report.ts";
+import { profileText } from "../profile-report.ts";
 import { warn } from "../report.ts";
 import { Progress } from "../terminal.ts";
 
 const ROWS = [1, 3, 5, 8, 16, 48];
 const CONTEXTS = [32, 256, 900];
 const PREFILLS = [16, 128, 900];
+const PROFILED_ROWS = [1, 48];
+const PROFILED_CONTEXTS = [32, 256];
 
 export const bench: Command = {
   summary: "Measures the speed of a model on this machine, compared with the machine's limits.",
@@ -51,6 +57,7 @@ export const bench: Command = {
       value: SHAPE_NAMES.join("|"),
       help: "Random weights of this shape instead of a model.",
     },
+    profile: { type: "boolean", help: "Also shows where the time of some passes goes." },
     ...PLAN_OPTIONS,
     json: { type: "boolean", help: "Prints JSON instead of a table." },
   },
@@ -64,11 +71,20 @@ export const bench: Command = {
     const name = typeof values.shape === "string" ? values.shape : model;
     const directory =
       typeof values.shape === "string" ? undefined : (await findModelOf(resolved, process.env)).directory;
-    const loaded = load(name, directory, { precision, kernels, threads }, kvCacheMb);
+    const profiler = new Profiler();
+    const loaded = load(
+      name,
+      directory,
+      { precision, kernels, threads, instrument: profiler.instrument },
+      kvCacheMb,
+    );
     const progress = new Progress();
     const machine = await measureMachine({ precision, kernels, threads });
     const rows = measure(loaded, machine, precision, progress.show);
     const choiceMs = measureChoice(loaded.backend);
+    const profiles = values.profile
+      ? profile(loaded, profiler, machine, precision, progress.show)
+      : undefined;
     progress.clear();
     await loaded.backend.close();
     const facts = {
@@ -83,8 +99,10 @@ export const bench: Command = {
     const memory = mebibytes(loaded.config, { precision, threads, kvCacheMb });
     process.stdout.write(
       values.json
-        ? `${JSON.stringify({ ...facts, ...machine, rows, choiceMs, ...(planned && { memoryMib: memory, plan: planned }) })}\n`
-        : table(facts, machine, { rows, choiceMs }) + (planned ? `\n${planText(planned, wish, memory)}` : ""),
+        ? `${JSON.stringify({ ...facts, ...machine, rows, choiceMs, profiles, ...(planned && { memoryMib: memory, plan: planned }) })}\n`
+        : table(facts, machine, { rows, choiceMs }) +
+            (profiles ? profileText(profiles) : "") +
+            (planned ? `\n${planText(planned, wish, memory)}` : ""),
     );
     return 0;
   },
@@ -109,7 +127,12 @@ interface Loaded {
 }
 
 /** Loads the model with enough pages for the most rows at the longest context. */
-function load(name: string, directory: string | undefined, setting: Setting, askedKvCacheMb: number): Loaded {
+function load(
+  name: string,
+  directory: string | undefined,
+  setting: Setting & Pick<ModelOptions, "instrument">,
+  askedKvCacheMb: number,
+): Loaded {
   if (directory !== undefined) {
     return loadModel(directory, { ...setting, kvCacheMb: askedKvCacheMb, onProblem: warn });
   }
@@ -141,6 +164,33 @@ function measure(
     measured(`prefill ${rows}`, () => measurePrefill(backend, config, machine, shape(rows, 0))),
   );
   return [...decodes, ...prefills];
+}
+
+/** Profiles of the smallest and the largest passes of each kind. */
+function profile(
+  { backend, config }: Loaded,
+  profiler: Profiler,
+  machine: Machine,
+  precision: Precision,
+  report: (text: string) => void,
+): Profile[] {
+  const { contextLength } = config;
+  const decodes = PROFILED_ROWS.flatMap((rows) =>
+    PROFILED_CONTEXTS.filter((context) => context < contextLength).map((context) => ({
+      name: `decode ${rows} at ${context}`,
+      run: decodePass(backend, config, { precision, rows, context }),
+    })),
+  );
+  const prefills = PREFILLS.slice(1)
+    .map((rows) => Math.min(rows, contextLength))
+    .map((rows) => ({
+      name: `prefill ${rows}`,
+      run: prefillPasses(backend, config, { precision, rows, context: 0 }),
+    }));
+  return [...decodes, ...prefills].map(({ name, run }) => {
+    report(`Profiling ${name} …`);
+    return profiler.profile(name, run, machine);
+  });
 }
 
 function table(

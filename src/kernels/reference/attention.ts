@@ -2,10 +2,11 @@
 // d ascending. An output has one accumulator, positions ascending. Keys and values are f32 or 8 bits. With 8 bits each position
 // of a head has two scales in bfloat16, one for its keys and one for its values. A score is multiplied by the scale of its keys,
 // and a weight by the scale of its values. In f32 both scales are 1.
+
+import type { Arguments } from "../instruction.ts";
 import { type LinearMemory, rowStride } from "../memory.ts";
 import { KV_MAX, KV_SCALE_BYTES, PAGE_POSITIONS } from "../numbers.ts";
 import { headBytes, type KvKind, valueStride } from "../program.ts";
-import type { Arguments } from "./instruction.ts";
 import { nearest } from "./int8.ts";
 import { exp, partialSums } from "./math.ts";
 

@@ -1,10 +1,11 @@
 // The 8-bit kernels in plain TypeScript: the definition of their bits. The sum of a group is an exact integer, which is rounded
 // once to f32. An output has one f32 accumulator, to which its groups are added in ascending order.
+
+import type { Arguments } from "../instruction.ts";
 import { type LinearMemory, rowStride } from "../memory.ts";
 import { ACTIVATION_MAX, BLOCK, BLOCK_BYTES, BLOCK_SCALES, GROUP, ROTATED_MAX } from "../numbers.ts";
 import { blockByte } from "../program.ts";
 import { fromHalf } from "./half.ts";
-import type { Arguments } from "./instruction.ts";
 import { epilogueOf } from "./math.ts";
 import { rotate } from "./rotation.ts";
 

@@ -1,11 +1,12 @@
 // The kernels in plain TypeScript: loops that a reader can compare with the formulas. They define what a kernel computes, to the
 // bit. The WebAssembly and the native kernels are tested against them. Slow on purpose, and single-threaded.
+
+import { type Arguments, type Kernel, readArguments } from "../instruction.ts";
 import type { LogitsRow } from "../logits-row.ts";
 import { type LinearMemory, rowStride } from "../memory.ts";
 import { END, INSTRUCTION_BYTES, KERNELS, type KernelName, PANEL } from "../numbers.ts";
 import type { Executor, LogitsPlace } from "../program.ts";
 import { attention, attentionInt8, storeKv, storeKvInt8 } from "./attention.ts";
-import { type Arguments, type Kernel, readArguments } from "./instruction.ts";
 import { embedHalf, matmulInt8, quantize, quantizeRotated } from "./int8.ts";
 import { epilogueOf, partialSums } from "./math.ts";
 import {

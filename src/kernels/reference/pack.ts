@@ -1,6 +1,8 @@
 // The kernels that pack weights, in plain TypeScript: the definition of their bits. f32 weights go into panels of 16 outputs,
 // [N/16][K][16]. 8-bit weights go into blocks of 16 outputs by a group of 64 along k, [N/16][K/64]. A block is the weights,
 // [16 quads of k][16 outputs][4 k], and then the 16 scales. Padding beyond the edges of a matrix is not written: fresh memory is 0.
+
+import type { Arguments } from "../instruction.ts";
 import type { LinearMemory } from "../memory.ts";
 import {
   BLOCK,
@@ -16,7 +18,6 @@ import {
 } from "../numbers.ts";
 import { blockByte } from "../program.ts";
 import { fromHalf, toHalf } from "./half.ts";
-import type { Arguments } from "./instruction.ts";
 import { rotate } from "./rotation.ts";
 
 /** The index in `f32` of element (k, n) of a piece. */

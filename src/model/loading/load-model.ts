@@ -23,6 +23,8 @@ import { WeightCache, type WeightCacheSettings } from "./weight-cache.ts";
 export interface ModelOptions extends MemoryOptions {
   /** Default: auto. `reference`: the plain TypeScript kernels, for tests. */
   readonly kernels?: KernelChoice | "reference";
+  /** Called with what is about to compute the passes; the result takes its place. */
+  readonly instrument?: (executor: Executor) => Executor;
   /** One for each thread but the first. Its other end is closed when the thread dies. */
   readonly lifelines?: readonly Lifeline[];
   /** Where packed int8 weights are stored for the next start. Default: nowhere. */
@@ -93,9 +95,10 @@ export function prepareModel(source: TensorSource, options: ModelOptions): Prepa
 }
 
 function startExecutor(memory: LinearMemory, options: ModelOptions): Executor {
-  const { kernels = "auto", threads, lifelines, onProblem } = options;
-  if (kernels === "reference") return new ReferenceExecutor(memory);
-  return WasmExecutor.start(memory, threads, lifelines, compileKernels(chooseBuild(kernels, onProblem)));
+  const { kernels = "auto", threads, lifelines, onProblem, instrument = (executor) => executor } = options;
+  if (kernels === "reference") return instrument(new ReferenceExecutor(memory));
+  const build = compileKernels(chooseBuild(kernels, onProblem));
+  return instrument(WasmExecutor.start(memory, threads, lifelines, build));
 }
 
 interface Place {

@@ -1,6 +1,6 @@
 // The type of a kernel in plain TypeScript: a function of linear memory and of one instruction's arguments by name.
-import type { LinearMemory } from "../memory.ts";
-import { type Field, INSTRUCTION, KERNELS, type KernelName } from "../numbers.ts";
+import type { LinearMemory } from "./memory.ts";
+import { type Field, INSTRUCTION, KERNELS, type KernelName } from "./numbers.ts";
 
 /** The arguments of an instruction, and its number of items. Addresses are given as indexes of 4-byte words. */
 export type Arguments<Name extends KernelName> = Readonly<
