@@ -164,27 +164,28 @@ function fairShares(
 ): { shares: number[]; total: number } {
   const ofClient = new Map<number, number[]>();
   for (const demand of demands) {
-    ofClient.set(demand.client, [...(ofClient.get(demand.client) ?? []), wants(demand)]);
+    const own = ofClient.get(demand.client);
+    if (own) own.push(wants(demand));
+    else ofClient.set(demand.client, [wants(demand)]);
   }
   const wanted = [...ofClient.values()].map(sumOf);
   const level = fairLevel(wanted, room);
   const satisfied = wanted.filter((count) => count <= level);
   const numGreedy = wanted.length - satisfied.length;
-  if (numGreedy === 0 || satisfied.length === 0) {
-    return {
-      shares: demands.map(({ client }) => fairLevel(ofClient.get(client) as number[], level)),
-      total: room,
-    };
+  let total = room;
+  let greedyShare = level;
+  if (numGreedy > 0 && satisfied.length > 0) {
+    const numSatisfied = sumOf(satisfied);
+    const average = numSatisfied / satisfied.length;
+    total = Math.min(room, Math.max(Math.ceil(room / 2), Math.ceil(average * wanted.length)));
+    greedyShare = Math.min(level, Math.floor((total - numSatisfied) / numGreedy));
   }
-  const numSatisfied = sumOf(satisfied);
-  const average = numSatisfied / satisfied.length;
-  const total = Math.min(room, Math.max(Math.ceil(room / 2), Math.ceil(average * wanted.length)));
-  const greedyShare = Math.min(level, Math.floor((total - numSatisfied) / numGreedy));
-  const shares = demands.map(({ client }) => {
-    const own = ofClient.get(client) as number[];
-    return fairLevel(own, sumOf(own) <= level ? sumOf(own) : greedyShare);
-  });
-  return { shares, total };
+  const shareOf = new Map<number, number>();
+  for (const [client, own] of ofClient) {
+    const all = sumOf(own);
+    shareOf.set(client, fairLevel(own, all <= level ? all : greedyShare));
+  }
+  return { shares: demands.map(({ client }) => shareOf.get(client) as number), total };
 }
 
 /** The largest whole number n such that everyone can have n of the room, or all they want if that is less. */
