@@ -108,7 +108,12 @@ async function byKeyboard(browser, server) {
   await keyboard.press("ArrowUp");
   await keyboard.press("Enter");
   assert.equal(await focused(), "inspector");
-  assert.match(await page.text(".inspector-card small"), /text 1, token \d+ · id/);
+  await keyboard.press("Escape");
+  await page.until(() => !document.querySelector(".glass.pinned"));
+  assert.match(await focused(), /tokens/, "the focus returns to the text");
+  await keyboard.press("ArrowRight");
+  await keyboard.press("Enter");
+  assert.match(await page.text(".inspector-card small"), /text 1, token 1 · id/);
   assert.equal(await page.count(".alternatives tbody tr"), 10);
   for (let i = 0; i < 5 && (await focused()) !== "pick"; i++) await keyboard.press("Tab");
   assert.equal(await focused(), "pick");
@@ -116,6 +121,7 @@ async function byKeyboard(browser, server) {
   await page.until(() =>
     /^From text 1 with another token/.test(document.querySelector(".about").textContent),
   );
+  assert.equal(await focused(), "texts", "the focus waits for the new texts");
   await page.see(".speed");
   assert.equal(await page.count(".sequence"), 1);
   assertClean(page);
@@ -297,16 +303,24 @@ async function clients(browser, server) {
 }
 
 async function accessible(browser, server) {
-  for (const scheme of ["light", "dark"]) {
-    const page = await Playground.open(browser, server, { scheme });
-    const check = async (what) => assert.deepEqual(await page.violations(), [], `${what}, ${scheme}`);
+  for (const [scheme, width] of [
+    ["light", 360],
+    ["light", 1400],
+    ["dark", 360],
+    ["dark", 1400],
+  ]) {
+    const page = await Playground.open(browser, server, { scheme, width });
+    const check = async (what) =>
+      assert.deepEqual(await page.violations(), [], `${what}, ${scheme}, ${width} pixels`);
+    if (width === 360) await page.press("Mode and parameters");
     await page.mode("beam");
-    await page.fill("#field-max_length", "24");
+    await page.fill("#field-max_length", "60");
     await page.generate();
     await page.press("Show pieces");
     await page.page.click(".sequence .token[data-index='3']");
     await page.press("This request as a command");
     await page.see(".way-out .choices");
+    await page.press("The answer as JSON");
     await check("writing");
     await page.press("As a table");
     await check("the table");

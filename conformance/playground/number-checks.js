@@ -95,7 +95,9 @@ export async function scores(browser, server) {
   const page = await Playground.open(browser, server);
   await page.press("Score a text");
   await page.fill("#score-text", "The cat sat on the mat.");
-  await page.press("Score", ".buttons");
+  await page.page.keyboard.down("Control");
+  await page.page.keyboard.press("Enter");
+  await page.page.keyboard.up("Control");
   await page.see(".speed");
   assert.match(await page.text(".speed"), /perplexity\d/);
   assert.equal((await page.texts(".tokens"))[0], "The cat sat on the mat.");
@@ -105,6 +107,9 @@ export async function scores(browser, server) {
   await page.see(".glass.pinned");
   await page.page.keyboard.press("Escape");
   await page.until(() => !document.querySelector(".glass.pinned"));
+  await page.page.keyboard.press("ArrowRight");
+  await page.page.keyboard.press("Enter");
+  assert.equal(await page.page.evaluate(() => document.activeElement.id), "inspector");
   await page.press("As a table");
   assert.equal(await page.count(".token-table tbody tr"), 7);
   assertClean(page);

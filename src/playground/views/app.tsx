@@ -3,8 +3,9 @@ import { useEffect, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { History } from "./history.tsx";
 import { NextTokenView } from "./next-token.tsx";
+import { useKeys } from "./parts.tsx";
 import { ScoreView } from "./score.tsx";
-import { endpointOf, type PageState, type Store, type ViewName } from "./state.ts";
+import { endpointOf, type Store, type ViewName } from "./state.ts";
 import type { ViewProps } from "./view-props.ts";
 import { WriteView } from "./write.tsx";
 
@@ -18,11 +19,7 @@ const VIEWS: readonly (readonly [ViewName, string])[] = [
 export function App({ store, actions }: { readonly store: Store; readonly actions: Actions }) {
   const [state, setState] = useState(store.state);
   useEffect(() => store.subscribe(() => setState(store.state)), [store]);
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent): void => keys(event, store.state, actions);
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  }, [store, actions]);
+  useKeys({ close: () => actions.stop() });
   return (
     <>
       <Masthead state={state} actions={actions} />
@@ -35,18 +32,6 @@ export function App({ store, actions }: { readonly store: Store; readonly action
       </p>
     </>
   );
-}
-
-/** Ctrl+Enter or ⌘+Enter generates. Esc stops a running generation, otherwise it closes the selection. */
-function keys(event: KeyboardEvent, state: PageState, actions: Actions): void {
-  const isWrite = state.view === "write";
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && isWrite) {
-    event.preventDefault();
-    actions.generate();
-  } else if (event.key === "Escape") {
-    if (actions.isRunning) actions.stop();
-    else if (state.selection) actions.set({ selection: undefined });
-  }
 }
 
 function View(props: ViewProps) {

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Alternative, Choice, TracedToken } from "../../dialects/playground/events.ts";
 import { percent, surpriseBits } from "../logic/heat.ts";
-import { TokenName } from "./parts.tsx";
+import { BeforeAfter, TokenName } from "./parts.tsx";
 
 export interface InspectorProps {
   readonly token: TracedToken;
@@ -130,8 +130,6 @@ function Row(props: {
   readonly branch: ((id: number) => void) | undefined;
 }) {
   const { other, isOwn, most, branch, hasAfter } = props;
-  const before = Math.exp(other.logprob);
-  const wide = (value: number): string => `${((100 * value) / most).toFixed(2)}%`;
   return (
     <tr class={isOwn ? "own" : undefined}>
       <th scope="row">
@@ -144,14 +142,11 @@ function Row(props: {
         )}
       </th>
       <td>
-        <div class="bars" aria-hidden="true">
-          <i class="before" style={{ width: wide(before) }} />
-          {hasAfter && <i class="after" style={{ width: wide(other.probability ?? 0) }} />}
-        </div>
-        <span class="figures">
-          {percent(before)}
-          {hasAfter && (other.probability === 0 ? " · cut" : ` · ${percent(other.probability ?? 0)}`)}
-        </span>
+        <BeforeAfter
+          before={Math.exp(other.logprob)}
+          after={hasAfter ? (other.probability ?? 0) : undefined}
+          most={most}
+        />
       </td>
     </tr>
   );

@@ -5,7 +5,7 @@ import type { NextToken, Token } from "../../dialects/playground/events.ts";
 import { type Filters, filtered, logitsOf, NO_FILTERS } from "../logic/filtered.ts";
 import { percent } from "../logic/heat.ts";
 import { Controls } from "./controls.tsx";
-import { TokenName, useLater } from "./parts.tsx";
+import { BeforeAfter, TokenName, useLater } from "./parts.tsx";
 import { Prompt } from "./prompt.tsx";
 import { server } from "./server.ts";
 import type { ViewProps } from "./view-props.ts";
@@ -190,20 +190,13 @@ interface RowProps {
 }
 
 function Row({ token, before, after, most }: RowProps) {
-  const wide = (value: number): string => `${((100 * value) / most).toFixed(2)}%`;
   return (
     <tr class={after === 0 ? "cut" : undefined}>
       <th scope="row">
         <TokenName token={token} />
       </th>
       <td>
-        <div class="bars" aria-hidden="true">
-          <i class="before" style={{ width: wide(before) }} />
-          <i class="after" style={{ width: wide(after) }} />
-        </div>
-        <span class="figures">
-          {percent(before)} · {after === 0 ? "cut" : percent(after)}
-        </span>
+        <BeforeAfter before={before} after={after} most={most} />
       </td>
     </tr>
   );

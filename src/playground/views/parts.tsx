@@ -1,6 +1,7 @@
 // Small parts that several views use.
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Token } from "../../dialects/playground/events.ts";
+import { percent } from "../logic/heat.ts";
 import { inOneLine, visibleRuns } from "../logic/visible-text.ts";
 
 /** Shows untrusted text as text only. Invisible characters are shown as symbols, and its writing direction cannot leave the element. */
@@ -37,6 +38,31 @@ export function TokenName({ token }: { readonly token: Token }) {
     <bdi class={token.special ? "token-name special" : "token-name"} title={`id ${token.id}`}>
       {inOneLine(token.name)}
     </bdi>
+  );
+}
+
+/**
+ * A probability before and after the filters, as bars and in figures: 0 after them means that the token was cut, undefined that there
+ * were none. `most` has the full width.
+ */
+export function BeforeAfter(props: {
+  readonly before: number;
+  readonly after: number | undefined;
+  readonly most: number;
+}) {
+  const { before, after, most } = props;
+  const wide = (value: number): string => `${((100 * value) / most).toFixed(2)}%`;
+  return (
+    <>
+      <div class="bars" aria-hidden="true">
+        <i class="before" style={{ width: wide(before) }} />
+        {after !== undefined && <i class="after" style={{ width: wide(after) }} />}
+      </div>
+      <span class="figures">
+        {percent(before)}
+        {after !== undefined && ` · ${after === 0 ? "cut" : percent(after)}`}
+      </span>
+    </>
   );
 }
 
@@ -101,7 +127,6 @@ export function GrowingTextarea(props: {
   readonly label: string;
   readonly value: string;
   readonly onValue: (value: string) => void;
-  readonly onSubmit?: () => void;
   readonly describedBy?: string;
 }) {
   const ref = useRef<HTMLTextAreaElement>(null);
@@ -125,9 +150,6 @@ export function GrowingTextarea(props: {
         value={props.value}
         aria-describedby={props.describedBy}
         onInput={(event) => props.onValue(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) props.onSubmit?.();
-        }}
       />
     </>
   );
@@ -149,11 +171,21 @@ export function useLater(
   }, inputs);
 }
 
-/** Calls `close` when Esc is pressed anywhere on the page. It must not depend on what is rendered. */
-export function useEscape(close: () => void): void {
+/** Keys that work anywhere on the page: Ctrl+Enter or ⌘+Enter submits, Esc stops or closes. */
+export function useKeys(keys: {
+  readonly submit?: (() => void) | undefined;
+  readonly close: () => void;
+}): void {
+  const latest = useRef(keys);
+  latest.current = keys;
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
+      const { submit, close } = latest.current;
       if (event.key === "Escape") close();
+      else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && submit) {
+        event.preventDefault();
+        submit();
+      }
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);

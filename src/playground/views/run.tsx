@@ -3,10 +3,11 @@ import { useMemo } from "preact/hooks";
 import { loopAtEnd } from "../logic/loops.ts";
 import { type Run, type SequenceState, textOf } from "../logic/run.ts";
 import { BeamView } from "./beam-view.tsx";
+import { enterGlass } from "./glass.tsx";
 import { Legend } from "./legend.tsx";
 import { CopyButton, FactList } from "./parts.tsx";
 import { SequenceText } from "./sequence-text.tsx";
-import type { Selection } from "./state.ts";
+import { endpointOf, type Selection } from "./state.ts";
 import { TokenTable } from "./token-table.tsx";
 import type { ViewProps } from "./view-props.ts";
 
@@ -15,10 +16,19 @@ export interface RunViewProps extends ViewProps {
   readonly onHover: (selection: Selection | undefined) => void;
 }
 
+/** The element that holds the texts of a run. */
+export const TEXTS_ID = "texts";
+
 export function RunView(props: RunViewProps) {
   const { state, actions, run } = props;
   return (
-    <section class="run" aria-label="Texts" aria-busy={run.status === "waiting" || run.status === "running"}>
+    <section
+      class="run"
+      id={TEXTS_ID}
+      tabIndex={-1}
+      aria-label="Texts"
+      aria-busy={run.status === "waiting" || run.status === "running"}
+    >
       <RunBar {...props} />
       <Legend state={state} actions={actions} />
       {run.status === "waiting" && <Waiting run={run} />}
@@ -33,7 +43,7 @@ export function RunView(props: RunViewProps) {
         ))}
       </div>
       {run.beams.length > 0 && <BeamView run={run} />}
-      <Speed run={run} />
+      <Speed state={state} run={run} />
     </section>
   );
 }
@@ -95,7 +105,6 @@ function Sequence({ state, actions, run, onHover, sequence, index }: SequencePro
   const description = useMemo(() => describe(sequence), [sequence]);
   const isOwn = state.selection?.sequence === index;
   const select = (token: number): void => actions.set({ selection: { sequence: index, token } });
-  const open = (): void => document.getElementById("inspector")?.focus();
   const last = { sequence: index, token: tokens.length - 1 };
   return (
     <article class="sequence">
@@ -121,7 +130,7 @@ function Sequence({ state, actions, run, onHover, sequence, index }: SequencePro
           loopStart={loop?.start}
           onSelect={select}
           onHover={(token) => onHover(token === undefined ? undefined : { sequence: index, token })}
-          onOpen={open}
+          onOpen={enterGlass}
         />
       )}
       {end?.endToken && (
@@ -154,8 +163,9 @@ function describe({ tokens, end }: SequenceState): string {
   return parts.join(" · ");
 }
 
-function Speed({ run: { end } }: { readonly run: Run }) {
+function Speed({ state, run: { body, end } }: Pick<RunViewProps, "state" | "run">) {
   if (!end) return null;
+  const model = endpointOf({ facts: state.facts, endpoint: body.endpoint ?? "" });
   const ms = (value: number): string =>
     value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value.toFixed(value < 10 ? 1 : 0)} ms`;
   const rate = end.totalMs > 0 ? end.generatedTokens / (end.totalMs / 1000) : undefined;
@@ -165,7 +175,8 @@ function Speed({ run: { end } }: { readonly run: Run }) {
     ["in the queue", ms(end.queueMs)],
     ["total", ms(end.totalMs)],
     ["new tokens", String(end.generatedTokens)],
-    ["prompt", `${end.promptTokens}, ${end.cachedTokens} cached`],
+    ["prompt", `${end.promptTokens} tokens, ${end.cachedTokens} of them cached`],
+    ...(model ? [["model", `${model.model}, ${model.precision}, ${model.kernels}`] as const] : []),
   ];
   return <FactList label="Speed" facts={facts} />;
 }

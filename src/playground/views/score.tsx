@@ -1,9 +1,10 @@
 // The view that scores a text, token by token.
 import { useState } from "preact/hooks";
-import type { Scored, TracedToken } from "../../dialects/playground/events.ts";
+import type { Scored } from "../../dialects/playground/events.ts";
+import { enterGlass, Glass, leaveGlass } from "./glass.tsx";
 import { Inspector } from "./inspector.tsx";
 import { Legend } from "./legend.tsx";
-import { FactList, GrowingTextarea, useEscape } from "./parts.tsx";
+import { FactList, GrowingTextarea, useKeys } from "./parts.tsx";
 import { SequenceText } from "./sequence-text.tsx";
 import { server } from "./server.ts";
 import { TokenTable } from "./token-table.tsx";
@@ -20,7 +21,7 @@ export function ScoreView({ state, actions }: ViewProps) {
   const [isBusy, setBusy] = useState(false);
   const [selected, setSelected] = useState<number>();
   const [hovered, setHovered] = useState<number>();
-  useEscape(() => setSelected(undefined));
+  const canScore = !isBusy && state.facts !== undefined;
   const score = async (): Promise<void> => {
     setBusy(true);
     try {
@@ -33,24 +34,19 @@ export function ScoreView({ state, actions }: ViewProps) {
     }
     setBusy(false);
   };
+  const close = (): void => {
+    leaveGlass();
+    setSelected(undefined);
+  };
+  useKeys({ submit: canScore ? () => void score() : undefined, close });
   const shown = hovered ?? selected;
+  const token = shown === undefined ? undefined : result?.scored.tokens[shown];
   return (
     <div class="write scoring">
       <div class="paper">
-        <GrowingTextarea
-          id="score-text"
-          label="Text to be scored"
-          value={text}
-          onValue={setText}
-          onSubmit={() => void score()}
-        />
+        <GrowingTextarea id="score-text" label="Text to be scored" value={text} onValue={setText} />
         <div class="buttons">
-          <button
-            type="button"
-            class="primary"
-            disabled={isBusy || !state.facts}
-            onClick={() => void score()}
-          >
+          <button type="button" class="primary" disabled={!canScore} onClick={() => void score()}>
             Score <kbd>Ctrl ↵</kbd>
           </button>
         </div>
@@ -66,36 +62,19 @@ export function ScoreView({ state, actions }: ViewProps) {
         )}
       </div>
       <Glass
-        token={shown === undefined ? undefined : result?.scored.tokens[shown]}
-        index={shown}
         isPinned={selected !== undefined}
-        close={() => setSelected(undefined)}
-      />
+        help="Point at a token of the scored text to see what was expected in its place."
+      >
+        {token && (
+          <Inspector
+            key={shown}
+            token={token}
+            place={`token ${(shown ?? 0) + 1}`}
+            close={selected === undefined ? undefined : close}
+          />
+        )}
+      </Glass>
     </div>
-  );
-}
-
-interface GlassProps {
-  readonly token: TracedToken | undefined;
-  readonly index: number | undefined;
-  readonly isPinned: boolean;
-  readonly close: () => void;
-}
-
-function Glass({ token, index = 0, isPinned, close }: GlassProps) {
-  return (
-    <aside class={isPinned ? "glass pinned" : "glass"} aria-label="The chosen token" tabIndex={-1}>
-      {token ? (
-        <Inspector
-          key={index}
-          token={token}
-          place={`token ${index + 1}`}
-          close={isPinned ? close : undefined}
-        />
-      ) : (
-        <p class="help">Point at a token of the scored text to see what was expected in its place.</p>
-      )}
-    </aside>
   );
 }
 
@@ -124,6 +103,7 @@ function Scoring({ state, actions, result, selected, select, hover }: ScoringPro
             selected={selected}
             onSelect={select}
             onHover={hover}
+            onOpen={enterGlass}
           />
         )}
       </article>

@@ -76,6 +76,9 @@ export function shownRun({ runs, shownRun: id }: PageState): Run | undefined {
 
 export type EndpointFacts = Facts["endpoints"][number];
 
-export function endpointOf({ facts, endpoint }: PageState): EndpointFacts | undefined {
+export function endpointOf({
+  facts,
+  endpoint,
+}: Pick<PageState, "facts" | "endpoint">): EndpointFacts | undefined {
   return facts?.endpoints.find(({ name }) => name === endpoint) ?? facts?.endpoints[0];
 }

@@ -1,18 +1,25 @@
 // The view for writing: prompt and parameters on one side, texts in the middle, the chosen token on the other side.
 import { useState } from "preact/hooks";
 import type { Run } from "../logic/run.ts";
+import type { Actions } from "./actions.ts";
 import { Controls } from "./controls.tsx";
+import { Glass, leaveGlass } from "./glass.tsx";
 import { Inspector } from "./inspector.tsx";
 import { Parameters } from "./parameters.tsx";
+import { useKeys } from "./parts.tsx";
 import { Prompt } from "./prompt.tsx";
 import { RequestPanel } from "./request.tsx";
-import { RunView } from "./run.tsx";
+import { RunView, TEXTS_ID } from "./run.tsx";
 import { type Selection, shownRun } from "./state.ts";
 import type { ViewProps } from "./view-props.ts";
 
 export function WriteView({ state, actions }: ViewProps) {
   const run = shownRun(state);
   const [hovered, setHovered] = useState<Selection>();
+  useKeys({
+    submit: () => actions.generate(),
+    close: () => !actions.isRunning && state.selection && closeGlass(actions),
+  });
   return (
     <div class="write">
       <Controls label="Mode and parameters">
@@ -82,28 +89,34 @@ function Aside({ state, actions, run, hovered }: AsideProps) {
   const pinned = state.selection;
   const shown = hovered ?? pinned;
   const token = shown && run?.sequences[shown.sequence]?.tokens[shown.token];
+  // A new run replaces the texts, so the focus waits at their place.
+  const go = (start: () => void): void => {
+    leaveGlass(document.getElementById(TEXTS_ID));
+    start();
+  };
   return (
-    <aside
-      class={pinned ? "glass pinned" : "glass"}
-      aria-label="The chosen token"
-      id="inspector"
-      tabIndex={-1}
+    <Glass
+      isPinned={pinned !== undefined}
+      help="Point at a token, or choose one with the keyboard, to see it here."
     >
-      {run && shown && token ? (
+      {run && shown && token && (
         <Inspector
           key={`${run.id}.${shown.sequence}.${shown.token}`}
           token={token}
           place={`text ${shown.sequence + 1}, token ${shown.token + 1}`}
           steer={{
-            branch: (id) => actions.branch(run, shown, [id]),
-            goOn: () => actions.branch(run, shown),
-            replace: (text) => void actions.replace(run, shown, text),
+            branch: (id) => go(() => actions.branch(run, shown, [id])),
+            goOn: () => go(() => actions.branch(run, shown)),
+            replace: (text) => go(() => void actions.replace(run, shown, text)),
           }}
-          close={pinned && (() => actions.set({ selection: undefined }))}
+          close={pinned && (() => closeGlass(actions))}
         />
-      ) : (
-        <p class="help">Point at a token, or choose one with the keyboard, to see it here.</p>
       )}
-    </aside>
+    </Glass>
   );
+}
+
+function closeGlass(actions: Actions): void {
+  leaveGlass();
+  actions.set({ selection: undefined });
 }
