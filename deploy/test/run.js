@@ -36,10 +36,12 @@ const TESTS = {
   haproxy: { command: node("proxies.js", "haproxy"), isQuick: true },
   nginx: { command: node("proxies.js", "nginx"), isQuick: true },
   envoy: { command: node("proxies.js", "envoy") },
-  sagemaker: { command: python("sagemaker") },
+  sagemaker: { command: python("sagemaker", "sagemaker_stack.py") },
   image: { command: () => ["bash", [join(DEPLOY, "test/image.sh")]] },
+  "sagemaker-local": { command: python("sagemaker-local", "sagemaker_local.py") },
   compose: { command: () => ["bash", [join(DEPLOY, "test/compose.sh")]] },
   kubernetes: { command: cluster },
+  ray: { command: python("ray", "ray_serve.py") },
   "systemd-run": { command: () => ["bash", [join(DEPLOY, "test/systemd-run.sh")]] },
 };
 
