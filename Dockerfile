@@ -11,7 +11,7 @@ COPY . .
 # What runs, without what only people and compilers read.
 RUN npm run build && npm prune --omit=dev --ignore-scripts \
   && mkdir -p /out/opt/gpt2-api/dist && cp -r package.json LICENSE node_modules models /out/opt/gpt2-api/ \
-  && cp -r dist/src /out/opt/gpt2-api/dist/ \
+  && cp -r dist/src dist/page /out/opt/gpt2-api/dist/ \
   && find /out -depth -type d \( -name test -o -name tests -o -name docs -o -name benchmark -o -name .github \) -exec rm -r {} + \
   && find /out -type f \( -name '*.map' -o -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.test.*' \
        -o -name '*.md' ! -iname 'licen*' \) -delete

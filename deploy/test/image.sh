@@ -158,6 +158,20 @@ podman logs "$name" 2>&1 | grep '"msg":"ready"' | grep -q '"model":"model"' || f
 IMAGE=$IMAGE_BEFORE
 ok "an image with a model of its own"
 
+podman rm -f "$name" > /dev/null
+podman run -d -t --name "$name" --network host --no-healthcheck "${limits[@]}" --read-only --entrypoint node "$IMAGE" \
+  dist/src/cli/main.js serve --host 0.0.0.0 --port "$PORT" --playground on --log-level silent > /dev/null
+link=
+for _ in $(seq 100); do
+  link=$(podman logs "$name" 2>&1 | grep -oE "$URL/\?token=[A-Za-z0-9_-]+" | head -1 || true)
+  [ -z "$link" ] || break
+  sleep 0.2
+done
+[ -n "$link" ] || fail "no link of the playground"
+curl -sfL -c "$work/cookies" -b "$work/cookies" "$link" | grep -q playground/app.js || fail "the link does not open the page"
+curl -sf -b "$work/cookies" "$URL/playground/app.js" | grep -q . || fail "the page has no program"
+ok "the command serve in the image, with the playground: its link opens the page"
+
 # --- limits and signals --------------------------------------------------------------------------------------------------
 
 podman rm -f "$name" > /dev/null

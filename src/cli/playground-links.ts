@@ -14,12 +14,12 @@ export class PlaygroundLinks {
   readonly parts: Playground;
   #baseUrl = "";
 
-  constructor(settings: Settings, isTerminal: boolean) {
+  constructor(settings: Settings, isTerminal: boolean, files: Playground["files"]) {
     const tellNext = (): void => {
       if (isTerminal) process.stdout.write(nextLink(this.#link));
     };
     const sessions = new PlaygroundSessions(settings, () => performance.now(), tellNext);
-    this.parts = { sessions, release: packageVersion(), files: readPageFiles() };
+    this.parts = { sessions, release: packageVersion(), files };
   }
 
   get #link(): string {
@@ -47,16 +47,23 @@ export class PlaygroundLinks {
 /**
  * Undefined where there is no playground. By default there is one only if the server is reached from this machine alone,
  * because the playground shows prompts and answers.
- * @throws GptError `invalid_config` when the playground should be opened and there is none
+ * @throws GptError `invalid_config` when the playground is wanted and there is none
  */
 export function playgroundLinks(
   settings: Settings,
   opens: boolean,
   isTerminal: boolean,
+  readFiles: () => Playground["files"] = readPageFiles,
 ): PlaygroundLinks | undefined {
   const { playground, host } = settings;
   if (playground === "on" || (playground === "auto" && isLoopback(host))) {
-    return new PlaygroundLinks(settings, isTerminal);
+    const files = readFiles();
+    if (files.size > 0) return new PlaygroundLinks(settings, isTerminal, files);
+    if (playground === "auto" && !opens) return undefined;
+    throw new GptError(
+      "invalid_config",
+      "The playground's page is not in this build: npm run build makes it",
+    );
   }
   if (!opens) return undefined;
   const why = playground === "off" ? "--playground is off" : `--host is ${host}, and --playground is not on`;
