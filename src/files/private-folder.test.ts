@@ -88,6 +88,29 @@ test("another user's folder is refused, whatever its mode", (context) => {
   refused(path, /belongs to user \d+, and this is user \d+$/);
 });
 
+test("root's folder and root's file are not ours either, though root may own what is above", (context) => {
+  const path = aFolder(context);
+  const file = join(path, "file");
+  writeFileSync(file, "", { mode: 0o600 });
+  const own = 4711;
+  let owner = own;
+  const original = lstatSync;
+  context.mock.method(fs, "lstatSync", (each: string) =>
+    Object.assign(original(each) as Stats, { uid: each === path ? owner : 0 }),
+  );
+  context.mock.method(process as { geteuid(): number }, "geteuid", () => own);
+  syncBuiltinESMExports();
+  context.after(() => {
+    context.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  assert.equal(inspectPrivateFolder(path), undefined);
+  owner = 0;
+  refused(path, /belongs to user 0, and this is user 4711$/);
+  assert.equal(isOwnFile(Object.assign(original(file), { uid: own })), true);
+  assert.equal(isOwnFile(Object.assign(original(file), { uid: 0 })), false);
+});
+
 test("nobody else may write in a folder above it, unless that is sticky", (context) => {
   const above = join(aFolder(context), "above");
   const path = join(above, "between", "folder");

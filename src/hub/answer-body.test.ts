@@ -55,11 +55,21 @@ test("an unwanted body is read to its end when it is short, and ends with its co
   short.push(null);
   await dropping;
   assert.ok(short.readableEnded);
-  const long = stream();
-  const cut = new AnswerBody(long, 1000).drop();
-  long.push(Buffer.alloc(70_000));
-  await cut;
-  assert.ok(long.destroyed && !long.readableEnded);
+  for (const [length, isRead] of [
+    [65_536, true],
+    [65_537, false],
+  ] as const) {
+    const long = stream();
+    const dropped = new AnswerBody(long, 1000).drop();
+    long.push(Buffer.alloc(65_000));
+    await someTurns();
+    long.push(Buffer.alloc(length - 65_000));
+    await someTurns();
+    if (isRead) long.push(null);
+    await dropped;
+    assert.ok(long.destroyed);
+    assert.equal(long.readableEnded, isRead, `${length} bytes`);
+  }
   const slow = stream();
   await new AnswerBody(slow, 1).drop();
   assert.ok(slow.destroyed);

@@ -128,6 +128,26 @@ test("after a pause that was long enough for others to take it, its owner looks 
   await partial.leave();
 });
 
+test("a pause that its timer noticed stays in doubt until its owner has looked, though the clock is set back", async (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const { folder, clock, claim } = scene(context);
+  const partial = await claim();
+  await partial.write(CONTENT.subarray(0, 10));
+  clock.aheadMs = 61_000;
+  context.mock.timers.tick(20_000);
+  clock.aheadMs = 0;
+  await partial.write(CONTENT.subarray(10, 20)); // It was still there: the doubt is over.
+  const other = join(folder, named("00000009"));
+  renameSync(partial.path, other);
+  await partial.write(CONTENT.subarray(20, 30));
+  clock.aheadMs = 61_000;
+  context.mock.timers.tick(20_000);
+  clock.aheadMs = 0;
+  await assert.rejects(partial.write(CONTENT.subarray(30)), LostFile);
+  assert.equal(statSync(other).size, 30);
+  await partial.leave();
+});
+
 test("a file that took the name of what is open is somebody else's", async (context) => {
   const { folder, claim } = scene(context);
   const partial = await claim();

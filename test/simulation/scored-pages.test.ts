@@ -65,11 +65,22 @@ describe("prompts that are scored", () => {
     const { run } = anEngine();
     run([prompt], { logprobs: 1 });
     assert.equal(run([prompt], { logprobs: 3 }).rows, 41);
+    assert.equal(run([prompt], { logprobs: 3 }).rows, 5, "now there are enough");
     const fewer = run([prompt], { logprobs: 0 });
     assert.equal(fewer.rows, 5);
     assert.deepEqual(fewer.scores, anEngine().run([prompt], { logprobs: 0 }).scores);
     assert.equal(run([prompt], { logprobs: 3, trace: true }).rows, 41);
     assert.deepEqual(run([prompt], { logprobs: 2 }).scores, anEngine().run([prompt], { logprobs: 2 }).scores);
+  });
+
+  it("leave a page the scores with the most detail, though its last visitor wanted less", () => {
+    const prompt = numbers(41);
+    const { run } = anEngine();
+    const first = run([prompt], { logprobs: 3 });
+    // The last page is computed again, with scores of less detail.
+    for (let visit = 0; visit < 2; visit++) assert.equal(run([prompt], { logprobs: 0 }).rows, 5);
+    const again = run([prompt], { logprobs: 3 });
+    assert.deepEqual([again.rows, again.scores], [5, first.scores]);
   });
 
   it("compute a page again that was filled without scores, and then it has scores", () => {

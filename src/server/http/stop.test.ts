@@ -1,7 +1,7 @@
 // The orderly stop of a server, as its clients see it: no request is lost, and each answer says that its connection ends.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type AddressInfo, connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import type { FastifyInstance } from "fastify";
 import { STREAM_PATH } from "../../../test/support/front.ts";
@@ -146,6 +146,34 @@ test("pipelined requests are answered in a stop, and the last answer says that t
   assert.equal(text.match(/connection: close/gi)?.length, 1);
   assert.ok(text.search(/connection: close/i) > text.lastIndexOf("HTTP/1.1 503"));
   await closed;
+});
+
+test("a connection that the second listener still accepted when the stop began is closed unserved", async (context) => {
+  const { app, generator, origin } = await listening(context);
+  const { promise, release } = deferred();
+  generator.hold = promise;
+  const elsewhere = createServer((socket) => app.connections.accept(socket)).listen(0, "127.0.0.1");
+  context.after(() => elsewhere.close());
+  await once(elsewhere, "listening");
+  const socket = await connected(app);
+  const answer = received(socket);
+  socket.write(postRequest(origin, ONE));
+  await generator.wasAsked;
+  const { closed } = await stopping(app);
+  const late = await connected(elsewhere);
+  let text = "";
+  late
+    .on("error", () => {})
+    .on("data", (chunk) => {
+      text += chunk;
+    });
+  late.write(PING);
+  await once(late, "close");
+  release();
+  assert.deepEqual(statuses(await answer), [200]);
+  await closed;
+  assert.equal(text, "");
+  assert.equal(app.connections.stats.refused.full, 1);
 });
 
 test("a client that does not close its side of an ended connection is not waited for", async (context) => {

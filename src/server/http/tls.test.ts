@@ -9,6 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,6 +17,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { aFront, PATH, signedHeaders } from "../../../test/support/front.ts";
+import { aPlayground } from "../../../test/support/playground.ts";
 import { connected, listening, received, until } from "../../../test/support/sockets.ts";
 import { packageRoot } from "../../generator/model-directory.ts";
 import { TlsFiles } from "./tls.ts";
@@ -76,6 +78,21 @@ test("a new certificate is used from the next connection on, once certificate an
   assert.equal(await invoke(port, "second"), 200);
   await assert.rejects(invoke(port, "first"));
   assert.equal(log.filter((line) => line.includes("the certificate was renewed")).length, 1);
+});
+
+test("the playground's cookie is for encrypted connections only, where the server encrypts", async (context) => {
+  const { app, sessions } = aPlayground({}, { tls: certificateFiles(context).open() });
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  context.after(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+  const ca = readFileSync(join(FIXTURES, "first-cert.pem"));
+  const path = `/?token=${sessions.token}`;
+  const options = { host: "127.0.0.1", servername: "localhost", port, path, ca, agent: false };
+  const asked = request({ ...options, headers: { host: `127.0.0.1:${port}` } }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  response.resume();
+  const [cookie = ""] = response.headers["set-cookie"] ?? [];
+  assert.match(cookie, /^gpt2-playground-\d+=[\w-]{43}; (?=.*; HttpOnly; ).*; Secure$/);
 });
 
 test("a certificate that is expired or not yet valid is reported once, at the start or later", (context) => {
