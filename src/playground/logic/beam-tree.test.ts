@@ -29,7 +29,7 @@ describe("the tree of a beam search", () => {
   const node = (key: string) => tree.nodes.find((other) => other.key === key);
 
   it("has a column for each step, with beams above finished candidates", () => {
-    assert.deepEqual([tree.numColumns, tree.numRows], [2, 4]);
+    assert.equal(tree.numColumns, 2);
     assert.deepEqual(
       tree.nodes.map(({ key, kind }) => `${key} ${kind}`),
       ["0.0 beam", "0.1 beam", "1.0 beam", "1.1 beam", "1.2 ended", "1.3 ended"],
@@ -48,6 +48,17 @@ describe("the tree of a beam search", () => {
       [2],
     );
     assert.deepEqual(node("0.0")?.banned, []);
+  });
+
+  it("shows the tokens that were banned after the prompt", () => {
+    const banned = [{ beam: 0, tokens: [{ id: 7, name: "t7", logprob: -0.2 }] }];
+    const [first, ...others] = STEPS;
+    const { bannedFirst } = beamTree([{ ...(first as BeamStep), banned }, ...others], false);
+    assert.deepEqual(
+      bannedFirst.map(({ id }) => id),
+      [7],
+    );
+    assert.deepEqual(tree.bannedFirst, []);
   });
 
   it("marks the path to the best finished text", () => {

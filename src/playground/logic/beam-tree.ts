@@ -25,7 +25,6 @@ export interface TreeNode {
 export interface BeamTree {
   readonly nodes: readonly TreeNode[];
   readonly numColumns: number;
-  readonly numRows: number;
   /** Tokens that were banned after the prompt. */
   readonly bannedFirst: readonly Alternative[];
 }
@@ -33,7 +32,6 @@ export interface BeamTree {
 export function beamTree(steps: readonly BeamStep[], showsDropped: boolean): BeamTree {
   const nodes: TreeNode[] = [];
   let beams: TreeNode[] = [];
-  let numRows = 0;
   for (const [column, step] of steps.entries()) {
     const candidates = [
       ...step.beams.map((candidate) => ({ ...candidate, kind: "beam" as const })),
@@ -55,14 +53,12 @@ export function beamTree(steps: readonly BeamStep[], showsDropped: boolean): Bea
       };
     });
     nodes.push(...placed);
-    numRows = Math.max(numRows, placed.length);
     beams = placed.filter(({ kind }) => kind === "beam");
   }
   markPaths(nodes, beams);
   return {
     nodes,
     numColumns: steps.length,
-    numRows,
     bannedFirst: steps[0]?.banned.flatMap(({ tokens }) => tokens) ?? [],
   };
 }

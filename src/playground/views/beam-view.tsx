@@ -1,6 +1,7 @@
 // Draws a beam search as a tree: a column for each step, the path of the best text in the accent colour, finished and dropped candidates,
 // and tokens that the n-gram ban forbade.
 import { useMemo, useState } from "preact/hooks";
+import type { Token } from "../../dialects/playground/events.ts";
 import { type BeamTree, beamTree, type TreeNode } from "../logic/beam-tree.ts";
 import type { Run } from "../logic/run.ts";
 import { inOneLine } from "../logic/visible-text.ts";
@@ -45,6 +46,7 @@ export function BeamView({ run }: { readonly run: Run }) {
         )}
       </header>
       <Tree tree={tree} from={Math.min(part, numParts - 1) * STEPS} chosen={chosen} choose={setChosen} />
+      <Banned what="The prompt" tokens={tree.bannedFirst} />
       {node ? (
         <NodeFacts node={node} />
       ) : (
@@ -84,7 +86,7 @@ function Tree({ tree, from, chosen, choose }: TreeProps) {
           <g>
             <circle class="root" cx={18} cy={ROW / 2 + 6} r={6} />
             <text class="root-name" x={8} y={ROW / 2 + 28}>
-              prompt
+              {tree.bannedFirst.length > 0 && "⊘ "}prompt
             </text>
           </g>
         )}
@@ -139,6 +141,7 @@ function Box(props: {
         choose(node.key);
       }}
     >
+      <title>{`${inOneLine(node.token.name)}, step ${node.column + 1}, ${fateOf(node)}, score ${node.score.toFixed(2)}`}</title>
       <rect x={left} y={top} width={BOX.width} height={BOX.height} rx={5} />
       <text x={left + 7} y={top + 14} class="name">
         {marks}
@@ -158,17 +161,18 @@ function shortened(name: string): string {
   return characters.length > NAME_CHARACTERS ? `${characters.slice(0, NAME_CHARACTERS - 1).join("")}…` : name;
 }
 
+function fateOf({ kind, isKept }: TreeNode): string {
+  if (kind === "beam") return "goes on";
+  if (kind === "dropped") return "dropped: others scored higher";
+  return isKept ? "ended, among the best so far" : "ended, not among the best";
+}
+
 function NodeFacts({ node }: { readonly node: TreeNode }) {
-  const state = {
-    beam: "goes on",
-    ended: node.isKept ? "ended, among the best so far" : "ended, not among the best",
-    dropped: "dropped: others scored higher",
-  };
   return (
     <div class="node-facts">
       <p>
-        <TokenName token={node.token} /> in step {node.column + 1}: {state[node.kind]}. Sum of
-        log-probabilities <b>{node.score.toFixed(4)}</b>
+        <TokenName token={node.token} /> in step {node.column + 1}: {fateOf(node)}. Sum of log-probabilities{" "}
+        <b>{node.score.toFixed(4)}</b>
         {node.normalised !== undefined && (
           <>
             , by length <b>{node.normalised.toFixed(4)}</b>
@@ -176,20 +180,25 @@ function NodeFacts({ node }: { readonly node: TreeNode }) {
         )}
         .
       </p>
-      {node.banned.length > 0 && (
-        <p>
-          Could not be followed by{" "}
-          {node.banned.map((token, index) => (
-            <span key={token.id}>
-              {index > 0 && ", "}
-              <s>
-                <TokenName token={token} />
-              </s>
-            </span>
-          ))}
-          .
-        </p>
-      )}
+      <Banned what="It" tokens={node.banned} />
     </div>
+  );
+}
+
+function Banned({ what, tokens }: { readonly what: string; readonly tokens: readonly Token[] }) {
+  if (tokens.length === 0) return null;
+  return (
+    <p>
+      ⊘ {what} could not be followed by{" "}
+      {tokens.map((token, index) => (
+        <span key={token.id}>
+          {index > 0 && ", "}
+          <s>
+            <TokenName token={token} />
+          </s>
+        </span>
+      ))}
+      .
+    </p>
   );
 }
