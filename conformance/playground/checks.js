@@ -219,7 +219,7 @@ async function history(browser, server) {
   await page.generate();
   await page.press("History");
   await page.see(".history li");
-  assert.match((await page.texts(".history li"))[0], /To be remembered.*seed \d+/);
+  assert.match((await page.texts(".history li"))[0], /To be remembered.*seed \d+/s);
   await page.page.reload();
   await page.see("button.primary:not(:disabled)");
   await page.press("History");
@@ -265,12 +265,27 @@ async function narrow(browser, server) {
     const { top } = await box(".token.selected");
     assert.ok(top >= 0, `${what} is at ${top}`);
   };
+  await page.press("Mode and parameters");
+  await page.fill("#field-seed", "3");
+  await page.press("Mode and parameters");
   await page.generate();
   for (const index of [0, 20, 60]) {
     await page.page.click(`.sequence:last-child .token[data-index='${index}']`);
     await inSight(`token ${index}`);
     await page.page.click("[aria-label=Close]");
   }
+  await page.press("As a table");
+  await page.see(".token-table");
+  const names = await page.page.$$eval(".token-table .token-name", (all) =>
+    all.map((each) => each.getClientRects().length),
+  );
+  assert.ok(
+    names.every((lines) => lines === 1),
+    `names of tokens in lines: ${names}`,
+  );
+  const [inside, outside] = [await box(".token-table"), await box(".table-box")];
+  assert.ok(inside.right <= outside.right, `${inside.right} of ${outside.right} pixels`);
+  await page.press("As a table");
   await page.press("Score a text");
   assert.ok(
     (await box("#score-text")).bottom <= (await box("button.primary")).top,

@@ -9,7 +9,7 @@ import { launch, provide, startServer } from "./subject.js";
 
 const TOLERANCE = 1e-4;
 const MODEL = fileURLToPath(new URL("../../models/tiny/", import.meta.url));
-const SCRIPT = fileURLToPath(new URL("transformers.py", import.meta.url));
+const SCRIPT = fileURLToPath(new URL("reference.py", import.meta.url));
 const TEXTS = [
   "The old man looked at the sea and whistled. The sea looked at the old man and whistled back.",
   "naïve 日本 \u{1f469}\u200d\u{1f680}:\n\tthe   old man",
