@@ -270,6 +270,7 @@ async function narrow(browser, server) {
   await page.press("Mode and parameters");
   await page.generate();
   for (const index of [0, 20, 60]) {
+    await page.still(`.sequence:last-child .token[data-index='${index}']`);
     await page.page.click(`.sequence:last-child .token[data-index='${index}']`);
     await inSight(`token ${index}`);
     await page.page.click("[aria-label=Close]");

@@ -58,6 +58,21 @@ export class Playground {
     return this.page.waitForFunction(test, { timeout: WAIT_MS, polling: 50 }, ...args);
   }
 
+  /** Scrolls to an element, and waits until nothing moves it any more: what comes into sight is laid out then, and has another size. */
+  async still(selector) {
+    await this.page.$eval(selector, async (element) => {
+      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+      let last;
+      for (let same = 0; same < 3; ) {
+        element.scrollIntoView({ block: "center" });
+        await frame();
+        const { top } = element.getBoundingClientRect();
+        same = top === last ? same + 1 : 0;
+        last = top;
+      }
+    });
+  }
+
   /** The text of the first matching element, or of all. */
   text(selector) {
     return this.page.$eval(selector, (element) => element.textContent);

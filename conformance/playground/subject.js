@@ -51,7 +51,8 @@ async function onTerminal(home, port, options) {
     for (const listener of listeners) listener();
   });
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  const links = () => [...printed.matchAll(/http:\/\/\S+token=[\w-]+/g)].map(([link]) => link);
+  // A link may come in two pieces: only one with something behind it is whole.
+  const links = () => [...printed.matchAll(/http:\/\/\S+token=[\w-]+(?=\s)/g)].map(([link]) => link);
   let taken = 0;
   const link = () =>
     new Promise((resolve, reject) => {
