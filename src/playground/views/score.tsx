@@ -15,6 +15,8 @@ interface Result {
   readonly numBytes: number;
 }
 
+const HELP = "Point at a token of the scored text to see what was expected in its place.";
+
 export function ScoreView({ state, actions }: ViewProps) {
   const [text, setText] = useState(state.prompt);
   const [result, setResult] = useState<Result>();
@@ -61,10 +63,7 @@ export function ScoreView({ state, actions }: ViewProps) {
           />
         )}
       </div>
-      <Glass
-        isPinned={selected !== undefined}
-        help="Point at a token of the scored text to see what was expected in its place."
-      >
+      <Glass isPinned={selected !== undefined} help={HELP}>
         {token && (
           <Inspector
             key={shown}
