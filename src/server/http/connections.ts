@@ -13,6 +13,8 @@ export type ConnectionSettings = Pick<
 
 /** In a stop: how long an idle connection stays open, because a request may already be on its way. */
 const GRACE_MS = 500;
+/** Some clients send an empty line behind a body. It is not a request (RFC 9112, 2.2), and none is cut in its first two bytes. */
+const EMPTY_LINE_BYTES = 2;
 /** How long the client may take to close its side of a connection. */
 const LINGER_MS = 1000;
 /** The longest interval between checks for answers that are not read. */
@@ -46,9 +48,9 @@ class Connection {
     return this.#numBegun;
   }
 
-  /** No request is open, and no byte of a new one has come. */
+  /** No request is open, and nothing of a new one has come. */
   get isIdle(): boolean {
-    return this.numOpen === 0 && this.#socket.bytesRead === this.#bytesBefore;
+    return this.numOpen === 0 && this.#socket.bytesRead - this.#bytesBefore <= EMPTY_LINE_BYTES;
   }
 
   /** Resolves when it is the request's turn, or the connection has ended. Undefined if its turn is now. */

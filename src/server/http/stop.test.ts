@@ -67,6 +67,22 @@ test("a request on its way on an idle connection is answered; other connections 
   await closed;
 });
 
+test("an empty line behind a request is none: its connection ends like an idle one", {
+  timeout: 20_000,
+}, async (context) => {
+  const { app } = await listening(context);
+  const socket = await connected(app);
+  const text = pinged(socket);
+  await until(socket, /\}/);
+  socket.write("\r\n");
+  const other = await connected(app);
+  const answered = pinged(other); // By its answer the empty line has arrived too.
+  await until(other, /\}/);
+  const { closed } = await stopping(app);
+  await closed;
+  assert.deepEqual([statuses(await text), statuses(await answered)], [[200], [200]]);
+});
+
 test("a request that had partly arrived when the stop began is answered", async (context) => {
   const { app } = await listening(context);
   const [half, idle] = await Promise.all([connected(app), connected(app)]);
