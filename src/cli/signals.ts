@@ -84,7 +84,8 @@ export class Signals {
   async end(code: number): Promise<void> {
     const host = this.#process;
     if (await this.#canExit(code === 0 ? TERMINATE_MS.stopped : TERMINATE_MS.failed)) host.exit(code);
-    else if (host.pid === 1) host.abort();
+    else if (host.pid === 1)
+      host.abort(); // SIGABRT has no effect there, so the C library ends it by a forbidden instruction: SIGSEGV.
     else this.#raise(code === 0 ? "SIGTERM" : "SIGKILL");
   }
 
