@@ -1,7 +1,7 @@
 // A fingerprint of everything that an answer depends on besides its request: the checkpoint's files, the precision and the
 // arithmetic. If fingerprints are equal, equal requests with equal seeds give equal texts, on any machine.
 import { createHash } from "node:crypto";
-import { createReadStream, readdirSync } from "node:fs";
+import { createReadStream, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /** Raise this number with every change that alters results: of kernels, decoding or tokenizer. */
@@ -12,6 +12,7 @@ const DESCRIPTIONS = /\.(json|txt)$/;
 
 /**
  * Returns `fp_` and twelve hexadecimal digits. It reads all files of the checkpoint, which takes as long as the disk needs.
+ * Folders, pipes and devices are not read, whatever their names: no checkpoint is loaded from them, and some never end.
  * `signal` aborts it; without that, a process that wants to end would wait for it.
  */
 export async function fingerprintOf(
@@ -21,7 +22,8 @@ export async function fingerprintOf(
 ): Promise<string> {
   const names = readdirSync(directory, { recursive: true })
     .map(String)
-    .filter((name) => WEIGHTS.test(name) || DESCRIPTIONS.test(name));
+    .filter((name) => WEIGHTS.test(name) || DESCRIPTIONS.test(name))
+    .filter((name) => statSync(join(directory, name), { throwIfNoEntry: false })?.isFile());
   // If there are weights in both forms, the loader reads the safetensors only.
   const isRead = names.some((name) => name.endsWith(".safetensors"))
     ? names.filter((name) => !name.endsWith(".bin"))
