@@ -10,7 +10,7 @@ export function History({ state, actions }: ViewProps) {
       <header>
         <h2>History</h2>
         <small>
-          The last {history.length || ""} requests of this browser. They are stored in this browser only.
+          {history.length} {history.length === 1 ? "request" : "requests"}, stored in this browser only.
         </small>
         <button type="button" disabled={history.length === 0} onClick={() => actions.forget()}>
           Clear
