@@ -40,7 +40,7 @@ const PICTURES = {
     return page;
   },
   async score(open) {
-    const page = await open({ width: 900, height: 620, scheme: "dark" });
+    const page = await open({ width: 900, height: 760, scheme: "dark" });
     await page.press("Score a text");
     await page.fill(
       "#score-text",

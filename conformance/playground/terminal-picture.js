@@ -46,7 +46,7 @@ export async function terminalPicture() {
     body { margin: 0; background: #1d1b19; color: #e8e4dc; font: 15px/1.45 "Liberation Mono", monospace }
     pre { margin: 0; padding: 20px 24px; font: inherit; width: ${COLUMNS}ch }
     b { color: #e89169; font-weight: 400 } i { color: #9a938a; font-style: normal }
-  </style><pre>${text.split("\n").map(coloured).join("\n")}</pre>`;
+  </style><pre>${text.split("\n").map(lastWritten).map(coloured).join("\n")}</pre>`;
 }
 
 const PROMPT = "$ ";
@@ -56,6 +56,13 @@ const prompt = (command) => PROMPT + command;
 /** @param {string} text */
 function folded(text) {
   return text.replace(new RegExp(`(.{1,${COLUMNS - 2}})( |$)`, "g"), "$1\n").trimEnd();
+}
+
+const ERASE_LINE = "\u001b[K";
+
+/** What a line shows that was written several times, as that of the loading model is on a slow machine. */
+function lastWritten(line) {
+  return line.split(ERASE_LINE).at(-1);
 }
 
 /** @param {string} line */
