@@ -21,7 +21,8 @@ it("names every kernel of a pass, counts it and knows its limit", async () => {
     copies: [],
     chunks: [{ pages: [0], position: 0, tokenIds: [1, 2, 3], logits: "last" }],
   } as const;
-  const before = backend.forward(pass).map((row) => row.largest());
+  const largestOf = () => backend.forward(pass)[0]?.largest();
+  const whole = largestOf();
 
   const decode = decodePass(backend, config, { precision: "int8", rows: 2, context: 20 });
   const lines = new Map(profiler.profile("decode", decode, MACHINE).lines.map((line) => [line.name, line]));
@@ -56,11 +57,12 @@ it("names every kernel of a pass, counts it and knows its limit", async () => {
   const profile = profiler.profile("prefill", prefill, MACHINE);
   assert.equal(profile.lines.find(({ name }) => name === "attentionInt8")?.limitMs, undefined);
 
-  assert.deepEqual(
-    backend.forward(pass).map((row) => row.largest()),
-    before,
-    "programs that were taken apart are whole again",
-  );
+  // Every second pass is taken apart.
+  const largest: unknown[] = [];
+  const { name } = profiler.profile("pass", () => largest.push(largestOf()), MACHINE);
+  assert.equal(name, "pass");
+  assert.ok(largest.length > 1);
+  assert.deepEqual(new Set(largest), new Set([whole]), "a pass that is taken apart computes the same");
   await backend.close();
 });
 

@@ -166,7 +166,7 @@ function measure(
   return [...decodes, ...prefills];
 }
 
-/** Profiles of the smallest and the largest passes of each kind. */
+/** Profiles of passes with one row and with many, and of prompts. */
 function profile(
   { backend, config }: Loaded,
   profiler: Profiler,
